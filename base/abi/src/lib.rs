@@ -1,0 +1,2 @@
+//! The Linux BPF ABI.
+#![no_std]

@@ -1,0 +1,2 @@
+//! BTF: view, index, layout, value printing.
+#![no_std]

@@ -1,0 +1,2 @@
+//! eBPF instructions: bytes, view, meaning.
+#![no_std]
