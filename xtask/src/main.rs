@@ -1,2 +1,79 @@
-//! Every chore of the repository.
-fn main() {}
+//! Every chore of the repository: `cargo xtask CHORE`.
+//!
+//! One binary, one table. A chore is a module with `pub(crate) fn run(args: &[String]) -> Result<Outcome>`; it parses its own
+//! arguments, names what it needs, and says by name what it could not do. `cargo xtask ci` runs the chores and
+//! the tests in order (`ci.rs` has that table); continuous integration calls nothing else.
+//!
+//! Nothing here is shipped, and nothing that is shipped may depend on it.
+
+mod cargo;
+mod ci;
+mod layers;
+mod outcome;
+mod rooms;
+mod rust_text;
+mod tools;
+
+use outcome::{Outcome, SKIPPED_STATUS};
+use std::process::ExitCode;
+
+/// One row of the table of chores.
+struct Chore {
+    /// What is typed after `cargo xtask`.
+    name: &'static str,
+    /// One line for the list.
+    about: &'static str,
+    /// Does it; `args` are the words after the name.
+    run: fn(args: &[String]) -> anyhow::Result<Outcome>,
+}
+
+const CHORES: &[Chore] = &[
+    Chore { name: "ci", about: "run every check and test, as continuous integration does", run: ci::run },
+    Chore { name: "layers", about: "check which crate uses which", run: layers::run },
+    Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },
+    Chore {
+        name: "tools",
+        about: "install (root on Debian) or name the programs that chores need",
+        run: tools::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, args)) = words.split_first() else {
+        print_chores();
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print_chores();
+        return ExitCode::SUCCESS;
+    }
+    let Some(chore) = CHORES.iter().find(|chore| chore.name == name) else {
+        eprintln!("xtask: no chore is called `{name}`");
+        print_chores();
+        return ExitCode::from(2);
+    };
+    match (chore.run)(args) {
+        Ok(Outcome::Done(note)) => {
+            if !note.is_empty() {
+                println!("{name}: {note}");
+            }
+            ExitCode::SUCCESS
+        }
+        Ok(Outcome::Skipped(reason)) => {
+            println!("skipped: {name}: {reason}");
+            ExitCode::from(SKIPPED_STATUS)
+        }
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_chores() {
+    println!("usage: cargo xtask CHORE [ARGS]\n\nchores:");
+    for chore in CHORES {
+        println!("  {:<8} {}", chore.name, chore.about);
+    }
+}

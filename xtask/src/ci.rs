@@ -1,0 +1,164 @@
+//! Every check and test, in order: what continuous integration calls, and all that it calls.
+//!
+//! A step is a command. Its output goes to `target/ci/STEP.log` and is shown when it fails. A step that cannot run here is
+//! skipped with its reason, and so is, by its own name, each test that printed a line `skipped: TEST: REASON`.
+//! All steps run, also after one failed; the last line counts them.
+
+mod step;
+
+use crate::cargo;
+use crate::outcome::Outcome;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use step::{Call, Env, Report, Step};
+
+/// Run every check and test, as continuous integration does.
+#[derive(Parser)]
+#[command(name = "cargo xtask ci")]
+struct Options {
+    /// Run only the steps of this name (may be repeated).
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Print the steps and run none.
+    #[arg(long)]
+    list: bool,
+}
+
+const PLAIN: Env = &[];
+
+const STEPS: &[Step] = &[
+    Step { name: "tools", call: Call::Xtask(&["tools"]), env: PLAIN },
+    Step { name: "fmt", call: Call::Cargo(&["fmt", "--all", "--check"]), env: PLAIN },
+    Step { name: "layers", call: Call::Xtask(&["layers"]), env: PLAIN },
+    Step { name: "rooms", call: Call::Xtask(&["rooms"]), env: PLAIN },
+    Step {
+        name: "clippy",
+        call: Call::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        env: PLAIN,
+    },
+    Step {
+        name: "test",
+        call: Call::Tests(&[
+            "test",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--examples",
+            "--no-fail-fast",
+        ]),
+        env: PLAIN,
+    },
+    Step {
+        name: "doctest",
+        call: Call::Tests(&["test", "--workspace", "--doc", "--no-fail-fast"]),
+        env: PLAIN,
+    },
+    Step {
+        name: "doc",
+        call: Call::Cargo(&["doc", "--workspace", "--no-deps"]),
+        env: &[("RUSTDOCFLAGS", "-Dwarnings")],
+    },
+];
+
+/// What a step may take before it counts as hung.
+const STEP_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+pub(crate) fn run(args: &[String]) -> Result<Outcome> {
+    let options = Options::parse_from(std::iter::once("ci").chain(args.iter().map(String::as_str)));
+    if options.list {
+        STEPS.iter().for_each(|step| println!("{}", step.name));
+        return Ok(Outcome::Done(String::new()));
+    }
+    let chosen = choose(&options.only)?;
+    let place = Place::prepare()?;
+    let begin = Instant::now();
+    let reports: Vec<Report> = chosen.iter().map(|step| place.run(step)).collect();
+    summarise(&reports, begin.elapsed())
+}
+
+fn choose(only: &[String]) -> Result<Vec<&'static Step>> {
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        bail!("no step is called `{unknown}`; `cargo xtask ci --list` names them");
+    }
+    Ok(STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect())
+}
+
+/// Where the logs go, and the copy of this program that steps call: cargo may replace the original on the way.
+struct Place {
+    logs: PathBuf,
+    xtask: PathBuf,
+}
+
+impl Place {
+    fn prepare() -> Result<Self> {
+        let logs = cargo::target_dir().join("ci");
+        std::fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+        let own = std::env::current_exe().context("cannot tell where xtask is")?;
+        let xtask = logs.join("xtask");
+        let fresh = logs.join(format!("xtask.{}", std::process::id()));
+        std::fs::copy(&own, &fresh).with_context(|| own.display().to_string())?;
+        std::fs::rename(&fresh, &xtask).with_context(|| xtask.display().to_string())?;
+        Ok(Self { logs, xtask })
+    }
+
+    fn run(&self, step: &'static Step) -> Report {
+        println!("{:<10} ...", step.name);
+        let log = self.logs.join(format!("{}.log", step.name));
+        let begin = Instant::now();
+        let report = step::run(step, &self.xtask, &log, STEP_LIMIT);
+        let seconds = begin.elapsed().as_secs_f64();
+        println!("{:<10} {:<7} {seconds:>6.1} s  {}", step.name, report.word(), report.note);
+        for skip in &report.skipped_tests {
+            println!("{:<10} skipped {skip}", "");
+        }
+        if report.is_failed() {
+            println!("{}\n{:<10} log: {}", report.tail, "", log.display());
+        }
+        report
+    }
+}
+
+fn summarise(reports: &[Report], took: Duration) -> Result<Outcome> {
+    println!();
+    for report in reports.iter().filter(|report| report.is_failed()) {
+        println!("failed:  {}: {}", report.step, report.note);
+    }
+    for report in reports.iter().filter(|report| report.is_skipped()) {
+        println!("skipped: {}: {}", report.step, report.note);
+    }
+    for report in reports {
+        report.skipped_tests.iter().for_each(|skip| println!("skipped: {}: {skip}", report.step));
+    }
+    let tests: usize = reports.iter().map(|report| report.tests).sum();
+    let failed = reports.iter().filter(|report| report.is_failed()).count();
+    let skipped = reports.iter().filter(|report| report.is_skipped()).count();
+    let passed = reports.len() - failed - skipped;
+    println!("{tests} tests ran within the steps, {:.0} s in all", took.as_secs_f64());
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        bail!("{failed} of {} steps failed", reports.len());
+    }
+    Ok(Outcome::Done(String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_names_are_unique() {
+        for (index, step) in STEPS.iter().enumerate() {
+            assert!(STEPS[..index].iter().all(|other| other.name != step.name), "{}", step.name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused() {
+        assert!(choose(&["no such step".to_owned()]).is_err());
+        assert_eq!(choose(&["fmt".to_owned()]).expect("a step").len(), 1);
+        assert_eq!(choose(&[]).expect("all steps").len(), STEPS.len());
+    }
+}

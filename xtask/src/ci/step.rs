@@ -1,0 +1,228 @@
+//! One step of `ci`: a command, its log, and what it came to.
+
+use crate::cargo;
+use crate::outcome::SKIPPED_STATUS;
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Variables set for a step.
+pub(super) type Env = &'static [(&'static str, &'static str)];
+
+/// One row of the table of steps.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) call: Call,
+    pub(super) env: Env,
+}
+
+/// What a step calls.
+pub(super) enum Call {
+    /// `cargo …`.
+    Cargo(&'static [&'static str]),
+    /// `cargo test …`, whose tests are counted; none at all is a failure.
+    Tests(&'static [&'static str]),
+    /// A chore of this program.
+    Xtask(&'static [&'static str]),
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) step: &'static str,
+    kind: Kind,
+    /// Why it was skipped or failed, or what it says of itself.
+    pub(super) note: String,
+    /// `TEST: REASON` of each test that skipped itself.
+    pub(super) skipped_tests: Vec<String>,
+    /// How many tests passed.
+    pub(super) tests: usize,
+    /// The end of the log.
+    pub(super) tail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+impl Report {
+    pub(super) fn is_failed(&self) -> bool {
+        self.kind == Kind::Failed
+    }
+
+    pub(super) fn is_skipped(&self) -> bool {
+        self.kind == Kind::Skipped
+    }
+
+    pub(super) fn word(&self) -> &'static str {
+        match self.kind {
+            Kind::Passed => "ok",
+            Kind::Failed => "FAILED",
+            Kind::Skipped => "skipped",
+        }
+    }
+}
+
+/// Lines of a failed step's log that are shown.
+const TAIL_LINES: usize = 80;
+
+/// How often a running step is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Runs a step to its end, or to the limit.
+pub(super) fn run(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Report {
+    let ended = spawn_and_wait(step, xtask, log, limit);
+    let text = std::fs::read(log).unwrap_or_default();
+    judge(step, ended, &String::from_utf8_lossy(&text))
+}
+
+/// How a command ended.
+enum Ended {
+    By(ExitStatus),
+    AtLimit(Duration),
+}
+
+fn spawn_and_wait(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Result<Ended> {
+    use std::os::unix::process::CommandExt;
+    let mut command = match step.call {
+        Call::Cargo(args) => {
+            let mut command = cargo::cargo();
+            command.args(args);
+            command
+        }
+        Call::Tests(args) => {
+            let mut command = cargo::cargo();
+            command.args(args).args(["--", "--show-output"]);
+            command
+        }
+        Call::Xtask(args) => {
+            let mut command = Command::new(xtask);
+            command.args(args).current_dir(cargo::root());
+            command
+        }
+    };
+    let file = File::create(log).with_context(|| log.display().to_string())?;
+    let mut child = command
+        .envs(step.env.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .process_group(0)
+        .spawn()
+        .context("cannot start it")?;
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Ended::By(status));
+        }
+        if begin.elapsed() > limit {
+            // The group, because cargo's own children would go on.
+            Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status()?;
+            child.wait()?;
+            return Ok(Ended::AtLimit(limit));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn judge(step: &Step, ended: Result<Ended>, log: &str) -> Report {
+    let is_tests = matches!(step.call, Call::Tests(_));
+    let tests = if is_tests { passed_tests(log) } else { 0 };
+    let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
+    let (kind, note) = match ended {
+        Err(error) => (Kind::Failed, format!("{error:#}")),
+        Ok(Ended::AtLimit(limit)) => (Kind::Failed, format!("still running after {} s", limit.as_secs())),
+        Ok(Ended::By(status)) if status.success() && is_tests && tests == 0 => {
+            (Kind::Failed, "no test ran".to_owned())
+        }
+        Ok(Ended::By(status)) if status.success() && is_tests => (Kind::Passed, format!("{tests} tests")),
+        Ok(Ended::By(status)) if status.success() && matches!(step.call, Call::Xtask(_)) => {
+            (Kind::Passed, last.strip_prefix(&format!("{}: ", step.name)).unwrap_or(last).to_owned())
+        }
+        Ok(Ended::By(status)) if status.success() => (Kind::Passed, String::new()),
+        Ok(Ended::By(status)) if status.code() == Some(i32::from(SKIPPED_STATUS)) => {
+            let reason = last.splitn(3, ": ").nth(2).unwrap_or(last);
+            (Kind::Skipped, reason.to_owned())
+        }
+        Ok(Ended::By(status)) => (Kind::Failed, status.to_string()),
+    };
+    let lines: Vec<_> = log.lines().collect();
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    let skipped_tests = if kind == Kind::Skipped { Vec::new() } else { skipped_tests(log) };
+    Report { step: step.name, kind, note, skipped_tests, tests, tail }
+}
+
+/// The sum of `N passed` over the lines `test result: ok. N passed; …` that libtest ends each binary with.
+fn passed_tests(log: &str) -> usize {
+    let results = log.lines().filter_map(|line| line.strip_prefix("test result: "));
+    let counts =
+        results.filter_map(|line| line.split_once(". ")?.1.split_once(" passed")?.0.parse::<usize>().ok());
+    counts.sum()
+}
+
+fn skipped_tests(log: &str) -> Vec<String> {
+    let mut found: Vec<_> =
+        log.lines().filter_map(|line| line.strip_prefix("skipped: ")).map(str::to_owned).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_tests_are_summed_over_binaries() {
+        let log =
+            "test result: ok. 12 passed; 0 failed; 0 ignored\nx\ntest result: FAILED. 3 passed; 1 failed;\n";
+        assert_eq!(passed_tests(log), 15);
+        assert_eq!(passed_tests("running 0 tests"), 0);
+    }
+
+    #[test]
+    fn a_test_that_skips_itself_is_named_once() {
+        let log = "skipped: loads_on_linux: needs root\nok\nskipped: loads_on_linux: needs root\n";
+        assert_eq!(skipped_tests(log), ["loads_on_linux: needs root"]);
+    }
+
+    /// Runs `script` as if it were a chore.
+    fn run_script(script: &'static [&'static str], limit: Duration) -> Report {
+        let name = format!("xtask-step-{}-{:?}", std::process::id(), std::thread::current().id());
+        let log = std::env::temp_dir().join(name);
+        let step = Step { name: "layers", call: Call::Xtask(script), env: &[("STEP_TEST", "set")] };
+        let report = run(&step, Path::new("/bin/sh"), &log, limit);
+        std::fs::remove_file(&log).expect("the log");
+        report
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn status_and_last_line_say_what_a_chore_came_to() {
+        let passed = run_script(&["-c", "echo 'layers: 3 crates'"], LONG);
+        assert_eq!((passed.word(), passed.note.as_str()), ("ok", "3 crates"));
+        let skipped = run_script(&["-c", "echo 'skipped: layers: no: cargo'; exit 3"], LONG);
+        assert_eq!((skipped.word(), skipped.note.as_str()), ("skipped", "no: cargo"));
+        let failed = run_script(&["-c", "echo \"$STEP_TEST\"; exit 1"], LONG);
+        assert_eq!((failed.word(), failed.tail.as_str()), ("FAILED", "set"));
+    }
+
+    #[test]
+    fn a_step_that_hangs_is_ended_with_its_children() {
+        let hung = run_script(&["-c", "sleep 300 & wait"], Duration::ZERO);
+        assert_eq!(hung.word(), "FAILED");
+    }
+
+    #[test]
+    fn a_test_run_without_tests_has_failed() {
+        let step = Step { name: "test", call: Call::Tests(&[]), env: &[] };
+        let ended = Command::new("true").status().map(Ended::By).map_err(Into::into);
+        assert_eq!(judge(&step, ended, "running 0 tests").note, "no test ran");
+    }
+}
