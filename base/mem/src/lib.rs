@@ -1,0 +1,29 @@
+//! Memory that programs can reach, and the traits that whoever embeds the kernel implements.
+//!
+//! A program's memory is written by other CPUs, by user space and by compiled code at any moment, so no Rust
+//! reference to it exists anywhere in skep: [`Bytes`] is the only way in. Owned memory is a [`Block`] (heap) or a
+//! [`PageRun`] (pages that user space may map); state of our own is guarded by a [`Locked`], which takes the host's
+//! interrupt-off lock.
+//!
+//! This crate knows nothing about maps, helpers, programs, instructions or file descriptors.
+#![no_std]
+
+extern crate alloc;
+
+mod block;
+mod bytes;
+mod host;
+mod lock;
+mod marshal;
+mod pages;
+
+pub use block::{Block, NoMemory};
+pub use bytes::{Bytes, OutOfBounds, Width};
+pub use host::{
+    Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages, Probe,
+    ProbeFault, ProbeSpace, Random, RawPages, Rcu, ReadSide, RetireNode, Rights, Task, Tasks, Trace, UserFault,
+    UserMemory, WaitQueue, Wake,
+};
+pub use lock::{Guard, Locked};
+pub use marshal::{Arg, CallbackArg, FuncIndex, Halt, Invoke, MapIndex, RecordToken, Ret};
+pub use pages::PageRun;

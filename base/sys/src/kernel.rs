@@ -1,0 +1,83 @@
+//! The one trait, and the shared value that everything above it holds.
+
+use crate::{Call, Handle, MapCall, Mapping, Protection, Reply, mapping::Writable};
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::AtomicU32;
+use skep_abi::Errno;
+
+/// A kernel that answers [`Call`]s.
+pub trait Sys: Send + Sync {
+    /// Answers one call. A failed call has had no effect, except that `Close` and `Unmap` always take place.
+    ///
+    /// # Errors
+    /// What Linux 6.18 answers to the same mistake.
+    fn call(&self, call: Call<'_>) -> Result<Reply, Errno>;
+}
+
+/// A shared kernel behind the seam: cheap to clone, and kept alive by every handle and mapping that it gave.
+#[derive(Clone)]
+pub struct Kernel {
+    sys: Arc<dyn Sys>,
+    /// The number of possible CPUs once it was asked for; 0 before.
+    cpus: Arc<AtomicU32>,
+}
+
+impl Kernel {
+    /// Puts an implementer behind the seam.
+    pub fn from_sys(sys: impl Sys + 'static) -> Kernel {
+        Kernel::from_arc(Arc::new(sys))
+    }
+
+    /// Puts a shared implementer behind the seam; its owner may keep the other `Arc`.
+    pub fn from_arc(sys: Arc<dyn Sys>) -> Kernel {
+        Kernel { sys, cpus: Arc::default() }
+    }
+
+    /// Answers one call; the typed operations are built on it.
+    ///
+    /// # Errors
+    /// As [`Sys::call`].
+    pub fn call(&self, call: Call<'_>) -> Result<Reply, Errno> {
+        self.sys.call(call)
+    }
+
+    /// Tells whether two values are the same kernel, so that one's descriptors mean something to the other.
+    pub fn is_same(&self, other: &Kernel) -> bool {
+        Arc::ptr_eq(&self.sys, &other.sys)
+    }
+
+    pub(crate) fn cpus(&self) -> &AtomicU32 {
+        &self.cpus
+    }
+
+    /// Makes a call that answers with a descriptor, and owns it.
+    ///
+    /// # Errors
+    /// As [`Sys::call`].
+    pub fn open(&self, call: Call<'_>) -> Result<Handle, Errno> {
+        let fd = self.call(call)?.into_fd()?;
+        Ok(Handle::new(self.clone(), fd))
+    }
+
+    /// Maps part of a map or a perf event.
+    ///
+    /// # Errors
+    /// As `mmap(2)` of that object.
+    pub fn map(&self, handle: &Handle, offset: u64, len: usize, protection: Protection) -> Result<Mapping, Errno> {
+        let writable = match protection {
+            Protection::Read => Writable::No,
+            Protection::ReadWrite => Writable::Yes,
+        };
+        match self.call(Call::Map(MapCall { fd: handle.fd(), offset, len, protection }))? {
+            Reply::Mapping(raw) => Ok(Mapping::new(self.clone(), raw, writable)),
+            _ => Err(Errno::EPROTO),
+        }
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kernel")
+    }
+}

@@ -1,0 +1,108 @@
+//! Whole-file operations, as loops of single calls.
+
+use crate::{Call, FileCall, Handle, Kernel, OpenMode, DirEntry};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use skep_abi::Errno;
+
+/// The largest file that is read whole (kernel BTF is 6 MB, kallsyms 12 MB).
+const MOST: usize = 256 << 20;
+
+impl Kernel {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    pub fn file_open(&self, path: &str, mode: OpenMode) -> Result<Handle, Errno> {
+        self.open(Call::File(FileCall::Open(path, mode)))
+    }
+
+    /// Reads a whole file, whatever length the file system claims for it.
+    ///
+    /// # Errors
+    /// As `open(2)` and `read(2)`; `EFBIG` beyond 256 MiB; `ENOMEM`.
+    pub fn file_read(&self, path: &str) -> Result<Vec<u8>, Errno> {
+        let file = self.file_open(path, OpenMode::Read)?;
+        let mut whole = Vec::new();
+        let mut step = 4096;
+        loop {
+            let filled = whole.len();
+            whole.try_reserve(step).map_err(|_| Errno::ENOMEM)?;
+            whole.resize(filled + step, 0);
+            let count = retry(|| self.call(Call::File(FileCall::Read(file.fd(), &mut whole[filled..])))?.into_count())?;
+            whole.truncate(filled + (count as usize).min(step));
+            if count == 0 {
+                return Ok(whole);
+            }
+            if whole.len() > MOST {
+                return Err(Errno::EFBIG);
+            }
+            step = (step * 2).min(1 << 20);
+        }
+    }
+
+    /// Lists a directory.
+    ///
+    /// # Errors
+    /// As `open(2)` and `getdents64(2)`.
+    pub fn dir_list(&self, path: &str) -> Result<Vec<DirEntry>, Errno> {
+        let dir = self.file_open(path, OpenMode::Directory)?;
+        let mut entries = Vec::new();
+        while self.call(Call::File(FileCall::List(dir.fd(), &mut entries)))?.into_count()? != 0 {}
+        Ok(entries)
+    }
+
+    /// Gives the number of CPUs there can ever be, which sizes per-CPU values. Asked once.
+    ///
+    /// # Errors
+    /// As reading `/sys/devices/system/cpu/possible`; `EINVAL` where that is no list of ranges.
+    pub fn possible_cpus(&self) -> Result<u32, Errno> {
+        let known = self.cpus().load(Ordering::Relaxed);
+        if known != 0 {
+            return Ok(known);
+        }
+        let text = self.file_read("/sys/devices/system/cpu/possible")?;
+        let text = String::from_utf8(text).map_err(|_| Errno::EINVAL)?;
+        let cpus = parse_cpu_list(text.trim()).ok_or(Errno::EINVAL)?;
+        self.cpus().store(cpus, Ordering::Relaxed);
+        Ok(cpus)
+    }
+}
+
+/// Repeats a call for as long as a signal interrupts it.
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => continue,
+            other => return other,
+        }
+    }
+}
+
+/// Counts the CPUs of a list such as `0-3,8`: per-CPU values are copied one after another for each CPU of the possible
+/// mask (`kernel/bpf/hashtab.c`, `for_each_possible_cpu`).
+fn parse_cpu_list(text: &str) -> Option<u32> {
+    let mut cpus = 0u32;
+    for range in text.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        cpus = cpus.checked_add(last.checked_sub(first)?.checked_add(1)?)?;
+    }
+    (cpus != 0).then_some(cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists() {
+        assert_eq!(parse_cpu_list("0"), Some(1));
+        assert_eq!(parse_cpu_list("0-3"), Some(4));
+        assert_eq!(parse_cpu_list("0-3,8-9,11"), Some(7));
+        for bad in ["", "-", "3-1", "a", "0-", "0-4294967295,1"] {
+            assert_eq!(parse_cpu_list(bad), None, "{bad}");
+        }
+    }
+}
