@@ -54,7 +54,11 @@ pub struct OutOfBounds {
 
 impl fmt::Display for OutOfBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes at offset {} do not lie in the {} bytes there are", self.wanted, self.offset, self.size)
+        write!(
+            f,
+            "{} bytes at offset {} do not lie in the {} bytes there are",
+            self.wanted, self.offset, self.size
+        )
     }
 }
 
@@ -197,8 +201,11 @@ impl<'a> Bytes<'a> {
     /// [`OutOfBounds`] where the four bytes are not inside.
     pub fn atomic_u32(self, offset: usize) -> Result<Option<&'a AtomicU32>, OutOfBounds> {
         let at = self.at(offset, 4)?.cast::<AtomicU32>();
-        // SAFETY: in bounds and, by the test, aligned; lives for 'a and is accessed atomically only.
-        Ok(at.is_aligned().then(|| unsafe { at.as_ref() }))
+        if !at.is_aligned() {
+            return Ok(None);
+        }
+        // SAFETY: in bounds and aligned; lives for 'a and is accessed atomically only.
+        Ok(Some(unsafe { at.as_ref() }))
     }
 
     /// Lends the aligned 64-bit cell at `offset` for atomics; `None` where it is not aligned.
@@ -207,8 +214,11 @@ impl<'a> Bytes<'a> {
     /// [`OutOfBounds`] where the eight bytes are not inside.
     pub fn atomic_u64(self, offset: usize) -> Result<Option<&'a AtomicU64>, OutOfBounds> {
         let at = self.at(offset, 8)?.cast::<AtomicU64>();
-        // SAFETY: in bounds and, by the test, aligned; lives for 'a and is accessed atomically only.
-        Ok(at.is_aligned().then(|| unsafe { at.as_ref() }))
+        if !at.is_aligned() {
+            return Ok(None);
+        }
+        // SAFETY: in bounds and aligned; lives for 'a and is accessed atomically only.
+        Ok(Some(unsafe { at.as_ref() }))
     }
 
     /// Copies `into.len()` bytes at `offset` out.

@@ -20,9 +20,9 @@ mod pages;
 pub use block::{Block, NoMemory};
 pub use bytes::{Bytes, OutOfBounds, Width};
 pub use host::{
-    Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages, Probe,
-    ProbeFault, ProbeSpace, Random, RawPages, Rcu, ReadSide, RetireNode, Rights, Task, Tasks, Trace, UserFault,
-    UserMemory, WaitQueue, Wake,
+    Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages,
+    Probe, ProbeFault, ProbeSpace, Random, RawPages, Rcu, ReadSide, RetireNode, Rights, Task, Tasks, Trace,
+    UserFault, UserMemory, WaitQueue, Wake,
 };
 pub use lock::{Guard, Locked};
 pub use marshal::{Arg, CallbackArg, FuncIndex, Halt, Invoke, MapIndex, RecordToken, Ret};

@@ -90,7 +90,9 @@ impl fmt::Display for AttrError {
             AttrError::WrongLength { what, wanted, found } => {
                 write!(f, "{what} must have {wanted} bytes, found {found}")
             }
-            AttrError::TooLong { what, found } => write!(f, "{what} of {found} bytes does not fit a 32-bit length"),
+            AttrError::TooLong { what, found } => {
+                write!(f, "{what} of {found} bytes does not fit a 32-bit length")
+            }
             AttrError::NulInside { what } => write!(f, "{what} has a NUL inside"),
         }
     }

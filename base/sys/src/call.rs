@@ -9,6 +9,7 @@ use skep_abi::{Errno, PerfEventAttr};
 /// One request. Each is one system call on Linux (except `Watch`), tried once: who wants a retry asks again.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "made on the stack, passed once, never stored")]
 pub enum Call<'a> {
     /// `bpf(2)`. Answers [`Reply::Fd`] for the commands that make or open an object, else [`Reply::Count`].
     Bpf(Attr<'a>),

@@ -64,7 +64,13 @@ impl Kernel {
     ///
     /// # Errors
     /// As `mmap(2)` of that object.
-    pub fn map(&self, handle: &Handle, offset: u64, len: usize, protection: Protection) -> Result<Mapping, Errno> {
+    pub fn map(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: usize,
+        protection: Protection,
+    ) -> Result<Mapping, Errno> {
         let writable = match protection {
             Protection::Read => Writable::No,
             Protection::ReadWrite => Writable::Yes,

@@ -19,8 +19,8 @@ mod ops;
 
 pub use attr::{Area, AreaMemory, Attr, AttrError};
 pub use call::{
-    Call, DirEntry, FileCall, FileKind, FileStat, Interest, Ioctl, Limit, MapCall, OpenMode, PerfEventOpen, Protection,
-    Reply, SocketCall, WaitFd,
+    Call, DirEntry, FileCall, FileKind, FileStat, Interest, Ioctl, Limit, MapCall, OpenMode, PerfEventOpen,
+    Protection, Reply, SocketCall, WaitFd,
 };
 pub use fd::{Fd, Handle};
 pub use kernel::{Kernel, Sys};

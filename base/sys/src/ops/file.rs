@@ -1,6 +1,6 @@
 //! Whole-file operations, as loops of single calls.
 
-use crate::{Call, FileCall, Handle, Kernel, OpenMode, DirEntry};
+use crate::{Call, DirEntry, FileCall, Handle, Kernel, OpenMode};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -30,7 +30,9 @@ impl Kernel {
             let filled = whole.len();
             whole.try_reserve(step).map_err(|_| Errno::ENOMEM)?;
             whole.resize(filled + step, 0);
-            let count = retry(|| self.call(Call::File(FileCall::Read(file.fd(), &mut whole[filled..])))?.into_count())?;
+            let count = retry(|| {
+                self.call(Call::File(FileCall::Read(file.fd(), &mut whole[filled..])))?.into_count()
+            })?;
             whole.truncate(filled + (count as usize).min(step));
             if count == 0 {
                 return Ok(whole);

@@ -24,7 +24,10 @@ impl MapShape {
         let value = value_size as usize;
         let per_cpu = matches!(
             map_type,
-            MapType::PERCPU_HASH | MapType::PERCPU_ARRAY | MapType::LRU_PERCPU_HASH | MapType::PERCPU_CGROUP_STORAGE
+            MapType::PERCPU_HASH
+                | MapType::PERCPU_ARRAY
+                | MapType::LRU_PERCPU_HASH
+                | MapType::PERCPU_CGROUP_STORAGE
         );
         let (stride, cpus) = match per_cpu {
             true => (value.next_multiple_of(8).saturating_mul(possible_cpus as usize), possible_cpus),
@@ -222,9 +225,16 @@ impl MapFd {
     ///
     /// # Errors
     /// As [`MapFd::update`], of the first that failed, with how many went before it.
-    pub fn update_batch(&self, keys: &[u8], values: &[u8], count: u32, flags: u64) -> Result<u32, (CallError, u32)> {
+    pub fn update_batch(
+        &self,
+        keys: &[u8],
+        values: &[u8],
+        count: u32,
+        flags: u64,
+    ) -> Result<u32, (CallError, u32)> {
         exactly("keys", self.shape.key.saturating_mul(count as usize), keys).map_err(|e| (e.into(), 0))?;
-        exactly("values", self.shape.stride.saturating_mul(count as usize), values).map_err(|e| (e.into(), 0))?;
+        exactly("values", self.shape.stride.saturating_mul(count as usize), values)
+            .map_err(|e| (e.into(), 0))?;
         let mut batch = MapBatch { map_fd: self.fd().raw(), count, elem_flags: flags, ..MapBatch::default() };
         let attr = Attr::new(Cmd::MAP_UPDATE_BATCH, &mut batch)
             .lend(offset_of!(MapBatch, keys), AreaMemory::In(keys))
@@ -240,8 +250,8 @@ impl MapFd {
     pub fn delete_batch(&self, keys: &[u8], count: u32) -> Result<u32, (CallError, u32)> {
         exactly("keys", self.shape.key.saturating_mul(count as usize), keys).map_err(|e| (e.into(), 0))?;
         let mut batch = MapBatch { map_fd: self.fd().raw(), count, ..MapBatch::default() };
-        let attr =
-            Attr::new(Cmd::MAP_DELETE_BATCH, &mut batch).lend(offset_of!(MapBatch, keys), AreaMemory::In(keys));
+        let attr = Attr::new(Cmd::MAP_DELETE_BATCH, &mut batch)
+            .lend(offset_of!(MapBatch, keys), AreaMemory::In(keys));
         let outcome = self.handle.kernel().call(Call::Bpf(attr));
         outcome.map(|_| batch.count).map_err(|errno| (errno.into(), batch.count))
     }
@@ -303,7 +313,7 @@ impl Kernel {
     /// `EINVAL` where it is no map.
     pub fn map_from_handle(&self, handle: Handle) -> Result<MapFd, CallError> {
         let info = map_info(&handle)?;
-        let shape = MapShape::new(MapType(info.r#type), info.key_size, info.value_size, self.possible_cpus()?);
+        let shape = MapShape::new(MapType(info.type_), info.key_size, info.value_size, self.possible_cpus()?);
         Ok(MapFd { handle, shape })
     }
 }

@@ -54,11 +54,6 @@ impl From<AttrError> for CallError {
     }
 }
 
-/// Gives a length as attribute structs carry it.
-fn length(what: &'static str, bytes: &[u8]) -> Result<u32, AttrError> {
-    u32::try_from(bytes.len()).map_err(|_| AttrError::TooLong { what, found: bytes.len() })
-}
-
 /// Checks a buffer against the length that the kernel will use.
 fn exactly(what: &'static str, wanted: usize, bytes: &[u8]) -> Result<(), AttrError> {
     if bytes.len() == wanted {
@@ -68,7 +63,10 @@ fn exactly(what: &'static str, wanted: usize, bytes: &[u8]) -> Result<(), AttrEr
 }
 
 /// Fills a zeroed info struct (`BPF_OBJ_GET_INFO_BY_FD`), with no memory lent for the lists inside it.
-fn info_by_fd<T: FromBytes + IntoBytes + Immutable + Default>(handle: &Handle, info: &mut T) -> Result<(), CallError> {
+fn info_by_fd<T: FromBytes + IntoBytes + Immutable + Default>(
+    handle: &Handle,
+    info: &mut T,
+) -> Result<(), CallError> {
     *info = T::default();
     let mut by_fd = InfoByFd { bpf_fd: handle.fd().raw(), info_len: size_of::<T>() as u32, info: 0 };
     let attr = Attr::new(Cmd::OBJ_GET_INFO_BY_FD, &mut by_fd)
