@@ -13,6 +13,7 @@ mod outcome;
 mod rooms;
 mod rust_text;
 mod tools;
+mod traffic;
 
 use outcome::{Outcome, SKIPPED_STATUS};
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ const CHORES: &[Chore] = &[
         about: "install (root on Debian) or name the programs that chores need",
         run: tools::run,
     },
+    Chore { name: "traffic", about: "make the capture of the firewall example", run: traffic::run },
 ];
 
 fn main() -> ExitCode {

@@ -142,7 +142,13 @@ pub(super) fn pseudo6(source: [u8; 16], protocol: u8, length: usize) -> u32 {
 }
 
 /// A TCP segment with `options` padded to whole words; `pseudo` is the sum of the pseudo-header over `length`.
-pub(super) fn tcp(ports: (u16, u16), flags: u8, options: &[u8], data: &[u8], pseudo: impl Fn(usize) -> u32) -> Bytes {
+pub(super) fn tcp(
+    ports: (u16, u16),
+    flags: u8,
+    options: &[u8],
+    data: &[u8],
+    pseudo: impl Fn(usize) -> u32,
+) -> Bytes {
     let header = 20 + options.len().next_multiple_of(4);
     let mut bytes = Vec::new();
     bytes.extend(ports.0.to_be_bytes());

@@ -2,7 +2,9 @@
 //! time as traffic does.
 
 use super::Timed;
-use super::frame::{self, ACK, ARP, Bytes, FIN, ICMP, ICMPV6, IP, IPV6, PSH, QINQ, RST, SYN, TCP, UDP, URG, V4, VLAN};
+use super::frame::{
+    self, ACK, ARP, Bytes, FIN, ICMP, ICMPV6, IP, IPV6, PSH, QINQ, RST, SYN, TCP, UDP, URG, V4, VLAN,
+};
 
 /// The firewall's window and limit, as its settings have them.
 const WINDOW_NS: u64 = 100_000_000;
@@ -170,7 +172,10 @@ fn ipv6_everyday(stage: &mut Stage<'_>) {
         stage.send(frame6(host, &frame::v6(source, UDP, &datagram6(source, 53, 40))));
         for flags in [SYN, ACK, ACK | PSH, RST] {
             stage.wait(2 * MILLISECOND);
-            stage.send(frame6(host, &frame::v6(source, TCP, &segment6(source, 80, flags, usize::from(flags)))));
+            stage.send(frame6(
+                host,
+                &frame::v6(source, TCP, &segment6(source, 80, flags, usize::from(flags))),
+            ));
         }
     }
     // Neighbour discovery: an unchecked checksum is part of what a parser must not care about.
@@ -230,7 +235,7 @@ fn blocked_sources(stage: &mut Stage<'_>) {
         stage.wait(2 * MILLISECOND + 1);
         stage.send(tcp_frame(BLOCKED[0], 1000 + index, SYN, 0));
     }
-    for index in 0..30 {
+    for index in 0..30_u8 {
         stage.wait(5 * MILLISECOND);
         stage.send(udp_frame(BLOCKED[1], 1900, usize::from(index)));
     }
@@ -342,7 +347,8 @@ fn ipv4_headers(stage: &mut Stage<'_>) {
     let source = client(61);
     for words in 0..=10 {
         let options = vec![1; words * 4];
-        let packet = V4 { options: &options, ..V4::new(source, TCP) }.packet(&segment(source, (7, 80), SYN, words));
+        let packet =
+            V4 { options: &options, ..V4::new(source, TCP) }.packet(&segment(source, (7, 80), SYN, words));
         stage.send_slowly(frame::ethernet(61, IP, &packet));
     }
     let wrong: &[(usize, u8)] = &[
@@ -399,7 +405,13 @@ fn ipv6_extensions(stage: &mut Stage<'_>) {
         &[(HOP, 0, 0), (ROUTING, 0, 0)],
         &[(DESTINATION, 0, 1), (DESTINATION, 0, 1), (DESTINATION, 0, 1)],
         &[(DESTINATION, 0, 1), (DESTINATION, 0, 1), (DESTINATION, 0, 1), (DESTINATION, 0, 1)],
-        &[(DESTINATION, 0, 1), (DESTINATION, 0, 1), (DESTINATION, 0, 1), (DESTINATION, 0, 1), (DESTINATION, 0, 1)],
+        &[
+            (DESTINATION, 0, 1),
+            (DESTINATION, 0, 1),
+            (DESTINATION, 0, 1),
+            (DESTINATION, 0, 1),
+            (DESTINATION, 0, 1),
+        ],
     ];
     for (index, chain) in chains.iter().enumerate() {
         for upper in [TCP, NONE] {
@@ -409,7 +421,10 @@ fn ipv6_extensions(stage: &mut Stage<'_>) {
                 payload = frame::extension(next, units, kind, &payload);
                 next = header;
             }
-            stage.send_slowly(frame6(70 + index as u8, &frame::v6(frame::source6(70 + index as u8), next, &payload)));
+            stage.send_slowly(frame6(
+                70 + index as u8,
+                &frame::v6(frame::source6(70 + index as u8), next, &payload),
+            ));
         }
     }
     // Headers that claim more than there is.
