@@ -18,7 +18,6 @@ const TOOLS: &[Tool] = &[
     Tool { program: "cc", package: "gcc", wanted_for: "linking" },
     Tool { program: "clang-19", package: "clang-19", wanted_for: "rebuilding the committed BPF objects" },
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", wanted_for: "booting other kernels" },
-    Tool { program: "cpio", package: "cpio", wanted_for: "booting other kernels" },
     Tool { program: "busybox", package: "busybox-static", wanted_for: "booting other kernels" },
     Tool { program: "dpkg-deb", package: "dpkg", wanted_for: "unpacking Debian packages" },
     Tool { program: "ip", package: "iproute2", wanted_for: "tests that attach to interfaces" },
@@ -49,6 +48,14 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Done(format!("all {} are here", TOOLS.len())));
     }
     Ok(Outcome::Skipped(format!("not to be had from apt: {}", names(&missing))))
+}
+
+/// Where a program is, or which package to install and that it is missing.
+pub(crate) fn need(program: &str) -> Result<PathBuf, String> {
+    find(program).ok_or_else(|| match TOOLS.iter().find(|tool| tool.program == program) {
+        Some(tool) => format!("no `{program}` (Debian package {})", tool.package),
+        None => format!("no `{program}`"),
+    })
 }
 
 /// Where a program is, if it is installed.
