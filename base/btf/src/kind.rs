@@ -1,0 +1,208 @@
+//! The kinds of BTF types: one table that parser, index, writer and messages read.
+
+/// A kind of type (`BTF_KIND_*`, include/uapi/linux/btf.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// An integer, a character or a boolean.
+    Int = 1,
+    /// A pointer.
+    Ptr = 2,
+    /// An array.
+    Array = 3,
+    /// A struct.
+    Struct = 4,
+    /// A union.
+    Union = 5,
+    /// An enumeration of up to 32 bits.
+    Enum = 6,
+    /// A forward declaration of a struct or union.
+    Fwd = 7,
+    /// A typedef.
+    Typedef = 8,
+    /// The qualifier `volatile`.
+    Volatile = 9,
+    /// The qualifier `const`.
+    Const = 10,
+    /// The qualifier `restrict`.
+    Restrict = 11,
+    /// A function; not a type but an instance of a prototype.
+    Func = 12,
+    /// The prototype of a function.
+    FuncProto = 13,
+    /// A variable; not a type but an instance of one.
+    Var = 14,
+    /// A section of variables.
+    Datasec = 15,
+    /// A floating-point number.
+    Float = 16,
+    /// A tag on a declaration (`btf_decl_tag`).
+    DeclTag = 17,
+    /// A tag on a type (`btf_type_tag`).
+    TypeTag = 18,
+    /// An enumeration of up to 64 bits.
+    Enum64 = 19,
+}
+
+/// The first kernel version that accepts a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Since(pub u8, pub u8);
+
+/// What the third word of a record means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Third {
+    /// The size in bytes.
+    Size,
+    /// A type.
+    Type,
+    /// Nothing; it is zero.
+    Unused,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    kind: Kind,
+    name: &'static str,
+    since: Since,
+    third: Third,
+    /// Bytes after the common record.
+    info_size: u8,
+    /// Offsets of the types within those.
+    info_types: &'static [u8],
+    /// Bytes of each of the `vlen` elements after that.
+    elem_size: u8,
+    /// Offsets of the names within an element.
+    elem_names: &'static [u8],
+    /// Offsets of the types within an element.
+    elem_types: &'static [u8],
+}
+
+const fn row(kind: Kind, name: &'static str, since: Since, third: Third) -> Row {
+    Row {
+        kind,
+        name,
+        since,
+        third,
+        info_size: 0,
+        info_types: &[],
+        elem_size: 0,
+        elem_names: &[],
+        elem_types: &[],
+    }
+}
+
+impl Row {
+    const fn info(self, info_size: u8, info_types: &'static [u8]) -> Row {
+        Row { info_size, info_types, ..self }
+    }
+
+    const fn elems(self, elem_size: u8, elem_names: &'static [u8], elem_types: &'static [u8]) -> Row {
+        Row { elem_size, elem_names, elem_types, ..self }
+    }
+}
+
+/// Record shapes from include/uapi/linux/btf.h; versions from the kernel releases that added each kind.
+static TABLE: [Row; 19] = [
+    row(Kind::Int, "int", Since(4, 18), Third::Size).info(4, &[]),
+    row(Kind::Ptr, "ptr", Since(4, 18), Third::Type),
+    row(Kind::Array, "array", Since(4, 18), Third::Unused).info(12, &[0, 4]),
+    row(Kind::Struct, "struct", Since(4, 18), Third::Size).elems(12, &[0], &[4]),
+    row(Kind::Union, "union", Since(4, 18), Third::Size).elems(12, &[0], &[4]),
+    row(Kind::Enum, "enum", Since(4, 18), Third::Size).elems(8, &[0], &[]),
+    row(Kind::Fwd, "fwd", Since(4, 18), Third::Unused),
+    row(Kind::Typedef, "typedef", Since(4, 18), Third::Type),
+    row(Kind::Volatile, "volatile", Since(4, 18), Third::Type),
+    row(Kind::Const, "const", Since(4, 18), Third::Type),
+    row(Kind::Restrict, "restrict", Since(4, 18), Third::Type),
+    row(Kind::Func, "func", Since(5, 0), Third::Type),
+    row(Kind::FuncProto, "func_proto", Since(5, 0), Third::Type).elems(8, &[0], &[4]),
+    row(Kind::Var, "var", Since(5, 2), Third::Type).info(4, &[]),
+    row(Kind::Datasec, "datasec", Since(5, 2), Third::Size).elems(12, &[], &[0]),
+    row(Kind::Float, "float", Since(5, 13), Third::Size),
+    row(Kind::DeclTag, "decl_tag", Since(5, 16), Third::Type).info(4, &[]),
+    row(Kind::TypeTag, "type_tag", Since(5, 17), Third::Type),
+    row(Kind::Enum64, "enum64", Since(6, 0), Third::Size).elems(12, &[0], &[]),
+];
+
+impl Kind {
+    /// The number of the last kind.
+    pub const MAX: u8 = Kind::Enum64 as u8;
+
+    /// The kind with that number, if there is one.
+    #[inline]
+    pub fn from_number(number: u8) -> Option<Kind> {
+        TABLE.get(usize::from(number).checked_sub(1)?).map(|row| row.kind)
+    }
+
+    /// All kinds, in the order of their numbers.
+    pub fn all() -> impl ExactSizeIterator<Item = Kind> {
+        TABLE.iter().map(|row| row.kind)
+    }
+
+    /// The number in the record.
+    #[inline]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The name, as bpftool prints it in lower case.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The first kernel version that accepts it.
+    pub fn since(self) -> Since {
+        self.row().since
+    }
+
+    #[inline]
+    fn row(self) -> &'static Row {
+        &TABLE[usize::from(self as u8 - 1)]
+    }
+
+    #[inline]
+    pub(crate) fn third(self) -> Third {
+        self.row().third
+    }
+
+    #[inline]
+    pub(crate) fn info_size(self) -> usize {
+        usize::from(self.row().info_size)
+    }
+
+    #[inline]
+    pub(crate) fn info_types(self) -> &'static [u8] {
+        self.row().info_types
+    }
+
+    #[inline]
+    pub(crate) fn elem_size(self) -> usize {
+        usize::from(self.row().elem_size)
+    }
+
+    #[inline]
+    pub(crate) fn elem_names(self) -> &'static [u8] {
+        self.row().elem_names
+    }
+
+    #[inline]
+    pub(crate) fn elem_types(self) -> &'static [u8] {
+        self.row().elem_types
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_in_the_order_of_the_numbers() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(usize::from(row.kind.number()), index + 1);
+            assert_eq!(Kind::from_number(row.kind.number()), Some(row.kind));
+        }
+        assert_eq!(Kind::from_number(0), None);
+        assert_eq!(Kind::from_number(Kind::MAX + 1), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! Types by name and kind: a linear search for one, a hash table for many.
+
+use alloc::vec::Vec;
+
+use crate::btf::{Btf, StrOff, TypeId};
+use crate::error::{Error, Problem, Section};
+use crate::kind::Kind;
+use crate::types::Type;
+
+impl Btf<'_> {
+    /// The first type with that name and kind. It looks at every type; for more than a few questions build a
+    /// [`NameIndex`].
+    pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
+        self.types()
+            .find(|ty| ty.kind() == Some(kind) && self.is_named(ty.name_off(), name))
+            .map(|ty| ty.id())
+    }
+
+    /// Whether the string at `off` is `name`, without measuring it first.
+    pub(crate) fn is_named(&self, off: StrOff, name: &str) -> bool {
+        let Some(tail) = self.string_tail(off) else { return false };
+        tail.get(name.len()) == Some(&0) && tail.starts_with(name.as_bytes())
+    }
+}
+
+/// A hash table from names to types, for one [`Btf`] (its base included) that stays the same.
+#[derive(Clone, Debug)]
+pub struct NameIndex {
+    /// Open addressing; 0 is a free slot, as `void` has no name. A power of two, at most half full.
+    slots: Vec<TypeId>,
+}
+
+impl NameIndex {
+    /// Builds the table.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NoMemory`].
+    pub fn new(btf: &Btf<'_>) -> Result<NameIndex, Error> {
+        let named = btf.types().filter(|ty| ty.name_off().0 != 0).count();
+        let len = (named * 2 + 1).next_power_of_two();
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(len).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
+        slots.resize(len, TypeId::VOID);
+        for ty in btf.types().filter(|ty| ty.name_off().0 != 0) {
+            let mut slot = start(ty.name(), len);
+            while !slots[slot].is_void() {
+                slot = (slot + 1) & (len - 1);
+            }
+            slots[slot] = ty.id();
+        }
+        Ok(NameIndex { slots })
+    }
+
+    /// The types with that name, in the order of their identifiers. `btf` is the one that the index was built for.
+    pub fn all<'i, 'b: 'i>(
+        &'i self,
+        btf: &'b Btf<'_>,
+        name: &'i str,
+    ) -> impl Iterator<Item = Type<'b>> + use<'i, 'b> {
+        let btf: &'b Btf<'b> = btf;
+        let first = start(name, self.slots.len());
+        (0..self.slots.len())
+            .map(move |step| self.slots[(first + step) & (self.slots.len() - 1)])
+            .take_while(|id| !id.is_void())
+            .filter_map(move |id| btf.get(id))
+            .filter(move |ty| btf.is_named(ty.name_off(), name))
+    }
+
+    /// The first type with that name and kind. `btf` is the one that the index was built for.
+    pub fn find(&self, btf: &Btf<'_>, name: &str, kind: Kind) -> Option<TypeId> {
+        self.all(btf, name).find(|ty| ty.kind() == Some(kind)).map(|ty| ty.id())
+    }
+}
+
+/// The slot at which the search for a name starts: FNV-1a, whose low bits are good enough for names.
+fn start(name: &str, len: usize) -> usize {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ hash >> 32) as usize & (len - 1)
+}
