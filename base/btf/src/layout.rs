@@ -12,7 +12,7 @@ pub const MAX_DEPTH: usize = 32;
 /// Bytes of a pointer of the BPF target.
 pub const POINTER_SIZE: u32 = 8;
 
-/// How many types one alignment may look at; `task_struct` of Linux 6.18 needs about two thousand.
+/// How many types one alignment may look at; `task_struct` of Linux 6.18 needs about one thousand.
 const MAX_STEPS: u32 = 1 << 17;
 
 /// The size and the alignment of a type, in bytes.

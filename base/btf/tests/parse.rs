@@ -234,7 +234,7 @@ fn bad_strings_are_refused() {
     refused(
         move |b| {
             let at = b.len() - strings;
-            b[at] = 1
+            b[at] = 1;
         },
         Section::Strings,
         last,

@@ -56,7 +56,7 @@ impl Blob {
     /// Appends a record: name, kind (with `KIND_FLAG` or'ed in), element count, third word, the words after.
     pub fn add(&mut self, name: &str, kind: u32, vlen: u32, third: u32, tail: &[u32]) -> u32 {
         let name = self.string(name);
-        let info = (kind & !KIND_FLAG) << 24 | kind & KIND_FLAG | vlen;
+        let info = ((kind & !KIND_FLAG) << 24) | (kind & KIND_FLAG) | vlen;
         for word in [name, info, third].iter().chain(tail) {
             self.types.extend(self.endian.bytes32(*word));
         }
@@ -65,7 +65,7 @@ impl Blob {
     }
 
     pub fn int(&mut self, name: &str, size: u32, encoding: u32) -> u32 {
-        self.add(name, k::INT, 0, size, &[encoding << 24 | size * 8])
+        self.add(name, k::INT, 0, size, &[(encoding << 24) | (size * 8)])
     }
 
     /// A struct of members (name, type, offset word).
