@@ -1,12 +1,21 @@
 //! The inert vocabulary of the stack: what programs, maps, helpers and contexts *are*, as data.
 //!
-//! Loader, verifier, engines and the embedded kernel agree on these words, so that none of them imports another. The
-//! [`platform`] is Linux's side of the contract: program types, context fields, helper prototypes, map kinds and
-//! section names, each with the version that brought it.
+//! Loader, verifier, engines and the embedded kernel agree on these words, so that none of them imports another.
+//! [`ProgramSpec`] and [`MapSpec`] say what an object file describes, the same on every machine. The [`platform`] is
+//! Linux's side of the contract: program types, context fields, helper prototypes, map kinds and section names, each
+//! with the version that brought it.
 //!
 //! It must never know memory, execution, file descriptors or a clock: nothing here runs code or touches a map's
 //! contents.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod platform;
+mod spec;
+
+pub use spec::{
+    AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData, MapId,
+    MapOrigin, MapSpec, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
+};

@@ -1,0 +1,240 @@
+//! Programs and maps as an object file describes them.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use skep_abi::{AttachType, MapType, ProgType};
+use skep_isa::InsnIdx;
+
+/// A type in the object's own BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BtfId(pub u32);
+
+/// Position of a map in its object's list of maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MapId(pub u32);
+
+/// A map to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapSpec {
+    /// Its name in the object; the kernel gets the first 15 bytes.
+    pub name: String,
+    /// Its kind.
+    pub map_type: MapType,
+    /// Size of a key in bytes.
+    pub key_size: u32,
+    /// Size of a value in bytes.
+    pub value_size: u32,
+    /// The most entries, or the size of a ring in bytes; 0 where the loader must still choose.
+    pub max_entries: u32,
+    /// `BPF_F_*` creation flags.
+    pub flags: u32,
+    /// `map_extra`, whose meaning is the kind's.
+    pub extra: u64,
+    /// The NUMA node asked for.
+    pub numa_node: Option<u32>,
+    /// Whether it is shared through the BPF file system.
+    pub pinning: Pinning,
+    /// The key's type.
+    pub key_type: Option<BtfId>,
+    /// The value's type.
+    pub value_type: Option<BtfId>,
+    /// For maps of maps: what an inner map is like.
+    pub inner: Option<Box<MapSpec>>,
+    /// Slots filled at load, for maps of maps and of programs.
+    pub initial: Vec<InitialSlot>,
+    /// Where it comes from.
+    pub origin: MapOrigin,
+}
+
+/// How a map is shared by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Not at all.
+    #[default]
+    None,
+    /// `LIBBPF_PIN_BY_NAME`: pinned under its name, reused where a compatible one is pinned there already.
+    ByName,
+}
+
+/// One slot of a map that is filled at load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitialSlot {
+    /// The key.
+    pub index: u32,
+    /// The value.
+    pub target: SlotTarget,
+}
+
+/// What a slot is filled with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotTarget {
+    /// A program of the same object, by function name.
+    Program(String),
+    /// A map of the same object.
+    Map(MapId),
+}
+
+/// Where a map comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapOrigin {
+    /// A BTF-described variable in `.maps`.
+    Btf,
+    /// A definition of seven words in `maps` or `maps/NAME`.
+    Legacy,
+    /// A data section, which becomes an array of one value.
+    Data(MapData),
+}
+
+/// The contents of a data section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapData {
+    /// The section, as `.rodata.cst`.
+    pub section: String,
+    /// What it is for.
+    pub kind: DataKind,
+    /// Its initial bytes; zero for `.bss`.
+    pub bytes: Vec<u8>,
+}
+
+/// What a data section is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataKind {
+    /// `.rodata*`: frozen at load, constant to the verifier.
+    ReadOnly,
+    /// `.data*`.
+    Initialised,
+    /// `.bss*`.
+    Zero,
+    /// `.kconfig`: filled from the kernel's configuration.
+    Kconfig,
+}
+
+/// A program to be loaded: one entry function with all the functions it calls, linked together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramSpec {
+    /// The entry function's name; the kernel gets the first 15 bytes.
+    pub name: String,
+    /// The section it was in, as written.
+    pub section: String,
+    /// What the section's name says of it; `None` where no rule knows the name.
+    pub attach: Option<AttachSpec>,
+    /// The instruction slots of the entry function, then those of the functions it calls, in the object's byte order
+    /// decoded to the machine's: 8 bytes each. Calls among them are resolved; maps, data and symbols are not.
+    pub insns: Vec<u8>,
+    /// What must be filled in.
+    pub relocations: Vec<Relocation>,
+    /// The functions, the entry first, in the order of their instructions.
+    pub functions: Vec<FunctionSpec>,
+    /// Types of the functions.
+    pub func_info: Vec<FuncInfoSpec>,
+    /// Source lines.
+    pub line_info: Vec<LineInfoSpec>,
+}
+
+/// What a section's name says about its programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachSpec {
+    /// The program type.
+    pub prog_type: ProgType,
+    /// The attach type, where the section has one.
+    pub attach_type: Option<AttachType>,
+    /// What follows the prefix, as `syscalls/sys_enter_openat`; a tracepoint, function, path …
+    pub target: Option<String>,
+    /// `BPF_F_*` load flags that the section asks for (sleepable, XDP fragments).
+    pub prog_flags: u32,
+    /// Whether it is loaded unless asked otherwise (`?` in front of the name says no).
+    pub autoload: bool,
+}
+
+/// One function of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// Its name.
+    pub name: String,
+    /// Its first instruction slot in the linked program.
+    pub start: InsnIdx,
+    /// The number of its slots.
+    pub slots: u32,
+    /// Its visibility.
+    pub linkage: Linkage,
+}
+
+/// Visibility of a function, which decides how Linux verifies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linkage {
+    /// Verified with each call.
+    Static,
+    /// Verified by itself.
+    Global,
+}
+
+/// The type of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FuncInfoSpec {
+    /// The function's first instruction slot in the linked program.
+    pub insn: InsnIdx,
+    /// Its `BTF_KIND_FUNC`.
+    pub type_id: BtfId,
+}
+
+/// The source line that an instruction begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineInfoSpec {
+    /// The instruction slot in the linked program.
+    pub insn: InsnIdx,
+    /// Offset of the file's name in the BTF strings.
+    pub file_name: u32,
+    /// Offset of the line's text in the BTF strings.
+    pub line_text: u32,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1; 0 where unknown.
+    pub column: u32,
+}
+
+/// An instruction whose value depends on a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// The instruction slot in the linked program.
+    pub insn: InsnIdx,
+    /// What it refers to.
+    pub target: RelocTarget,
+}
+
+/// What an instruction refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelocTarget {
+    /// A map (`LDDW` kind 1 or 5).
+    Map(MapId),
+    /// A place in the one value of a data map (`LDDW` kind 2 or 6).
+    MapValue {
+        /// The data map.
+        map: MapId,
+        /// Offset in its value in bytes.
+        offset: u32,
+    },
+    /// A kernel variable (`LDDW` kind 3).
+    Ksym {
+        /// Its name.
+        name: String,
+        /// Whether it may be absent.
+        weak: bool,
+    },
+    /// A kernel function (`CALL` kind 2).
+    Kfunc {
+        /// Its name.
+        name: String,
+        /// Whether it may be absent.
+        weak: bool,
+    },
+    /// A CO-RE relocation.
+    Core {
+        /// The root type.
+        type_id: BtfId,
+        /// The access string.
+        access: String,
+        /// `enum bpf_core_relo_kind`.
+        kind: u32,
+    },
+}
