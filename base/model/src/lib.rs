@@ -16,6 +16,6 @@ pub mod platform;
 mod spec;
 
 pub use spec::{
-    AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData, MapId,
-    MapOrigin, MapSpec, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
+    AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData,
+    MapId, MapOrigin, MapSpec, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
 };

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use skep_abi::{AttachType, MapType, ProgType};
-use skep_isa::InsnIdx;
+use skep_isa::{InsnIdx, RawInsn};
 
 /// A type in the object's own BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,9 +119,9 @@ pub struct ProgramSpec {
     pub section: String,
     /// What the section's name says of it; `None` where no rule knows the name.
     pub attach: Option<AttachSpec>,
-    /// The instruction slots of the entry function, then those of the functions it calls, in the object's byte order
-    /// decoded to the machine's: 8 bytes each. Calls among them are resolved; maps, data and symbols are not.
-    pub insns: Vec<u8>,
+    /// The instruction slots of the entry function, then those of the functions it calls.
+    /// Calls among them are resolved; maps, data and symbols are not.
+    pub insns: Vec<RawInsn>,
     /// What must be filled in.
     pub relocations: Vec<Relocation>,
     /// The functions, the entry first, in the order of their instructions.

@@ -1,0 +1,115 @@
+//! Symbols that the object uses and the kernel defines: `.ksyms` and `.kconfig`.
+
+use crate::error::{ElfError, Problem};
+use crate::image::{Binding, Home, Image};
+use skep_abi::{MapType, flags::BPF_F_RDONLY_PROG};
+use skep_btf::{Btf, Def};
+use skep_model::{BtfId, DataKind, MapData, MapOrigin, MapSpec, Pinning};
+use std::collections::HashMap;
+
+/// A symbol that the kernel defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternSpec {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Whether it may be absent.
+    pub weak: bool,
+    /// Its type: of a variable, or the `FUNC_PROTO`.
+    pub type_id: BtfId,
+}
+
+/// What a symbol of the kernel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternKind {
+    /// A value of the kernel's configuration, at this offset of the `.kconfig` map.
+    Kconfig {
+        /// Offset in bytes.
+        offset: u32,
+        /// Size in bytes.
+        size: u32,
+    },
+    /// A variable of the kernel, by address.
+    Variable,
+    /// A function of the kernel that programs may call.
+    Kfunc,
+}
+
+/// The name of the section and map of configuration values.
+pub(crate) const KCONFIG: &str = ".kconfig";
+const KSYMS: &str = ".ksyms";
+
+/// Lists the undefined symbols that BTF describes, and the map of configuration values if there are any.
+pub(crate) fn find(
+    image: &Image<'_>,
+    btf: Option<&Btf<'_>>,
+) -> Result<(Vec<ExternSpec>, Option<MapSpec>), ElfError> {
+    let Some(btf) = btf else { return Ok((Vec::new(), None)) };
+    let undefined: HashMap<_, _> = (image.symbols.iter())
+        .filter(|symbol| symbol.home == Home::Undefined && !symbol.name.is_empty())
+        .map(|symbol| (symbol.name, symbol.binding))
+        .collect();
+    let weak = |name: &str| undefined.get(name) == Some(&Binding::Weak);
+    let mut externs = Vec::new();
+    if let Some((_, datasec)) = btf.datasec(KSYMS) {
+        for info in datasec.vars {
+            let ty = btf.ty(info.type_id)?;
+            let (kind, type_id) = match ty.def() {
+                Def::Var(var) => (ExternKind::Variable, var.type_id),
+                Def::Func(func) => (ExternKind::Kfunc, func.proto),
+                _ => continue,
+            };
+            if undefined.contains_key(ty.name()) {
+                let (name, type_id) = (ty.name().to_owned(), BtfId(type_id.0));
+                externs.push(ExternSpec { weak: weak(&name), name, kind, type_id });
+            }
+        }
+    }
+    let Some((section_id, datasec)) = btf.datasec(KCONFIG) else { return Ok((externs, None)) };
+    let mut offset = 0u32;
+    for variable in btf.variables(datasec) {
+        if !undefined.contains_key(variable.name) {
+            continue;
+        }
+        let fail = |error: ElfError| error.in_section(KCONFIG).in_symbol(variable.name);
+        let size = btf.size_of(variable.type_id).map_err(|error| fail(error.into()))?;
+        let align = btf.align_of(variable.type_id).map_err(|error| fail(error.into()))?;
+        let start =
+            offset.checked_next_multiple_of(align.max(1)).ok_or_else(|| fail(Problem::TooLarge.into()))?;
+        offset = start
+            .checked_add(size)
+            .filter(|end| *end <= 1 << 20)
+            .ok_or_else(|| fail(Problem::TooLarge.into()))?;
+        externs.push(ExternSpec {
+            name: variable.name.to_owned(),
+            kind: ExternKind::Kconfig { offset: start, size },
+            weak: weak(variable.name),
+            type_id: BtfId(variable.type_id.0),
+        });
+    }
+    if offset == 0 {
+        return Ok((externs, None));
+    }
+    let map = MapSpec {
+        name: KCONFIG.to_owned(),
+        map_type: MapType::ARRAY,
+        key_size: 4,
+        value_size: offset,
+        max_entries: 1,
+        flags: BPF_F_RDONLY_PROG,
+        extra: 0,
+        numa_node: None,
+        pinning: Pinning::None,
+        key_type: None,
+        value_type: Some(BtfId(section_id.0)),
+        inner: None,
+        initial: Vec::new(),
+        origin: MapOrigin::Data(MapData {
+            section: KCONFIG.to_owned(),
+            kind: DataKind::Kconfig,
+            bytes: vec![0; offset as usize],
+        }),
+    };
+    Ok((externs, Some(map)))
+}

@@ -1,0 +1,261 @@
+//! The ELF file as sections, symbols and relocations, all checked once.
+
+use crate::error::{ElfError, Problem};
+use object::Endianness;
+use object::elf::{
+    EM_BPF, ET_REL, FileHeader64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS,
+    SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION,
+};
+use object::read::elf::{FileHeader, SectionHeader, Sym};
+use skep_isa::ByteOrder;
+
+/// Position of a section in the ELF table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SecIdx(pub(crate) usize);
+
+/// Position of a symbol in the ELF table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SymIdx(pub(crate) usize);
+
+/// One section.
+#[derive(Debug)]
+pub(crate) struct Section<'d> {
+    pub(crate) index: SecIdx,
+    pub(crate) name: &'d str,
+    pub(crate) kind: SectionKind,
+    /// Empty where the file holds none (`.bss`).
+    pub(crate) data: &'d [u8],
+    /// The size it has in memory, as the header claims it.
+    pub(crate) size: u64,
+    /// By offset.
+    pub(crate) relocs: Vec<Reloc>,
+}
+
+/// What a section's header says it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SectionKind {
+    /// Instructions.
+    Code,
+    /// Bytes.
+    Bytes,
+    /// Zeroes that the file does not hold.
+    NoBits,
+    /// Tables of ELF's own, and whatever else.
+    Other,
+}
+
+/// One relocation; BPF keeps the addend in the place itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reloc {
+    pub(crate) offset: u64,
+    pub(crate) r_type: u32,
+    pub(crate) symbol: SymIdx,
+}
+
+/// `R_BPF_64_64`: the 64-bit immediate of an LDDW (LLVM's `docs`, "BPF relocations").
+pub(crate) const R_BPF_64_64: u32 = 1;
+/// `R_BPF_64_ABS64`: 64 bits of data.
+pub(crate) const R_BPF_64_ABS64: u32 = 2;
+/// `R_BPF_64_ABS32`: 32 bits of data.
+pub(crate) const R_BPF_64_ABS32: u32 = 3;
+/// `R_BPF_64_NODYLD32`: 32 bits in `.BTF` and `.BTF.ext`.
+pub(crate) const R_BPF_64_NODYLD32: u32 = 4;
+/// `R_BPF_64_32`: the immediate of a call.
+pub(crate) const R_BPF_64_32: u32 = 10;
+
+/// One symbol.
+#[derive(Debug)]
+pub(crate) struct Symbol<'d> {
+    pub(crate) name: &'d str,
+    pub(crate) home: Home,
+    pub(crate) value: u64,
+    pub(crate) size: u64,
+    pub(crate) is_func: bool,
+    pub(crate) is_section: bool,
+    pub(crate) binding: Binding,
+}
+
+/// Where a symbol lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    Undefined,
+    Section(SecIdx),
+    /// An absolute or common symbol.
+    Nowhere,
+}
+
+/// Who may refer to a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Local,
+    Global,
+    Weak,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(crate) struct Image<'d> {
+    pub(crate) order: ByteOrder,
+    pub(crate) sections: Vec<Section<'d>>,
+    pub(crate) symbols: Vec<Symbol<'d>>,
+    /// The symbols of each section, its own left out.
+    members: Vec<Vec<SymIdx>>,
+}
+
+type Header = FileHeader64<Endianness>;
+
+impl<'d> Image<'d> {
+    pub(crate) fn parse(data: &'d [u8]) -> Result<Image<'d>, ElfError> {
+        let header = Header::parse(data)?;
+        let endian = header.endian()?;
+        if header.e_machine(endian) != EM_BPF {
+            return Err(Problem::WrongMachine(header.e_machine(endian)).into());
+        }
+        if header.e_type(endian) != ET_REL {
+            return Err(Problem::WrongType(header.e_type(endian)).into());
+        }
+        let order = match endian {
+            Endianness::Little => ByteOrder::Little,
+            Endianness::Big => ByteOrder::Big,
+        };
+        let table = header.sections(endian, data)?;
+        let mut sections = Vec::new();
+        for (index, section) in table.enumerate() {
+            let name = text(table.section_name(endian, section)?)?;
+            let sh_type = section.sh_type(endian);
+            let executable = section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0;
+            let kind = match sh_type {
+                SHT_PROGBITS if executable => SectionKind::Code,
+                SHT_PROGBITS => SectionKind::Bytes,
+                SHT_NOBITS => SectionKind::NoBits,
+                _ => SectionKind::Other,
+            };
+            let bytes = match kind {
+                SectionKind::Code | SectionKind::Bytes => section.data(endian, data)?,
+                SectionKind::NoBits | SectionKind::Other => &[],
+            };
+            let size = section.sh_size(endian);
+            sections.push(Section {
+                index: SecIdx(index.0),
+                name,
+                kind,
+                data: bytes,
+                size,
+                relocs: Vec::new(),
+            });
+        }
+        let mut symbols = Vec::new();
+        let symtab = table.symbols(endian, data, SHT_SYMTAB)?;
+        for (index, symbol) in symtab.enumerate() {
+            let name = text(symtab.symbol_name(endian, symbol)?)?;
+            let home = match symbol.st_shndx(endian) {
+                SHN_UNDEF => Home::Undefined,
+                SHN_ABS | SHN_COMMON => Home::Nowhere,
+                _ => match symtab.symbol_section(endian, symbol, index)? {
+                    Some(section) if section.0 < sections.len() => Home::Section(SecIdx(section.0)),
+                    _ => {
+                        return Err(ElfError::from(Problem::BadTarget {
+                            target: format!("section {}", symbol.st_shndx(endian)),
+                            wanted: "a section that exists",
+                        })
+                        .in_symbol(name));
+                    }
+                },
+            };
+            symbols.push(Symbol {
+                name,
+                home,
+                value: symbol.st_value(endian),
+                size: symbol.st_size(endian),
+                is_func: symbol.st_type() == STT_FUNC,
+                is_section: symbol.st_type() == STT_SECTION,
+                binding: match symbol.st_bind() {
+                    STB_LOCAL => Binding::Local,
+                    STB_WEAK => Binding::Weak,
+                    _ => Binding::Global,
+                },
+            });
+        }
+        for (_, section) in table.enumerate() {
+            match section.sh_type(endian) {
+                SHT_REL => {}
+                SHT_RELA => return Err(Problem::Unsupported("relocations with addends").into()),
+                _ => continue,
+            }
+            let Some((rels, _)) = section.rel(endian, data)? else { continue };
+            let target = section.sh_info(endian) as usize;
+            let Some(target) = sections.get_mut(target) else {
+                return Err(Problem::BadTarget {
+                    target: format!("section {target}"),
+                    wanted: "a section that exists",
+                }
+                .into());
+            };
+            for rel in rels {
+                let symbol = SymIdx(rel.r_sym(endian) as usize);
+                let offset = rel.r_offset.get(endian);
+                if symbol.0 >= symbols.len() {
+                    return Err(ElfError::from(Problem::BadTarget {
+                        target: format!("symbol {}", symbol.0),
+                        wanted: "a symbol that exists",
+                    })
+                    .in_section(target.name)
+                    .at_byte(offset));
+                }
+                target.relocs.push(Reloc { offset, r_type: rel.r_type(endian), symbol });
+            }
+            target.relocs.sort_by_key(|reloc| reloc.offset);
+        }
+        let mut members = vec![Vec::new(); sections.len()];
+        for (index, symbol) in symbols.iter().enumerate() {
+            if let (Home::Section(section), false) = (symbol.home, symbol.is_section) {
+                members[section.0].push(SymIdx(index));
+            }
+        }
+        Ok(Image { order, sections, symbols, members })
+    }
+
+    pub(crate) fn section(&self, index: SecIdx) -> &Section<'d> {
+        &self.sections[index.0]
+    }
+
+    pub(crate) fn symbol(&self, index: SymIdx) -> &Symbol<'d> {
+        &self.symbols[index.0]
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Section<'d>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// The symbols that lie in a section, without the section's own.
+    pub(crate) fn symbols_in(&self, section: SecIdx) -> impl Iterator<Item = &Symbol<'d>> {
+        self.members[section.0].iter().map(|index| self.symbol(*index))
+    }
+
+    /// What to call a symbol in a message.
+    pub(crate) fn describe(&self, index: SymIdx) -> String {
+        let symbol = self.symbol(index);
+        match symbol.home {
+            Home::Section(section) if symbol.name.is_empty() => {
+                format!("section {}", self.section(section).name)
+            }
+            _ if symbol.name.is_empty() => format!("unnamed symbol {}", index.0),
+            _ => symbol.name.to_owned(),
+        }
+    }
+}
+
+impl Section<'_> {
+    /// The relocation at an offset.
+    pub(crate) fn reloc_at(&self, offset: u64) -> Option<Reloc> {
+        let at = self.relocs.binary_search_by_key(&offset, |reloc| reloc.offset).ok()?;
+        Some(self.relocs[at])
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, ElfError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => Ok(text),
+        _ => Err(Problem::BadName.into()),
+    }
+}

@@ -1,0 +1,20 @@
+//! ELF objects of BPF programs, read into inert specs: the same on every machine, whatever the object's byte order.
+//!
+//! [`ObjectSpec::parse`] reads a file of clang or rustc: maps in `.maps` and `maps`, data sections, the licence,
+//! programs linked with the functions they call, BTF with its function types and source lines, symbols that a kernel
+//! must provide. Nothing is looked up outside the bytes given.
+//!
+//! This crate knows nothing about any kernel, verifies nothing, and changes no instruction except to link functions.
+
+mod error;
+mod externs;
+mod functions;
+mod image;
+mod info;
+mod maps;
+mod object;
+mod programs;
+
+pub use error::{ElfError, Place, Problem};
+pub use externs::{ExternKind, ExternSpec};
+pub use object::{Note, ObjectSpec, SectionSummary};

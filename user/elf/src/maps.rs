@@ -1,0 +1,101 @@
+//! Maps: one file per form of definition, and the list that instructions refer to.
+
+mod btf;
+mod data;
+mod legacy;
+
+use crate::error::{ElfError, Problem};
+use crate::functions::Functions;
+use crate::image::{Home, Image, SecIdx, SymIdx};
+use skep_btf::Btf;
+use skep_model::{MapId, MapSpec, RelocTarget};
+use std::collections::HashMap;
+
+pub(crate) use data::data_kind;
+
+/// The maps of an object, and what part of which section each stands for.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    pub(crate) specs: Vec<MapSpec>,
+    /// By section and offset of the definition.
+    defined: HashMap<(SecIdx, u64), MapId>,
+    /// Sections that are one map as a whole.
+    data: HashMap<SecIdx, MapId>,
+}
+
+/// One definition found: where it is, and what it says.
+struct Found {
+    section: SecIdx,
+    offset: u64,
+    spec: MapSpec,
+}
+
+impl Maps {
+    pub(crate) fn find(
+        image: &Image<'_>,
+        btf: Option<&Btf<'_>>,
+        functions: &Functions<'_>,
+    ) -> Result<Maps, ElfError> {
+        let mut maps = Maps { specs: Vec::new(), defined: HashMap::new(), data: HashMap::new() };
+        let mut names = HashMap::new();
+        let mut add = |maps: &mut Maps, spec: MapSpec| {
+            let id = MapId(maps.specs.len() as u32);
+            if names.insert(spec.name.clone(), id).is_some() {
+                return Err(ElfError::from(Problem::Twice(spec.name.clone())).in_symbol(&spec.name));
+            }
+            maps.specs.push(spec);
+            Ok(id)
+        };
+        let mut slots = Vec::new();
+        for section in &image.sections {
+            let found = match section.name {
+                ".maps" => btf::find(image, section, btf, &mut slots),
+                "maps" => legacy::find(image, section),
+                name if name.starts_with("maps/") => legacy::find(image, section),
+                _ => continue,
+            };
+            for found in found.map_err(|error| error.in_section(section.name))? {
+                let id = add(&mut maps, found.spec).map_err(|error| error.in_section(section.name))?;
+                maps.defined.insert((found.section, found.offset), id);
+            }
+        }
+        for section in &image.sections {
+            if let Some(spec) = data::find(section, btf).map_err(|error| error.in_section(section.name))? {
+                let id = add(&mut maps, spec).map_err(|error| error.in_section(section.name))?;
+                maps.data.insert(section.index, id);
+            }
+        }
+        btf::fill_slots(image, functions, &mut maps, &slots).map_err(|error| error.in_section(".maps"))?;
+        Ok(maps)
+    }
+
+    /// The map whose definition starts at a place.
+    pub(crate) fn defined_at(&self, section: SecIdx, offset: u64) -> Option<MapId> {
+        self.defined.get(&(section, offset)).copied()
+    }
+
+    /// What an LDDW with a relocation to a symbol in a section means; `None` where the section holds no maps.
+    pub(crate) fn target(
+        &self,
+        image: &Image<'_>,
+        symbol: SymIdx,
+        addend: u64,
+    ) -> Option<Result<RelocTarget, Problem>> {
+        let Home::Section(section) = image.symbol(symbol).home else { return None };
+        let offset = image.symbol(symbol).value.wrapping_add(addend);
+        let bad =
+            |wanted| Problem::BadTarget { target: format!("{}+{addend:#x}", image.describe(symbol)), wanted };
+        if let Some(map) = self.data.get(&section) {
+            let size = u64::from(self.specs[map.0 as usize].value_size);
+            return Some(match offset <= size {
+                true => Ok(RelocTarget::MapValue { map: *map, offset: offset as u32 }),
+                false => Err(bad("a byte inside the data section")),
+            });
+        }
+        let name = image.section(section).name;
+        if name != ".maps" && name != "maps" && !name.starts_with("maps/") {
+            return None;
+        }
+        Some(self.defined_at(section, offset).map(RelocTarget::Map).ok_or_else(|| bad("the start of a map")))
+    }
+}

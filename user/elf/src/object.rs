@@ -1,0 +1,184 @@
+//! The whole object.
+
+use crate::error::{ElfError, Problem};
+use crate::externs::{self, ExternSpec};
+use crate::functions::Functions;
+use crate::image::{Image, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SectionKind};
+use crate::info::Info;
+use crate::maps::{Maps, data_kind};
+use crate::programs::Linker;
+use skep_btf::{Btf, Ext};
+use skep_isa::ByteOrder;
+use skep_model::{MapId, MapSpec, ProgramSpec};
+use std::collections::{HashMap, HashSet};
+
+/// An object file as plain data: what it defines, before any kernel sees it.
+#[derive(Debug)]
+pub struct ObjectSpec {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// The byte order of its instructions and data.
+    pub order: ByteOrder,
+    /// The licence; empty where the object states none.
+    pub license: String,
+    /// The version in a `version` section, which kernels before 5.0 compared with their own.
+    pub kernel_version: Option<u32>,
+    /// The maps, those of data sections last.
+    pub maps: Vec<MapSpec>,
+    /// The programs, in the order of the file.
+    pub programs: Vec<ProgramSpec>,
+    /// The symbols that a kernel must define.
+    pub externs: Vec<ExternSpec>,
+    /// The types.
+    pub btf: Option<Btf<'static>>,
+    /// What the file's sections are, for people.
+    pub sections: Vec<SectionSummary>,
+    /// What was read over, for people.
+    pub notes: Vec<Note>,
+}
+
+/// One section, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionSummary {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it holds instructions.
+    pub code: bool,
+}
+
+/// Something in an object that has no effect here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The section.
+    pub section: String,
+    /// What was read over, and why.
+    pub text: String,
+}
+
+impl ObjectSpec {
+    /// Reads an object; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// Says which file, section, symbol and instruction is malformed or not supported, and how.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
+        parse(file, bytes).map_err(|error| error.in_file(file))
+    }
+
+    /// Finds a program by its function's name.
+    pub fn program(&self, name: &str) -> Option<&ProgramSpec> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// Finds a map by its name.
+    pub fn map(&self, name: &str) -> Option<(MapId, &MapSpec)> {
+        let index = self.maps.iter().position(|map| map.name == name)?;
+        Some((MapId(index as u32), &self.maps[index]))
+    }
+}
+
+fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
+    let image = Image::parse(bytes)?;
+    let btf = read_btf(&image)?;
+    let info = match (&btf, image.named(".BTF.ext")) {
+        (Some(btf), Some(section)) if !section.data.is_empty() => {
+            let ext =
+                Ext::parse(section.data, btf).map_err(|e| ElfError::from(e).in_section(section.name))?;
+            Info::read(btf, &ext)?
+        }
+        _ => Info::default(),
+    };
+    let functions = Functions::find(&image)?;
+    let mut maps = Maps::find(&image, btf.as_ref(), &functions)?;
+    let (externs, kconfig) = externs::find(&image, btf.as_ref())?;
+    let kconfig = kconfig.map(|spec| {
+        maps.specs.push(spec);
+        MapId(maps.specs.len() as u32 - 1)
+    });
+    let by_name: HashMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+    let linker =
+        Linker { image: &image, functions: &functions, maps: &maps, externs: &by_name, kconfig, info: &info };
+    let mut programs = Vec::new();
+    let mut names = HashSet::new();
+    for entry in functions.programs() {
+        let program = linker.link(entry)?;
+        if !names.insert(program.name.clone()) {
+            let error = ElfError::from(Problem::Twice(program.name.clone()));
+            return Err(error.in_section(&program.section).in_symbol(&program.name));
+        }
+        programs.push(program);
+    }
+    Ok(ObjectSpec {
+        file: file.to_owned(),
+        order: image.order,
+        license: license(&image)?,
+        kernel_version: kernel_version(&image)?,
+        programs,
+        externs,
+        sections: summaries(&image),
+        notes: notes(&image),
+        maps: maps.specs,
+        btf,
+    })
+}
+
+fn read_btf(image: &Image<'_>) -> Result<Option<Btf<'static>>, ElfError> {
+    let Some(section) = image.named(".BTF").filter(|section| !section.data.is_empty()) else {
+        return Ok(None);
+    };
+    let btf = Btf::from_vec(section.data.to_vec())
+        .map_err(|error| ElfError::from(error).in_section(section.name))?;
+    Ok(Some(btf))
+}
+
+fn license(image: &Image<'_>) -> Result<String, ElfError> {
+    let Some(section) = image.named("license") else { return Ok(String::new()) };
+    let fail = || ElfError::from(Problem::BadLicense).in_section(section.name);
+    let end = section.data.iter().position(|byte| *byte == 0).ok_or_else(fail)?;
+    let text = std::str::from_utf8(&section.data[..end]).map_err(|_| fail())?;
+    Ok(text.to_owned())
+}
+
+fn kernel_version(image: &Image<'_>) -> Result<Option<u32>, ElfError> {
+    let Some(section) = image.named("version") else { return Ok(None) };
+    let Ok(word) = <[u8; 4]>::try_from(section.data) else {
+        let problem = Problem::OddSize { unit: 4, found: section.data.len() as u64 };
+        return Err(ElfError::from(problem).in_section(section.name));
+    };
+    Ok(Some(match image.order {
+        ByteOrder::Little => u32::from_le_bytes(word),
+        ByteOrder::Big => u32::from_be_bytes(word),
+    }))
+}
+
+fn summaries(image: &Image<'_>) -> Vec<SectionSummary> {
+    (image.sections.iter().skip(1))
+        .map(|section| SectionSummary {
+            name: section.name.to_owned(),
+            size: section.size,
+            code: section.kind == SectionKind::Code,
+        })
+        .collect()
+}
+
+/// Relocations of sections that are no code: those of BTF and DWARF only tell section addresses, which are zero here;
+/// in data they are addresses that no loader can fill in.
+fn notes(image: &Image<'_>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for section in &image.sections {
+        let absolute =
+            section.relocs.iter().filter(|r| matches!(r.r_type, R_BPF_64_ABS64 | R_BPF_64_ABS32)).count();
+        let other =
+            section.relocs.iter().filter(|reloc| reloc.r_type != R_BPF_64_NODYLD32).count() - absolute;
+        if data_kind(section.name).is_some() && absolute + other != 0 {
+            let text = format!("{} relocations left as they are: data holds no addresses", absolute + other);
+            notes.push(Note { section: section.name.to_owned(), text });
+        }
+        if section.name.starts_with(".struct_ops") {
+            let text = "struct_ops are read as programs only; their tables are not supported yet".to_owned();
+            notes.push(Note { section: section.name.to_owned(), text });
+        }
+    }
+    notes
+}

@@ -1,0 +1,262 @@
+//! Programs: an entry function linked with all that it calls, its references named.
+
+use crate::error::{ElfError, Problem};
+use crate::externs::{ExternKind, ExternSpec};
+use crate::functions::{FnIdx, Functions};
+use crate::image::{Home, Image, R_BPF_64_32, R_BPF_64_64, Reloc, SecIdx, Section};
+use crate::info::Info;
+use crate::maps::Maps;
+use skep_isa::{InsnIdx, RawInsn};
+use skep_model::{FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation};
+use std::collections::{HashMap, VecDeque};
+
+/// The most slots of one linked program; Linux refuses a million instructions long before.
+const MOST_SLOTS: usize = 1 << 24;
+
+const LDDW: u8 = 0x18;
+const CALL: u8 = 0x85;
+/// `src` of a call to a function of the program.
+const CALL_LOCAL: u8 = 1;
+/// `src` of a call to a kernel function.
+const CALL_KFUNC: u8 = 2;
+/// `src` of an LDDW of a kernel variable.
+const LDDW_VARIABLE: u8 = 3;
+/// `src` of an LDDW of a code address.
+const LDDW_CODE: u8 = 4;
+/// `src` of an LDDW of a map by descriptor.
+const LDDW_MAP: u8 = 1;
+/// `src` of an LDDW of a map's value by descriptor.
+const LDDW_MAP_VALUE: u8 = 2;
+
+/// What an object holds that programs refer to.
+pub(crate) struct Linker<'o, 'd> {
+    pub(crate) image: &'o Image<'d>,
+    pub(crate) functions: &'o Functions<'d>,
+    pub(crate) maps: &'o Maps,
+    pub(crate) externs: &'o HashMap<&'o str, &'o ExternSpec>,
+    pub(crate) kconfig: Option<MapId>,
+    pub(crate) info: &'o Info,
+}
+
+/// What an instruction of a function turned out to mean.
+enum Meaning {
+    /// As it stands.
+    Plain,
+    /// A call of a function.
+    Call(FnIdx),
+    /// The address of a function.
+    Address(FnIdx),
+    /// Something of a kernel, with the `src` that its instruction gets.
+    Refers(RelocTarget, u8),
+}
+
+impl Linker<'_, '_> {
+    /// Links the program that starts with `entry`.
+    pub(crate) fn link(&self, entry: FnIdx) -> Result<ProgramSpec, ElfError> {
+        let function = self.functions.get(entry);
+        let section = self.image.section(function.section);
+        let mut program = ProgramSpec {
+            name: function.name.to_owned(),
+            section: section.name.to_owned(),
+            attach: None,
+            insns: Vec::new(),
+            relocations: Vec::new(),
+            functions: Vec::new(),
+            func_info: Vec::new(),
+            line_info: Vec::new(),
+        };
+        let mut placed = HashMap::new();
+        let mut queue = VecDeque::from([entry]);
+        let mut calls = Vec::new();
+        placed.insert(entry, usize::MAX);
+        while let Some(index) = queue.pop_front() {
+            placed.insert(index, program.insns.len());
+            self.append(index, &mut program, &mut calls, |callee| {
+                placed.entry(callee).or_insert_with(|| {
+                    queue.push_back(callee);
+                    usize::MAX
+                });
+            })?;
+        }
+        for (at, callee) in calls {
+            // Both fit in 24 bits, so their difference fits an i32.
+            program.insns[at].imm = placed[&callee] as i32 - at as i32 - 1;
+        }
+        Ok(program)
+    }
+
+    /// Appends one function to the program; notes its calls and hands each callee to `meet`.
+    fn append(
+        &self,
+        index: FnIdx,
+        program: &mut ProgramSpec,
+        calls: &mut Vec<(usize, FnIdx)>,
+        mut meet: impl FnMut(FnIdx),
+    ) -> Result<(), ElfError> {
+        let function = self.functions.get(index);
+        let section = self.image.section(function.section);
+        let slots = self.functions.slots(index);
+        let base = program.insns.len();
+        let fail = |error: ElfError, at: usize| {
+            error.in_section(section.name).in_symbol(function.name).at_insn(function.start + at)
+        };
+        if base + slots.len() > MOST_SLOTS {
+            return Err(fail(Problem::TooLarge.into(), 0));
+        }
+        program.insns.extend_from_slice(slots);
+        program.functions.push(FunctionSpec {
+            name: function.name.to_owned(),
+            start: InsnIdx(base as u32),
+            slots: slots.len() as u32,
+            linkage: function.linkage,
+        });
+        self.check_relocations(section, function.start, slots)?;
+        let mut at = 0;
+        while let Some(slot) = slots.get(at) {
+            let wide = slot.code == LDDW;
+            let meaning =
+                self.meaning(function.section, function.start + at, *slot).map_err(|e| fail(e, at))?;
+            let insn = &mut program.insns[base + at];
+            match meaning {
+                Meaning::Plain => {}
+                Meaning::Call(callee) => {
+                    calls.push((base + at, callee));
+                    meet(callee);
+                }
+                Meaning::Address(callee) => {
+                    *insn = RawInsn::new(insn.code, insn.dst(), LDDW_CODE, insn.off, 0);
+                    calls.push((base + at, callee));
+                    meet(callee);
+                }
+                Meaning::Refers(target, src) => {
+                    *insn =
+                        RawInsn::new(insn.code, insn.dst(), src, insn.off, if wide { 0 } else { insn.imm });
+                    program.relocations.push(Relocation { insn: InsnIdx((base + at) as u32), target });
+                }
+            }
+            if wide && at + 1 == slots.len() {
+                let wanted = "a second slot of the wide instruction";
+                return Err(fail(
+                    Problem::BadTarget { target: "the end of the function".into(), wanted }.into(),
+                    at,
+                ));
+            }
+            at += if wide { 2 } else { 1 };
+        }
+        self.info.append(section.name, function.start, slots.len(), base, program);
+        Ok(())
+    }
+
+    /// Refuses relocations inside a function that no instruction can carry.
+    fn check_relocations(
+        &self,
+        section: &Section<'_>,
+        start: usize,
+        slots: &[RawInsn],
+    ) -> Result<(), ElfError> {
+        let (first, end) = (start as u64 * 8, (start + slots.len()) as u64 * 8);
+        let from = section.relocs.partition_point(|reloc| reloc.offset < first);
+        for reloc in section.relocs[from..].iter().take_while(|reloc| reloc.offset < end) {
+            let fail =
+                |problem: Problem| ElfError::from(problem).in_section(section.name).at_byte(reloc.offset);
+            let code = slots[((reloc.offset - first) / 8) as usize].code;
+            match reloc.r_type {
+                _ if reloc.offset % 8 != 0 => return Err(fail(Problem::MisplacedRelocation("instruction"))),
+                R_BPF_64_64 if code == LDDW => {}
+                R_BPF_64_32 if code == CALL => {}
+                R_BPF_64_64 => return Err(fail(Problem::MisplacedRelocation("wide load"))),
+                R_BPF_64_32 => return Err(fail(Problem::MisplacedRelocation("call"))),
+                other => return Err(fail(Problem::UnknownRelocation(other))),
+            }
+        }
+        Ok(())
+    }
+
+    fn meaning(&self, section: SecIdx, at: usize, slot: RawInsn) -> Result<Meaning, ElfError> {
+        match self.image.section(section).reloc_at(at as u64 * 8) {
+            Some(reloc) if reloc.r_type == R_BPF_64_32 => self.call(reloc, slot),
+            Some(reloc) => self.wide_load(reloc, slot),
+            None if slot.code == CALL && slot.src() == CALL_LOCAL => {
+                let target = at as i64 + i64::from(slot.imm) + 1;
+                self.function(section, target).map(Meaning::Call).ok_or_else(|| {
+                    let target = format!("instruction {target} of its section");
+                    Problem::BadTarget { target, wanted: "the start of a function" }.into()
+                })
+            }
+            None => Ok(Meaning::Plain),
+        }
+    }
+
+    /// A call: of a function by its symbol, or by its section's symbol and the distance in `imm`.
+    fn call(&self, reloc: Reloc, slot: RawInsn) -> Result<Meaning, ElfError> {
+        let symbol = self.image.symbol(reloc.symbol);
+        let Home::Section(home) = symbol.home else {
+            return match self.externs.get(symbol.name) {
+                Some(found) if found.kind == ExternKind::Kfunc => Ok(Meaning::Refers(
+                    RelocTarget::Kfunc { name: found.name.clone(), weak: found.weak },
+                    CALL_KFUNC,
+                )),
+                _ => Err(Problem::Undefined(self.image.describe(reloc.symbol)).into()),
+            };
+        };
+        // A call's immediate counts from the next instruction, so -1 means the symbol itself.
+        let target = (symbol.value / 8) as i64 + i64::from(slot.imm) + 1;
+        let found = self.function(home, target).filter(|_| slot.src() == CALL_LOCAL);
+        found.map(Meaning::Call).ok_or_else(|| {
+            Problem::BadTarget {
+                target: self.image.describe(reloc.symbol),
+                wanted: "the start of a function",
+            }
+            .into()
+        })
+    }
+
+    /// An LDDW: of a map, a place in a data section, a function, a kernel variable, a configuration value.
+    fn wide_load(&self, reloc: Reloc, slot: RawInsn) -> Result<Meaning, ElfError> {
+        let symbol = self.image.symbol(reloc.symbol);
+        let addend = u64::from(slot.imm as u32);
+        if let Home::Undefined = symbol.home {
+            let found = self.externs.get(symbol.name);
+            let Some(found) = found else {
+                return Err(Problem::Undefined(self.image.describe(reloc.symbol)).into());
+            };
+            return Ok(match (found.kind, self.kconfig) {
+                (ExternKind::Kconfig { offset, .. }, Some(map)) => {
+                    Meaning::Refers(RelocTarget::MapValue { map, offset }, LDDW_MAP_VALUE)
+                }
+                (ExternKind::Kfunc, _) => Meaning::Refers(
+                    RelocTarget::Kfunc { name: found.name.clone(), weak: found.weak },
+                    LDDW_VARIABLE,
+                ),
+                _ => Meaning::Refers(
+                    RelocTarget::Ksym { name: found.name.clone(), weak: found.weak },
+                    LDDW_VARIABLE,
+                ),
+            });
+        }
+        if let Some(target) = self.maps.target(self.image, reloc.symbol, addend) {
+            return Ok(match target? {
+                target @ RelocTarget::MapValue { .. } => Meaning::Refers(target, LDDW_MAP_VALUE),
+                target => Meaning::Refers(target, LDDW_MAP),
+            });
+        }
+        let bad = || Problem::BadTarget {
+            target: self.image.describe(reloc.symbol),
+            wanted: "a map, a data section or a function",
+        };
+        let Home::Section(home) = symbol.home else { return Err(bad().into()) };
+        let offset = symbol.value.wrapping_add(addend);
+        let found = if offset % 8 == 0 { self.functions.at(home, (offset / 8) as usize) } else { None };
+        match found {
+            Some(function) => Ok(Meaning::Address(function)),
+            None if self.image.section(home).name.starts_with(".addr_space.") => {
+                Err(Problem::Unsupported("arena variables").into())
+            }
+            None => Err(bad().into()),
+        }
+    }
+
+    fn function(&self, section: SecIdx, start: i64) -> Option<FnIdx> {
+        self.functions.at(section, usize::try_from(start).ok()?)
+    }
+}
