@@ -9,15 +9,21 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(any(test, feature = "testing"))]
+extern crate std;
 
 mod block;
+mod boxed;
 mod bytes;
 mod host;
 mod lock;
 mod marshal;
 mod pages;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use block::{Block, NoMemory};
+pub use boxed::{Shared, try_box};
 pub use bytes::{Bytes, OutOfBounds, Width};
 pub use host::{
     Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages,
