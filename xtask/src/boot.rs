@@ -9,7 +9,7 @@
 mod archive;
 mod guest;
 mod kernels;
-mod qemu;
+pub(crate) mod qemu;
 
 pub(crate) use guest::{Content, Guest};
 pub(crate) use kernels::{KERNELS, Kernel};

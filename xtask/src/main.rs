@@ -6,6 +6,7 @@
 //!
 //! Nothing here is shipped, and nothing that is shipped may depend on it.
 
+mod bare;
 mod boot;
 mod cache;
 mod cargo;
@@ -33,6 +34,11 @@ struct Chore {
 
 const CHORES: &[Chore] = &[
     Chore { name: "ci", about: "run every check and test, as continuous integration does", run: ci::run },
+    Chore {
+        name: "bare",
+        about: "run base/ on a machine without an operating system, in QEMU",
+        run: bare::run,
+    },
     Chore { name: "boot", about: "run a program inside Linux 5.10, 6.1 and 6.12, in QEMU", run: boot::run },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
     Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },

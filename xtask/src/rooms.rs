@@ -94,9 +94,18 @@ fn check_lints(root: &Path, rooms: &[Room], packages: &[Package], faults: &mut V
     if level(wanted, "rust", "unsafe_code").as_deref() != Some("forbid") {
         faults.push("Cargo.toml: [workspace.lints.rust] does not forbid unsafe_code".to_owned());
     }
-    for package in packages {
-        let is_room = rooms.iter().any(|room| package.dir == Path::new(&room.dir));
-        let name = package.dir.join("Cargo.toml");
+    let mut dirs: Vec<PathBuf> = packages.iter().map(|package| package.dir.clone()).collect();
+    // Crates that are no members of the workspace repeat the lints too.
+    for entry in fs::read_dir(root.join("lab")).context("lab")? {
+        let dir = Path::new("lab").join(entry?.file_name());
+        if root.join(&dir).join("Cargo.toml").exists() && !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+    for dir in dirs {
+        let is_room = rooms.iter().any(|room| dir == Path::new(&room.dir));
+        let is_member = packages.iter().any(|package| package.dir == dir);
+        let name = dir.join("Cargo.toml");
         let own = manifest(&root.join(&name))?;
         let own = match own.get("lints").and_then(toml::Value::as_table) {
             Some(lints) => lints,
@@ -108,13 +117,16 @@ fn check_lints(root: &Path, rooms: &[Room], packages: &[Package], faults: &mut V
         if own.get("workspace").and_then(toml::Value::as_bool) == Some(true) {
             continue;
         }
-        if !is_room {
+        if !is_room && is_member {
             faults.push(format!("{}: [lints] does not say `workspace = true`", name.display()));
             continue;
         }
+        if !is_room && level(own, "rust", "unsafe_code").as_deref() != Some("forbid") {
+            faults.push(format!("{}: [lints.rust] does not forbid unsafe_code", name.display()));
+        }
         for missing in missing_lints(wanted, own) {
             faults
-                .push(format!("{}: the room does not repeat the workspace's lint {missing}", name.display()));
+                .push(format!("{}: [lints] does not repeat the workspace's lint {missing}", name.display()));
         }
     }
     Ok(())

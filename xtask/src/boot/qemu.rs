@@ -56,6 +56,19 @@ pub(super) fn boot(vmlinuz: &Path, initramfs: &[u8], timeout: Duration) -> Resul
     }
 }
 
+/// Boots a program of our own through its PVH note, and returns QEMU's exit status (none at the limit) and what came over
+/// the serial line.
+pub(crate) fn boot_bare(program: &Path, timeout: Duration) -> Result<(Option<i32>, String)> {
+    let scratch = Scratch::new()?;
+    let line = scratch.0.join("serial");
+    let mut command = emulator()?;
+    command.args(["-M", "q35", "-m", "256", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
+    command.arg("-serial").arg(format!("file:{}", line.display())).arg("-kernel").arg(program);
+    let ended = wait(&mut spawn(&mut command)?, timeout)?;
+    let output = fs::read(&line).context("serial line")?;
+    Ok((ended.and_then(|status| status.code()), String::from_utf8_lossy(&output).into_owned()))
+}
+
 /// A QEMU command without devices, screen or default configuration.
 fn emulator() -> Result<Command> {
     let program = tools::need("qemu-system-x86_64").map_err(|missing| anyhow!(missing))?;
