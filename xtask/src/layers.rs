@@ -37,7 +37,7 @@ const TABLE: &[Row] = &[
     row("base/abi", &[]),
     row("base/btf", &["base/isa", "base/abi"]),
     row("base/model", &["base/isa", "base/abi"]),
-    row("base/sys", &["base/abi"]),
+    row("base/sys", &["base/abi", "base/mem"]),
     row("base/mem", &["base/abi"]),
     row("base/verifier", &["base/isa", "base/btf", "base/model"]),
     row("base/ir", &["base/isa", "base/model"]),

@@ -29,7 +29,13 @@ struct State {
     /// Bytes in blocks that are allocated now.
     live: usize,
     /// The first free block of each size.
-    free: [*mut u8; CLASSES],
+    free: [*mut Free; CLASSES],
+}
+
+/// What a free block holds.
+#[derive(Debug)]
+struct Free {
+    next: *mut Free,
 }
 
 struct Heap(UnsafeCell<State>);
@@ -72,13 +78,14 @@ unsafe impl GlobalAlloc for Heap {
 impl State {
     fn take(&mut self, class: u32) -> *mut u8 {
         let size = 1 << class;
-        let mut block = self.free[class as usize];
-        if block.is_null() {
-            block = self.carve(size);
+        let free = self.free[class as usize];
+        let block = if free.is_null() {
+            self.carve(size)
         } else {
-            // SAFETY: a free block holds the link that `give` wrote, and is aligned to 16.
-            self.free[class as usize] = unsafe { block.cast::<*mut u8>().read() };
-        }
+            // SAFETY: a block on a list holds what `give` wrote there.
+            self.free[class as usize] = unsafe { (*free).next };
+            free.cast::<u8>()
+        };
         if !block.is_null() {
             self.live += size;
         }
@@ -104,9 +111,11 @@ impl State {
     ///
     /// `block` was taken with this class and is used by nobody.
     unsafe fn give(&mut self, block: *mut u8, class: u32) {
-        // SAFETY: the block is ours again by the caller's word, and at least 16 bytes at a multiple of 16.
-        unsafe { block.cast::<*mut u8>().write(self.free[class as usize]) };
-        self.free[class as usize] = block;
+        #[expect(clippy::cast_ptr_alignment, reason = "a block lies at a multiple of its size, at least 16")]
+        let free = block.cast::<Free>();
+        // SAFETY: the block is ours again by the caller's word, and large enough and aligned for a `Free`.
+        unsafe { free.write(Free { next: self.free[class as usize] }) };
+        self.free[class as usize] = free;
         self.live -= 1 << class;
     }
 }

@@ -13,6 +13,9 @@ extern crate alloc;
 use skep_abi as _;
 use skep_btf as _;
 use skep_isa as _;
+use skep_mem as _;
+use skep_model as _;
+use skep_sys as _;
 
 mod checks;
 mod heap;
