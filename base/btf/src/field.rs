@@ -49,13 +49,18 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// What a path such as `a.b[3].c` leads to, starting within the type `id`; the empty path leads to it itself.
+    /// What a path such as `a.b[3].c` leads to, starting within the type `id` (or the
+    /// type of the variable `id`); the empty path leads to it itself.
     ///
     /// # Errors
     ///
     /// [`Problem::BadPath`], [`Problem::NoElement`], and those of [`Btf::member`].
     pub fn field(&self, id: TypeId, path: &str) -> Result<Field, Error> {
-        let mut field = Field { type_id: id, bit_offset: 0, bitfield: None };
+        let start = match self.ty(id)?.def() {
+            Def::Var(var) => var.type_id,
+            _ => id,
+        };
+        let mut field = Field { type_id: start, bit_offset: 0, bitfield: None };
         let mut rest = path;
         while !rest.is_empty() {
             let ty = self.resolve(field.type_id)?;

@@ -3,7 +3,7 @@
 //! [`Btf::parse`] turns bytes into a view whose every record, name and reference has been checked once; nothing
 //! is copied but one offset per type. From there [`Btf::find`] and [`NameIndex`] look types up, [`Btf::resolve`],
 //! [`Btf::size_of`], [`Btf::align_of`] and [`Btf::field`] answer questions about their layout, and [`Ext`] reads
-//! `.BTF.ext`.
+//! `.BTF.ext`. [`Btf::value`] reads bytes as a [`Value`], [`Btf::assign`] writes text into them.
 //!
 //! This crate never knows what an object file, a map, a program or a running kernel is, and it executes nothing.
 //! It reads both byte orders on every machine, and takes pointers to be 64 bits wide, as the BPF target does.
@@ -45,6 +45,7 @@ mod layout;
 mod list;
 mod names;
 mod types;
+mod value;
 
 pub use btf::{Btf, StrOff, TypeId, Types};
 pub use datasec::Variable;
@@ -61,3 +62,4 @@ pub use types::{
     FwdKind, Int, IntEncoding, Member, Packing, Param, SecInfo, Sign, TagStyle, Type, TypeTag, Var,
     VarLinkage,
 };
+pub use value::{AssignError, AssignProblem, FieldValue, Literal, Located, Unreadable, Value};
