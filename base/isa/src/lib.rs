@@ -39,6 +39,7 @@ pub mod raw;
 mod reg;
 pub mod structure;
 pub mod table;
+pub mod text;
 
 pub use decode::{Insns, decode, insns};
 pub use encode::Encoded;

@@ -3,7 +3,7 @@
 //! Opcodes, fields and groups are those of RFC 9669; below them stands what Linux added since (`include/uapi/linux/bpf.h`,
 //! `kernel/bpf/verifier.c`). The RFC puts `exit` with the calls. LLVM's spelling is that of
 //! `llvm/lib/Target/BPF/BPFInstrInfo.td`; where LLVM has none (maps, variables, kernel functions) it is ours.
-//! `{rd}`, `{o}` and the like stand for operands.
+//! What the braces stand for is in `text/template.rs`.
 //!
 //! ```text
 //! row(code, pick, operation, fields, second slot, group, -mcpu, Linux since, Linux dialect, mnemonic dialect)
