@@ -26,13 +26,21 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, NoMemory> {
     Ok(unsafe { Box::from_raw(memory.as_ptr()) })
 }
 
-/// A shared pointer like `Arc`, without weak ones, whose allocation may fail.
+/// A shared pointer like `Arc` whose allocation may fail.
 pub struct Shared<T: ?Sized> {
     inner: NonNull<Inner<T>>,
 }
 
+/// A pointer that does not keep its value alive, like `sync::Weak`.
+pub struct Weak<T> {
+    inner: NonNull<Inner<T>>,
+}
+
 struct Inner<T: ?Sized> {
+    /// How many `Shared` there are.
     holders: AtomicUsize,
+    /// How many `Weak` there are, and one more while there are holders; at zero the memory is freed.
+    watchers: AtomicUsize,
     value: T,
 }
 
@@ -40,6 +48,10 @@ struct Inner<T: ?Sized> {
 unsafe impl<T: ?Sized + Send + Sync> Send for Shared<T> {}
 // SAFETY: as for Send.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Shared<T> {}
+// SAFETY: a weak pointer gives the value only by becoming a holder.
+unsafe impl<T: Send + Sync> Send for Weak<T> {}
+// SAFETY: as for Send.
+unsafe impl<T: Send + Sync> Sync for Weak<T> {}
 
 impl<T> Shared<T> {
     /// Allocates.
@@ -47,9 +59,61 @@ impl<T> Shared<T> {
     /// # Errors
     /// [`NoMemory`] where the allocator refuses; the value is dropped.
     pub fn try_new(value: T) -> Result<Shared<T>, NoMemory> {
-        let inner = try_box(Inner { holders: AtomicUsize::new(1), value })?;
+        let inner = try_box(Inner { holders: AtomicUsize::new(1), watchers: AtomicUsize::new(1), value })?;
         Ok(Shared { inner: NonNull::from(Box::leak(inner)) })
     }
+
+    /// Makes a pointer that does not keep the value alive.
+    pub fn downgrade(&self) -> Weak<T> {
+        self.inner().watchers.fetch_add(1, Ordering::Relaxed);
+        Weak { inner: self.inner }
+    }
+}
+
+impl<T> Weak<T> {
+    fn inner(&self) -> (&AtomicUsize, &AtomicUsize) {
+        let inner = self.inner.as_ptr();
+        // SAFETY: the memory lives as long as one watcher does, and `self` is one; the counters are never dropped.
+        let holders = unsafe { &(*inner).holders };
+        // SAFETY: as above.
+        let watchers = unsafe { &(*inner).watchers };
+        (holders, watchers)
+    }
+
+    /// Becomes a holder, if there still is one.
+    pub fn upgrade(&self) -> Option<Shared<T>> {
+        let one_more = |holders: usize| (holders != 0).then_some(holders + 1);
+        // Acquire pairs with the release of the constructor's thread through whoever handed the pointer over.
+        self.inner().0.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok()?;
+        Some(Shared { inner: self.inner })
+    }
+}
+
+impl<T> Drop for Weak<T> {
+    fn drop(&mut self) {
+        if self.inner().1.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        // SAFETY: no holder and no watcher is left, so the value is dropped and nobody reaches the memory, which
+        // `try_box` allocated with this layout.
+        unsafe { free(self.inner.cast(), Layout::new::<Inner<T>>()) };
+    }
+}
+
+impl<T> fmt::Debug for Weak<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Weak")
+    }
+}
+
+/// Frees the memory of an `Inner`.
+///
+/// # Safety
+/// `memory` was allocated by the global allocator with `layout`, and nobody reaches it any more.
+unsafe fn free(memory: NonNull<u8>, layout: Layout) {
+    // SAFETY: as the caller promises; an `Inner` has counters, so its size is not zero.
+    unsafe { alloc::alloc::dealloc(memory.as_ptr(), layout) };
 }
 
 impl<T: Any + Send + Sync> Shared<T> {
@@ -112,8 +176,19 @@ impl<T: ?Sized> Drop for Shared<T> {
             return;
         }
         fence(Ordering::Acquire);
-        // SAFETY: this was the last holder, and the allocation came from a leaked box.
-        drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
+        let layout = Layout::for_value(self.inner());
+        let inner = self.inner.as_ptr();
+        // SAFETY: the memory is alive, as the holders' watcher is not given up yet.
+        let value = unsafe { &raw mut (*inner).value };
+        // SAFETY: this was the last holder, so nobody reaches the value any more; it is dropped once.
+        unsafe { core::ptr::drop_in_place(value) };
+        // SAFETY: as for `value`; counters are never dropped.
+        let watchers = unsafe { &(*inner).watchers };
+        if watchers.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: no watcher is left either; `try_box` allocated this layout.
+            unsafe { free(self.inner.cast(), layout) };
+        }
     }
 }
 
@@ -140,6 +215,22 @@ mod tests {
         let any = any.downcast::<u32>().unwrap_err();
         drop(any.downcast::<Arc<()>>().unwrap());
         assert_eq!(Arc::strong_count(&witness), 1);
+    }
+
+    #[test]
+    fn a_weak_pointer_sees_the_end() {
+        let witness = Arc::new(());
+        let shared = Shared::try_new(Arc::clone(&witness)).unwrap();
+        let weak = shared.downgrade();
+        let again = weak.upgrade().unwrap();
+        drop(shared);
+        assert!(weak.upgrade().is_some());
+        drop(again.into_any());
+        assert_eq!(Arc::strong_count(&witness), 1);
+        assert!(weak.upgrade().is_none());
+        let shared = Shared::try_new(5).unwrap();
+        drop(shared.downgrade());
+        assert_eq!(*shared, 5);
     }
 
     #[test]

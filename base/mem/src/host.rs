@@ -4,7 +4,7 @@
 //! helpers or map kinds that need it, by name. No trait here looks up maps, knows instruction formats, formats text
 //! or is static: two kernels with two hosts live side by side.
 
-use alloc::sync::Arc;
+use crate::Shared;
 use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
@@ -417,7 +417,7 @@ pub trait UserMemory {
 }
 
 /// An open kernel object, as files hold it.
-pub type FileObject = Arc<dyn Any + Send + Sync>;
+pub type FileObject = Shared<dyn Any + Send + Sync>;
 
 /// The caller's file descriptors and the pins they see.
 pub trait Files {

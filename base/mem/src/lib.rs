@@ -23,7 +23,7 @@ mod pages;
 pub mod testing;
 
 pub use block::{Block, NoMemory};
-pub use boxed::{Shared, try_box};
+pub use boxed::{Shared, Weak, try_box};
 pub use bytes::{Bytes, OutOfBounds, Width};
 pub use host::{
     Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages,

@@ -1,7 +1,6 @@
 //! Whoever makes system calls in a test: a sparse memory, a table of files, a set of rights.
 
 use crate::{Caller, Capability, FileObject, Files, Rights, UserFault, UserMemory};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use skep_abi::Errno;
 use std::collections::BTreeMap;
@@ -155,7 +154,7 @@ impl Files for TestFiles {
     fn lookup(&self, fd: i32) -> Result<FileObject, Errno> {
         let open = relock(&self.open);
         let object = slot_of(fd).and_then(|slot| open.get(slot)?.as_ref());
-        object.map(Arc::clone).ok_or(Errno::EBADF)
+        object.cloned().ok_or(Errno::EBADF)
     }
 
     fn pin(&self, path: &[u8], object: FileObject) -> Result<(), Errno> {
@@ -171,13 +170,14 @@ impl Files for TestFiles {
     }
 
     fn pinned(&self, path: &[u8]) -> Result<FileObject, Errno> {
-        relock(&self.pins).get(path).map(Arc::clone).ok_or(Errno::ENOENT)
+        relock(&self.pins).get(path).cloned().ok_or(Errno::ENOENT)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shared;
 
     #[test]
     fn one_byte_too_many_faults() {
@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn descriptors_are_reused_from_the_lowest() {
         let files = TestFiles::default();
-        let object: FileObject = Arc::new(7u32);
-        assert_eq!(files.install(Arc::clone(&object)), Ok(3));
-        assert_eq!(files.install(Arc::clone(&object)), Ok(4));
+        let object: FileObject = Shared::try_new(7u32).unwrap().into_any();
+        assert_eq!(files.install(object.clone()), Ok(3));
+        assert_eq!(files.install(object.clone()), Ok(4));
         assert!(files.close(3));
         assert!(!files.close(3));
         assert_eq!(files.lookup(3).err(), Some(Errno::EBADF));
