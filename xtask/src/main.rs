@@ -13,6 +13,7 @@ mod cargo;
 mod ci;
 mod debian;
 mod layers;
+mod objects;
 mod outcome;
 mod rooms;
 mod rust_text;
@@ -41,6 +42,7 @@ const CHORES: &[Chore] = &[
     },
     Chore { name: "boot", about: "run a program inside Linux 5.10, 6.1 and 6.12, in QEMU", run: boot::run },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
+    Chore { name: "objects", about: "find the BPF objects in Debian's packages", run: objects::run },
     Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },
     Chore {
         name: "tools",

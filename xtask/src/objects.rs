@@ -1,0 +1,207 @@
+//! The BPF objects that Debian ships, as found in the wild: in packages, most of them inside executables.
+//!
+//! They are downloaded when needed, carved out, kept in the cache, and never committed.
+
+use crate::cache;
+use crate::debian::{self, Archive};
+use crate::outcome::Outcome;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The release whose packages are taken, on every machine the same.
+const RELEASE: &str = "bookworm";
+
+/// The packages, and the least number of objects that each is known to carry.
+const PACKAGES: &[(&str, usize)] = &[
+    ("ir-keytable", 1),
+    ("libbpf-tools", 1),
+    ("libxdp1", 1),
+    ("pcp", 1),
+    ("xdp-tests", 1),
+    ("xdp-tools", 1),
+];
+
+/// Find the BPF objects in Debian's packages, and print where they are kept.
+#[derive(Parser)]
+#[command(name = "cargo xtask objects")]
+struct Options {}
+
+/// One object, on disk and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Object {
+    /// The package it came in.
+    pub(crate) package: String,
+    /// The object's own file, in the cache.
+    pub(crate) file: PathBuf,
+}
+
+pub(crate) fn run(args: &[String]) -> Result<Outcome> {
+    let Options {} = Options::parse_from(std::iter::once("objects").chain(args.iter().map(String::as_str)));
+    if let Some(reason) = debian::missing() {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let objects = fetch()?;
+    for object in &objects {
+        println!("{}\t{}", object.package, object.file.display());
+    }
+    Ok(Outcome::Done(format!("{} objects of {} packages", objects.len(), PACKAGES.len())))
+}
+
+/// All objects of all packages, sorted; downloads what the cache does not have.
+pub(crate) fn fetch() -> Result<Vec<Object>> {
+    let archive = Archive::of_release(RELEASE)?;
+    let mut objects = Vec::new();
+    for (package, least) in PACKAGES {
+        let dir = cache::dir("objects")?.join(format!("{RELEASE}_{package}"));
+        cache::fill_once(&dir, |part| carve_all(&archive.unpacked(package)?, part))?;
+        let files = fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<BTreeSet<_>>>()?;
+        if files.len() < *least {
+            bail!("package {package} has {} BPF objects, it is known for {least}", files.len());
+        }
+        objects.extend(files.into_iter().map(|file| Object { package: (*package).to_owned(), file }));
+    }
+    Ok(objects)
+}
+
+/// Writes every distinct object in the files below `from` to `to`, named after the file it was in.
+fn carve_all(from: &Path, to: &Path) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for file in files_below(from)? {
+        let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(".o").unwrap_or(&name);
+        for (offset, len) in bpf_images(&bytes) {
+            let image = &bytes[offset..offset + len];
+            if seen.insert(image.to_vec()) {
+                fs::write(to.join(format!("{name}@{offset:x}.o")), image)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            } else if entry.file_type()?.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The offset and length of each ELF image for BPF in `bytes`. An image within an image is not looked for.
+fn bpf_images(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = bytes[at..].windows(4).position(|window| window == b"\x7fELF") {
+        let offset = at + next;
+        match bpf_image_len(&bytes[offset..]) {
+            Some(len) => {
+                found.push((offset, len));
+                at = offset + len;
+            }
+            None => at = offset + 4,
+        }
+    }
+    found
+}
+
+const ELF64: u8 = 2;
+const EM_BPF: u64 = 247;
+const SHT_NOBITS: u64 = 8;
+const HEADER: usize = 64;
+const SECTION_HEADER: usize = 64;
+
+/// The length of the ELF64 image for BPF at the start of `bytes`: the furthest end of its section headers and sections.
+fn bpf_image_len(bytes: &[u8]) -> Option<usize> {
+    let header = bytes.get(..HEADER)?;
+    let order = match (header[4], header[5]) {
+        (ELF64, 1) => Order::Little,
+        (ELF64, 2) => Order::Big,
+        _ => return None,
+    };
+    if order.read(header, 18, 2)? != EM_BPF {
+        return None;
+    }
+    let table = usize::try_from(order.read(header, 40, 8)?).ok()?;
+    let entry = usize::try_from(order.read(header, 58, 2)?).ok()?;
+    let count = usize::try_from(order.read(header, 60, 2)?).ok()?;
+    if entry != SECTION_HEADER || count == 0 {
+        return None;
+    }
+    let table_end = table.checked_add(count * SECTION_HEADER)?;
+    let mut end = table_end;
+    for section in bytes.get(table..table_end)?.chunks_exact(SECTION_HEADER) {
+        if order.read(section, 4, 4)? != SHT_NOBITS {
+            let offset = usize::try_from(order.read(section, 24, 8)?).ok()?;
+            let size = usize::try_from(order.read(section, 32, 8)?).ok()?;
+            end = end.max(offset.checked_add(size)?);
+        }
+    }
+    (end <= bytes.len()).then_some(end)
+}
+
+#[derive(Clone, Copy)]
+enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    fn read(self, bytes: &[u8], at: usize, len: usize) -> Option<u64> {
+        let bytes = bytes.get(at..at.checked_add(len)?)?;
+        let push = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        Some(match self {
+            Self::Little => bytes.iter().rev().fold(0, push),
+            Self::Big => bytes.iter().fold(0, push),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image with a section of `size` bytes after its two section headers.
+    fn image(machine: u16, size: u64) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER + 2 * SECTION_HEADER];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+        bytes[40..48].copy_from_slice(&64u64.to_le_bytes());
+        bytes[58..60].copy_from_slice(&64u16.to_le_bytes());
+        bytes[60..62].copy_from_slice(&2u16.to_le_bytes());
+        let section = HEADER + SECTION_HEADER;
+        bytes[section + 24..section + 32].copy_from_slice(&192u64.to_le_bytes());
+        bytes[section + 32..section + 40].copy_from_slice(&size.to_le_bytes());
+        bytes.resize(bytes.len() + usize::try_from(size).expect("a small size"), 7);
+        bytes
+    }
+
+    #[test]
+    fn images_are_found_at_any_offset() {
+        let bytes = [b"junk\x7fELF".as_slice(), &image(247, 5), b"x", &image(62, 3), &image(247, 0)].concat();
+        assert_eq!(bpf_images(&bytes), [(8, 197), (8 + 197 + 1 + 195, 192)]);
+    }
+
+    #[test]
+    fn an_image_that_is_cut_or_lies_is_none() {
+        let whole = image(247, 5);
+        for len in 0..whole.len() {
+            assert_eq!(bpf_images(&whole[..len]), [], "{len}");
+        }
+        let mut lying = image(247, 5);
+        lying[40..48].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert_eq!(bpf_images(&lying), []);
+    }
+}
