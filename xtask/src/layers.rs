@@ -48,7 +48,7 @@ const TABLE: &[Row] = &[
     row("base/vm", &["base/ir", "base/jit", "base/mem", "base/isa", "base/model", "base/verifier"]),
     row("base/machine", &["base/vm", "base/exact", "base/maps", "base/helpers", "base/verifier"]),
     Row { dir: "base/kernel", may_use: Uses::AllOfBase, by_feature: &[] },
-    row("user/linux", &["base/sys"]),
+    row("user/linux", &["base/sys", "base/abi"]),
     row("user/embedded", &["base/sys", "base/kernel"]),
     row("user/elf", &["base/model", "base/btf", "base/isa"]),
     Row {

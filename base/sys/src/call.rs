@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::task::Waker;
 use skep_abi::{Errno, PerfEventAttr};
 
-/// One request. Each is one system call on Linux (except `Watch`), tried once: who wants a retry asks again.
+/// One request. Each is one system call on Linux (none for `Watch` and `Refresh`), tried once: who wants a retry asks
+/// again.
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "made on the stack, passed once, never stored")]
@@ -33,6 +34,8 @@ pub enum Call<'a> {
     Socket(SocketCall),
     /// A resource limit.
     Limit(Limit),
+    /// Brings copies of mappings up to date where an implementer shows copies; no system call. Answers [`Reply::None`].
+    Refresh,
     /// `fcntl(2)` with `F_DUPFD_CLOEXEC`, never below 3. Answers [`Reply::Fd`].
     Dup(Fd),
     /// `close(2)`. Answers [`Reply::None`]; the descriptor is gone even where the answer is an error.
@@ -55,8 +58,30 @@ impl Call<'_> {
             Call::Socket(SocketCall::DetachBpf { .. }) => "setsockopt SO_DETACH_BPF",
             Call::Limit(Limit::Memlock) => "getrlimit RLIMIT_MEMLOCK",
             Call::Limit(Limit::SetMemlock { .. }) => "setrlimit RLIMIT_MEMLOCK",
+            Call::Refresh => "refresh",
             Call::Dup(_) => "dup",
             Call::Close(_) => "close",
+        }
+    }
+
+    /// Lends the same call for a shorter time, for a wrapper that looks at it after the answer. A mapping to unmap is
+    /// the same one in both: whoever passes on the copy leaves the original alone.
+    #[allow(dead_code, reason = "for the recorder")]
+    pub(crate) fn reborrow(&mut self) -> Call<'_> {
+        match self {
+            Call::Bpf(attr) => Call::Bpf(attr.reborrow()),
+            Call::PerfEvent(open) => Call::PerfEvent(*open),
+            Call::Ioctl(fd, ioctl) => Call::Ioctl(*fd, *ioctl),
+            Call::Map(map) => Call::Map(*map),
+            Call::Unmap(raw) => Call::Unmap(raw.stand_in()),
+            Call::Wait(fds, timeout) => Call::Wait(fds, *timeout),
+            Call::Watch(fd, waker) => Call::Watch(*fd, waker),
+            Call::File(call) => Call::File(call.reborrow()),
+            Call::Socket(call) => Call::Socket(*call),
+            Call::Limit(limit) => Call::Limit(*limit),
+            Call::Refresh => Call::Refresh,
+            Call::Dup(fd) => Call::Dup(*fd),
+            Call::Close(fd) => Call::Close(*fd),
         }
     }
 }
@@ -104,10 +129,13 @@ impl Reply {
 }
 
 /// The arguments of `perf_event_open(2)`; the descriptor is always close-on-exec.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PerfEventOpen<'a> {
-    /// What to count or sample.
+    /// What to count or sample. The implementer passes a copy whose size is set.
     pub attr: &'a PerfEventAttr,
+    /// For events of the kprobe and uprobe units: the function's name or the file's path, which the implementer puts
+    /// behind `bp_addr` (that is `config1`, include/uapi/linux/perf_event.h).
+    pub target: Option<&'a str>,
     /// A process, or -1 for all.
     pub pid: i32,
     /// A CPU, or -1 for all.
@@ -210,7 +238,8 @@ pub enum FileCall<'a> {
     Stat(&'a str),
     /// `statfs(2)`. Answers [`Reply::Count`]: the magic of the file system, as `BPF_FS_MAGIC`.
     FsMagic(&'a str),
-    /// `getdents64(2)`: some more entries of an open directory are added. Answers [`Reply::Count`]: how many.
+    /// `getdents64(2)`: some more entries of an open directory are added. Answers [`Reply::Count`]: how many were read,
+    /// those left out among them; 0 at the end.
     List(Fd, &'a mut Vec<DirEntry>),
     /// `mkdir(2)`, mode 0700. Answers [`Reply::None`].
     MakeDir(&'a str),
@@ -234,6 +263,22 @@ impl FileCall<'_> {
             FileCall::MakeDir(_) => "mkdir",
             FileCall::Remove(_) => "unlink",
             FileCall::RemoveDir(_) => "rmdir",
+        }
+    }
+
+    #[allow(dead_code, reason = "for the recorder")]
+    pub(crate) fn reborrow(&mut self) -> FileCall<'_> {
+        match self {
+            FileCall::Open(path, mode) => FileCall::Open(path, *mode),
+            FileCall::Read(fd, into) => FileCall::Read(*fd, into),
+            FileCall::ReadAt(fd, at, into) => FileCall::ReadAt(*fd, *at, into),
+            FileCall::Write(fd, from) => FileCall::Write(*fd, from),
+            FileCall::Stat(path) => FileCall::Stat(path),
+            FileCall::FsMagic(path) => FileCall::FsMagic(path),
+            FileCall::List(fd, into) => FileCall::List(*fd, into),
+            FileCall::MakeDir(path) => FileCall::MakeDir(path),
+            FileCall::Remove(path) => FileCall::Remove(path),
+            FileCall::RemoveDir(path) => FileCall::RemoveDir(path),
         }
     }
 }

@@ -17,7 +17,7 @@ mod kernel;
 mod mapping;
 mod ops;
 
-pub use attr::{Area, AreaMemory, Attr, AttrError};
+pub use attr::{Area, AreaMemory, Attr, AttrError, WITHHELD};
 pub use call::{
     Call, DirEntry, FileCall, FileKind, FileStat, Interest, Ioctl, Limit, MapCall, OpenMode, PerfEventOpen,
     Protection, Reply, SocketCall, WaitFd,
@@ -25,4 +25,7 @@ pub use call::{
 pub use fd::{Fd, Handle};
 pub use kernel::{Kernel, Sys};
 pub use mapping::{Mapping, RawMapping};
-pub use ops::{BatchStep, BatchThen, CallError, MapFd, MapShape};
+pub use ops::{
+    BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, MapFd, MapShape, ObjectKind, ProgFd,
+    ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory,
+};

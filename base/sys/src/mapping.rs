@@ -4,10 +4,13 @@ use crate::{Call, Kernel};
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
+use skep_abi::Errno;
 use skep_mem::{Bytes, OutOfBounds};
 
 /// A mapping as an implementer of the seam gives it: where it is, how long, and a number for its own use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It is owned and cannot be copied, so that it is unmapped at most once.
+#[derive(Debug, PartialEq, Eq)]
 pub struct RawMapping {
     base: NonNull<u8>,
     len: usize,
@@ -23,7 +26,7 @@ impl RawMapping {
     /// Describes a mapping of `len` bytes at `base`.
     ///
     /// # Safety
-    /// `base` is aligned to 8, and until the [`Call::Unmap`] with this value the bytes stay mapped, readable (and
+    /// `base` is aligned to 8, and until the [`Call::Unmap`] with this value (for ever, if that is never made) the bytes stay mapped, readable (and
     /// writable if that was asked for), and reached by nobody in this process through Rust references other than to
     /// atomics.
     pub unsafe fn new(base: NonNull<u8>, len: usize, cookie: usize) -> RawMapping {
@@ -49,6 +52,11 @@ impl RawMapping {
     pub fn cookie(&self) -> usize {
         self.cookie
     }
+
+    /// Stands for the same mapping in a call that takes the place of one with `self`, which is then not used again.
+    pub(crate) fn stand_in(&self) -> RawMapping {
+        RawMapping { base: self.base, len: self.len, cookie: self.cookie }
+    }
 }
 
 /// Whether a mapping may be written.
@@ -62,6 +70,9 @@ pub(crate) enum Writable {
 
 /// Memory shared with the kernel, unmapped on drop. All access is by atomics, since the kernel writes at any time;
 /// integers are in the machine's byte order.
+///
+/// Under a [`crate::Record`] or [`crate::Replay`] the memory is a copy that is brought up to date by each call, so that
+/// what a reader sees follows from the answers it got.
 pub struct Mapping {
     raw: RawMapping,
     writable: Writable,
@@ -120,6 +131,15 @@ impl Mapping {
         self.view().copy_out(offset, into)
     }
 
+    /// Asks for what the kernel wrote since the last call ([`Call::Refresh`]); needed only by readers that look at the
+    /// memory again and again without any other call.
+    ///
+    /// # Errors
+    /// None on a kernel that is not wrapped.
+    pub fn refresh(&self) -> Result<(), Errno> {
+        self.kernel.call(Call::Refresh).map(|_| ())
+    }
+
     /// Lends the bytes of a writable mapping.
     pub fn bytes(&self) -> Option<Bytes<'_>> {
         (self.writable == Writable::Yes).then(|| self.view())
@@ -146,6 +166,6 @@ impl fmt::Debug for Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // Nothing is left to do about an error: the range is not used any more.
-        let _ = self.kernel.call(Call::Unmap(self.raw));
+        let _ = self.kernel.call(Call::Unmap(self.raw.stand_in()));
     }
 }

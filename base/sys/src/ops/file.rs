@@ -1,6 +1,7 @@
 //! Whole-file operations, as loops of single calls.
 
-use crate::{Call, DirEntry, FileCall, Handle, Kernel, OpenMode};
+use super::CallError;
+use crate::{Call, DirEntry, FileCall, FileStat, Handle, Kernel, OpenMode, Reply};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -14,15 +15,15 @@ impl Kernel {
     ///
     /// # Errors
     /// As `open(2)`.
-    pub fn file_open(&self, path: &str, mode: OpenMode) -> Result<Handle, Errno> {
-        self.open(Call::File(FileCall::Open(path, mode)))
+    pub fn file_open(&self, path: &str, mode: OpenMode) -> Result<Handle, CallError> {
+        Ok(retry(|| self.open(Call::File(FileCall::Open(path, mode))))?)
     }
 
     /// Reads a whole file, whatever length the file system claims for it.
     ///
     /// # Errors
     /// As `open(2)` and `read(2)`; `EFBIG` beyond 256 MiB; `ENOMEM`.
-    pub fn file_read(&self, path: &str) -> Result<Vec<u8>, Errno> {
+    pub fn file_read(&self, path: &str) -> Result<Vec<u8>, CallError> {
         let file = self.file_open(path, OpenMode::Read)?;
         let mut whole = Vec::new();
         let mut step = 4096;
@@ -38,7 +39,7 @@ impl Kernel {
                 return Ok(whole);
             }
             if whole.len() > MOST {
-                return Err(Errno::EFBIG);
+                return Err(Errno::EFBIG.into());
             }
             step = (step * 2).min(1 << 20);
         }
@@ -48,18 +49,82 @@ impl Kernel {
     ///
     /// # Errors
     /// As `open(2)` and `getdents64(2)`.
-    pub fn dir_list(&self, path: &str) -> Result<Vec<DirEntry>, Errno> {
+    pub fn dir_list(&self, path: &str) -> Result<Vec<DirEntry>, CallError> {
         let dir = self.file_open(path, OpenMode::Directory)?;
         let mut entries = Vec::new();
-        while self.call(Call::File(FileCall::List(dir.fd(), &mut entries)))?.into_count()? != 0 {}
+        while retry(|| self.call(Call::File(FileCall::List(dir.fd(), &mut entries)))?.into_count())? != 0 {}
         Ok(entries)
+    }
+
+    /// Writes all of `bytes` to a file that is there; tracefs and sysfs files take each write as one command.
+    ///
+    /// # Errors
+    /// As `open(2)` and `write(2)`; `EIO` where the file takes nothing more.
+    pub fn file_write(&self, path: &str, mode: OpenMode, bytes: &[u8]) -> Result<(), CallError> {
+        let file = self.file_open(path, mode)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let call = || self.call(Call::File(FileCall::Write(file.fd(), rest)))?.into_count();
+            let count = retry(call)?;
+            rest = match usize::try_from(count) {
+                Ok(count) if count != 0 => rest.get(count..).ok_or(Errno::EPROTO)?,
+                _ => return Err(Errno::EIO.into()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Makes a directory, mode 0700.
+    ///
+    /// # Errors
+    /// As `mkdir(2)`: `EEXIST`, `ENOENT`.
+    pub fn dir_make(&self, path: &str) -> Result<(), CallError> {
+        self.call(Call::File(FileCall::MakeDir(path)))?;
+        Ok(())
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// As `rmdir(2)`: `ENOTEMPTY`, `ENOENT`.
+    pub fn dir_remove(&self, path: &str) -> Result<(), CallError> {
+        self.call(Call::File(FileCall::RemoveDir(path)))?;
+        Ok(())
+    }
+
+    /// Removes a file or a pin.
+    ///
+    /// # Errors
+    /// As `unlink(2)`: `ENOENT`, `EISDIR`.
+    pub fn file_remove(&self, path: &str) -> Result<(), CallError> {
+        self.call(Call::File(FileCall::Remove(path)))?;
+        Ok(())
+    }
+
+    /// Tells what a path is, following links.
+    ///
+    /// # Errors
+    /// As `stat(2)`: `ENOENT`, `ENOTDIR`.
+    pub fn file_stat(&self, path: &str) -> Result<FileStat, CallError> {
+        match self.call(Call::File(FileCall::Stat(path)))? {
+            Reply::Stat(stat) => Ok(stat),
+            _ => Err(Errno::EPROTO.into()),
+        }
+    }
+
+    /// Gives the magic number of the file system that a path is on, such as `BPF_FS_MAGIC`.
+    ///
+    /// # Errors
+    /// As `statfs(2)`: `ENOENT`.
+    pub fn fs_magic(&self, path: &str) -> Result<u64, CallError> {
+        Ok(self.call(Call::File(FileCall::FsMagic(path)))?.into_count()?)
     }
 
     /// Gives the number of CPUs there can ever be, which sizes per-CPU values. Asked once.
     ///
     /// # Errors
     /// As reading `/sys/devices/system/cpu/possible`; `EINVAL` where that is no list of ranges.
-    pub fn possible_cpus(&self) -> Result<u32, Errno> {
+    pub fn possible_cpus(&self) -> Result<u32, CallError> {
         let known = self.cpus().load(Ordering::Relaxed);
         if known != 0 {
             return Ok(known);

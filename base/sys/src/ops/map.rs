@@ -5,7 +5,7 @@ use super::{CallError, exactly};
 use crate::{AreaMemory, Attr, AttrError, Call, Fd, Handle, Kernel};
 use alloc::vec::Vec;
 use core::mem::offset_of;
-use skep_abi::{Cmd, Errno, MapBatch, MapCreate, MapElem, MapFreeze, MapInfo, MapNextKey, MapType};
+use skep_abi::{Cmd, Errno, MapBatch, MapCreate, MapElem, MapFreeze, MapNextKey, MapType};
 
 /// Sizes of a map's keys and values as `bpf(2)` copies them, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,23 +17,28 @@ pub struct MapShape {
     cpus: u32,
 }
 
+/// The kinds whose system-call values are one per CPU (`kernel/bpf/syscall.c`, `bpf_map_value_size`).
+const PER_CPU: &[MapType] =
+    &[MapType::PERCPU_HASH, MapType::PERCPU_ARRAY, MapType::LRU_PERCPU_HASH, MapType::PERCPU_CGROUP_STORAGE];
+
 impl MapShape {
     /// Works out the shape; per-CPU values are rounded up to 8 and repeated for each possible CPU
-    /// (`kernel/bpf/syscall.c`, `bpf_map_value_size`).
-    fn new(map_type: MapType, key_size: u32, value_size: u32, possible_cpus: u32) -> MapShape {
+    /// (`kernel/bpf/syscall.c`, `bpf_map_value_size`), which `kernel` is asked for in that case only.
+    fn new(
+        kernel: &Kernel,
+        map_type: MapType,
+        key_size: u32,
+        value_size: u32,
+    ) -> Result<MapShape, CallError> {
         let value = value_size as usize;
-        let per_cpu = matches!(
-            map_type,
-            MapType::PERCPU_HASH
-                | MapType::PERCPU_ARRAY
-                | MapType::LRU_PERCPU_HASH
-                | MapType::PERCPU_CGROUP_STORAGE
-        );
-        let (stride, cpus) = match per_cpu {
-            true => (value.next_multiple_of(8).saturating_mul(possible_cpus as usize), possible_cpus),
+        let (stride, cpus) = match PER_CPU.contains(&map_type) {
+            true => {
+                let cpus = kernel.possible_cpus()?;
+                (value.next_multiple_of(8).saturating_mul(cpus as usize), cpus)
+            }
             false => (value, 1),
         };
-        MapShape { map_type, key: key_size as usize, value, stride, cpus }
+        Ok(MapShape { map_type, key: key_size as usize, value, stride, cpus })
     }
 
     /// Gives the kind of map.
@@ -117,10 +122,15 @@ impl MapFd {
     fn take(&self, cmd: Cmd, key: &[u8], value: &mut [u8], flags: u64) -> Result<(), CallError> {
         self.check_key(key)?;
         self.check_value(value)?;
+        // A Bloom filter is asked by its value (`map_lookup_elem`); the other kinds only write it.
+        let value = match self.shape.map_type {
+            MapType::BLOOM_FILTER => AreaMemory::InOut(value),
+            _ => AreaMemory::Out(value),
+        };
         let mut elem = self.elem(flags);
         let attr = Attr::new(cmd, &mut elem)
             .lend(offset_of!(MapElem, key), AreaMemory::In(key))
-            .lend(offset_of!(MapElem, value), AreaMemory::Out(value));
+            .lend(offset_of!(MapElem, value), value);
         self.handle.kernel().call(Call::Bpf(attr))?;
         Ok(())
     }
@@ -197,7 +207,10 @@ impl MapFd {
         exactly("keys", self.shape.key.saturating_mul(count as usize), keys)?;
         exactly("values", self.shape.stride.saturating_mul(count as usize), values)?;
         // Hashes use a 32-bit bucket number, other kinds a key (kernel/bpf/hashtab.c, generic_map_lookup_batch).
-        let mut after = alloc::vec![0; self.shape.key.max(4)];
+        let mut after = Vec::new();
+        let cursor = self.shape.key.max(4);
+        after.try_reserve_exact(cursor).map_err(|_| AttrError::NoMemory)?;
+        after.resize(cursor, 0);
         let cmd = match then {
             BatchThen::Keep => Cmd::MAP_LOOKUP_BATCH,
             BatchThen::Delete => Cmd::MAP_LOOKUP_AND_DELETE_BATCH,
@@ -255,14 +268,6 @@ impl MapFd {
         let outcome = self.handle.kernel().call(Call::Bpf(attr));
         outcome.map(|_| batch.count).map_err(|errno| (errno.into(), batch.count))
     }
-
-    /// Reads what the kernel says of the map (`BPF_OBJ_GET_INFO_BY_FD`).
-    ///
-    /// # Errors
-    /// `EINVAL` before Linux 4.13.
-    pub fn info(&self) -> Result<MapInfo, CallError> {
-        map_info(&self.handle)
-    }
 }
 
 /// What becomes of the elements that a batch has read.
@@ -288,12 +293,6 @@ impl BatchStep {
     }
 }
 
-fn map_info(handle: &Handle) -> Result<MapInfo, CallError> {
-    let mut info = MapInfo::default();
-    super::info_by_fd(handle, &mut info)?;
-    Ok(info)
-}
-
 impl Kernel {
     /// Creates a map (`BPF_MAP_CREATE`); pointer fields of `create` are taken as null.
     ///
@@ -301,7 +300,7 @@ impl Kernel {
     /// `EINVAL` where sizes or flags do not fit the kind, `E2BIG` and `ENOMEM` where it would be too large, `EPERM`.
     pub fn map_create(&self, create: &MapCreate) -> Result<MapFd, CallError> {
         let map_type = MapType(create.map_type);
-        let shape = MapShape::new(map_type, create.key_size, create.value_size, self.possible_cpus()?);
+        let shape = MapShape::new(self, map_type, create.key_size, create.value_size)?;
         let mut create = MapCreate { excl_prog_hash: 0, excl_prog_hash_size: 0, ..*create };
         let handle = self.open(Call::Bpf(Attr::new(Cmd::MAP_CREATE, &mut create)))?;
         Ok(MapFd { handle, shape })
@@ -312,8 +311,8 @@ impl Kernel {
     /// # Errors
     /// `EINVAL` where it is no map.
     pub fn map_from_handle(&self, handle: Handle) -> Result<MapFd, CallError> {
-        let info = map_info(&handle)?;
-        let shape = MapShape::new(MapType(info.type_), info.key_size, info.value_size, self.possible_cpus()?);
+        let info = super::info::map_info(&handle)?;
+        let shape = MapShape::new(self, MapType(info.type_), info.key_size, info.value_size)?;
         Ok(MapFd { handle, shape })
     }
 }

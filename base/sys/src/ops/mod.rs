@@ -1,15 +1,27 @@
 //! Typed operations of [`crate::Kernel`]: one safe constructor of attributes per command, one file per family.
 
+mod btf;
 mod file;
+mod info;
+mod link;
 mod map;
+mod obj;
+mod perf;
+mod prog;
+mod wait;
 
+pub use btf::BtfFd;
+pub use info::ProgLists;
+pub use link::{LinkAttr, LinkFd};
 pub use map::{BatchStep, BatchThen, MapFd, MapShape};
+pub use obj::{ObjectKind, TaskFd};
+pub use prog::{FdArray, ProgFd, ProgLoadMemory, ProgQueryMemory, Records, TestRunMemory};
 
-use crate::{AreaMemory, Attr, AttrError, Call, Handle};
+use crate::AttrError;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use core::mem::offset_of;
-use skep_abi::{Cmd, Errno, InfoByFd};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use skep_abi::Errno;
 
 /// Why a typed operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +37,7 @@ impl CallError {
     pub fn errno(&self) -> Errno {
         match self {
             CallError::Attr(AttrError::TooLong { .. }) => Errno::E2BIG,
+            CallError::Attr(AttrError::NoMemory) => Errno::ENOMEM,
             CallError::Attr(_) => Errno::EINVAL,
             CallError::Errno(errno) => *errno,
         }
@@ -62,15 +75,26 @@ fn exactly(what: &'static str, wanted: usize, bytes: &[u8]) -> Result<(), AttrEr
     Err(AttrError::WrongLength { what, wanted, found: bytes.len() })
 }
 
-/// Fills a zeroed info struct (`BPF_OBJ_GET_INFO_BY_FD`), with no memory lent for the lists inside it.
-fn info_by_fd<T: FromBytes + IntoBytes + Immutable + Default>(
-    handle: &Handle,
-    info: &mut T,
-) -> Result<(), CallError> {
-    *info = T::default();
-    let mut by_fd = InfoByFd { bpf_fd: handle.fd().raw(), info_len: size_of::<T>() as u32, info: 0 };
-    let attr = Attr::new(Cmd::OBJ_GET_INFO_BY_FD, &mut by_fd)
-        .lend(offset_of!(InfoByFd, info), AreaMemory::InOut(info.as_mut_bytes()));
-    handle.kernel().call(Call::Bpf(attr))?;
-    Ok(())
+/// Gives a length as the 32-bit fields of attributes carry it.
+fn len_u32(what: &'static str, found: usize) -> Result<u32, AttrError> {
+    u32::try_from(found).map_err(|_| AttrError::TooLong { what, found })
+}
+
+/// Copies a string and its NUL.
+fn nul_terminated(what: &'static str, text: &str) -> Result<Vec<u8>, AttrError> {
+    if text.contains('\0') {
+        return Err(AttrError::NulInside { what });
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(text.len() + 1).map_err(|_| AttrError::NoMemory)?;
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(0);
+    Ok(bytes)
+}
+
+/// Reads a string up to its NUL; what is not UTF-8 in it is replaced.
+fn until_nul(mut bytes: Vec<u8>) -> String {
+    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    bytes.truncate(len);
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
