@@ -6,6 +6,10 @@
 /* Places a program, map or variable in an ELF section and keeps it even if nothing refers to it. */
 #define SEC(name) __attribute__((section(name), used))
 
+/* Variables that the loader provides: from the kernel's configuration, from its symbols. */
+#define __kconfig __attribute__((section(".kconfig")))
+#define __ksym __attribute__((section(".ksyms")))
+
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
 #define __unused __attribute__((unused))
