@@ -33,6 +33,9 @@ const STEPS: &[Step] = &[
     Step { name: "fmt", call: Call::Cargo(&["fmt", "--all", "--check"]), env: PLAIN },
     Step { name: "layers", call: Call::Xtask(&["layers"]), env: PLAIN },
     Step { name: "rooms", call: Call::Xtask(&["rooms"]), env: PLAIN },
+    Step { name: "vectors", call: Call::Xtask(&["vectors", "--check"]), env: PLAIN },
+    Step { name: "traffic", call: Call::Xtask(&["traffic", "--check"]), env: PLAIN },
+    Step { name: "planted", call: Call::Xtask(&["planted"]), env: PLAIN },
     Step {
         name: "clippy",
         call: Call::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),

@@ -15,10 +15,12 @@ mod debian;
 mod layers;
 mod objects;
 mod outcome;
+mod planted;
 mod rooms;
 mod rust_text;
 mod tools;
 mod traffic;
+mod vectors;
 
 use outcome::{Outcome, SKIPPED_STATUS};
 use std::process::ExitCode;
@@ -50,6 +52,8 @@ const CHORES: &[Chore] = &[
         run: tools::run,
     },
     Chore { name: "traffic", about: "make the capture of the firewall example", run: traffic::run },
+    Chore { name: "planted", about: "build the bugs planted in the firewall", run: planted::run },
+    Chore { name: "vectors", about: "compile the committed BPF objects again", run: vectors::run },
 ];
 
 fn main() -> ExitCode {
