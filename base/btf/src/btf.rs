@@ -224,6 +224,16 @@ impl<'a> Btf<'a> {
         self.data.get(self.header.strings.clone()).unwrap_or(&[])
     }
 
+    /// The offset of the first string that is not the base's.
+    pub(crate) fn first_string(&self) -> u32 {
+        self.first_string
+    }
+
+    /// Where each own record starts in the type section.
+    pub(crate) fn offsets(&self) -> &[u32] {
+        &self.offsets
+    }
+
     fn string_end(&self) -> Option<u32> {
         self.first_string.checked_add(self.header.strings.len() as u32)
     }

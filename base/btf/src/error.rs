@@ -111,6 +111,18 @@ pub enum Problem {
     UnknownRelocation(u32),
     /// Memory for the index could not be had.
     NoMemory,
+    /// The object has no section of that name, or an empty one.
+    NoSection,
+    /// The object has no symbol for a variable.
+    NoSymbol,
+    /// A name to be written has a NUL in it, or the string section is full.
+    BadName,
+    /// A type to be written has more elements than a record can count.
+    TooManyElements(u64),
+    /// A bit offset to be written does not fit beside a bitfield's width.
+    BadOffset(u32),
+    /// An enumerator's value to be written does not fit its width and sign.
+    BadValue,
 }
 
 /// An error in BTF, or in a question asked of it.
@@ -201,6 +213,18 @@ impl fmt::Display for Problem {
                 write!(f, "wanted a CO-RE relocation kind from 0 to 12, found {found}")
             }
             Problem::NoMemory => f.write_str("wanted memory for the index, found none"),
+            Problem::NoSection => {
+                f.write_str("wanted a section of that name with a size, found none in the object")
+            }
+            Problem::NoSymbol => f.write_str("wanted a symbol for the variable, found none in the object"),
+            Problem::BadName => f.write_str("wanted a name without NUL and room for it, found otherwise"),
+            Problem::TooManyElements(found) => write!(f, "wanted fewer than 2^24 elements, found {found}"),
+            Problem::BadOffset(found) => {
+                write!(f, "wanted a bit offset below 2^24 beside bitfields, found {found}")
+            }
+            Problem::BadValue => {
+                f.write_str("wanted an enumerator that fits its width and sign, found another")
+            }
         }
     }
 }

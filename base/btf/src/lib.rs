@@ -4,6 +4,7 @@
 //! is copied but one offset per type. From there [`Btf::find`] and [`NameIndex`] look types up, [`Btf::resolve`],
 //! [`Btf::size_of`], [`Btf::align_of`] and [`Btf::field`] answer questions about their layout, and [`Ext`] reads
 //! `.BTF.ext`. [`Btf::value`] reads bytes as a [`Value`], [`Btf::assign`] writes text into them.
+//! [`Builder`] writes BTF, [`Btf::fix_up`] fills in what compilers leave open, [`Btf::sanitize`] rewrites for old kernels.
 //!
 //! This crate never knows what an object file, a map, a program or a running kernel is, and it executes nothing.
 //! It reads both byte orders on every machine, and takes pointers to be 64 bits wide, as the BPF target does.
@@ -35,6 +36,7 @@ extern crate alloc;
 
 mod btf;
 mod datasec;
+mod encode;
 mod endian;
 mod error;
 mod ext;
@@ -49,6 +51,7 @@ mod value;
 
 pub use btf::{Btf, StrOff, TypeId, Types};
 pub use datasec::Variable;
+pub use encode::{Builder, Feature, ObjectLayout, Support, Symbol, Visibility};
 pub use endian::Endian;
 pub use error::{Error, Place, Problem, Section};
 pub use ext::{CoreRelo, CoreRelocKind, Ext, FuncInfo, InfoSection, InfoSections, LineInfo, Record, Records};
