@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Every kind of map that programs of this kernel use, defined through BTF and used once. */
+/*
+ * Every kind of map that packet filters and tracers use, defined through BTF
+ * and used once. Before Linux 6.4 operations on maps answered mistakes in the
+ * lower 32 bits only, hence the conversions to int.
+ */
 #include "../vector.h"
 
 struct key {
@@ -71,7 +75,7 @@ static __always_inline int use_array(void *map)
 	value = bpf_map_lookup_elem(map, &index);
 	EXPECT(value && value->count == 7 && value->parts[2] == 8);
 	EXPECT(!bpf_map_lookup_elem(map, &beyond));
-	EXPECT(bpf_map_delete_elem(map, &index) == -22);
+	EXPECT((int)bpf_map_delete_elem(map, &index) == -22);
 	return 0;
 }
 
@@ -83,14 +87,14 @@ static __always_inline int use_hash(void *map)
 
 	bpf_map_delete_elem(map, &key);
 	EXPECT(!bpf_map_lookup_elem(map, &key));
-	EXPECT(bpf_map_update_elem(map, &key, &value, BPF_EXIST) == -2);
+	EXPECT((int)bpf_map_update_elem(map, &key, &value, BPF_EXIST) == -2);
 	EXPECT(bpf_map_update_elem(map, &key, &value, BPF_NOEXIST) == 0);
-	EXPECT(bpf_map_update_elem(map, &key, &value, BPF_NOEXIST) == -17);
+	EXPECT((int)bpf_map_update_elem(map, &key, &value, BPF_NOEXIST) == -17);
 	EXPECT(bpf_map_update_elem(map, &key, &value, BPF_ANY) == 0);
 	found = bpf_map_lookup_elem(map, &key);
 	EXPECT(found && found->count == 5 && found->parts[1] == 2);
 	EXPECT(!bpf_map_lookup_elem(map, &other));
-	EXPECT(bpf_map_delete_elem(map, &other) == -2);
+	EXPECT((int)bpf_map_delete_elem(map, &other) == -2);
 	EXPECT(bpf_map_delete_elem(map, &key) == 0);
 	EXPECT(!bpf_map_lookup_elem(map, &key));
 	return 0;
@@ -134,7 +138,7 @@ int full_hash(struct xdp_md *ctx __unused)
 		if (i < 8)
 			EXPECT(result == 0);
 	}
-	EXPECT(result == -7);
+	EXPECT((int)result == -7);
 	for (__u32 i = 0; i < 8; i++) {
 		struct key key = { 100 + i, 0, 0 };
 
@@ -149,21 +153,22 @@ int queue_and_stack(struct xdp_md *ctx __unused)
 	__u64 value = 0;
 
 	for (__u64 i = 1; i <= 4; i++) {
-		EXPECT(bpf_map_push_elem(&queue, &i, BPF_ANY) == 0);
-		EXPECT(bpf_map_push_elem(&stack, &i, BPF_ANY) == 0);
+		value = i;
+		EXPECT(bpf_map_push_elem(&queue, &value, BPF_ANY) == 0);
+		EXPECT(bpf_map_push_elem(&stack, &value, BPF_ANY) == 0);
 	}
 	value = 5;
-	EXPECT(bpf_map_push_elem(&queue, &value, BPF_ANY) == -7);
+	EXPECT((int)bpf_map_push_elem(&queue, &value, BPF_ANY) == -7);
 	/* BPF_EXIST makes room by forgetting the oldest. */
 	EXPECT(bpf_map_push_elem(&stack, &value, BPF_EXIST) == 0);
 	EXPECT(bpf_map_peek_elem(&queue, &value) == 0 && value == 1);
 	EXPECT(bpf_map_peek_elem(&stack, &value) == 0 && value == 5);
 	for (__u64 i = 1; i <= 4; i++)
 		EXPECT(bpf_map_pop_elem(&queue, &value) == 0 && value == i);
-	EXPECT(bpf_map_pop_elem(&queue, &value) == -2);
+	EXPECT((int)bpf_map_pop_elem(&queue, &value) == -2);
 	for (__u64 i = 5; i >= 2; i--)
 		EXPECT(bpf_map_pop_elem(&stack, &value) == 0 && value == i);
-	EXPECT(bpf_map_pop_elem(&stack, &value) == -2);
+	EXPECT((int)bpf_map_pop_elem(&stack, &value) == -2);
 	return 0;
 }
 
