@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod attr;
 mod call;
+mod dirent;
 mod fd;
 mod kernel;
 mod mapping;
@@ -22,6 +23,7 @@ pub use call::{
     Call, DirEntry, FileCall, FileKind, FileStat, Interest, Ioctl, Limit, MapCall, OpenMode, PerfEventOpen,
     Protection, Reply, SocketCall, WaitFd,
 };
+pub use dirent::add_dir_entries;
 pub use fd::{Fd, Handle};
 pub use kernel::{Kernel, Sys};
 pub use mapping::{Mapping, RawMapping};

@@ -183,7 +183,7 @@ impl MapFd {
     /// Refuses further writes through system calls (`BPF_MAP_FREEZE`).
     ///
     /// # Errors
-    /// `EBUSY` where it is frozen already or mapped for writing.
+    /// `EPERM` where it is frozen already; `EBUSY` where it is mapped for writing.
     pub fn freeze(&self) -> Result<(), CallError> {
         let mut freeze = MapFreeze { map_fd: self.fd().raw() };
         self.handle.kernel().call(Call::Bpf(Attr::new(Cmd::MAP_FREEZE, &mut freeze)))?;

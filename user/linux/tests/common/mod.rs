@@ -1,0 +1,49 @@
+//! What the tests of every implementer share.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use skep_abi::{Errno, MapCreate, MapType};
+use skep_lab_seam::Machine;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Tells whether this process may use `bpf(2)`; says that `test` is skipped where it may not.
+pub(crate) fn bpf(test: &str) -> Option<Machine> {
+    let create = MapCreate { map_type: MapType::RINGBUF.0, max_entries: 64 << 10, ..MapCreate::default() };
+    match skep_linux::kernel().map_create(&create) {
+        Ok(_) => Some(machine()),
+        Err(error) if [Errno::EPERM, Errno::ENOSYS, Errno::EINVAL].contains(&error.errno()) => {
+            println!("skipped: {test}: this process may not create a ring: {error}");
+            None
+        }
+        Err(error) => panic!("creating a ring: {error}"),
+    }
+}
+
+/// Tells what the exercise has to know of this machine.
+pub(crate) fn machine() -> Machine {
+    Machine { page_size: rustix::param::page_size() }
+}
+
+/// The descriptors and BPF mappings that a process has, to compare before and after.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Leftovers {
+    fds: BTreeMap<String, String>,
+    mappings: Vec<String>,
+}
+
+impl Leftovers {
+    pub(crate) fn now() -> Leftovers {
+        let mut fds = BTreeMap::new();
+        for entry in fs::read_dir("/proc/self/fd").unwrap() {
+            let path = entry.unwrap().path();
+            // The directory's own descriptor is gone by the time that its link is read.
+            if let Ok(target) = fs::read_link(&path) {
+                fds.insert(path.display().to_string(), target.display().to_string());
+            }
+        }
+        fds.retain(|_, target| !target.ends_with("/fd"));
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let mappings = maps.lines().filter(|line| line.contains("anon_inode:")).map(String::from).collect();
+        Leftovers { fds, mappings }
+    }
+}
