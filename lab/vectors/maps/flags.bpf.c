@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Every attribute of a definition besides kind, sizes and entries. */
+/* Flags and the memory node: attributes of a definition besides kind, sizes and entries. */
 #include "../vector.h"
 
 struct {
@@ -51,14 +51,6 @@ struct {
 	__uint(numa_node, 0);
 } on_a_node SEC(".maps");
 
-/* `map_extra`: how many hash functions. Since Linux 5.16. */
-struct {
-	__uint(type, BPF_MAP_TYPE_BLOOM_FILTER);
-	__uint(max_entries, 100);
-	__type(value, __u32);
-	__uint(map_extra, 3);
-} bloom SEC(".maps");
-
 SEC("xdp")
 int flags(struct xdp_md *ctx __unused)
 {
@@ -75,8 +67,6 @@ int flags(struct xdp_md *ctx __unused)
 	EXPECT(bpf_map_update_elem(&mapped, &zero, &value, BPF_ANY) == 0);
 	EXPECT(bpf_map_update_elem(&percpu_lists, &number, &value, BPF_ANY) == 0);
 	EXPECT(bpf_map_update_elem(&on_a_node, &number, &value, BPF_ANY) == 0);
-	EXPECT(bpf_map_push_elem(&bloom, &number, BPF_ANY) == 0);
-	EXPECT(bpf_map_peek_elem(&bloom, &number) == 0);
 	return 0;
 }
 
