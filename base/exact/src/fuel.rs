@@ -1,0 +1,159 @@
+//! What a run may spend, and how another thread stops it.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Fuel for runs: one unit is about one instruction.
+///
+/// Whoever shares it may stop the run by taking all of it away. The run looks at it every thousand units, so it
+/// stops within microseconds; what is left after a run is exact.
+#[derive(Debug)]
+pub struct Fuel(AtomicU64);
+
+/// How many units go by between two looks at the shared fuel.
+const BATCH: u64 = 1024;
+
+impl Fuel {
+    /// As much as will never run out.
+    pub const UNLIMITED: u64 = u64::MAX;
+
+    /// Makes fuel of so many units.
+    pub const fn new(units: u64) -> Fuel {
+        Fuel(AtomicU64::new(units))
+    }
+
+    /// Takes all fuel away, which stops a run that uses it, from any thread.
+    pub fn stop(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Sets the units, between runs.
+    pub fn fill(&self, units: u64) {
+        self.0.store(units, Ordering::Relaxed);
+    }
+
+    /// Gives the units left; during a run, up to a batch too many.
+    pub fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// There is no fuel left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spent;
+
+/// One run's way to the fuel: counts locally, settles in batches.
+pub(crate) struct Meter<'r> {
+    fuel: &'r Fuel,
+    /// What the shared fuel was when last settled.
+    seen: u64,
+    /// Units that may go by before the next look.
+    batch: u64,
+    /// Units of the batch not yet used.
+    left: u64,
+    /// Units settled in all.
+    settled: u64,
+}
+
+impl<'r> Meter<'r> {
+    pub(crate) fn new(fuel: &'r Fuel) -> Meter<'r> {
+        Meter { fuel, seen: fuel.left(), batch: 0, left: 0, settled: 0 }
+    }
+
+    /// Takes one unit.
+    #[inline]
+    pub(crate) fn tick(&mut self) -> Result<(), Spent> {
+        if self.left == 0 {
+            self.refill()?;
+        }
+        self.left -= 1;
+        Ok(())
+    }
+
+    /// Takes `units`; where there are fewer, takes those and fails.
+    pub(crate) fn charge(&mut self, mut units: u64) -> Result<(), Spent> {
+        while units > self.left {
+            units -= self.left;
+            self.left = 0;
+            self.refill_with(units.max(BATCH))?;
+        }
+        self.left -= units;
+        Ok(())
+    }
+
+    /// Gives the units taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.settled.saturating_add(self.batch - self.left)
+    }
+
+    /// Writes what was taken to the shared fuel.
+    pub(crate) fn settle(&mut self) {
+        let taken = self.batch - self.left;
+        let rest = if self.seen == Fuel::UNLIMITED { self.seen } else { self.seen - taken };
+        self.settled = self.settled.saturating_add(taken);
+        self.batch = 0;
+        self.left = 0;
+        // Where somebody else has changed it meanwhile, theirs is what counts.
+        self.seen = match self.fuel.0.compare_exchange(self.seen, rest, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Ok(_) => rest,
+            Err(now) => now,
+        };
+    }
+
+    #[cold]
+    fn refill(&mut self) -> Result<(), Spent> {
+        self.refill_with(BATCH)
+    }
+
+    fn refill_with(&mut self, wanted: u64) -> Result<(), Spent> {
+        self.settle();
+        if self.seen == 0 {
+            return Err(Spent);
+        }
+        self.batch = wanted.min(self.seen);
+        self.left = self.batch;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_exact() {
+        let fuel = Fuel::new(5000);
+        let mut meter = Meter::new(&fuel);
+        for _ in 0..3000 {
+            meter.tick().unwrap();
+        }
+        meter.charge(1500).unwrap();
+        assert_eq!(meter.taken(), 4500);
+        meter.settle();
+        assert_eq!((fuel.left(), meter.taken()), (500, 4500));
+        assert_eq!(meter.charge(501), Err(Spent));
+        assert_eq!((fuel.left(), meter.taken()), (0, 5000));
+        assert_eq!(meter.tick(), Err(Spent));
+    }
+
+    #[test]
+    fn a_stop_holds() {
+        let fuel = Fuel::new(1_000_000);
+        let mut meter = Meter::new(&fuel);
+        meter.tick().unwrap();
+        fuel.stop();
+        let more = (0..).take_while(|_| meter.tick().is_ok()).count();
+        assert!(more < 1024);
+        meter.settle();
+        assert_eq!(fuel.left(), 0);
+    }
+
+    #[test]
+    fn unlimited_never_shrinks() {
+        let fuel = Fuel::new(Fuel::UNLIMITED);
+        let mut meter = Meter::new(&fuel);
+        meter.charge(u64::MAX / 2).unwrap();
+        meter.settle();
+        assert_eq!(fuel.left(), Fuel::UNLIMITED);
+    }
+}

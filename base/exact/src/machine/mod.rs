@@ -1,0 +1,324 @@
+//! The machine: one run of one program.
+
+mod arith;
+mod call;
+mod frame;
+mod memory;
+
+use crate::fuel::{Meter, Spent};
+use crate::object::{Object, Objects};
+use crate::observe::Nobody;
+use crate::program::Op;
+use crate::{Entry, Fault, FaultKind, Fuel, ObjectId, Observer, Program, Region, Rights};
+use crate::{Stack, Step, Value, World};
+use alloc::vec::Vec;
+use frame::{Caller, Frame};
+use skep_isa::{Insn, InsnIdx, Reg};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the program returned, or what stopped it.
+    pub result: Result<u64, Fault>,
+    /// Units of fuel taken: instructions executed, and what helpers charged.
+    pub executed: u64,
+}
+
+/// Runs a program.
+pub fn run<'m>(
+    program: &'m Program,
+    world: &dyn World<'m>,
+    stack: &'m Stack,
+    entry: Entry<'m>,
+    fuel: &Fuel,
+) -> Outcome {
+    run_observed(program, world, stack, entry, fuel, &mut Nobody)
+}
+
+/// Runs a program while somebody looks on.
+pub fn run_observed<'m, O: Observer>(
+    program: &'m Program,
+    world: &dyn World<'m>,
+    stack: &'m Stack,
+    entry: Entry<'m>,
+    fuel: &Fuel,
+    observer: &mut O,
+) -> Outcome {
+    let mut machine = Machine::new(program, world, stack, fuel, observer);
+    let result = match machine.enter(entry) {
+        Ok(()) => machine.execute(0),
+        Err(kind) => Err(machine.end(kind)),
+    };
+    let result = match result {
+        Ok(value) => machine.finish(value),
+        Err(End::Unwound(number)) => Ok(number),
+        Err(End::Fault(fault)) => Err(fault),
+    };
+    machine.meter.settle();
+    Outcome { result, executed: machine.meter.taken() }
+}
+
+/// Why execution stopped before its function returned.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Fault(Fault),
+    /// A helper has ended the run with this number.
+    Unwound(u64),
+}
+
+/// Why an instruction did not complete.
+enum Trap {
+    Fault(FaultKind),
+    /// The run has already ended, inside a callback or by a helper.
+    Ended(End),
+}
+
+impl From<FaultKind> for Trap {
+    fn from(kind: FaultKind) -> Trap {
+        Trap::Fault(kind)
+    }
+}
+
+impl From<Spent> for Trap {
+    fn from(_: Spent) -> Trap {
+        Trap::Fault(FaultKind::Fuel)
+    }
+}
+
+/// What an instruction did to the flow of control.
+enum Flow {
+    /// The next one follows.
+    Next,
+    /// The function returned to the host with this value.
+    Returned(Value),
+}
+
+/// The state of one run.
+struct Machine<'m, 'r, O> {
+    world: &'r dyn World<'m>,
+    stack: &'m Stack,
+    observer: &'r mut O,
+    meter: Meter<'r>,
+    program: &'m Program,
+    /// The instruction being executed.
+    at: usize,
+    /// The one after it.
+    next: usize,
+    regs: [Value; 11],
+    /// Frames ever used; those up to `depth` are active.
+    frames: Vec<Frame<'m>>,
+    depth: usize,
+    objects: Objects<'m>,
+    /// The packet's object, until a helper changes the packet.
+    packet: Option<ObjectId>,
+    /// The objects of the values that wide loads point into, by map.
+    values: Vec<Option<ObjectId>>,
+    /// The arguments of the helpers that are running.
+    pending: Vec<[Value; 5]>,
+}
+
+impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
+    fn new(
+        program: &'m Program,
+        world: &'r dyn World<'m>,
+        stack: &'m Stack,
+        fuel: &'r Fuel,
+        observer: &'r mut O,
+    ) -> Self {
+        Machine {
+            world,
+            stack,
+            observer,
+            meter: Meter::new(fuel),
+            program,
+            at: 0,
+            next: 0,
+            regs: [Value::Uninit; 11],
+            frames: Vec::new(),
+            depth: 0,
+            objects: Objects::new(),
+            packet: None,
+            values: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Makes the first frame and sets the entry's registers.
+    fn enter(&mut self, entry: Entry<'m>) -> Result<(), FaultKind> {
+        self.push_frame(Caller::Host)?;
+        match entry {
+            Entry::Context => self.regs[1] = Value::Context(0),
+            Entry::Memory(bytes) => {
+                let object = self.create(Object::new(Region::Memory, Rights::ReadWrite, bytes))?;
+                self.regs[1] = Value::Pointer { object, offset: 0 };
+                self.regs[2] = Value::Scalar(bytes.len() as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what must hold when the program has returned.
+    fn finish(&mut self, value: Value) -> Result<u64, Fault> {
+        let fault = |kind| self.fault(kind);
+        if let Some(record) = self.objects.open_record() {
+            if let Region::Record(map) = record.region {
+                return Err(fault(FaultKind::LeakedReference { map, reserved_at: record.born }));
+            }
+        }
+        let number = value.bits().ok_or_else(|| fault(FaultKind::UninitRegister { reg: Reg::R0 }))?;
+        match self.program.rules.returns {
+            Some((min, max)) if value.has_provenance() || !(min..=max).contains(&(number as i64)) => {
+                Err(fault(FaultKind::BadReturn { found: value, min, max }))
+            }
+            _ => Ok(number),
+        }
+    }
+
+    /// Runs until the function at depth `floor` returns, and gives its r0.
+    fn execute(&mut self, floor: usize) -> Result<Value, End> {
+        loop {
+            self.at = self.next;
+            match self.step(floor) {
+                Ok(Flow::Next) => {}
+                Ok(Flow::Returned(value)) => return Ok(value),
+                Err(Trap::Ended(end)) => return Err(end),
+                Err(Trap::Fault(kind)) => return Err(self.end(kind)),
+            }
+        }
+    }
+
+    #[inline]
+    fn step(&mut self, floor: usize) -> Result<Flow, Trap> {
+        let op = *self.program.ops.get(self.at).ok_or(FaultKind::NoInstruction)?;
+        self.meter.tick()?;
+        if O::ACTIVE {
+            self.observer.step(&Step {
+                program: self.program.tag(),
+                at: InsnIdx(self.at as u32),
+                depth: self.depth,
+                regs: &self.regs,
+            });
+        }
+        self.next = self.at + 1;
+        match op {
+            Op::Insn(Insn::Exit) => return Ok(self.exit(floor)),
+            Op::Insn(insn) => return self.insn(insn, floor),
+            Op::Map { dst, map } => self.wide(dst, Value::Map(map)),
+            Op::Func { dst, func } => self.wide(dst, Value::Func(func)),
+            Op::MapValue { dst, map, off } => {
+                let object = self.direct_value(map)?;
+                self.wide(dst, Value::Pointer { object, offset: i64::from(off) });
+            }
+            Op::Plain { id } => self.call_plain(id)?,
+            Op::Second => return Err(FaultKind::NoInstruction.into()),
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Completes a wide load.
+    fn wide(&mut self, dst: Reg, value: Value) {
+        self.regs[dst.index()] = value;
+        self.next = self.at + 2;
+    }
+
+    #[inline]
+    fn insn(&mut self, insn: Insn, floor: usize) -> Result<Flow, Trap> {
+        match insn {
+            Insn::Alu { width, op, dst, src } => {
+                let b = self.operand(src)?;
+                let value = match op {
+                    skep_isa::AluOp::Mov => arith::copy(width, b),
+                    _ => arith::alu(width, op, self.reg(dst)?, b, &self.objects)?,
+                };
+                self.regs[dst.index()] = value;
+            }
+            Insn::Neg { width, dst } => self.unary(dst, dst, |a| crate::alu::neg(width, a))?,
+            Insn::Movsx { kind, dst, src } => self.unary(dst, src, |a| crate::alu::movsx(kind, a))?,
+            Insn::ByteSwap { op, width, dst } => {
+                self.unary(dst, dst, |a| crate::alu::swap(op, width, a))?;
+            }
+            Insn::LoadImm64 { dst, value } => self.wide(dst, Value::Scalar(value)),
+            Insn::Load { kind, dst, base, off } => {
+                self.regs[dst.index()] = self.load(kind, base, off)?;
+            }
+            Insn::Store { size, base, off, src } => {
+                let value = self.operand(src)?;
+                self.store(size, base, off, value)?;
+            }
+            Insn::Atomic { width, op, base, off, src } => self.atomic(width, op, base, off, src)?,
+            Insn::LoadAcquire { size, dst, base, off } => {
+                self.regs[dst.index()] = self.load_acquire(size, base, off)?;
+            }
+            Insn::StoreRelease { size, base, off, src } => self.store_release(size, base, off, src)?,
+            Insn::Branch { width, cond, dst, src, off } => {
+                let (a, b) = (self.reg(dst)?, self.operand(src)?);
+                if arith::compare(width, cond, a, b, &self.objects) {
+                    self.jump(i32::from(off));
+                }
+            }
+            Insn::Goto { off } => self.jump(i32::from(off)),
+            Insn::Gotol { off } => self.jump(off),
+            Insn::MayGoto { off } => {
+                if self.loop_is_over() {
+                    self.jump(i32::from(off));
+                }
+            }
+            Insn::CallLocal { off } => {
+                let target = InsnIdx(self.at as u32).relative(off).ok_or(FaultKind::NoInstruction)?;
+                self.call_local(target)?;
+            }
+            Insn::CallReg { reg } => self.call_reg(reg)?,
+            Insn::LoadAbs { size, off } => return self.packet_load(size, off, 0, floor),
+            Insn::LoadInd { size, src, off } => {
+                let moved = self.reg(src)?.bits().unwrap_or(0);
+                return self.packet_load(size, off, moved as u32, floor);
+            }
+            // Linking has turned these into other operations, or refused them.
+            Insn::Exit
+            | Insn::LoadAddr { .. }
+            | Insn::CallHelper { .. }
+            | Insn::CallKfunc { .. }
+            | Insn::Gotox { .. }
+            | Insn::AddrSpaceCast { .. } => return Err(FaultKind::NoInstruction.into()),
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Goes on `off` slots after the next.
+    fn jump(&mut self, off: i32) {
+        self.next = self.next.wrapping_add_signed(off as isize);
+    }
+
+    /// Reads a register that must hold something.
+    #[inline]
+    fn reg(&self, reg: Reg) -> Result<Value, FaultKind> {
+        match self.regs[reg.index()] {
+            Value::Uninit => Err(FaultKind::UninitRegister { reg }),
+            value => Ok(value),
+        }
+    }
+
+    #[inline]
+    fn operand(&self, operand: skep_isa::Operand) -> Result<Value, FaultKind> {
+        match operand {
+            skep_isa::Operand::Imm(imm) => Ok(Value::Scalar(i64::from(imm) as u64)),
+            skep_isa::Operand::Reg(reg) => self.reg(reg),
+        }
+    }
+
+    /// Computes with one register as a number.
+    fn unary(&mut self, dst: Reg, src: Reg, compute: impl FnOnce(u64) -> u64) -> Result<(), FaultKind> {
+        let number = self.reg(src)?.bits().unwrap_or(0);
+        self.regs[dst.index()] = Value::Scalar(compute(number));
+        Ok(())
+    }
+
+    fn fault(&self, kind: FaultKind) -> Fault {
+        let at = InsnIdx(self.at as u32);
+        Fault { kind, at, func: self.program.function_of(at), program: self.program.tag() }
+    }
+
+    fn end(&self, kind: FaultKind) -> End {
+        End::Fault(self.fault(kind))
+    }
+}
