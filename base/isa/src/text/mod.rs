@@ -6,10 +6,18 @@
 //!
 //! This module must never know a helper's number or a map's name: who has them implements [`Names`].
 
+mod alias;
+mod assemble;
+mod cursor;
+mod error;
+mod index;
 mod labels;
+mod parse;
 mod template;
 mod write;
 
+pub use assemble::{Assembled, Symbols, assemble};
+pub use error::{AsmError, AsmErrorKind, Wanted};
 pub use labels::{Label, Labels, OutOfMemory};
 pub use write::{disassemble, write_insn};
 
