@@ -51,12 +51,19 @@ enum Expect {
     Load,
     /// It is read and shown, never loaded.
     Parse,
-    /// It is refused.
+    /// It is read, and no kernel loads it.
+    Reject,
+    /// It is not even read.
     Refuse,
 }
 
-const EXPECTS: [(&str, Expect); 4] =
-    [("run", Expect::Run), ("load", Expect::Load), ("parse", Expect::Parse), ("refuse", Expect::Refuse)];
+const EXPECTS: [(&str, Expect); 5] = [
+    ("run", Expect::Run),
+    ("load", Expect::Load),
+    ("parse", Expect::Parse),
+    ("reject", Expect::Reject),
+    ("refuse", Expect::Refuse),
+];
 
 /// A row of the table.
 #[derive(Debug)]
@@ -194,7 +201,8 @@ fn parse_row(line: &str) -> Result<Object> {
     let expect = words.next().context("what is expected is missing")?;
     let since = words.next().context("since which version is missing")?;
     let known = EXPECTS.iter().find(|(word, _)| *word == expect);
-    let (_, expect) = known.with_context(|| format!("`{expect}` is none of run, load, parse, refuse"))?;
+    let (_, expect) =
+        known.with_context(|| format!("`{expect}` is none of run, load, parse, reject, refuse"))?;
     let loads = matches!(expect, Expect::Run | Expect::Load);
     ensure!(loads != (since == "-"), "`{since}`: a version stands where something loads, and only there");
     ensure!(since == "-" || is_release(&since), "`{since}` is no version of Linux");
