@@ -6,6 +6,7 @@
 //!
 //! Nothing here is shipped, and nothing that is shipped may depend on it.
 
+mod abi;
 mod bare;
 mod boot;
 mod cache;
@@ -36,6 +37,11 @@ struct Chore {
 }
 
 const CHORES: &[Chore] = &[
+    Chore {
+        name: "abi",
+        about: "make the structs and numbers of base/abi from a kernel's BTF",
+        run: abi::run,
+    },
     Chore { name: "ci", about: "run every check and test, as continuous integration does", run: ci::run },
     Chore {
         name: "bare",

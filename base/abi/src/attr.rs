@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::LinkInfo;
 
-/// The attributes of `BPF_PROG_ASSOC_STRUCT_OPS` (Linux 6.19, include/uapi/linux/bpf.h, `prog_assoc_struct_ops`).
+/// The attributes of `BPF_PROG_ASSOC_STRUCT_OPS` (later than Linux 6.18: include/uapi/linux/bpf.h, `prog_assoc_struct_ops`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct ProgAssocStructOps {

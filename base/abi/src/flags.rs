@@ -9,8 +9,8 @@ defines! {
         BPF_NOEXIST: u64 = 1, "Update: create the element; EEXIST if there is one.";
         BPF_EXIST: u64 = 2, "Update: replace the element; ENOENT if there is none.";
         BPF_F_LOCK: u64 = 4, "Look-up and update: hold the value's spin lock.";
-        BPF_F_CPU: u64 = 8, "Per-CPU maps: only the CPU in the upper 32 bits (Linux 6.19).";
-        BPF_F_ALL_CPUS: u64 = 16, "Per-CPU maps: one value for every CPU (Linux 6.19).";
+        BPF_F_CPU: u64 = 8, "Per-CPU maps: only the CPU in the upper 32 bits (later than Linux 6.18).";
+        BPF_F_ALL_CPUS: u64 = 16, "Per-CPU maps: one value for every CPU (later than Linux 6.18).";
     }
     // enum of "flags for BPF_MAP_CREATE command"
     "linux/bpf.h" {
@@ -33,7 +33,7 @@ defines! {
         BPF_F_TOKEN_FD: u32 = 1 << 16, "The command's token descriptor counts.";
         BPF_F_SEGV_ON_FAULT: u32 = 1 << 17, "Arena: user space's faults raise SIGSEGV.";
         BPF_F_NO_USER_CONV: u32 = 1 << 18, "Arena: pointers are not translated for user space.";
-        BPF_F_RB_OVERWRITE: u32 = 1 << 19, "Ring buffer: new records overwrite old ones (Linux 6.19).";
+        BPF_F_RB_OVERWRITE: u32 = 1 << 19, "Ring buffer: new records overwrite old ones (later than Linux 6.18).";
     }
     "linux/bpf.h" {
         BPF_F_STRICT_ALIGNMENT: u32 = 1 << 0, "PROG_LOAD: refuse unaligned access on every machine.";
@@ -56,7 +56,7 @@ defines! {
         BPF_F_QUERY_EFFECTIVE: u32 = 1 << 0, "PROG_QUERY: with those that cgroups above hand down.";
         BPF_F_TEST_RUN_ON_CPU: u32 = 1 << 0, "PROG_TEST_RUN: on the CPU named.";
         BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1, "PROG_TEST_RUN: the verdict is carried out.";
-        BPF_F_TEST_SKB_CHECKSUM_COMPLETE: u32 = 1 << 2, "PROG_TEST_RUN: checks the packet's checksum (Linux 6.13).";
+        BPF_F_TEST_SKB_CHECKSUM_COMPLETE: u32 = 1 << 2, "PROG_TEST_RUN: checks the packet's checksum.";
         BPF_F_KPROBE_MULTI_RETURN: u32 = 1 << 0, "LINK_CREATE kprobe_multi: at the functions' return.";
         BPF_F_UPROBE_MULTI_RETURN: u32 = 1 << 0, "LINK_CREATE uprobe_multi: at the functions' return.";
         BPF_F_NETFILTER_IP_DEFRAG: u32 = 1 << 0, "LINK_CREATE netfilter: reassemble fragments first.";

@@ -32,5 +32,5 @@ pub const RING_SIZE: u64 = 1;
 pub const CONS_POS: u64 = 2;
 /// `bpf_ringbuf_query`: the producer's position (`BPF_RB_PROD_POS`).
 pub const PROD_POS: u64 = 3;
-/// `bpf_ringbuf_query`: where the oldest record of an overwriting ring starts (`BPF_RB_OVERWRITE_POS`, Linux 6.19).
+/// `bpf_ringbuf_query`: where the oldest record of an overwriting ring starts (`BPF_RB_OVERWRITE_POS`, later than Linux 6.18).
 pub const OVERWRITE_POS: u64 = 4;

@@ -1,4 +1,4 @@
-// Generated from the BTF of Linux 6.18 by `cargo xtask abi`. Do not edit: change `xtask/src/abi.rs` and run it again.
+// Made from base/abi/btf/linux-6.18.44-x86_64.btf by `cargo xtask abi`: change xtask/src/abi/plan.rs and run it again.
 
 //! The numbers that Linux gives to helpers.
 

@@ -1,4 +1,4 @@
-// Generated from the BTF of Linux 6.18 by `cargo xtask abi`. Do not edit: change `xtask/src/abi.rs` and run it again.
+// Made from base/abi/btf/linux-6.18.44-x86_64.btf by `cargo xtask abi`: change xtask/src/abi/plan.rs and run it again.
 
 //! The numbers that Linux gives to commands and kinds.
 
@@ -45,7 +45,7 @@ open_enum! {
         PROG_BIND_MAP = 35, "BPF_PROG_BIND_MAP";
         TOKEN_CREATE = 36, "BPF_TOKEN_CREATE";
         PROG_STREAM_READ_BY_FD = 37, "BPF_PROG_STREAM_READ_BY_FD";
-        // Linux 6.19, include/uapi/linux/bpf.h, enum bpf_cmd.
+        // Later than Linux 6.18: include/uapi/linux/bpf.h, enum bpf_cmd.
         PROG_ASSOC_STRUCT_OPS = 38, "BPF_PROG_ASSOC_STRUCT_OPS";
     }
 }
@@ -87,7 +87,7 @@ open_enum! {
         USER_RINGBUF = 31, "BPF_MAP_TYPE_USER_RINGBUF";
         CGRP_STORAGE = 32, "BPF_MAP_TYPE_CGRP_STORAGE";
         ARENA = 33, "BPF_MAP_TYPE_ARENA";
-        // Linux 6.19, include/uapi/linux/bpf.h, enum bpf_map_type.
+        // Later than Linux 6.18: include/uapi/linux/bpf.h, enum bpf_map_type.
         INSN_ARRAY = 34, "BPF_MAP_TYPE_INSN_ARRAY";
     }
 }
@@ -192,7 +192,7 @@ open_enum! {
         NETKIT_PEER = 55, "BPF_NETKIT_PEER";
         TRACE_KPROBE_SESSION = 56, "BPF_TRACE_KPROBE_SESSION";
         TRACE_UPROBE_SESSION = 57, "BPF_TRACE_UPROBE_SESSION";
-        // Linux 6.19, include/uapi/linux/bpf.h, enum bpf_attach_type.
+        // Later than Linux 6.18: include/uapi/linux/bpf.h, enum bpf_attach_type.
         TRACE_FSESSION = 58, "BPF_TRACE_FSESSION";
     }
 }
