@@ -64,6 +64,45 @@ pub struct Btf<'a> {
     first_string: u32,
 }
 
+/// The largest name and the largest reference seen.
+#[derive(Default)]
+struct Extremes {
+    name: u32,
+    target: u32,
+}
+
+impl Extremes {
+    /// Looks at one record whose length has been checked.
+    #[inline]
+    fn see(&mut self, record: &[u8], endian: Endian) {
+        self.name = self.name.max(endian.word(record, 0));
+        let Some(kind) = Kind::from_number(kind_number(endian.word(record, 4))) else { return };
+        if kind.third() == Third::Type {
+            self.target = self.target.max(endian.word(record, 8));
+        }
+        for &at in kind.info_types() {
+            self.target = self.target.max(endian.word(record, RECORD + usize::from(at)));
+        }
+        let elems = record.get(RECORD + kind.info_size()..).unwrap_or(&[]);
+        if kind.elem_size() == 0 {
+            return;
+        }
+        for &at in kind.elem_names() {
+            self.name = self.name.max(largest(elems, at, kind, endian));
+        }
+        for &at in kind.elem_types() {
+            self.target = self.target.max(largest(elems, at, kind, endian));
+        }
+    }
+}
+
+/// The largest word at byte `at` of the elements.
+#[inline]
+fn largest(elems: &[u8], at: u8, kind: Kind, endian: Endian) -> u32 {
+    let column = elems.get(usize::from(at)..).unwrap_or(&[]).chunks(kind.elem_size());
+    column.fold(0, |most, elem| most.max(endian.word(elem, 0)))
+}
+
 impl<'a> Btf<'a> {
     /// Reads and checks BTF.
     ///
@@ -113,8 +152,16 @@ impl<'a> Btf<'a> {
         }
         let mut btf = Btf { data, header, offsets: Vec::new(), base, first, first_string };
         btf.check_strings()?;
-        btf.offsets = btf.walk()?;
-        btf.check_records()?;
+        let mut extremes = Extremes::default();
+        btf.offsets = btf.walk(&mut extremes)?;
+        // Most input is good, and shows it by its largest name and its largest reference; what is left is looked at
+        // word by word, to say where it is bad.
+        let text = btf.text_kind();
+        let names_fit =
+            text == Text::Ascii && first_string == 0 && (extremes.name as usize) < btf.strings().len();
+        if !names_fit || extremes.target >= btf.len() {
+            btf.check_records(text)?;
+        }
         Ok(btf)
     }
 
@@ -255,7 +302,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Finds where each record starts. Memory grows with records that are there, never with a number they state.
-    fn walk(&self) -> Result<Vec<u32>, Error> {
+    fn walk(&self, extremes: &mut Extremes) -> Result<Vec<u32>, Error> {
         let types = self.types_bytes();
         let mut offsets: Vec<u32> = Vec::new();
         let mut at = 0;
@@ -274,6 +321,7 @@ impl<'a> Btf<'a> {
             }
             offsets.try_reserve(1).map_err(|_| Error::of(id, at, Problem::NoMemory))?;
             offsets.push(at as u32);
+            extremes.see(&rest[..size as usize], self.header.endian);
             at += size as usize;
         }
         Ok(offsets)
@@ -303,14 +351,17 @@ impl<'a> Btf<'a> {
             .then_some((usize::from(info_size), usize::from(elem_size)))
     }
 
-    /// Checks every name and every reference of every record.
-    fn check_records(&self) -> Result<(), Error> {
-        let (types, endian, count) = (self.types_bytes(), self.header.endian, self.len());
-        let text = match self.strings() {
+    fn text_kind(&self) -> Text {
+        match self.strings() {
             strings if strings.is_ascii() => Text::Ascii,
             strings if core::str::from_utf8(strings).is_ok() => Text::Utf8,
             _ => Text::Bytes,
-        };
+        }
+    }
+
+    /// Checks every name and every reference of every record.
+    fn check_records(&self, text: Text) -> Result<(), Error> {
+        let (types, endian, count) = (self.types_bytes(), self.header.endian, self.len());
         for (index, &start) in self.offsets.iter().enumerate() {
             let id = TypeId(self.first + index as u32);
             let start = start as usize;

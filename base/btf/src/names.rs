@@ -43,7 +43,7 @@ impl NameIndex {
         slots.try_reserve_exact(len).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
         slots.resize(len, TypeId::VOID);
         for ty in btf.types().filter(|ty| ty.name_off().0 != 0) {
-            let mut slot = start(ty.name(), len);
+            let mut slot = start(btf.string_tail(ty.name_off()).unwrap_or(&[]), len);
             while !slots[slot].is_void() {
                 slot = (slot + 1) & (len - 1);
             }
@@ -59,7 +59,7 @@ impl NameIndex {
         name: &'i str,
     ) -> impl Iterator<Item = Type<'b>> + use<'i, 'b> {
         let btf: &'b Btf<'b> = btf;
-        let first = start(name, self.slots.len());
+        let first = start(name.as_bytes(), self.slots.len());
         (0..self.slots.len())
             .map(move |step| self.slots[(first + step) & (self.slots.len() - 1)])
             .take_while(|id| !id.is_void())
@@ -73,10 +73,10 @@ impl NameIndex {
     }
 }
 
-/// The slot at which the search for a name starts: FNV-1a, whose low bits are good enough for names.
-fn start(name: &str, len: usize) -> usize {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+/// The slot at which the search for a name starts: FNV-1a up to the NUL, whose low bits are good enough for names.
+fn start(name: &[u8], len: usize) -> usize {
+    let hash = name.iter().take_while(|&&byte| byte != 0).fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash ^ hash >> 32) as usize & (len - 1)
+    (hash ^ (hash >> 32)) as usize & (len - 1)
 }

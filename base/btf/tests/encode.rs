@@ -35,14 +35,6 @@ fn rebuild(b: &mut Builder, ty: Type<'_>) -> TypeId {
     }
 }
 
-fn assert_same_types(a: &Btf<'_>, b: &Btf<'_>) {
-    assert_eq!(a.len(), b.len());
-    for (a, b) in a.types().zip(b.types()) {
-        assert_eq!(a.name(), b.name());
-        assert_eq!(format!("{:?}", a.def()), format!("{:?}", b.def()));
-    }
-}
-
 fn check_round_trips(bytes: &[u8]) {
     let btf = Btf::parse(bytes).unwrap();
     assert!(Builder::from_btf(&btf).finish().unwrap() == bytes, "taken over as it is");
@@ -53,20 +45,30 @@ fn check_round_trips(bytes: &[u8]) {
         assert_eq!(by_record.copy(ty, |id| id), ty.id());
     }
     let (by_meaning, by_record) = (by_meaning.finish().unwrap(), by_record.finish().unwrap());
-    // The order in which names are first met differs only within a record.
-    let (by_meaning, by_record) = (Btf::from_vec(by_meaning).unwrap(), Btf::from_vec(by_record).unwrap());
-    assert_same_types(&btf, &by_meaning);
-    assert_same_types(&btf, &by_record);
-    assert_eq!(
-        by_meaning.types().map(|ty| ty.bytes().len()).sum::<usize>(),
-        btf.types().map(|ty| ty.bytes().len()).sum()
-    );
+    assert!(by_meaning == by_record, "the meaning holds every bit of a record");
+    let copy = Btf::from_vec(by_record).unwrap();
+    assert_eq!(copy.len(), btf.len());
+    for (old, new) in btf.types().zip(copy.types()) {
+        assert_eq!((old.name(), old.kind()), (new.name(), new.kind()));
+        assert_eq!(old.bytes()[4..12], new.bytes()[4..12]);
+        assert_eq!(old.bytes().len(), new.bytes().len());
+    }
 }
 
 #[test]
 fn decoding_and_encoding_is_the_identity() {
     for endian in BOTH {
         check_round_trips(&every_kind(endian).bytes());
+    }
+    let bytes = every_kind(Endian::Big).bytes();
+    let btf = Btf::parse(&bytes).unwrap();
+    let mut b = Builder::new(Endian::Big);
+    for ty in btf.types() {
+        rebuild(&mut b, ty);
+    }
+    let copy = Btf::from_vec(b.finish().unwrap()).unwrap();
+    for (old, new) in btf.types().zip(copy.types()) {
+        assert_eq!(format!("{:?}", old.def()), format!("{:?}", new.def()));
     }
     match std::fs::read("/sys/kernel/btf/vmlinux") {
         Ok(bytes) => check_round_trips(&bytes),
@@ -327,4 +329,50 @@ fn parameters_keep_their_order() {
     let proto = b.func_proto(TypeId::VOID, &params);
     let btf = Btf::from_vec(b.finish().unwrap()).unwrap();
     assert!(btf.ty(proto).unwrap().as_func_proto().unwrap().params.iter().eq(params));
+}
+
+#[test]
+fn externs_get_a_place() {
+    for endian in BOTH {
+        let mut b = Blob::new(endian);
+        let int = b.int("int", 4, 1);
+        let bool_id = b.int("_Bool", 1, 4);
+        let long = b.int("unsigned long", 8, 0);
+        let flag = b.add("CONFIG_BPF", k::VAR, 0, bool_id, &[2]);
+        let hz = b.add("CONFIG_HZ", k::VAR, 0, long, &[2]);
+        let version = b.add("LINUX_KERNEL_VERSION", k::VAR, 0, int, &[2]);
+        let debug = b.add("CONFIG_A", k::VAR, 0, bool_id, &[2]);
+        b.add(".kconfig", k::DATASEC, 4, 0, &[flag, 0, 1, version, 0, 4, hz, 0, 8, debug, 0, 1]);
+        let named = b.string("named");
+        let proto = b.add("", k::FUNC_PROTO, 3, int, &[0, int, named, int, 0, 0]);
+        let kfunc = b.add("kfunc", k::FUNC, 2, proto, &[]);
+        let symbol = b.add("bpf_prog_active", k::VAR, 0, bool_id, &[2]);
+        let ksyms = b.add(".ksyms", k::DATASEC, 2, 0, &[kfunc, 0, 0, symbol, 0, 1]);
+        let bytes = b.bytes();
+        let btf = Btf::from_vec(Btf::parse(&bytes).unwrap().place_externs().unwrap()).unwrap();
+        let (_, kconfig) = btf.datasec(".kconfig").unwrap();
+        let placed: Vec<_> =
+            btf.variables(kconfig).map(|var| (var.name, var.offset, var.size, var.linkage)).collect();
+        assert_eq!(
+            placed,
+            [
+                ("CONFIG_HZ", 0, 8, VarLinkage::Global),
+                ("LINUX_KERNEL_VERSION", 8, 4, VarLinkage::Global),
+                ("CONFIG_A", 12, 1, VarLinkage::Global),
+                ("CONFIG_BPF", 13, 1, VarLinkage::Global),
+            ]
+        );
+        assert_eq!(kconfig.size, 14);
+        let secinfo = btf.ty(TypeId(ksyms)).unwrap().as_datasec().unwrap();
+        let places: Vec<_> =
+            secinfo.vars.iter().map(|info| (info.type_id.0, info.offset, info.size)).collect();
+        assert_eq!((secinfo.size, places), (8, vec![(ksyms + 1, 0, 4), (symbol, 4, 4)]));
+        assert_eq!(btf.ty(TypeId(ksyms + 1)).unwrap().name(), "dummy_ksym");
+        assert!(
+            matches!(btf.ty(TypeId(kfunc)).unwrap().def(), Def::Func(f) if f.linkage == FuncLinkage::Global)
+        );
+        let names: Vec<_> =
+            btf.ty(TypeId(proto)).unwrap().as_func_proto().unwrap().params.iter().map(|p| p.name).collect();
+        assert_eq!(names, ["dummy_ksym", "named", ""]);
+    }
 }

@@ -255,8 +255,7 @@ impl Builder {
         let from = ty.btf();
         let mut record: Vec<u32> =
             ty.bytes().chunks_exact(4).map(|word| from.endian().word(word, 0)).collect();
-        let mut names = alloc::vec![0];
-        let mut targets = alloc::vec![];
+        let (mut names, mut targets) = (Vec::new(), Vec::new());
         if kind.third() == Third::Type {
             targets.push(8);
         }
@@ -267,7 +266,8 @@ impl Builder {
                 targets.extend(kind.elem_types().iter().map(|&at| elem + usize::from(at)));
             }
         }
-        for at in names {
+        // The type's own name comes last, as in every other method.
+        for at in names.into_iter().chain([0]) {
             if let Some(word) = record.get_mut(at / 4) {
                 *word = self.name(from.name(StrOff(*word)));
             }

@@ -1,6 +1,7 @@
 //! Types to bytes: a builder, and what loaders rewrite before a kernel takes the result.
 
 mod builder;
+mod externs;
 mod fixup;
 mod patch;
 mod sanitize;
