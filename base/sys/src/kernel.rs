@@ -34,6 +34,11 @@ impl Kernel {
         Kernel { sys, cpus: Arc::default() }
     }
 
+    /// Gives the implementer, for a wrapper to stand in front of it.
+    pub fn sys(&self) -> &Arc<dyn Sys> {
+        &self.sys
+    }
+
     /// Answers one call; the typed operations are built on it.
     ///
     /// # Errors

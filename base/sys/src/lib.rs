@@ -13,10 +13,13 @@ extern crate alloc;
 mod attr;
 mod call;
 mod dirent;
+mod faulty;
 mod fd;
 mod kernel;
 mod mapping;
 mod ops;
+mod spin;
+mod vtable;
 
 pub use attr::{Area, AreaMemory, Attr, AttrError, WITHHELD};
 pub use call::{
@@ -24,6 +27,7 @@ pub use call::{
     Protection, Reply, SocketCall, WaitFd,
 };
 pub use dirent::add_dir_entries;
+pub use faulty::{Fault, Faulty, On, With};
 pub use fd::{Fd, Handle};
 pub use kernel::{Kernel, Sys};
 pub use mapping::{Mapping, RawMapping};
@@ -31,3 +35,4 @@ pub use ops::{
     BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, MapFd, MapShape, ObjectKind, ProgFd,
     ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory,
 };
+pub use vtable::{CStat, FdOrigin, Functions, PollFd, VTable};

@@ -38,8 +38,7 @@ fn load(kernel: &Kernel, insns: &[[u8; 8]], log: &mut [u8]) -> Result<ProgFd, Ca
 }
 
 fn run(prog: &ProgFd, packet: &[u8]) -> Result<u32, CallError> {
-    let mut out = Vec::new();
-    out.resize(packet.len(), 0);
+    let mut out = alloc::vec![0; packet.len()];
     let mut run = ProgTestRun { repeat: 1, ..ProgTestRun::default() };
     let memory = TestRunMemory { data_in: packet, data_out: &mut out, ..TestRunMemory::default() };
     prog.test_run(&mut run, memory)?;

@@ -1,10 +1,13 @@
 //! What the tests of every implementer share.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod files;
+
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_lab_seam::Machine;
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Tells whether this process may use `bpf(2)`; says that `test` is skipped where it may not.
 pub(crate) fn bpf(test: &str) -> Option<Machine> {
@@ -22,6 +25,13 @@ pub(crate) fn bpf(test: &str) -> Option<Machine> {
 /// Tells what the exercise has to know of this machine.
 pub(crate) fn machine() -> Machine {
     Machine { page_size: rustix::param::page_size() }
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test of this process is at work, for those that look at all of its descriptors.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The descriptors and BPF mappings that a process has, to compare before and after.
