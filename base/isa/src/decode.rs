@@ -1,6 +1,6 @@
 //! From slots to meaning.
 
-use crate::table::{self, Next, Op, Row};
+use crate::table::{self, Next, Op};
 use crate::{
     Addr, AddrKind, DecodeError, DecodeErrorKind, Field, Insn, InsnIdx, Operand, OperandKind, RawInsn, Reg,
 };
@@ -27,24 +27,24 @@ use crate::{
 /// ```
 #[inline]
 pub fn decode(slot: RawInsn, next: Option<RawInsn>) -> Result<Insn, DecodeErrorKind> {
-    let Some(row) = table::find(slot) else { return Err(unknown(slot)) };
-    if let Some(field) = row.first_unused(slot) {
-        return Err(refuse_field(slot, field));
-    }
+    let Some(row) = table::find_hot(slot) else { return Err(refuse(slot)) };
     let dst = register(slot, row.fields.dst(), Field::Dst)?;
     let src = register(slot, row.fields.src(), Field::Src)?;
     let next_imm = match row.next {
         Next::None => 0,
-        Next::Zero | Next::Imm => second(row, next)?,
+        Next::Zero | Next::Imm => second(row.next, next)?,
     };
     Ok(build(row.op, slot, dst, src, next_imm))
 }
 
 /// Says why no row takes a slot.
 #[cold]
-fn unknown(slot: RawInsn) -> DecodeErrorKind {
-    if let Some(internal) = table::find_internal(slot) {
-        return DecodeErrorKind::Internal { code: slot.code, name: internal.name };
+fn refuse(slot: RawInsn) -> DecodeErrorKind {
+    if table::find_internal(slot).is_some() {
+        return DecodeErrorKind::Internal { code: slot.code };
+    }
+    if let Some(field) = table::find(slot).and_then(|row| row.first_unused(slot)) {
+        return DecodeErrorKind::UnusedField { field, found: field.read(slot) };
     }
     match table::rows_of(slot.code).first().and_then(|row| row.pick.field()) {
         None => DecodeErrorKind::UnknownOpcode { code: slot.code },
@@ -52,12 +52,6 @@ fn unknown(slot: RawInsn) -> DecodeErrorKind {
             DecodeErrorKind::UnknownVariant { code: slot.code, field, found: field.read(slot) }
         }
     }
-}
-
-/// Says that a field must be zero.
-#[cold]
-fn refuse_field(slot: RawInsn, field: Field) -> DecodeErrorKind {
-    DecodeErrorKind::UnusedField { field, found: field.read(slot) }
 }
 
 /// Reads a register field; r0 stands for one that is not an operand, and [`build`] then does not look at it.
@@ -74,14 +68,14 @@ fn register(slot: RawInsn, used: bool, field: Field) -> Result<Reg, DecodeErrorK
 }
 
 /// Checks the second slot of a wide instruction and returns its immediate.
-fn second(row: &Row, next: Option<RawInsn>) -> Result<i32, DecodeErrorKind> {
+fn second(kind: Next, next: Option<RawInsn>) -> Result<i32, DecodeErrorKind> {
     let next = next.ok_or(DecodeErrorKind::HalfWide)?;
-    let zero: &[Field] = match row.next {
+    let zero: &[Field] = match kind {
         Next::Zero => &[Field::NextCode, Field::NextDst, Field::NextSrc, Field::NextOff, Field::NextImm],
         _ => &[Field::NextCode, Field::NextDst, Field::NextSrc, Field::NextOff],
     };
     match zero.iter().find(|field| field.read(next) != 0) {
-        Some(&field) => Err(refuse_field(next, field)),
+        Some(&field) => Err(DecodeErrorKind::UnusedField { field, found: field.read(next) }),
         None => Ok(next.imm),
     }
 }

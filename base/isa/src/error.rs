@@ -32,10 +32,8 @@ pub enum DecodeErrorKind {
     },
     /// The kernel makes this form for itself and accepts it from nobody.
     Internal {
-        /// Holds the opcode.
+        /// Holds the opcode; [`table::internal_name`] is what the kernel calls it.
         code: u8,
-        /// Holds the kernel's name of it.
-        name: &'static str,
     },
     /// The instruction does not use this field, so it must be zero (RFC 9669 §3.1).
     UnusedField {
@@ -75,7 +73,8 @@ impl fmt::Display for DecodeErrorKind {
                 write!(f, " in field `{field}`, found ")?;
                 write_value(f, field, found)
             }
-            DecodeErrorKind::Internal { code, name } => {
+            DecodeErrorKind::Internal { code } => {
+                let name = table::internal_name(code).unwrap_or("this form");
                 write!(
                     f,
                     "{name} (opcode {code:#04x}) is internal to the kernel and accepted from no program"

@@ -337,31 +337,68 @@ pub struct Row {
     pub linux: &'static str,
     /// Shows how user-space virtual machines write it.
     pub mnemonic: &'static str,
-    /// Masks the bits of [`RawInsn::word`] that must be zero.
-    unused: u64,
 }
 
 impl Row {
     /// Returns the first field that is not zero though the instruction does not use it.
-    #[inline]
     pub fn first_unused(&self, slot: RawInsn) -> Option<Field> {
-        if slot.word() & self.unused == 0 {
-            return None;
-        }
-        Field::FIRST.into_iter().find(|field| slot.word() & self.unused & field.mask() != 0)
+        let picking = self.pick.field().map(|(field, _)| field);
+        Field::FIRST.into_iter().find(|&field| {
+            !self.fields.uses(field) && picking != Some(field) && slot.word() & field.mask() != 0
+        })
     }
 
     /// Returns the slot with the opcode and the picking field set, all else zero.
     #[inline]
-    pub fn base(&self) -> RawInsn {
+    pub const fn base(&self) -> RawInsn {
         let code = self.code;
         match self.pick {
-            Pick::Any => RawInsn { code, ..RawInsn::default() },
+            Pick::Any => RawInsn::new(code, 0, 0, 0, 0),
             Pick::Src(src) => RawInsn::new(code, 0, src, 0, 0),
-            Pick::Off(off) => RawInsn { code, off, ..RawInsn::default() },
-            Pick::Imm(imm) => RawInsn { code, imm, ..RawInsn::default() },
+            Pick::Off(off) => RawInsn::new(code, 0, 0, off, 0),
+            Pick::Imm(imm) => RawInsn::new(code, 0, 0, 0, imm),
         }
     }
+}
+
+/// Holds what decoding needs of a row, made from it while this is compiled, and packed so that the whole table stays in the first
+/// level cache.
+#[derive(Clone, Copy)]
+pub(crate) struct HotRow {
+    /// Masks the bits of [`RawInsn::word`] that are no operand.
+    mask: u64,
+    /// Holds what those bits must be.
+    value: u64,
+    pub(crate) op: Op,
+    pub(crate) fields: Fields,
+    pub(crate) next: Next,
+}
+
+impl HotRow {
+    const NONE: HotRow =
+        HotRow { mask: 0, value: u64::MAX, op: Op::Exit, fields: Fields(0), next: Next::None };
+
+    const fn new(row: &Row) -> HotRow {
+        let mut mask = 0xff;
+        let mut i = 0;
+        while i < Field::FIRST.len() {
+            if !row.fields.uses(Field::FIRST[i]) {
+                mask |= Field::FIRST[i].mask();
+            }
+            i += 1;
+        }
+        HotRow { mask, value: row.base().word(), op: row.op, fields: row.fields, next: row.next }
+    }
+}
+
+/// Returns the row that a slot is an instruction of, registers and second slot aside: opcode and picking field are the row's, and
+/// unused fields zero. If there is none, [`find`] and [`Row::first_unused`] tell why.
+#[inline]
+pub(crate) fn find_hot(slot: RawInsn) -> Option<&'static HotRow> {
+    let (first, count) = ROWS_OF_CODE[usize::from(slot.code)];
+    let rows = &HOT_ROWS[usize::from(first)..usize::from(first) + usize::from(count)];
+    let word = slot.word();
+    rows.iter().find(|row| word & row.mask == row.value)
 }
 
 /// Is a form that the kernel makes for itself while it loads a program, and refuses from outside.
@@ -388,6 +425,11 @@ pub fn find(slot: RawInsn) -> Option<&'static Row> {
     rows_of(slot.code).iter().find(|row| row.pick.takes(slot))
 }
 
+/// Returns the name of the kernel-internal form that has an opcode; each opcode has one at most.
+pub fn internal_name(code: u8) -> Option<&'static str> {
+    INTERNAL.iter().find(|row| row.code == code).map(|row| row.name)
+}
+
 /// Returns the kernel-internal form that a slot is, if it is one.
 pub fn find_internal(slot: RawInsn) -> Option<&'static InternalRow> {
     INTERNAL.iter().find(|row| row.code == slot.code && row.pick.takes(slot))
@@ -395,6 +437,18 @@ pub fn find_internal(slot: RawInsn) -> Option<&'static InternalRow> {
 
 static ROWS_OF_CODE: [(u8, u8); 256] = index_codes();
 static ROW_OF_OP: [u8; Op::COUNT] = index_ops();
+
+static HOT_ROWS: [HotRow; Op::COUNT] = hot_rows();
+
+const fn hot_rows() -> [HotRow; Op::COUNT] {
+    let mut hot = [HotRow::NONE; Op::COUNT];
+    let mut i = 0;
+    while i < ROWS.len() {
+        hot[i] = HotRow::new(&ROWS[i]);
+        i += 1;
+    }
+    hot
+}
 
 const fn index_codes() -> [(u8, u8); 256] {
     let mut index = [(0, 0); 256];

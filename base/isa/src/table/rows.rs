@@ -9,7 +9,7 @@
 //! row(code, pick, operation, fields, second slot, group, -mcpu, Linux since, Linux dialect, mnemonic dialect)
 //! ```
 
-use super::{Cpu, Field, Fields, Group, InternalRow, Next, Op, Pick, Release, Row};
+use super::{Cpu, Fields, Group, InternalRow, Next, Op, Pick, Release, Row};
 use crate::{
     AddrKind as P, AluOp as A, AtomicOp as T, Cond as C, Endian as E, LoadKind as L, Movsx as M, OperandKind,
     PacketSize as K, Size as Z, SwapWidth as X, Width,
@@ -61,18 +61,7 @@ const fn row(
     mnemonic: &'static str,
 ) -> Row {
     let fields = Fields::parse(fields);
-    let mut unused = 0;
-    let mut i = 0;
-    while i < Field::FIRST.len() {
-        if !fields.uses(Field::FIRST[i]) {
-            unused |= Field::FIRST[i].mask();
-        }
-        i += 1;
-    }
-    if let Some((field, _)) = pick.field() {
-        unused &= !field.mask();
-    }
-    Row { code, pick, op, fields, next, group, cpu, since, linux, mnemonic, unused }
+    Row { code, pick, op, fields, next, group, cpu, since, linux, mnemonic }
 }
 
 /// Holds the row of every instruction, sorted by opcode.
