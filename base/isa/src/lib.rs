@@ -28,6 +28,7 @@
 
 extern crate alloc;
 
+mod builder;
 mod decode;
 mod encode;
 mod error;
@@ -41,6 +42,7 @@ pub mod structure;
 pub mod table;
 pub mod text;
 
+pub use builder::{BuildError, Builder, BuilderLabel};
 pub use decode::{Insns, decode, insns};
 pub use encode::Encoded;
 pub use error::{DecodeError, DecodeErrorKind};

@@ -174,6 +174,7 @@ fn peers_spellings_are_taken() {
         ("call local +2", "call pc+2"),
         ("ja32 +2", "gotol pc+2"),
         ("ja +2", "goto pc+2"),
+        ("lddw r1, map_by_fd(3)", "r1 = map[fd:3] ll"),
         ("jsgt32 %r1, 4, +2", "if w1 s> 4 goto pc+2"),
         ("mov64 r1, 0x5", "r1 = 5"),
         ("neg64 r1", "r1 = -r1"),

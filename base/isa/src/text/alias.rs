@@ -9,7 +9,7 @@ use Width::{W32, W64};
 pub(super) type Alias = (Op, &'static str);
 
 /// Lists them by where they come from.
-pub(super) static ALIASES: [Alias; 78] = [
+pub(super) static ALIASES: [Alias; 80] = [
     // LLVM loads into and stores from halves of registers with -mattr=+alu32; the encoding is the same.
     (Op::Load(LoadKind::U8), "{wd} = *(u8 *)({rs}{o})"),
     (Op::Load(LoadKind::U16), "{wd} = *(u16 *)({rs}{o})"),
@@ -50,6 +50,8 @@ pub(super) static ALIASES: [Alias; 78] = [
     (Op::LoadAddr(AddrKind::Variable), "lddw {rd}, var[btf:{u}]"),
     (Op::CallKfunc, "call kfunc[btf:{u}]"),
     // The public conformance suite.
+    (Op::LoadAddr(AddrKind::MapFd), "lddw {rd}, map_by_fd({i})"),
+    (Op::LoadAddr(AddrKind::MapIndex), "lddw {rd}, map_by_idx({u})"),
     (Op::CallHelper, "call helper {h}"),
     (Op::CallReg, "call helper {rd}"),
     (Op::CallReg, "call {rd}"),
