@@ -65,6 +65,8 @@ const STEPS: &[Step] = &[
         call: Call::Cargo(&["doc", "--workspace", "--no-deps"]),
         env: &[("RUSTDOCFLAGS", "-Dwarnings")],
     },
+    Step { name: "coverage", call: Call::Xtask(&["fuzz", "--coverage"]), env: PLAIN },
+    Step { name: "fuzz", call: Call::Xtask(&["fuzz", "--for=20s"]), env: PLAIN },
     Step { name: "bare", call: Call::Xtask(&["bare"]), env: PLAIN },
     Step { name: "boot-5.10", call: Call::Xtask(&["boot", "--kernel=5.10", "--check"]), env: PLAIN },
     Step { name: "boot-6.1", call: Call::Xtask(&["boot", "--kernel=6.1", "--check"]), env: PLAIN },

@@ -50,7 +50,7 @@ const TABLE: &[Row] = &[
     Row { dir: "base/kernel", may_use: Uses::AllOfBase, by_feature: &[] },
     row("user/linux", &["base/sys", "base/abi"]),
     row("user/embedded", &["base/sys", "base/kernel"]),
-    row("user/elf", &["base/model", "base/btf", "base/isa"]),
+    row("user/elf", &["base/model", "base/btf", "base/isa", "base/abi"]),
     Row {
         dir: "user/skep",
         may_use: Uses::Only(&["user/elf", "base/sys", "base/btf", "base/model", "base/abi"]),

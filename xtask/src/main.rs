@@ -13,6 +13,7 @@ mod cache;
 mod cargo;
 mod ci;
 mod debian;
+mod fuzz;
 mod layers;
 mod objects;
 mod outcome;
@@ -49,6 +50,11 @@ const CHORES: &[Chore] = &[
         run: bare::run,
     },
     Chore { name: "boot", about: "run a program inside Linux 5.10, 6.1 and 6.12, in QEMU", run: boot::run },
+    Chore {
+        name: "fuzz",
+        about: "fuzz what reads hostile input, from the committed corpora",
+        run: fuzz::run,
+    },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
     Chore { name: "objects", about: "find the BPF objects in Debian's packages", run: objects::run },
     Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },

@@ -12,6 +12,7 @@ extern crate alloc;
 
 use skep_abi as _;
 use skep_btf as _;
+use skep_exact as _;
 use skep_isa as _;
 use skep_mem as _;
 use skep_model as _;

@@ -126,7 +126,9 @@ impl<'b> Reader<'b, '_> {
             Sign::Unsigned => raw as i128,
             Sign::Signed => bits::sign_extend(raw, place.width),
         };
-        let name = item.values().find(|named| named.value == value).map(|named| named.name);
+        // A name that is empty, which the kernel refuses to load, would say nothing.
+        let mut values = item.values().filter(|named| !named.name.is_empty());
+        let name = values.find(|named| named.value == value).map(|named| named.name);
         Value::Enum { name, value }
     }
 

@@ -1,0 +1,162 @@
+//! BTF: two bytes say how long the type information is; after it comes `.BTF.ext`, whose bytes also serve as a value.
+//!
+//! Promised: whatever the bytes, parsing ends; what parses answers every question about every type without a panic,
+//! with an amount of work that the bytes bound.
+
+use skep_btf::{Btf, Def, Endian, Ext, Literal, NameIndex, Type, TypeId};
+
+use std::sync::Arc;
+
+/// Types that are asked everything; the rest would only take time.
+const ASKED: usize = 256;
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((len, rest)) = data.split_first_chunk::<2>() else { return };
+    let (bytes, other) = rest.split_at(usize::from(u16::from_le_bytes(*len)).min(rest.len()));
+    let btf = match Btf::parse(bytes) {
+        Ok(btf) => btf,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert_eq!(btf.bytes(), bytes);
+    check_names(&btf);
+    for ty in btf.types().take(ASKED) {
+        let id = ty.id();
+        assert_eq!(btf.get(id).map(|found| found.id()), Some(id), "a type is found by its number");
+        let _ = (ty.kind(), ty.bytes(), ty.modified(), format!("{:?}", ty.def()));
+        check_parts(&btf, &ty);
+        let _ = (btf.resolve(id).is_ok(), btf.align_of(id), btf.layout(id));
+        let size = btf.size_of(id);
+        for endian in [Endian::Little, Endian::Big] {
+            assert!(!btf.value_in(id, other, endian).to_string().is_empty(), "every value has a text");
+        }
+        if let Ok(size) = size {
+            check_assign(&btf, id, size);
+        }
+        if let Def::Datasec(datasec) = ty.def() {
+            for variable in btf.variables(datasec) {
+                assert!(btf.get(variable.var_id).is_some() && btf.get(variable.type_id).is_some());
+                let _ = btf.locate(variable.name);
+            }
+        }
+    }
+    check_ext(&btf, other);
+    check_path(&btf, other);
+    let owned = btf.into_owned();
+    assert_eq!(owned.bytes(), bytes, "owning changes nothing");
+    check_split(&owned, other);
+}
+
+fn check_names(btf: &Btf<'_>) {
+    let index = NameIndex::new(btf).expect("memory");
+    for ty in btf.types().take(ASKED) {
+        let (Some(kind), name) = (ty.kind(), ty.name()) else { continue };
+        let slow = btf.find(name, kind);
+        if !name.is_empty() {
+            assert_eq!(index.find(btf, name, kind), slow, "the index finds what a search finds: {name:?}");
+        }
+    }
+}
+
+/// What only some kinds have: each part is of a type that exists.
+fn check_parts(btf: &Btf<'_>, ty: &Type<'_>) {
+    assert_eq!(ty.btf().len(), btf.len());
+    match ty.def() {
+        Def::Func(func) => assert!(func.linkage.number() < 1 << 24, "it is stored in 24 bits"),
+        Def::Var(var) => assert!(btf.get(var.type_id).is_some()),
+        _ => {}
+    }
+    match ty.as_composite() {
+        Ok(composite) => {
+            for member in composite.members.iter() {
+                assert!(btf.get(member.type_id).is_some());
+                let _ = (btf.resolve(member.type_id).is_ok(), btf.member(ty.id(), member.name).is_ok());
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    if let Ok(datasec) = ty.as_datasec() {
+        assert!(datasec.vars.iter().all(|info| btf.get(info.type_id).is_some()));
+        let is_found = btf.datasec(ty.name()).is_some_and(|(id, _)| id == ty.id());
+        for variable in btf.variables(datasec).filter(|_| is_found) {
+            assert!(btf.variable(ty.name(), variable.name).is_some());
+        }
+    }
+    if let Ok(proto) = ty.as_func_proto() {
+        assert!(proto.params.iter().all(|param| btf.get(param.type_id).is_some()));
+    }
+}
+
+/// Numbers and texts, where they fit.
+fn check_assign(btf: &Btf<'_>, id: TypeId, size: u32) {
+    let mut bytes = [0u8; 64];
+    let Some(bytes) = bytes.get_mut(..size as usize) else { return };
+    let texts = ["7", "-1", "0xff", "a", "true", "1.5", "'x'", "E_B"].map(Literal::Text);
+    for value in texts.into_iter().chain([Literal::Bytes(&[1, 2, 3, 4])]) {
+        assign(btf, id, "", value, bytes);
+    }
+}
+
+fn assign(btf: &Btf<'_>, id: TypeId, path: &str, value: Literal<'_>, bytes: &mut [u8]) {
+    let before = bytes.to_vec();
+    if let Err(error) = btf.assign(id, path, value, bytes) {
+        assert_eq!(before, bytes, "an assignment that fails writes nothing");
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// A split BTF on top of this one: the rest of the input, read as BTF.
+fn check_split(btf: &Btf<'static>, bytes: &[u8]) {
+    let base = Arc::new(btf.clone());
+    let Ok(split) = Btf::parse_split(bytes, base) else { return };
+    assert_eq!(split.base().map(Btf::len), Some(btf.len()));
+    for ty in split.own_types().take(ASKED) {
+        assert!(ty.id() >= split.first_own());
+        let _ = (split.resolve(ty.id()).is_ok(), split.size_of(ty.id()), ty.name());
+    }
+}
+
+/// The rest of the input as `path=value`, as a user sets a variable.
+fn check_path(btf: &Btf<'_>, text: &[u8]) {
+    let Some((path, value)) = std::str::from_utf8(text).ok().and_then(|text| text.split_once('=')) else {
+        return;
+    };
+    for ty in btf.types().take(ASKED) {
+        let mut bytes = [0u8; 64];
+        let size = btf.size_of(ty.id()).map_or(bytes.len(), |size| bytes.len().min(size as usize));
+        assign(btf, ty.id(), path, Literal::Text(value), &mut bytes[..size]);
+        if let Err(error) = btf.field(ty.id(), path) {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+    let Some(located) = btf.locate(path) else { return };
+    let mut bytes = vec![0; btf.size_of(located.variable.type_id).map_or(0, |size| size.min(4096) as usize)];
+    assign(btf, located.variable.type_id, located.path, Literal::Text(value), &mut bytes);
+}
+
+fn check_ext(btf: &Btf<'_>, bytes: &[u8]) {
+    let ext = match Ext::parse(bytes, btf) {
+        Ok(ext) => ext,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let name = |off| btf.string(off).and_then(|name| std::str::from_utf8(name).ok()).map(str::to_owned);
+    for section in ext.func_info() {
+        let found = name(section.name).and_then(|name| ext.func_info().named(btf, &name));
+        assert_eq!(found.is_some(), name(section.name).is_some(), "a section is found by its name");
+        section.records.for_each(|record| assert!(is_part_of(bytes, &record.to_bytes(btf.endian()))));
+    }
+    for section in ext.line_info() {
+        for record in section.records {
+            assert!(is_part_of(bytes, &record.to_bytes(btf.endian())));
+            assert!(btf.text(record.file_name).is_some() && btf.text(record.line).is_some());
+            assert_eq!(record.line_col, record.line_number() << 10 | record.column());
+        }
+    }
+    for section in ext.core_relos() {
+        section.records.for_each(|record| assert!(is_part_of(bytes, &record.to_bytes(btf.endian()))));
+    }
+}
+
+/// Whether bytes that were read can be found where they were read from.
+fn is_part_of(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}

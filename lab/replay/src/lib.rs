@@ -1,0 +1,28 @@
+//! What the fuzz targets do with an input.
+//!
+//! A target is a function from bytes to nothing that panics when a promise is broken. The fuzzer in `lab/fuzz` calls it with
+//! inputs that it invents; the test of this crate calls it, on stable Rust and in every run of the tests, with those
+//! that were worth keeping (`lab/fuzz/corpus/TARGET`).
+//!
+//! A target must never expect an input to be good, nor look at what it came from.
+
+mod btf;
+mod isa;
+
+/// One target.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name, and that of its corpus.
+    pub name: &'static str,
+    /// What it does with an input; panics if a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+/// The promises of `skep-isa`.
+pub const ISA: Target = Target { name: "isa", run: isa::run };
+
+/// The promises of `skep-btf`.
+pub const BTF: Target = Target { name: "btf", run: btf::run };
+
+/// All targets.
+pub const TARGETS: &[Target] = &[BTF, ISA];

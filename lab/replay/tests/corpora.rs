@@ -1,0 +1,42 @@
+//! Replays every corpus, on stable Rust and without a fuzzer.
+
+use lab_replay::{TARGETS, Target};
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+fn replay(target: &Target) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target.name);
+    let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    assert!(files.len() > 10, "{}: a corpus of {}", target.name, files.len());
+    let breaks = |file: &&std::path::PathBuf| {
+        let data = fs::read(file).expect("an input");
+        catch_unwind(|| (target.run)(&data)).is_err()
+    };
+    let broken: Vec<_> = files.iter().filter(breaks).collect();
+    assert!(broken.is_empty(), "{}: promises are broken by {broken:#?}", target.name);
+}
+
+/// One test per target, and none forgotten.
+macro_rules! replays {
+    ($($test:ident: $target:path,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                replay(&$target);
+            }
+        )*
+
+        #[test]
+        fn every_target_is_replayed() {
+            let replayed = [$($target.name),*];
+            assert!(TARGETS.iter().all(|target| replayed.contains(&target.name)));
+        }
+    };
+}
+
+replays! {
+    btf: lab_replay::BTF,
+    isa: lab_replay::ISA,
+}
