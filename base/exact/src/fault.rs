@@ -4,6 +4,7 @@ use crate::{Region, Value};
 use core::fmt;
 use skep_isa::{AluOp, InsnIdx, Reg};
 use skep_mem::MapIndex;
+use skep_model::platform::context::Refusal;
 
 /// A run that was stopped: what was wrong, and on which instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,27 +48,27 @@ impl fmt::Display for Access {
     }
 }
 
-/// Why the context's table does not allow an access.
+/// Why the context does not allow an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CtxRefusal {
-    /// No field is there.
-    NoField,
-    /// A field is there, but not for this many bytes or from this byte on.
-    Width,
-    /// The field cannot be written.
-    ReadOnly,
-    /// This program type has no such field, or the embedding kernel does not have it.
-    Unsupported,
+    /// The context's table says no.
+    Table(Refusal),
+    /// The program has no context, or this one is not modelled.
+    NoContext,
+    /// The kernel around the program does not have the field.
+    Unsupported(&'static str),
+    /// Atomic and ordered accesses are to memory only.
+    NotMemory,
 }
 
 impl fmt::Display for CtxRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CtxRefusal::NoField => "no field is there",
-            CtxRefusal::Width => "the field there has another width",
-            CtxRefusal::ReadOnly => "the field there is read-only",
-            CtxRefusal::Unsupported => "the field there is not supported",
-        })
+        match self {
+            CtxRefusal::Table(refusal) => write!(f, "{refusal}"),
+            CtxRefusal::NoContext => f.write_str("this program has no context"),
+            CtxRefusal::Unsupported(field) => write!(f, "`{field}` is not supported here"),
+            CtxRefusal::NotMemory => f.write_str("the context is no memory"),
+        }
     }
 }
 
@@ -102,8 +103,8 @@ pub enum ArgError {
         /// The byte, from the start of the argument's memory.
         byte: u64,
     },
-    /// The memory is read-only, and the helper writes it.
-    ReadOnly {
+    /// The helper writes the memory, which is read-only, or reads it, which is write-only.
+    NoRight {
         /// Which memory.
         region: Region,
     },
@@ -132,7 +133,7 @@ impl fmt::Display for ArgError {
                 write!(f, "wanted {wanted} bytes at offset {offset} of {region}, which has {size}")
             }
             ArgError::Uninit { byte } => write!(f, "byte {byte} of the memory is not initialised"),
-            ArgError::ReadOnly { region } => write!(f, "{region} is read-only"),
+            ArgError::NoRight { region } => write!(f, "{region} does not allow what the helper does"),
             ArgError::Dead { region } => write!(f, "{region} is gone"),
             ArgError::Packet => f.write_str("packet memory is not allowed here"),
             ArgError::Unterminated => f.write_str("the string has no end"),

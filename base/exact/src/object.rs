@@ -4,7 +4,7 @@ use crate::{FaultKind, ObjectId};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_isa::InsnIdx;
-use skep_mem::{Bytes, MapIndex};
+use skep_mem::{Bytes, MapIndex, RecordToken};
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub(crate) struct Object<'m> {
     pub(crate) state: State,
     /// The frame's depth, for a frame.
     pub(crate) frame: usize,
+    /// The reservation, for a record.
+    pub(crate) token: RecordToken,
     /// Where it came to be.
     pub(crate) born: InsnIdx,
 }
@@ -88,6 +90,7 @@ impl<'m> Object<'m> {
             rights,
             state: State::Live,
             frame: 0,
+            token: RecordToken(0),
             born: InsnIdx::ZERO,
         }
     }

@@ -6,6 +6,9 @@ use core::fmt;
 use skep_isa::structure::{self, StructureErrorKind, Subprogram};
 use skep_isa::{Addr, DecodeErrorKind, Insn, InsnIdx, RawInsn, Reg};
 use skep_mem::{FuncIndex, MapIndex};
+use skep_model::platform::helper::{Arg, Callback, Helper, Prototype, Ret};
+use skep_model::platform::prog::{ClassicLoads, Prog};
+use skep_model::platform::{AttachType, FuncId, MapType};
 
 /// How an instruction names a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub enum MapRef {
 /// What the machine must know of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapShape {
+    /// Its kind.
+    pub kind: MapType,
     /// Bytes of a key.
     pub key_size: u32,
     /// Bytes of a value.
@@ -30,6 +35,8 @@ pub struct MapShape {
 /// What a program's call is linked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HelperLink {
+    /// A helper that is called by its prototype.
+    Known(&'static Helper),
     /// A helper that takes five numbers and returns one, as user-space virtual machines have them. It gets no
     /// memory: a pointer arrives as its number, a register that holds nothing as zero.
     Plain,
@@ -75,12 +82,15 @@ pub enum RegisterCalls {
 pub struct Rules {
     /// What faults say the program is.
     pub tag: u32,
+    /// The program's type: its context, what it may do to packets and what it may return. Without one it has no
+    /// context and may return anything.
+    pub prog: Option<&'static Prog>,
+    /// The attach type that the program expects.
+    pub attach: AttachType,
     /// Whether unwritten stack may be read.
     pub uninit_stack: UninitStack,
     /// Where calls through registers may lead.
     pub register_calls: RegisterCalls,
-    /// The least and the most that the program may return, as a signed 64-bit number.
-    pub returns: Option<(i64, i64)>,
 }
 
 /// One slot of a program, with what it names looked up.
@@ -96,6 +106,10 @@ pub(crate) enum Op {
     Func { dst: Reg, func: FuncIndex },
     /// A call of a plain helper.
     Plain { id: u32 },
+    /// A call of a helper by its prototype.
+    Helper { helper: &'static Helper, prototype: &'static Prototype },
+    /// A tail call, whose prototype is the helper's.
+    TailCall { helper: &'static Helper, prototype: &'static Prototype },
     /// The second half of a wide instruction.
     Second,
 }
@@ -272,6 +286,7 @@ fn resolve(at: InsnIdx, insn: Insn, platform: &dyn Platform, rules: &Rules) -> R
             Addr::Variable { .. } => Err(LoadErrorKind::Unsupported { what: "a kernel variable" }),
         },
         Insn::CallHelper { id } => match platform.helper(id) {
+            HelperLink::Known(helper) => known_helper(id, helper),
             HelperLink::Plain => Ok(Op::Plain { id }),
             HelperLink::Refused(name) => Err(LoadErrorKind::UnknownHelper { id, name }),
         },
@@ -279,11 +294,39 @@ fn resolve(at: InsnIdx, insn: Insn, platform: &dyn Platform, rules: &Rules) -> R
         Insn::CallReg { .. } if rules.register_calls == RegisterCalls::Refused => {
             Err(LoadErrorKind::Unsupported { what: "a call through a register" })
         }
+        Insn::LoadAbs { .. } | Insn::LoadInd { .. }
+            if rules.prog.is_some_and(|prog| prog.classic_loads == ClassicLoads::Refused) =>
+        {
+            Err(LoadErrorKind::Unsupported { what: "a packet load of classic BPF in a program of this type" })
+        }
         Insn::Gotox { .. } => Err(LoadErrorKind::Unsupported { what: "a jump through a register" }),
         Insn::AddrSpaceCast { .. } => {
             Err(LoadErrorKind::Unsupported { what: "a cast between address spaces" })
         }
         _ => Ok(Op::Insn(insn)),
+    }
+}
+
+/// Links a call by prototype, if the machine can check everything that the prototype says.
+fn known_helper(id: u32, helper: &'static Helper) -> Result<Op, LoadErrorKind> {
+    let refused = LoadErrorKind::UnknownHelper { id, name: Some(helper.name) };
+    let prototype = helper.prototype.as_ref().ok_or(refused)?;
+    let unknown = |arg: &Arg| {
+        matches!(
+            arg,
+            Arg::SpinLock
+                | Arg::Timer
+                | Arg::Dynptr(_)
+                | Arg::Func(Callback::Timer | Callback::UserRecord | Callback::Vma)
+        )
+    };
+    if prototype.args.len() > 5 || prototype.args.iter().any(unknown) || prototype.ret == Ret::DynptrMemOrNull
+    {
+        return Err(refused);
+    }
+    match helper.id {
+        FuncId::TAIL_CALL => Ok(Op::TailCall { helper, prototype }),
+        _ => Ok(Op::Helper { helper, prototype }),
     }
 }
 

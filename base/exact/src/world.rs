@@ -1,14 +1,17 @@
 //! What a run needs from outside: the context, the packet, maps and helpers.
 
-use crate::{CtxRefusal, Program, Rights};
+use crate::{Program, Rights};
 use skep_isa::{PacketSize, Size};
 use skep_mem::{Arg, Bytes, Halt, Invoke, MapIndex, Ret};
+use skep_model::platform::context::Landing;
 
 /// What a load from the context gives.
 #[derive(Clone, Copy, Debug)]
 pub enum CtxValue<'m> {
-    /// A number, zero-extended; the machine extends its sign where the load asks for that.
-    Int(u64),
+    /// The number in the whole field; the machine picks the part that is loaded and extends its sign where asked.
+    Field(u64),
+    /// The bytes that are loaded, as a number, for fields that are arrays of bytes or words.
+    Part(u64),
     /// A pointer into the packet, which for the program may be a field of 32 bits.
     Packet(PacketPoint),
     /// A pointer to memory of its own.
@@ -66,22 +69,18 @@ pub trait World<'m> {
         Err(CallEnd::Unknown)
     }
 
-    /// Loads from the context.
-    ///
-    /// # Errors
-    /// [`CtxRefusal`] says why the context's table does not allow it.
-    fn ctx_load(&self, offset: u32, size: Size) -> Result<CtxValue<'m>, CtxRefusal> {
-        let _ = (offset, size);
-        Err(CtxRefusal::NoField)
+    /// Loads from a field of the context that the program's type may load in this size; `None` where this kernel
+    /// does not have the field.
+    fn ctx_load(&self, landing: Landing, size: Size) -> Option<CtxValue<'m>> {
+        let _ = (landing, size);
+        None
     }
 
-    /// Stores the low `size` bytes of `value` into the context.
-    ///
-    /// # Errors
-    /// [`CtxRefusal`] says why the context's table does not allow it.
-    fn ctx_store(&self, offset: u32, size: Size, value: u64) -> Result<(), CtxRefusal> {
-        let _ = (offset, size, value);
-        Err(CtxRefusal::NoField)
+    /// Stores the low `size` bytes of `value` into a field of the context that the program's type may store in this
+    /// size; `None` where this kernel does not have the field.
+    fn ctx_store(&self, landing: Landing, size: Size, value: u64) -> Option<()> {
+        let _ = (landing, size, value);
+        None
     }
 
     /// Gives the packet's memory as it is now.
@@ -106,6 +105,12 @@ pub trait World<'m> {
     fn map_value(&self, map: MapIndex) -> Option<Bytes<'m>> {
         let _ = map;
         None
+    }
+
+    /// Takes note that another program is running from now on, after a tail call and after a return from one; map
+    /// indices are those of the program that runs.
+    fn switched(&self, program: &'m Program) {
+        let _ = program;
     }
 
     /// Finds the program that a tail call leads to; `None` lets the caller go on.

@@ -94,8 +94,7 @@ fn numbers(a: Value, b: Value, objects: &Objects<'_>) -> (u64, u64) {
 fn same_value(a: ObjectId, b: ObjectId, objects: &Objects<'_>) -> bool {
     match (objects.find(a), objects.find(b)) {
         (Some(a), Some(b)) => {
-            a.region == b.region
-                && matches!(a.region, Region::MapValue(_))
+            matches!((a.region, b.region), (Region::MapValue(_), Region::MapValue(_)))
                 && a.bytes.addr() == b.bytes.addr()
         }
         _ => false,

@@ -1,25 +1,97 @@
-//! Calls out of the program: helpers, and what they call back.
+//! Calls out of the program: helpers and tail calls.
 
-use super::frame::Caller;
+use super::args::Checked;
+use super::invoke::Invoker;
 use super::{End, Machine, Trap};
 use crate::object::Object;
-use crate::{CallEnd, FaultKind, ObjectId, Observer, Region, RegisterCalls, Rights, Value};
+use crate::{CallEnd, FaultKind, Observer, Region, RegisterCalls, Rights, Value};
 use skep_isa::{InsnIdx, Reg};
-use skep_mem::{Arg, CallbackArg, FuncIndex, Halt, Invoke, Ret};
+use skep_mem::{Arg, Bytes, FuncIndex, Ret};
+use skep_model::platform::helper::{Effects, Helper, Prototype, Ret as Promised};
 
 /// What a helper without a prototype is called in errors.
 const PLAIN: &str = "a plain helper";
 
+/// How many tail calls may follow one another (`MAX_TAIL_CALL_CNT` in `include/linux/bpf.h`).
+const MAX_TAIL_CALLS: u32 = 33;
+
+/// A call on its way to the world.
+pub(super) struct Call<'a, 'm> {
+    id: u32,
+    name: &'static str,
+    args: &'a [Arg<'m>],
+    /// What a callback may return.
+    returns: Option<(i32, i32)>,
+}
+
 impl<'m, O: Observer> Machine<'m, '_, O> {
+    /// Calls a helper by its prototype.
+    pub(super) fn call_helper(
+        &mut self,
+        helper: &'static Helper,
+        prototype: &'static Prototype,
+    ) -> Result<(), Trap> {
+        let checked = self.check_args(helper, prototype)?;
+        self.charge_work(&checked)?;
+        // Callbacks of the kinds that are modelled go on with 0 and stop with 1 (set_loop_callback_state and
+        // set_map_elem_callback_state in kernel/bpf/verifier.c).
+        let returns = checked.calls_back.then_some((0, 1));
+        let call = Call { id: helper.id.0, name: helper.name, args: checked.list(), returns };
+        let ret = self.call_world(call)?;
+        if let Some(record) = checked.released {
+            self.objects.kill(record);
+        }
+        self.forget_packet(helper);
+        let wrong = FaultKind::BadHelper { helper: helper.name };
+        let value = self.returned(ret, &checked)?.ok_or(wrong)?;
+        self.after_call(value);
+        Ok(())
+    }
+
+    /// Goes on with another program, or with the next instruction where there is none.
+    pub(super) fn tail_call(
+        &mut self,
+        helper: &'static Helper,
+        prototype: &'static Prototype,
+    ) -> Result<(), Trap> {
+        let checked = self.check_args(helper, prototype)?;
+        self.charge_work(&checked)?;
+        if let Some(record) = self.objects.open_record() {
+            if let Region::Record(map) = record.region {
+                return Err(FaultKind::LeakedReference { map, reserved_at: record.born }.into());
+            }
+        }
+        let index = self.regs[3].bits().unwrap_or(0) as u32;
+        self.forget_packet(helper);
+        self.after_call(Value::Uninit);
+        let target = match checked.map {
+            Some(map) if self.tail_calls < MAX_TAIL_CALLS => self.world.tail_call(map, index),
+            _ => None,
+        };
+        let Some(target) = target else { return Ok(()) };
+        self.tail_calls += 1;
+        let bytes = self.stack.frame(self.depth).ok_or(FaultKind::CallDepth)?;
+        if let Some(frame) = self.frames.get(self.depth) {
+            self.objects.kill(frame.object);
+        }
+        let frame = Object { frame: self.depth, ..Object::new(Region::Stack, Rights::ReadWrite, bytes) };
+        let frame = self.create(frame)?;
+        self.regs = [Value::Uninit; 11];
+        self.regs[1] = Value::Context(0);
+        self.reset_frame(frame)?;
+        self.switch(target);
+        self.next = 0;
+        Ok(())
+    }
+
     /// Calls a helper that takes five numbers and returns one.
     pub(super) fn call_plain(&mut self, id: u32) -> Result<(), Trap> {
         let [_, r1, r2, r3, r4, r5, ..] = self.regs;
         let args = [r1, r2, r3, r4, r5].map(|value| Arg::Int(value.bits().unwrap_or(0)));
-        match self.call_world(id, &args)? {
-            Ret::Int(number) => self.regs[0] = Value::Scalar(number),
+        match self.call_world(Call { id, name: PLAIN, args: &args, returns: None })? {
+            Ret::Int(number) => self.after_call(Value::Scalar(number)),
             _ => return Err(FaultKind::BadHelper { helper: PLAIN }.into()),
         }
-        self.regs[1..6].fill(Value::Uninit);
         Ok(())
     }
 
@@ -28,8 +100,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         match (self.reg(reg)?, &self.program.rules.register_calls) {
             (Value::Func(FuncIndex(slot)), _) => Ok(self.call_local(InsnIdx(slot))?),
             (Value::Scalar(number), RegisterCalls::Allowed(helpers)) => {
-                let id = u32::try_from(number).ok().filter(|id| helpers.contains(id));
-                match id {
+                match u32::try_from(number).ok().filter(|id| helpers.contains(id)) {
                     Some(id) => self.call_plain(id),
                     None => Err(FaultKind::BadCallTarget { found: Value::Scalar(number) }.into()),
                 }
@@ -38,122 +109,76 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         }
     }
 
+    fn charge_work(&mut self, checked: &Checked<'m>) -> Result<(), Trap> {
+        let [_, r1, r2, r3, r4, r5, ..] = self.regs;
+        let args = [r1, r2, r3, r4, r5].map(|value| value.bits().unwrap_or(0));
+        let shape = checked.map.and_then(|map| self.program.maps.get(map.0 as usize));
+        let (key_size, value_size) = shape.map_or((0, 0), |shape| (shape.key_size, shape.value_size));
+        Ok(self.meter.charge(checked.prototype.work.units(&args, key_size, value_size))?)
+    }
+
+    /// Lets every pointer into the packet die, if the helper may have changed the packet.
+    fn forget_packet(&mut self, helper: &Helper) {
+        if helper.effects.has(Effects::CHANGES_PACKET) {
+            if let Some(packet) = self.packet.take() {
+                self.objects.kill(packet);
+            }
+        }
+    }
+
+    /// Turns a helper's answer into what r0 holds; nothing where the prototype does not promise such an answer.
+    fn returned(&mut self, ret: Ret<'m>, checked: &Checked<'m>) -> Result<Option<Value>, FaultKind> {
+        Ok(match (checked.prototype.ret, ret) {
+            (Promised::Void, _) => Some(Value::Uninit),
+            (Promised::Int | Promised::Cpu, Ret::Int(number)) => Some(Value::Scalar(number)),
+            (Promised::UpToSize(arg), Ret::Int(number)) => {
+                let size = self.regs.get(usize::from(arg)).and_then(|value| value.bits()).unwrap_or(0);
+                (number as i64 <= size as i64).then_some(Value::Scalar(number))
+            }
+            (Promised::MapValueOrNull | Promised::RecordOrNull, Ret::Null | Ret::Int(0)) => Some(Value::NULL),
+            (Promised::MapValueOrNull, Ret::MapValue(map, bytes)) => {
+                Some(self.pointer_to(self.map_value_object(map, bytes))?)
+            }
+            (Promised::RecordOrNull, Ret::Record(map, token, bytes)) if holds(bytes, checked.alloc) => {
+                let record = Object::new(Region::Record(map), Rights::ReadWrite, bytes);
+                Some(self.pointer_to(Object { token, ..record })?)
+            }
+            _ => None,
+        })
+    }
+
+    /// Makes an object and a pointer to its start.
+    pub(super) fn pointer_to(&mut self, object: Object<'m>) -> Result<Value, FaultKind> {
+        Ok(Value::Pointer { object: self.create(object)?, offset: 0 })
+    }
+
+    /// Sets the registers as a call leaves them.
+    fn after_call(&mut self, value: Value) {
+        self.regs[0] = value;
+        self.regs[1..6].fill(Value::Uninit);
+    }
+
     /// Hands checked arguments to the world, with the way back into this machine.
-    fn call_world(&mut self, id: u32, args: &[Arg<'m>]) -> Result<Ret<'m>, Trap> {
+    fn call_world(&mut self, call: Call<'_, 'm>) -> Result<Ret<'m>, Trap> {
         let [_, r1, r2, r3, r4, r5, ..] = self.regs;
         self.pending.try_reserve(1).map_err(|_| FaultKind::OutOfMemory)?;
         self.pending.push([r1, r2, r3, r4, r5]);
         let world = self.world;
-        let mut invoker = Invoker { machine: self, ended: None };
-        let answer = world.call(id, args, &mut invoker);
-        let ended = invoker.ended;
+        let mut invoker = Invoker::new(self, call.name, call.returns);
+        let answer = world.call(call.id, call.args, &mut invoker);
+        let ended = invoker.ended();
         self.pending.pop();
         match (ended, answer) {
             (Some(end), _) => Err(Trap::Ended(end)),
             (None, Ok(ret)) => Ok(ret),
             (None, Err(CallEnd::Unwind(number))) => Err(Trap::Ended(End::Unwound(number))),
-            (None, Err(CallEnd::Unknown)) => Err(FaultKind::UnknownHelper { id }.into()),
-            (None, Err(CallEnd::Halt)) => Err(FaultKind::BadHelper { helper: PLAIN }.into()),
+            (None, Err(CallEnd::Unknown)) => Err(FaultKind::UnknownHelper { id: call.id }.into()),
+            (None, Err(CallEnd::Halt)) => Err(FaultKind::BadHelper { helper: call.name }.into()),
         }
-    }
-
-    /// Runs a function for a helper and gives its r0; the registers are as before.
-    fn call_back(&mut self, func: FuncIndex, args: &[CallbackArg<'m>]) -> Result<Value, Trap> {
-        let entry = InsnIdx(func.0);
-        let bad = FaultKind::BadHelper { helper: PLAIN };
-        if !self.program.is_function(entry) || args.len() > 5 {
-            return Err(bad.into());
-        }
-        let (regs, at, next, program) = (self.regs, self.at, self.next, self.program);
-        let passed = self.pending.last().copied().unwrap_or_default();
-        // While the callback runs, the caller's registers and the arguments are in nobody's frame.
-        let [_, .., r6, r7, r8, r9, _] = regs;
-        self.pending.try_reserve(2).map_err(|_| FaultKind::OutOfMemory)?;
-        self.pending.push([r6, r7, r8, r9, Value::Uninit]);
-        self.pending.push([Value::Uninit; 5]);
-        let mut keys = [None; 5];
-        for (i, arg) in args.iter().enumerate() {
-            let value = self.callback_value(arg, &passed, &mut keys[i])?;
-            if let Some(values) = self.pending.last_mut() {
-                values[i] = value.ok_or(FaultKind::BadHelper { helper: PLAIN })?;
-            }
-        }
-        self.push_frame(Caller::Host)?;
-        self.regs[0] = Value::Uninit;
-        self.regs[1..6].copy_from_slice(&self.pending.pop().unwrap_or_default());
-        self.regs[6..10].fill(Value::Uninit);
-        self.next = entry.index();
-        let floor = self.depth;
-        let value = self.execute(floor).map_err(Trap::Ended)?;
-        self.leave();
-        self.pending.pop();
-        for key in keys.into_iter().flatten() {
-            self.objects.kill(key);
-        }
-        (self.regs, self.at, self.next, self.program) = (regs, at, next, program);
-        Ok(value)
-    }
-
-    /// Turns a callback's argument into a value; nothing where it cannot be one.
-    fn callback_value(
-        &mut self,
-        arg: &CallbackArg<'m>,
-        passed: &[Value; 5],
-        key: &mut Option<ObjectId>,
-    ) -> Result<Option<Value>, FaultKind> {
-        let object = match *arg {
-            CallbackArg::Int(number) => return Ok(Some(Value::Scalar(number))),
-            CallbackArg::Map(map) => return Ok(Some(Value::Map(map))),
-            CallbackArg::Pass(position) => {
-                return Ok(passed.get(position).copied());
-            }
-            CallbackArg::Key(bytes) => {
-                let object = self.create(Object::new(Region::Key, Rights::ReadOnly, bytes))?;
-                *key = Some(object);
-                object
-            }
-            CallbackArg::Value(map, bytes) => self.create(self.map_value_object(map, bytes))?,
-        };
-        Ok(Some(Value::Pointer { object, offset: 0 }))
     }
 }
 
-/// The way from a helper back into the machine that called it.
-struct Invoker<'x, 'm, 'r, O> {
-    machine: &'x mut Machine<'m, 'r, O>,
-    /// How the run has ended, if it has.
-    ended: Option<End>,
-}
-
-impl<'m, O: Observer> Invoker<'_, 'm, '_, O> {
-    fn end(&mut self, trap: Trap) -> Halt {
-        self.ended = Some(match trap {
-            Trap::Fault(kind) => self.machine.end(kind),
-            Trap::Ended(end) => end,
-        });
-        Halt
-    }
-}
-
-impl<'m, O: Observer> Invoke<'m> for Invoker<'_, 'm, '_, O> {
-    fn invoke(&mut self, func: FuncIndex, args: &[CallbackArg<'m>]) -> Result<u64, Halt> {
-        if self.ended.is_some() {
-            return Err(Halt);
-        }
-        let value = match self.machine.call_back(func, args) {
-            Ok(value) => value,
-            Err(trap) => return Err(self.end(trap)),
-        };
-        match value.bits() {
-            Some(number) => Ok(number),
-            None => Err(self.end(FaultKind::UninitRegister { reg: Reg::R0 }.into())),
-        }
-    }
-
-    fn charge(&mut self, units: u64) -> Result<(), Halt> {
-        if self.ended.is_some() {
-            return Err(Halt);
-        }
-        self.machine.meter.charge(units).map_err(|spent| self.end(spent.into()))
-    }
+/// Tells whether a record is as long as was asked for.
+fn holds(bytes: Bytes<'_>, wanted: u64) -> bool {
+    bytes.len() as u64 == wanted
 }

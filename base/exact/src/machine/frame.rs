@@ -85,7 +85,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         match caller {
             Caller::Host => Flow::Returned(value),
             Caller::Function { program, next, saved } => {
-                self.program = program;
+                self.switch(program);
                 self.next = next;
                 self.regs[1..6].fill(Value::Uninit);
                 self.regs[6..10].copy_from_slice(&saved);
@@ -104,6 +104,16 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         let size = i64::from(self.stack.frame_bytes());
         self.regs[Reg::FP.index()] = Value::Pointer { object: below, offset: size };
         Some(caller)
+    }
+
+    /// Makes a program the one that runs.
+    pub(super) fn switch(&mut self, program: &'m Program) {
+        if core::ptr::eq(self.program, program) {
+            return;
+        }
+        self.program = program;
+        self.values.clear();
+        self.world.switched(program);
     }
 
     /// Counts one `may_goto`, and tells whether it jumps.

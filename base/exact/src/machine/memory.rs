@@ -9,6 +9,8 @@ use crate::{
 use core::sync::atomic::{Ordering, fence};
 use skep_isa::{AtomicOp, LoadKind, PacketSize, Reg, Size, Width};
 use skep_mem::{Bytes, MapIndex};
+use skep_model::platform::context::{Landing, Touch};
+use skep_model::platform::prog::PacketAccess;
 
 /// Memory that an access touches, checked.
 #[derive(Clone, Copy)]
@@ -71,12 +73,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     pub(super) fn store(&mut self, size: Size, base: Reg, off: i16, value: Value) -> Result<(), FaultKind> {
         match self.target(base, off, size, Access::Write)? {
             Target::Memory(place) => self.store_memory(size, place, value),
-            Target::Context(offset) => {
-                let number = value.bits().unwrap_or(0);
-                let at = self.context_offset(offset, size, Access::Write)?;
-                let stored = self.world.ctx_store(at, size, number);
-                stored.map_err(|why| context_fault(offset, size, Access::Write, why))
-            }
+            Target::Context(offset) => self.store_context(size, offset, value),
         }
     }
 
@@ -243,7 +240,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         let place = match self.target(base, off, size, access)? {
             Target::Memory(place) => place,
             Target::Context(offset) => {
-                return Err(context_fault(offset, size, access, CtxRefusal::Unsupported));
+                return Err(context_fault(offset, size, access, CtxRefusal::NotMemory));
             }
         };
         match place.bytes.addr().wrapping_add(place.offset) % size.bytes() as usize {
@@ -306,16 +303,25 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         }
     }
 
+    /// Finds the field of the context that an access touches, if the program's type may touch it so.
+    fn landing(&self, offset: i64, size: Size, touch: Touch) -> Result<Landing, CtxRefusal> {
+        let rules = &self.program.rules;
+        let prog = rules.prog.ok_or(CtxRefusal::NoContext)?;
+        let context = prog.context.ok_or(CtxRefusal::NoContext)?;
+        let landing = context.access(prog.kind, rules.attach, offset, size.bytes() as u8, touch);
+        landing.map_err(CtxRefusal::Table)
+    }
+
     fn load_context(&mut self, kind: LoadKind, offset: i64) -> Result<Value, FaultKind> {
         let size = kind.size();
-        let at = self.context_offset(offset, size, Access::Read)?;
+        let touch = if kind.is_signed() { Touch::LoadSigned } else { Touch::Load };
         let refused = |why| context_fault(offset, size, Access::Read, why);
-        match self.world.ctx_load(at, size).map_err(refused)? {
-            CtxValue::Int(number) => Ok(Value::Scalar(alu::extend(kind, number))),
-            _ if kind.is_signed() => Err(refused(CtxRefusal::Width)),
-            CtxValue::Packet(point) => {
-                self.packet_pointer(point).map_or(Err(refused(CtxRefusal::Unsupported)), |p| p)
-            }
+        let landing = self.landing(offset, size, touch).map_err(refused)?;
+        let unsupported = || refused(CtxRefusal::Unsupported(landing.field.name));
+        match self.world.ctx_load(landing, size).ok_or_else(unsupported)? {
+            CtxValue::Field(number) => Ok(Value::Scalar(alu::extend(kind, part(number, landing, size)))),
+            CtxValue::Part(number) => Ok(Value::Scalar(alu::extend(kind, number))),
+            CtxValue::Packet(point) => self.packet_pointer(point)?.ok_or_else(unsupported),
             CtxValue::Memory(bytes, rights) => {
                 let object = self.create(Object::new(Region::Memory, rights, bytes))?;
                 Ok(Value::Pointer { object, offset: 0 })
@@ -323,14 +329,19 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         }
     }
 
-    fn packet_pointer(&mut self, point: PacketPoint) -> Option<Result<Value, FaultKind>> {
-        let packet = self.world.packet()?;
+    fn store_context(&self, size: Size, offset: i64, value: Value) -> Result<(), FaultKind> {
+        let refused = |why| context_fault(offset, size, Access::Write, why);
+        let landing = self.landing(offset, size, Touch::Store).map_err(refused)?;
+        let stored = self.world.ctx_store(landing, size, value.bits().unwrap_or(0));
+        stored.ok_or_else(|| refused(CtxRefusal::Unsupported(landing.field.name)))
+    }
+
+    /// Makes a pointer into the packet; nothing where there is no packet.
+    fn packet_pointer(&mut self, point: PacketPoint) -> Result<Option<Value>, FaultKind> {
+        let Some(packet) = self.world.packet() else { return Ok(None) };
         let object = match self.packet {
             Some(object) => object,
-            None => match self.create(Object::new(Region::Packet, Rights::ReadWrite, packet.bytes)) {
-                Ok(object) => object,
-                Err(kind) => return Some(Err(kind)),
-            },
+            None => self.create(Object::new(Region::Packet, self.packet_rights(), packet.bytes))?,
         };
         self.packet = Some(object);
         let offset = match point {
@@ -338,12 +349,23 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
             PacketPoint::Data => packet.data,
             PacketPoint::End => packet.bytes.len(),
         };
-        Some(Ok(Value::Pointer { object, offset: offset as i64 }))
+        Ok(Some(Value::Pointer { object, offset: offset as i64 }))
     }
 
-    fn context_offset(&self, offset: i64, size: Size, access: Access) -> Result<u32, FaultKind> {
-        u32::try_from(offset).map_err(|_| context_fault(offset, size, access, CtxRefusal::NoField))
+    fn packet_rights(&self) -> Rights {
+        match self.program.rules.prog.map(|prog| prog.packet) {
+            Some(PacketAccess::Read | PacketAccess::None) => Rights::ReadOnly,
+            Some(PacketAccess::ReadWrite) | None => Rights::ReadWrite,
+        }
     }
+}
+
+/// Picks the part of a field's number that a load asks for.
+fn part(number: u64, landing: Landing, size: Size) -> u64 {
+    let (field, within, len) = (u32::from(landing.field.size), u32::from(landing.within), size.bytes());
+    let skipped = if cfg!(target_endian = "big") { field.saturating_sub(within + len) } else { within };
+    let number = number.checked_shr(skipped * 8).unwrap_or(0);
+    number & (u64::MAX >> (64 - 8 * len))
 }
 
 fn context_fault(offset: i64, size: Size, access: Access, why: CtxRefusal) -> FaultKind {

@@ -1,8 +1,10 @@
 //! The machine: one run of one program.
 
+mod args;
 mod arith;
 mod call;
 mod frame;
+mod invoke;
 mod memory;
 
 use crate::fuel::{Meter, Spent};
@@ -115,6 +117,7 @@ struct Machine<'m, 'r, O> {
     values: Vec<Option<ObjectId>>,
     /// The arguments of the helpers that are running.
     pending: Vec<[Value; 5]>,
+    tail_calls: u32,
 }
 
 impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
@@ -140,6 +143,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             packet: None,
             values: Vec::new(),
             pending: Vec::new(),
+            tail_calls: 0,
         }
     }
 
@@ -166,11 +170,10 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             }
         }
         let number = value.bits().ok_or_else(|| fault(FaultKind::UninitRegister { reg: Reg::R0 }))?;
-        match self.program.rules.returns {
-            Some((min, max)) if value.has_provenance() || !(min..=max).contains(&(number as i64)) => {
-                Err(fault(FaultKind::BadReturn { found: value, min, max }))
-            }
-            _ => Ok(number),
+        let rules = &self.program.rules;
+        match rules.prog.and_then(|prog| prog.returns.range(rules.attach)) {
+            Some((min, max)) => within(value, min, max).map_err(fault),
+            None => Ok(number),
         }
     }
 
@@ -210,6 +213,8 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
                 self.wide(dst, Value::Pointer { object, offset: i64::from(off) });
             }
             Op::Plain { id } => self.call_plain(id)?,
+            Op::Helper { helper, prototype } => self.call_helper(helper, prototype)?,
+            Op::TailCall { helper, prototype } => self.tail_call(helper, prototype)?,
             Op::Second => return Err(FaultKind::NoInstruction.into()),
         }
         Ok(Flow::Next)
@@ -320,5 +325,14 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
 
     fn end(&self, kind: FaultKind) -> End {
         End::Fault(self.fault(kind))
+    }
+}
+
+/// Checks that a value is a number from `min` to `max`.
+fn within(value: Value, min: i32, max: i32) -> Result<u64, FaultKind> {
+    let (min, max) = (i64::from(min), i64::from(max));
+    match value {
+        Value::Scalar(number) if (min..=max).contains(&(number as i64)) => Ok(number),
+        found => Err(FaultKind::BadReturn { found, min, max }),
     }
 }

@@ -16,7 +16,8 @@ pub mod version;
 
 use core::fmt;
 
-use skep_abi::{FuncId, MapType, ProgType};
+/// The words of the ABI that the tables are made of, for those who know the tables only.
+pub use skep_abi::{AttachType, FuncId, MapType, ProgType};
 
 use self::helper::{Helper, Licence, Prototype};
 use self::maps::MapKind;
