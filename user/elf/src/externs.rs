@@ -39,6 +39,8 @@ pub enum ExternKind {
 /// The name of the section and map of configuration values.
 pub(crate) const KCONFIG: &str = ".kconfig";
 const KSYMS: &str = ".ksyms";
+/// The most bytes of configuration values that anyone can mean.
+const LARGEST: u32 = 1 << 20;
 
 /// Lists the undefined symbols that BTF describes, and the map of configuration values if there are any.
 pub(crate) fn find(
@@ -67,35 +69,32 @@ pub(crate) fn find(
         }
     }
     let Some((section_id, datasec)) = btf.datasec(KCONFIG) else { return Ok((externs, None)) };
-    let mut offset = 0u32;
-    for variable in btf.variables(datasec) {
-        if !undefined.contains_key(variable.name) {
-            continue;
-        }
-        let fail = |error: ElfError| error.in_section(KCONFIG).in_symbol(variable.name);
-        let size = btf.size_of(variable.type_id).map_err(|error| fail(error.into()))?;
-        let align = btf.align_of(variable.type_id).map_err(|error| fail(error.into()))?;
-        let start =
-            offset.checked_next_multiple_of(align.max(1)).ok_or_else(|| fail(Problem::TooLarge.into()))?;
-        offset = start
-            .checked_add(size)
-            .filter(|end| *end <= 1 << 20)
-            .ok_or_else(|| fail(Problem::TooLarge.into()))?;
+    let placed = Btf::from_vec(btf.place_externs()?)?;
+    let fail = |error: ElfError| error.in_section(KCONFIG);
+    for variable in btf.variables(datasec).filter(|variable| undefined.contains_key(variable.name)) {
+        let place = placed.variable(KCONFIG, variable.name).ok_or_else(|| {
+            let wanted = "a variable with a place";
+            fail(Problem::BadTarget { target: variable.name.to_owned(), wanted }.into())
+        })?;
         externs.push(ExternSpec {
             name: variable.name.to_owned(),
-            kind: ExternKind::Kconfig { offset: start, size },
+            kind: ExternKind::Kconfig { offset: place.offset, size: place.size },
             weak: weak(variable.name),
             type_id: BtfId(variable.type_id.0),
         });
     }
-    if offset == 0 {
+    let size = placed.datasec(KCONFIG).map_or(0, |(_, datasec)| datasec.size);
+    if size > LARGEST {
+        return Err(fail(Problem::TooLarge.into()));
+    }
+    if size == 0 {
         return Ok((externs, None));
     }
     let map = MapSpec {
         name: KCONFIG.to_owned(),
         map_type: MapType::ARRAY,
         key_size: 4,
-        value_size: offset,
+        value_size: size,
         max_entries: 1,
         flags: BPF_F_RDONLY_PROG,
         extra: 0,
@@ -108,7 +107,7 @@ pub(crate) fn find(
         origin: MapOrigin::Data(MapData {
             section: KCONFIG.to_owned(),
             kind: DataKind::Kconfig,
-            bytes: vec![0; offset as usize],
+            bytes: vec![0; size as usize],
         }),
     };
     Ok((externs, Some(map)))

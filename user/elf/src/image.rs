@@ -4,9 +4,10 @@ use crate::error::{ElfError, Problem};
 use object::Endianness;
 use object::elf::{
     EM_BPF, ET_REL, FileHeader64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS,
-    SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION,
+    SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
 use object::read::elf::{FileHeader, SectionHeader, Sym};
+use skep_btf::{ObjectLayout, Visibility};
 use skep_isa::ByteOrder;
 
 /// Position of a section in the ELF table.
@@ -73,6 +74,7 @@ pub(crate) struct Symbol<'d> {
     pub(crate) is_func: bool,
     pub(crate) is_section: bool,
     pub(crate) binding: Binding,
+    pub(crate) visibility: Visibility,
 }
 
 /// Where a symbol lives.
@@ -174,6 +176,10 @@ impl<'d> Image<'d> {
                     STB_WEAK => Binding::Weak,
                     _ => Binding::Global,
                 },
+                visibility: match symbol.st_visibility() {
+                    STV_HIDDEN | STV_INTERNAL => Visibility::Hidden,
+                    _ => Visibility::Default,
+                },
             });
         }
         for (_, section) in table.enumerate() {
@@ -242,6 +248,21 @@ impl<'d> Image<'d> {
             _ if symbol.name.is_empty() => format!("unnamed symbol {}", index.0),
             _ => symbol.name.to_owned(),
         }
+    }
+}
+
+impl ObjectLayout for Image<'_> {
+    fn section_size(&self, section: &str) -> Option<u32> {
+        u32::try_from(self.named(section)?.size).ok()
+    }
+
+    fn symbol(&self, section: &str, name: &str) -> Option<skep_btf::Symbol> {
+        let section = self.named(section)?;
+        let symbol = self
+            .symbols_in(section.index)
+            .find(|symbol| symbol.name == name && symbol.binding != Binding::Local)?;
+        let offset = u32::try_from(symbol.value).ok()?;
+        Some(skep_btf::Symbol { offset, visibility: symbol.visibility })
     }
 }
 

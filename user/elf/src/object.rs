@@ -29,7 +29,7 @@ pub struct ObjectSpec {
     pub programs: Vec<ProgramSpec>,
     /// The symbols that a kernel must define.
     pub externs: Vec<ExternSpec>,
-    /// The types.
+    /// The types; sizes and offsets that compilers leave open in `.BTF` are filled in ([`Btf::fix_up`]).
     pub btf: Option<Btf<'static>>,
     /// What the file's sections are, for people.
     pub sections: Vec<SectionSummary>,
@@ -64,6 +64,11 @@ impl ObjectSpec {
     /// Says which file, section, symbol and instruction is malformed or not supported, and how.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
         parse(file, bytes).map_err(|error| error.in_file(file))
+    }
+
+    /// Tells whether its instructions and data have the byte order of this machine.
+    pub fn is_native(&self) -> bool {
+        self.order == ByteOrder::NATIVE
     }
 
     /// Finds a program by its function's name.
@@ -127,9 +132,8 @@ fn read_btf(image: &Image<'_>) -> Result<Option<Btf<'static>>, ElfError> {
     let Some(section) = image.named(".BTF").filter(|section| !section.data.is_empty()) else {
         return Ok(None);
     };
-    let btf = Btf::from_vec(section.data.to_vec())
-        .map_err(|error| ElfError::from(error).in_section(section.name))?;
-    Ok(Some(btf))
+    let read = || Btf::from_vec(Btf::parse(section.data)?.fix_up(image)?);
+    Ok(Some(read().map_err(|error| ElfError::from(error).in_section(section.name))?))
 }
 
 fn license(image: &Image<'_>) -> Result<String, ElfError> {

@@ -6,8 +6,10 @@ use crate::functions::{FnIdx, Functions};
 use crate::image::{Home, Image, R_BPF_64_32, R_BPF_64_64, Reloc, SecIdx, Section};
 use crate::info::Info;
 use crate::maps::Maps;
+use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
 use skep_isa::{InsnIdx, RawInsn};
-use skep_model::{FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation};
+use skep_model::platform::sections::{self, Autoload, Flags};
+use skep_model::{AttachSpec, FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation};
 use std::collections::{HashMap, VecDeque};
 
 /// The most slots of one linked program; Linux refuses a million instructions long before.
@@ -38,6 +40,27 @@ pub(crate) struct Linker<'o, 'd> {
     pub(crate) info: &'o Info,
 }
 
+/// The load flags that a section's properties ask for.
+const LOAD_FLAGS: &[(Flags, u32)] =
+    &[(Flags::SLEEPABLE, BPF_F_SLEEPABLE), (Flags::XDP_FRAGS, BPF_F_XDP_HAS_FRAGS)];
+
+/// What a section's name says of its programs. A name that no rule knows is no mistake yet: whoever loads may say
+/// what the program is.
+fn attach(section: &str) -> Option<AttachSpec> {
+    let found = sections::lookup(section).ok()?;
+    let row = found.row;
+    let asked = LOAD_FLAGS.iter().filter(|(flag, _)| row.flags.has(*flag));
+    // Number 0 is a real attach type for those that are attached by it, and none for all others.
+    let has_attach_type = row.attach.0 != 0 || row.flags.has(Flags::ATTACHABLE);
+    Some(AttachSpec {
+        prog_type: row.prog,
+        attach_type: has_attach_type.then_some(row.attach),
+        target: found.extra.map(str::to_owned),
+        prog_flags: asked.fold(0, |flags, (_, load)| flags | load),
+        autoload: found.autoload == Autoload::Yes,
+    })
+}
+
 /// What an instruction of a function turned out to mean.
 enum Meaning {
     /// As it stands.
@@ -58,7 +81,7 @@ impl Linker<'_, '_> {
         let mut program = ProgramSpec {
             name: function.name.to_owned(),
             section: section.name.to_owned(),
-            attach: None,
+            attach: attach(section.name),
             insns: Vec::new(),
             relocations: Vec::new(),
             functions: Vec::new(),

@@ -1,5 +1,7 @@
 //! The committed objects are read, or refused, as `lab/vectors/objects.txt` expects.
 
+use skep_abi::{AttachType, ProgType};
+use skep_btf::VarLinkage;
 use skep_elf::ObjectSpec;
 use skep_isa::ByteOrder;
 
@@ -69,4 +71,33 @@ fn both_byte_orders_of_a_source_are_one_spec() {
         };
         assert_eq!(names(&little), names(&big), "{stem}");
     }
+}
+
+#[test]
+fn section_names_say_what_programs_are() {
+    let spec = parse("lab/vectors/contexts/tracing").unwrap();
+    let attach = |name: &str| spec.program(name).unwrap().attach.as_ref().unwrap();
+    assert_eq!(attach("by_record").target.as_deref(), Some("syscalls/sys_enter_getppid"));
+    assert_eq!(attach("by_record").prog_type, ProgType::TRACEPOINT);
+    assert_eq!(attach("by_record").attach_type, None);
+    assert_eq!(attach("raw").target.as_deref(), Some("sys_enter"));
+    let firewall = parse("examples/xdp-firewall/xdp_firewall").unwrap();
+    let xdp = firewall.program("xdp_firewall").unwrap().attach.as_ref().unwrap();
+    assert_eq!((xdp.prog_type, xdp.attach_type), (ProgType::XDP, Some(AttachType::XDP)));
+    assert!(xdp.autoload);
+    let unknown = parse("lab/vectors/refused/unknown_section").unwrap();
+    assert_eq!(unknown.program("nobody_knows").unwrap().attach, None);
+}
+
+#[test]
+fn variables_have_their_places() {
+    let spec = parse("lab/vectors/data/globals").unwrap();
+    let btf = spec.btf.as_ref().unwrap();
+    let (_, data) = btf.datasec(".data").unwrap();
+    assert_eq!(Some(data.size), spec.map(".data").map(|(_, map)| map.value_size));
+    let hidden = btf.variable(".data", "hidden_data").unwrap();
+    assert_eq!(hidden.linkage, VarLinkage::Static);
+    let mut places: Vec<_> = btf.variables(data).map(|variable| variable.offset).collect();
+    places.dedup();
+    assert_eq!(places.len(), data.vars.len(), "each variable has a place of its own");
 }
