@@ -200,6 +200,9 @@ impl Effects {
     pub const NONE: Self = Self(0);
     /// It may move or change the packet: every pointer into it is gone (`bpf_helper_changes_pkt_data`).
     pub const CHANGES_PACKET: Self = Self(1);
+    /// Packet pointers of the functions that called this one are gone, this function's own stay: a tail call does not
+    /// return to where it was made, but to that function's caller.
+    pub const CHANGES_CALLERS_PACKET: Self = Self(8);
     /// Its memory arguments may be packet memory (`pkt_access`).
     pub const TAKES_PACKET: Self = Self(2);
     /// It may sleep: sleepable programs only.

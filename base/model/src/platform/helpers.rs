@@ -104,7 +104,7 @@ pub static HELPERS: &[Helper] = &[
         .call(&[Ctx, Any, Any, Any, Any], Ret::Int, Work::Fixed(1)),
     Helper::named(F::L4_CSUM_REPLACE, "l4_csum_replace", v(4, 1), TC.or(of(&[T::LWT_XMIT]))).effects(CHANGES_PACKET)
         .call(&[Ctx, Any, Any, Any, Any], Ret::Int, Work::Fixed(1)),
-    Helper::named(F::TAIL_CALL, "tail_call", v(4, 2), ALL).effects(CHANGES_PACKET)
+    Helper::named(F::TAIL_CALL, "tail_call", v(4, 2), ALL).effects(Effects::CHANGES_CALLERS_PACKET)
         .on(map(MapType::PROG_ARRAY), &[Ctx, Map, Any], Ret::Void, Work::Fixed(8)),
     Helper::named(F::CLONE_REDIRECT, "clone_redirect", v(4, 2), TC.or(of(&[T::LWT_XMIT]))).effects(CHANGES_PACKET)
         .call(&[Ctx, Any, Any], Ret::Int, Work::Fixed(64)),
@@ -349,7 +349,7 @@ pub static HELPERS: &[Helper] = &[
         .call(&[Timer, Any, Any], Ret::Int, Work::Fixed(8)),
     Helper::named(F::TIMER_CANCEL, "timer_cancel", v(5, 15), ALL).gpl()
         .call(&[Timer], Ret::Int, Work::Fixed(8)),
-    Helper::named(F::GET_FUNC_IP, "get_func_ip", v(5, 15), TRACE.or(of(&[T::SYSCALL]))).gpl()
+    Helper::named(F::GET_FUNC_IP, "get_func_ip", v(5, 15), of(&[T::KPROBE, T::TRACING])).gpl()
         .call(&[Ctx], Ret::Int, Work::Fixed(1)),
     Helper::named(F::GET_ATTACH_COOKIE, "get_attach_cookie", v(5, 15), TRACE)
         .call(&[Ctx], Ret::Int, Work::Fixed(1)),
