@@ -37,6 +37,7 @@ const STEPS: &[Step] = &[
     Step { name: "traffic", call: Call::Xtask(&["traffic", "--check"]), env: PLAIN },
     Step { name: "planted", call: Call::Xtask(&["planted"]), env: PLAIN },
     Step { name: "abi", call: Call::Xtask(&["abi", "--check"]), env: PLAIN },
+    Step { name: "platform", call: Call::Xtask(&["platform", "--check"]), env: PLAIN },
     Step {
         name: "clippy",
         call: Call::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),

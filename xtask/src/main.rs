@@ -18,6 +18,7 @@ mod layers;
 mod objects;
 mod outcome;
 mod planted;
+mod platform;
 mod rooms;
 mod rust_text;
 mod tools;
@@ -57,6 +58,11 @@ const CHORES: &[Chore] = &[
     },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
     Chore { name: "objects", about: "find the BPF objects in Debian's packages", run: objects::run },
+    Chore {
+        name: "platform",
+        about: "ask Linux 6.18 what the model's platform tables say of it",
+        run: platform::run,
+    },
     Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },
     Chore {
         name: "tools",

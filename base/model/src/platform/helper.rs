@@ -17,11 +17,11 @@ pub enum Nullable {
 /// What a helper does with memory that it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemAccess {
-    /// It reads: every byte must be initialised.
+    /// It reads: every byte must be initialised. Linux 6.18 lets privileged programs lend stack bytes that are not.
     Read,
     /// It reads and writes: every byte must be initialised.
     ReadWrite,
-    /// It writes without reading: afterwards every byte is initialised, on failure too.
+    /// It writes without reading: afterwards every byte counts as initialised, on failure too.
     Write,
 }
 
@@ -67,7 +67,8 @@ pub enum Dynptr {
 pub enum Arg {
     /// Anything that is initialised; privileged programs may pass pointers (`ARG_ANYTHING`).
     Any,
-    /// Whatever the register holds, initialised or not: the values of `trace_printk`.
+    /// Whatever the register holds, initialised or not: what `trace_printk` prints, and flags that
+    /// Linux's prototype forgot.
     Unchecked,
     /// The program's context, unmodified.
     Ctx,

@@ -355,7 +355,7 @@ pub static HELPERS: &[Helper] = &[
         .call(&[Ctx], Ret::Int, Work::Fixed(1)),
     Helper::named(F::TASK_PT_REGS, "task_pt_regs", v(5, 15), ALL).gpl(),
     Helper::named(F::GET_BRANCH_SNAPSHOT, "get_branch_snapshot", v(5, 16), ALL).gpl()
-        .call(&[OUT, Size(Allowed), Any], Ret::Int, Work::Bytes(2)),
+        .call(&[OUT, Size(Allowed), Unchecked], Ret::Int, Work::Bytes(2)),
     Helper::named(F::TRACE_VPRINTK, "trace_vprintk", v(5, 16), ALL).gpl()
         .call(&[IN, Size(Refused), IN_OR_NULL, Size(Allowed)], Ret::Int, Work::TwoSizes(2, 4)),
     Helper::named(F::SKC_TO_UNIX_SOCK, "skc_to_unix_sock", v(5, 16), SK.or(of(&[T::TRACING]))),
@@ -389,6 +389,7 @@ pub static HELPERS: &[Helper] = &[
     Helper::named(F::MAP_LOOKUP_PERCPU_ELEM, "map_lookup_percpu_elem", v(5, 19), ALL).effects(TAKES_PACKET)
         .on(PER_CPU, &[Map, MapKey, Any], Ret::MapValueOrNull, Work::Key),
     Helper::named(F::SKC_TO_MPTCP_SOCK, "skc_to_mptcp_sock", v(5, 19), SK.or(of(&[T::TRACING]))),
+    // Linux wants the memory of this one to be a map value ("Unsupported reg type … for bpf_dynptr_from_mem data").
     Helper::named(F::DYNPTR_FROM_MEM, "dynptr_from_mem", v(5, 19), ALL)
         .call(&[IN_OUT, Size(Allowed), Any, Dynptr(NewLocal)], Ret::Int, Work::Fixed(1)),
     Helper::named(F::RINGBUF_RESERVE_DYNPTR, "ringbuf_reserve_dynptr", v(5, 19), ALL)
