@@ -5,6 +5,7 @@ use alloc::alloc::{alloc_zeroed, dealloc};
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
 
 /// The allocator has no memory left (`ENOMEM` at the system-call boundary).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +25,21 @@ impl From<alloc::collections::TryReserveError> for NoMemory {
     }
 }
 
-/// A zeroed run of heap bytes, aligned to 64, reached only through [`Bytes`].
+/// A zeroed run of heap bytes, aligned to 64, reached only through [`Bytes`] and atomics.
 pub struct Block {
     base: NonNull<u8>,
     len: usize,
+    /// What was allocated, which `base` lies in.
+    allocated: NonNull<u8>,
+    layout: Layout,
 }
 
-const ALIGN: usize = 64;
+const ALIGN: usize = align_of::<Line>();
+const SMALL_ALIGN: usize = 16;
+
+/// Something of a block's alignment, to make the address of the block of no bytes.
+#[repr(align(64))]
+struct Line;
 
 // SAFETY: the memory is owned and reached through atomics only.
 unsafe impl Send for Block {}
@@ -44,12 +53,19 @@ impl Block {
     /// [`NoMemory`] where the allocator refuses, or the length is no valid size.
     pub fn zeroed(len: usize) -> Result<Block, NoMemory> {
         if len == 0 {
-            return Ok(Block { base: NonNull::dangling(), len });
+            let base = NonNull::<Line>::dangling().cast();
+            return Ok(Block { base, len, allocated: base, layout: Layout::new::<()>() });
         }
-        let layout = Layout::from_size_align(len, ALIGN).map_err(|_| NoMemory)?;
+        // Allocators give large zeroed memory untouched, but std's only at small alignments; so a map that is mostly
+        // empty costs what it holds. The block aligns itself.
+        let room = len.checked_add(ALIGN - SMALL_ALIGN).ok_or(NoMemory)?;
+        let layout = Layout::from_size_align(room, SMALL_ALIGN).map_err(|_| NoMemory)?;
         // SAFETY: the layout's size is not zero.
-        let base = unsafe { alloc_zeroed(layout) };
-        Ok(Block { base: NonNull::new(base).ok_or(NoMemory)?, len })
+        let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(NoMemory)?;
+        let skip = allocated.addr().get().next_multiple_of(ALIGN) - allocated.addr().get();
+        // SAFETY: `allocated` is aligned to SMALL_ALIGN, so `skip` is at most what the room exceeds `len` by.
+        let base = unsafe { allocated.add(skip) };
+        Ok(Block { base, len, allocated, layout })
     }
 
     /// Allocates a copy of `bytes`.
@@ -67,6 +83,12 @@ impl Block {
         // SAFETY: the block owns `len` bytes at `base` until it is dropped, and hands out no reference to them.
         unsafe { Bytes::from_raw(self.base, self.len) }
     }
+
+    /// Lends the bytes as 32-bit words; what is left over at the end is not among them.
+    pub fn words(&self) -> &[AtomicU32] {
+        // SAFETY: the block is aligned to 64 and owns its bytes; they are reached through atomics only.
+        unsafe { core::slice::from_raw_parts(self.base.cast::<AtomicU32>().as_ptr(), self.len / 4) }
+    }
 }
 
 impl fmt::Debug for Block {
@@ -80,10 +102,8 @@ impl Drop for Block {
         if self.len == 0 {
             return;
         }
-        // SAFETY: `zeroed` made this layout, so size and alignment are valid.
-        let layout = unsafe { Layout::from_size_align_unchecked(self.len, ALIGN) };
-        // SAFETY: `base` came from `alloc_zeroed` with this layout and is freed once.
-        unsafe { dealloc(self.base.as_ptr(), layout) };
+        // SAFETY: `allocated` came from `alloc_zeroed` with this layout and is freed once.
+        unsafe { dealloc(self.allocated.as_ptr(), self.layout) };
     }
 }
 

@@ -17,8 +17,14 @@ mod boxed;
 mod bytes;
 mod host;
 mod lock;
+mod lock_set;
 mod marshal;
 mod pages;
+mod pool;
+mod rcu;
+mod ring;
+mod slots;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -31,5 +37,10 @@ pub use host::{
     UserFault, UserMemory, WaitQueue, Wake,
 };
 pub use lock::{Guard, Locked};
+pub use lock_set::{LockSet, SetGuard};
 pub use marshal::{Arg, CallbackArg, FuncIndex, Halt, Invoke, MapIndex, RecordToken, Ret};
 pub use pages::PageRun;
+pub use pool::Pool;
+pub use rcu::{RcuArray, RcuRef, RcuSlot};
+pub use ring::{Commit, NotOpen, Producer, Reader, Ring, RingError, RingMemory, Room, Wrap};
+pub use slots::{NotTaken, Slot, Slots};

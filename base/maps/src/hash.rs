@@ -1,0 +1,382 @@
+//! The hashes: HASH, PERCPU_HASH and their LRU forms (kernel/bpf/hashtab.c).
+//!
+//! Chains of slots hang off buckets. Changes hold the lock of a stripe of buckets; look-ups hold none: a hit is
+//! certain because the slot's sequence number did not move while its key was compared, a miss because the stripe's
+//! did not move during the walk. Elements are allocated up front, with `BPF_F_NO_PREALLOC` too: programs run where
+//! nothing may be allocated, and untouched memory costs little.
+//!
+//! An update puts a new element in the place of the old one, whose bytes stay as they were until the slot is used
+//! again; per-CPU values are written where they are.
+
+mod lru;
+mod table;
+
+use crate::map::{Visit, sized};
+use crate::values::{PCPU_MIN_UNIT_SIZE, Wanted, check_lookup_flags, copy, fill_from, hash_key};
+use crate::{Map, MapDef};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::ops::ControlFlow;
+use core::sync::atomic::{AtomicU32, Ordering};
+use lru::Clock;
+use skep_abi::flags::{BPF_F_NO_COMMON_LRU, BPF_F_NO_PREALLOC, BPF_F_NUMA_NODE, BPF_F_ZERO_SEED};
+use skep_abi::{Errno, MapType};
+use skep_mem::{Bytes, Host, NoMemory, OnCpu, Pool, Slot, try_box};
+use table::Table;
+
+/// The largest allocation of the kernel (`KMALLOC_MAX_SIZE`, with pages of 4 KiB) and the size of an element's head
+/// (`struct htab_elem`), which bound key and value together.
+const KMALLOC_MAX_SIZE: u64 = 4 << 20;
+const HTAB_ELEM_SIZE: u64 = 48;
+/// The most buckets (`U32_MAX / sizeof(struct bucket)`, rounded down to a power of two).
+const MAX_BUCKETS: u32 = 1 << 27;
+/// How deep interruptions nest: task, deferred, interrupt, NMI.
+const LEVELS: u32 = 4;
+
+/// Checks as `htab_map_alloc_check` and `htab_map_alloc` do.
+pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
+    let lru = is_lru(def);
+    def.check_access_flags()?;
+    if !lru && def.has(BPF_F_NO_COMMON_LRU) {
+        return Err(Errno::EINVAL);
+    }
+    if lru && def.has(BPF_F_NO_PREALLOC) {
+        return Err(Errno::ENOTSUPP);
+    }
+    if def.has(BPF_F_NUMA_NODE) && (def.is_per_cpu() || def.has(BPF_F_NO_COMMON_LRU)) {
+        return Err(Errno::EINVAL);
+    }
+    if def.max_entries == 0 || def.key_size == 0 || def.value_size == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if u64::from(def.key_size) + u64::from(def.value_size) >= KMALLOC_MAX_SIZE - HTAB_ELEM_SIZE
+        || def.is_per_cpu() && def.stride() > PCPU_MIN_UNIT_SIZE
+        || def.max_entries > MAX_BUCKETS
+    {
+        return Err(Errno::E2BIG);
+    }
+    Ok(())
+}
+
+/// Makes a hash.
+pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
+    Ok(try_box(Hash::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?).map_err(|NoMemory| Errno::ENOMEM)?)
+}
+
+fn is_lru(def: &MapDef) -> bool {
+    matches!(def.map_type, MapType::LRU_HASH | MapType::LRU_PERCPU_HASH)
+}
+
+/// A hash.
+#[derive(Debug)]
+pub(crate) struct Hash {
+    def: MapDef,
+    seed: u64,
+    table: Table,
+    values: Pool,
+    /// The number of elements, and of those that somebody is about to add.
+    count: AtomicU32,
+    /// Chooses what to evict, where that is done.
+    clock: Option<Clock>,
+}
+
+/// What a system call or a program brings to an update.
+#[derive(Clone, Copy)]
+enum Given<'v> {
+    /// The value of this CPU; other CPUs' are zero in a new element.
+    Own(Bytes<'v>),
+    /// The values of all CPUs.
+    All(Bytes<'v>),
+}
+
+impl Hash {
+    fn new(host: &Arc<dyn Host>, def: &MapDef) -> Result<Hash, NoMemory> {
+        let possible = host.cpus().possible();
+        let mut def = *def;
+        if def.has(BPF_F_NO_COMMON_LRU) {
+            // htab_map_alloc: each CPU's list has the same number of elements. Ours is common all the same.
+            let up = def.max_entries.checked_next_multiple_of(possible);
+            def.max_entries = up.unwrap_or(def.max_entries / possible * possible);
+        }
+        // An update holds a slot before it gives one back: one more for each CPU and level.
+        let slots = def.max_entries.checked_add(possible.saturating_mul(LEVELS)).ok_or(NoMemory)?;
+        let lanes = if def.is_per_cpu() { possible } else { 1 };
+        let seed = match (def.has(BPF_F_ZERO_SEED), host.random()) {
+            (false, Some(random)) => u64::from(random.next_u32()) << 32 | u64::from(random.next_u32()),
+            _ => 0,
+        };
+        Ok(Hash {
+            def,
+            seed,
+            table: Table::new(host, def.max_entries, slots, def.key_size as usize)?,
+            values: Pool::new(slots, def.stride(), lanes)?,
+            count: AtomicU32::new(0),
+            clock: is_lru(&def).then(Clock::default),
+        })
+    }
+
+    fn hash(&self, key: Bytes<'_>) -> Result<u32, Errno> {
+        Ok(hash_key(sized(key, self.def.key_size as usize)?, self.seed))
+    }
+
+    fn lane_of(&self, cpu: u32) -> u32 {
+        if self.def.is_per_cpu() { cpu } else { 0 }
+    }
+
+    fn value(&self, slot: Slot, lane: u32) -> Option<Bytes<'_>> {
+        self.values.bytes(slot, lane)?.slice(0, self.def.value_size as usize).ok()
+    }
+
+    /// Writes what is given into an element that is `new`, or there already.
+    fn write(&self, on: &OnCpu<'_>, slot: Slot, given: Given<'_>, is_new: IsNew) -> Result<(), Errno> {
+        let own = self.lane_of(on.id());
+        for lane in 0..self.values.lanes() {
+            let into = self.values.bytes(slot, lane).ok_or(Errno::EINVAL)?;
+            match given {
+                Given::Own(value) => {
+                    if is_new == IsNew::Yes && self.def.is_per_cpu() {
+                        // With the padding, which system calls show.
+                        into.fill(0);
+                    }
+                    if lane == own {
+                        copy(into, value)?;
+                    }
+                }
+                Given::All(values) => {
+                    let at = lane as usize * into.len();
+                    fill_from(into, values.slice(at, into.len()).map_err(|_| Errno::EINVAL)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a slot and fills it.
+    fn prepare(&self, on: &OnCpu<'_>, key: Bytes<'_>, hash: u32, given: Given<'_>) -> Result<Slot, Errno> {
+        // There is a slot for each CPU and level beyond the elements, so one is free or about to be.
+        let slot = (0..SLOT_TRIES).find_map(|_| self.values.take()).ok_or(Errno::EBUSY)?;
+        let filled = self.write(on, slot, given, IsNew::Yes);
+        self.table.set_key(slot, hash, key);
+        match filled {
+            Ok(()) => Ok(slot),
+            Err(errno) => {
+                self.release(slot);
+                Err(errno)
+            }
+        }
+    }
+
+    fn release(&self, slot: Slot) {
+        let freed = self.values.free(slot);
+        debug_assert!(freed.is_ok(), "a slot is freed twice");
+    }
+
+    /// Claims room for one more element, if there is some.
+    fn claim(&self) -> bool {
+        let more = |count: u32| (count < self.def.max_entries).then(|| count + 1);
+        self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    fn unclaim(&self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn insert(&self, on: &OnCpu<'_>, key: Bytes<'_>, given: Given<'_>, flags: u64) -> Result<(), Errno> {
+        let wanted = Wanted::from_flags(flags)?;
+        let hash = self.hash(key)?;
+        // What is not written in place is filled before the lock is taken.
+        let mut spare = match self.def.is_per_cpu() {
+            true => None,
+            false => Some(self.prepare(on, key, hash, given)?),
+        };
+        let mut claimed = false;
+        let outcome = self.insert_prepared(on, key, hash, given, wanted, &mut spare, &mut claimed);
+        if let Some(slot) = spare {
+            self.release(slot);
+        }
+        if claimed {
+            self.unclaim();
+        }
+        outcome
+    }
+
+    /// Links an element; takes `spare` and `claimed` for it as far as it needs them.
+    #[expect(clippy::too_many_arguments, reason = "the state of one loop, which its caller cleans up")]
+    fn insert_prepared(
+        &self,
+        on: &OnCpu<'_>,
+        key: Bytes<'_>,
+        hash: u32,
+        given: Given<'_>,
+        wanted: Wanted,
+        spare: &mut Option<Slot>,
+        claimed: &mut bool,
+    ) -> Result<(), Errno> {
+        loop {
+            let chain = self.table.lock(on, hash)?;
+            let old = chain.find(key);
+            wanted.check(old.is_some())?;
+            if let (Some(old), true) = (old, self.def.is_per_cpu()) {
+                self.mark(old);
+                return self.write(on, old, given, IsNew::No);
+            }
+            if old.is_none() && !*claimed {
+                *claimed = self.claim();
+                if !*claimed {
+                    let clock = self.clock.as_ref().ok_or(Errno::E2BIG)?;
+                    drop(chain);
+                    // Evicting takes locks of other stripes; the element's room becomes ours.
+                    let victim = clock.evict(on, &self.table, &self.values)?;
+                    self.release(victim);
+                    *claimed = true;
+                    continue;
+                }
+            }
+            let new = match spare.take() {
+                Some(slot) => slot,
+                None => self.prepare(on, key, hash, given)?,
+            };
+            chain.link(new);
+            match old {
+                Some(old) => {
+                    chain.unlink(old);
+                    self.mark(new);
+                    self.release(old);
+                }
+                None => *claimed = false,
+            }
+            return Ok(());
+        }
+    }
+
+    /// Notes that an element was used.
+    fn mark(&self, slot: Slot) {
+        if self.clock.is_some() {
+            self.table.mark(slot);
+        }
+    }
+
+    /// Unlinks an element after `look` has seen it.
+    fn remove(
+        &self,
+        on: &OnCpu<'_>,
+        key: Bytes<'_>,
+        look: impl FnOnce(Slot) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let hash = self.hash(key)?;
+        let chain = self.table.lock(on, hash)?;
+        let slot = chain.find(key).ok_or(Errno::ENOENT)?;
+        look(slot)?;
+        chain.unlink(slot);
+        self.release(slot);
+        self.unclaim();
+        Ok(())
+    }
+
+    fn copy_all(&self, slot: Slot, into: Bytes<'_>) -> Result<(), Errno> {
+        if !self.def.is_per_cpu() {
+            return copy(into, self.value(slot, 0).ok_or(Errno::ENOENT)?);
+        }
+        for lane in 0..self.values.lanes() {
+            let from = self.values.bytes(slot, lane).ok_or(Errno::ENOENT)?;
+            into.copy_from(lane as usize * from.len(), from).map_err(|_| Errno::EINVAL)?;
+        }
+        Ok(())
+    }
+}
+
+/// How often a slot is asked for where none seems free.
+const SLOT_TRIES: u32 = 1000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsNew {
+    Yes,
+    No,
+}
+
+impl Map for Hash {
+    fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    fn mem_usage(&self) -> u64 {
+        (size_of::<Hash>() + self.values.memory().len() + self.table.mem_usage()) as u64
+    }
+
+    fn lookup_lane(&self, on: &OnCpu<'_>, key: Bytes<'_>, cpu: u32) -> Option<Bytes<'_>> {
+        let slot = self.table.find(on, self.hash(key).ok()?, key)?;
+        self.mark(slot);
+        self.value(slot, self.lane_of(cpu))
+    }
+
+    fn update(&self, on: &OnCpu<'_>, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        self.insert(on, key, Given::Own(sized(value, self.def.value_size as usize)?), flags)
+    }
+
+    fn delete(&self, on: &OnCpu<'_>, key: Bytes<'_>) -> Result<(), Errno> {
+        self.remove(on, key, |_| Ok(()))
+    }
+
+    fn for_each<'m>(&'m self, on: &OnCpu<'_>, visit: &mut Visit<'_, 'm>) -> Result<u64, Errno> {
+        let mut visited = 0;
+        let lane = self.lane_of(on.id());
+        let _ = self.table.walk(|slot, key| {
+            let Some(value) = self.value(slot, lane) else { return ControlFlow::Continue(()) };
+            visited += 1;
+            visit(key, value)
+        });
+        Ok(visited)
+    }
+
+    fn values(&self) -> Option<Bytes<'_>> {
+        Some(self.values.memory())
+    }
+
+    fn sys_value_size(&self) -> usize {
+        match self.def.is_per_cpu() {
+            true => self.def.stride() * self.values.lanes() as usize,
+            false => self.def.value_size as usize,
+        }
+    }
+
+    fn sys_lookup(&self, on: &OnCpu<'_>, key: Bytes<'_>, into: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        check_lookup_flags(flags)?;
+        let into = sized(into, self.sys_value_size())?;
+        let slot = self.table.find(on, self.hash(key)?, key).ok_or(Errno::ENOENT)?;
+        self.copy_all(slot, into)
+    }
+
+    fn sys_update(&self, on: &OnCpu<'_>, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        let value = sized(value, self.sys_value_size())?;
+        match self.def.is_per_cpu() {
+            true => self.insert(on, key, Given::All(value), flags),
+            false => self.insert(on, key, Given::Own(value), flags),
+        }
+    }
+
+    fn sys_take(&self, on: &OnCpu<'_>, key: Bytes<'_>, into: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        check_lookup_flags(flags)?;
+        let into = sized(into, self.sys_value_size())?;
+        self.remove(on, key, |slot| self.copy_all(slot, into))
+    }
+
+    fn sys_next_key(&self, on: &OnCpu<'_>, key: Option<Bytes<'_>>, next: Bytes<'_>) -> Result<(), Errno> {
+        let next = sized(next, self.def.key_size as usize)?;
+        let bucket = match key {
+            None => 0,
+            Some(key) => {
+                let hash = self.hash(key)?;
+                let chain = self.table.lock(on, hash)?;
+                match chain.find(key) {
+                    // A key that has gone meanwhile starts over (htab_map_get_next_key).
+                    None => 0,
+                    Some(slot) => match chain.after(slot) {
+                        Some(following) => return chain.copy_key(following, next),
+                        None => self.table.bucket(hash) + 1,
+                    },
+                }
+            }
+        };
+        self.table.first_from(on, bucket, next)
+    }
+}

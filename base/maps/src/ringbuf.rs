@@ -1,0 +1,206 @@
+//! RINGBUF: records from any CPU to one reader in user space (kernel/bpf/ringbuf.c); the bookkeeping is
+//! [`skep_mem::Ring`]'s.
+
+use crate::{Map, MapDef, Mmap, Region};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::Ordering;
+use skep_abi::Errno;
+use skep_abi::ring::{CONSUMER_POS, FORCE_WAKEUP, NO_WAKEUP, POS_PAGES, PRODUCER_POS};
+use skep_mem::{
+    Bytes, Commit, Host, Level, Locked, NoMemory, OnCpu, PageRun, Producer, Reader, RecordToken, Ring,
+    RingError, RingMemory, Shared, WaitQueue, Wrap, try_box,
+};
+
+/// Checks as `ringbuf_map_alloc` does. A host without pages has no such kind.
+pub(crate) fn check(host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
+    let page_size = host.pages().ok_or(Errno::EINVAL)?.page_size();
+    let size = def.max_entries as usize;
+    if def.key_size != 0 || def.value_size != 0 || !size.is_power_of_two() || size % page_size != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+/// Makes a ring.
+pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
+    Ok(try_box(RingBuf::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?)
+        .map_err(|NoMemory| Errno::ENOMEM)?)
+}
+
+/// What `bpf_ringbuf_query` may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingQuery {
+    /// The bytes that the reader has not read.
+    Available,
+    /// The bytes of data.
+    Size,
+    /// The reader's position, as the reader says.
+    Consumer,
+    /// The producer's position.
+    Producer,
+}
+
+/// A ring buffer.
+pub struct RingBuf {
+    host: Arc<dyn Host>,
+    def: MapDef,
+    ring: Ring<Pages>,
+    producer: Locked<Producer>,
+    waiters: WaitQueue,
+}
+
+impl fmt::Debug for RingBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ring.fmt(f)
+    }
+}
+
+/// The pages of a ring: the reader's position, the producer's, the data.
+#[derive(Debug)]
+struct Pages {
+    run: Shared<PageRun>,
+    page_size: usize,
+    data: usize,
+}
+
+impl Pages {
+    fn store_len(&self, offset: usize, len: u32) {
+        if let Ok(Some(word)) = self.run.bytes().atomic_u32(self.data + offset) {
+            word.store(len, Ordering::Release);
+        }
+    }
+}
+
+impl RingMemory for Pages {
+    fn consumer(&self) -> u64 {
+        let cell = self.run.bytes().atomic_u64(CONSUMER_POS);
+        cell.ok().flatten().map_or(0, |position| position.load(Ordering::Acquire))
+    }
+
+    fn publish(&self, producer: u64) {
+        if let Ok(Some(position)) = self.run.bytes().atomic_u64(self.page_size + PRODUCER_POS) {
+            position.store(producer, Ordering::Release);
+        }
+    }
+
+    fn write_header(&self, offset: usize, len: u32, page: u32) {
+        // Within the data: the ring only has offsets below its size, which is a multiple of 8.
+        let _ = self.run.bytes().store_u32(self.data + offset + 4, page);
+        self.store_len(offset, len);
+    }
+
+    fn commit_header(&self, offset: usize, len: u32) {
+        self.store_len(offset, len);
+    }
+}
+
+impl RingBuf {
+    fn new(host: &Arc<dyn Host>, def: &MapDef) -> Result<RingBuf, NoMemory> {
+        let page_size = host.pages().ok_or(NoMemory)?.page_size();
+        let size = def.max_entries as usize;
+        let run = Shared::try_new(PageRun::new(host, POS_PAGES, size / page_size)?)?;
+        let wrap = if run.is_mirrored() { Wrap::Mirrored } else { Wrap::Padded };
+        let ring = Ring::new(Pages { run, page_size, data: POS_PAGES * page_size }, size, page_size, wrap)?;
+        let producer = Locked::new(host, Producer::default());
+        Ok(RingBuf { host: Arc::clone(host), def: *def, ring, producer, waiters: WaitQueue::new() })
+    }
+
+    fn pages(&self) -> &Pages {
+        self.ring.memory()
+    }
+
+    /// Reserves a record of `size` bytes, which keep what they held before; `None` where there is no room (now, or
+    /// for such a size ever), or an NMI finds the ring locked. It must be given to [`RingBuf::commit`].
+    pub fn reserve(&self, on: &OnCpu<'_>, size: u64) -> Option<(RecordToken, Bytes<'_>)> {
+        let mut producer = match on.level() {
+            Level::Nmi => self.producer.try_lock()?,
+            _ => self.producer.lock(),
+        };
+        let room = self.ring.reserve(&mut producer, size);
+        drop(producer);
+        if room == Err(RingError::FullAndPadded) {
+            self.waiters.wake(&*self.host);
+        }
+        let room = room.ok()?;
+        let bytes = self.pages().run.bytes().slice(self.pages().data + room.offset, room.len).ok()?;
+        Some((room.token, bytes))
+    }
+
+    /// Submits or discards a record. The reader is woken where it may be waiting for it, unless `flags` say never
+    /// (`BPF_RB_NO_WAKEUP`) or always (`BPF_RB_FORCE_WAKEUP`); other flags are ignored, as Linux does.
+    ///
+    /// # Errors
+    /// `EINVAL` where the token is of no open record.
+    pub fn commit(&self, token: RecordToken, commit: Commit, flags: u64) -> Result<(), Errno> {
+        let reader = self.ring.commit(token, commit).map_err(|_| Errno::EINVAL)?;
+        if flags & FORCE_WAKEUP != 0 || reader == Reader::CaughtUp && flags & NO_WAKEUP == 0 {
+            self.waiters.wake(&*self.host);
+        }
+        Ok(())
+    }
+
+    /// Copies a record in and submits it.
+    ///
+    /// # Errors
+    /// `EINVAL` for unknown flags; `EAGAIN` where there is no room.
+    pub fn output(&self, on: &OnCpu<'_>, data: Bytes<'_>, flags: u64) -> Result<(), Errno> {
+        if flags & !(NO_WAKEUP | FORCE_WAKEUP) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let (token, record) = self.reserve(on, data.len() as u64).ok_or(Errno::EAGAIN)?;
+        // The record is as long as the data.
+        let _ = record.copy_from(0, data);
+        self.commit(token, Commit::Submit, flags)
+    }
+
+    /// Answers `bpf_ringbuf_query`.
+    pub fn query(&self, query: RingQuery) -> u64 {
+        match query {
+            RingQuery::Available => self.ring.position().wrapping_sub(self.pages().consumer()),
+            RingQuery::Size => self.ring.size(),
+            RingQuery::Consumer => self.pages().consumer(),
+            RingQuery::Producer => self.ring.position(),
+        }
+    }
+}
+
+impl Map for RingBuf {
+    fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    fn mem_usage(&self) -> u64 {
+        size_of::<RingBuf>() as u64 + (POS_PAGES * self.pages().page_size) as u64 + self.ring.size() / 64 * 65
+    }
+
+    /// The first page is the reader's, for writing; everything else may be mapped for reading, the data twice.
+    fn mmap(&self, offset: usize, len: usize, how: Mmap) -> Result<Region, Errno> {
+        let pages = self.pages();
+        let end = offset.checked_add(len).ok_or(Errno::EINVAL)?;
+        if offset % pages.page_size != 0 || len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let len = end.checked_next_multiple_of(pages.page_size).ok_or(Errno::EINVAL)? - offset;
+        if how == Mmap::ReadWrite && (offset != 0 || len != pages.page_size) {
+            return Err(Errno::EPERM);
+        }
+        if offset + len > pages.data + 2 * self.ring.size() as usize {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Region { pages: pages.run.clone(), offset, len })
+    }
+
+    fn waiters(&self) -> Option<&WaitQueue> {
+        Some(&self.waiters)
+    }
+
+    fn is_readable(&self) -> bool {
+        self.ring.is_readable()
+    }
+
+    fn ring(&self) -> Option<&RingBuf> {
+        Some(self)
+    }
+}

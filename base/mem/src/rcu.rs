@@ -1,0 +1,201 @@
+//! Values that readers find without a lock and writers replace, freed after a grace period.
+
+use crate::{Host, NoMemory, ReadSide, RetireNode, try_box};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// A fixed number of places, each empty or with a value that may be replaced while others read it.
+pub struct RcuArray<T> {
+    host: Arc<dyn Host>,
+    places: Vec<AtomicPtr<Node<T>>>,
+}
+
+/// One such place.
+pub struct RcuSlot<T>(RcuArray<T>);
+
+/// What is retired; the link comes first, so that the address of the link is that of the node.
+#[repr(C)]
+struct Node<T> {
+    link: RetireNode,
+    value: T,
+}
+
+/// Keeps a value from being freed while it is looked at.
+pub struct RcuRef<'a, T> {
+    value: &'a T,
+    _side: ReadSide<'a>,
+}
+
+impl<T: Send + Sync + 'static> RcuArray<T> {
+    /// Makes `count` empty places.
+    ///
+    /// # Errors
+    /// [`NoMemory`] where the allocator refuses.
+    pub fn new(host: &Arc<dyn Host>, count: usize) -> Result<RcuArray<T>, NoMemory> {
+        let mut places = Vec::new();
+        places.try_reserve_exact(count)?;
+        places.extend((0..count).map(|_| AtomicPtr::new(ptr::null_mut())));
+        Ok(RcuArray { host: Arc::clone(host), places })
+    }
+
+    /// Gives the number of places.
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Looks at the value of place `index`; `None` where the place is empty or does not exist.
+    pub fn read(&self, index: usize) -> Option<RcuRef<'_, T>> {
+        let place = self.places.get(index)?;
+        let side = ReadSide::enter(self.host.rcu());
+        let node = NonNull::new(place.load(Ordering::Acquire))?;
+        // SAFETY: the node was published whole, and is freed a grace period after it is unpublished, which cannot
+        // end before `side`; `RcuRef` keeps the side as long as the reference.
+        let value = unsafe { &(*node.as_ptr()).value };
+        Some(RcuRef { value, _side: side })
+    }
+
+    /// Puts `value` (or nothing) into place `index`, and tells whether something was there; that is dropped after a
+    /// grace period. Does nothing where the place does not exist.
+    ///
+    /// # Errors
+    /// [`NoMemory`] where the allocator refuses; the place is as before.
+    pub fn replace(&self, index: usize, value: Option<T>) -> Result<bool, NoMemory> {
+        let Some(place) = self.places.get(index) else { return Ok(false) };
+        let new = match value {
+            None => ptr::null_mut(),
+            Some(value) => {
+                let link = RetireNode { next: AtomicUsize::new(0), reclaim: reclaim::<T> };
+                Box::into_raw(try_box(Node { link, value })?)
+            }
+        };
+        let old = place.swap(new, Ordering::AcqRel);
+        let Some(old) = NonNull::new(old) else { return Ok(false) };
+        // SAFETY: the node came from a box, is unpublished by the swap, which gives it to this caller only, and its
+        // first field is the link (repr(C)); `reclaim` frees it once.
+        unsafe { self.host.rcu().retire(old.cast()) };
+        Ok(true)
+    }
+}
+
+/// # Safety
+/// `link` is the first field of a `Node<T>` from a box, and nobody uses it any more.
+unsafe fn reclaim<T>(link: NonNull<RetireNode>) {
+    // SAFETY: the caller's contract.
+    drop(unsafe { Box::from_raw(link.cast::<Node<T>>().as_ptr()) });
+}
+
+impl<T> Drop for RcuArray<T> {
+    fn drop(&mut self) {
+        for place in &mut self.places {
+            if let Some(node) = NonNull::new(*place.get_mut()) {
+                // SAFETY: the node came from a box; every reader borrows the array, so there is none.
+                drop(unsafe { Box::from_raw(node.as_ptr()) });
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> RcuSlot<T> {
+    /// Makes an empty place.
+    ///
+    /// # Errors
+    /// [`NoMemory`] where the allocator refuses.
+    pub fn new(host: &Arc<dyn Host>) -> Result<RcuSlot<T>, NoMemory> {
+        RcuArray::new(host, 1).map(RcuSlot)
+    }
+
+    /// Tells whether the place is empty: one load.
+    pub fn is_empty(&self) -> bool {
+        self.0.places.first().is_none_or(|place| place.load(Ordering::Relaxed).is_null())
+    }
+
+    /// Looks at the value; `None` where there is none.
+    pub fn read(&self) -> Option<RcuRef<'_, T>> {
+        self.0.read(0)
+    }
+
+    /// Puts `value` (or nothing) in, and tells whether something was there; that is dropped after a grace period.
+    ///
+    /// # Errors
+    /// [`NoMemory`] where the allocator refuses; the place is as before.
+    pub fn replace(&self, value: Option<T>) -> Result<bool, NoMemory> {
+        self.0.replace(0, value)
+    }
+}
+
+impl<T> Deref for RcuRef<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+impl<T> fmt::Debug for RcuArray<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RcuArray({} places)", self.places.len())
+    }
+}
+
+impl<T> fmt::Debug for RcuSlot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RcuSlot")
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RcuRef<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::testing::TestHost;
+
+    #[test]
+    fn a_replaced_value_outlives_its_readers_only() {
+        let host = TestHost::new();
+        let slot = RcuSlot::new(&host.as_dyn()).unwrap();
+        let witness = Arc::new(());
+        assert!(slot.is_empty());
+        assert_eq!(slot.replace(Some(Arc::clone(&witness))), Ok(false));
+        let reader = slot.read().unwrap();
+        assert_eq!(slot.replace(None), Ok(true));
+        assert!(slot.read().is_none());
+        assert_eq!(Arc::strong_count(&witness), 2);
+        assert!(Arc::ptr_eq(&reader, &witness));
+        drop(reader);
+        assert_eq!(Arc::strong_count(&witness), 1);
+        slot.replace(Some(Arc::clone(&witness))).unwrap();
+        drop(slot);
+        assert_eq!(Arc::strong_count(&witness), 1);
+    }
+
+    #[test]
+    fn readers_never_see_a_freed_value() {
+        let host = TestHost::new();
+        let slot = RcuSlot::new(&host.as_dyn()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        if let Some(value) = slot.read() {
+                            let value: &Vec<u64> = &value;
+                            assert!(value.iter().all(|v| *v == value[0]));
+                        }
+                    }
+                });
+            }
+            for round in 0..5_000u64 {
+                slot.replace((round % 7 > 0).then(|| alloc::vec![round; 16])).unwrap();
+            }
+        });
+    }
+}

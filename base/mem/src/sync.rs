@@ -1,0 +1,6 @@
+//! The atomics of what loom checks: its own under `cfg(loom)`, core's otherwise.
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
