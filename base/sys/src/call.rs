@@ -66,7 +66,6 @@ impl Call<'_> {
 
     /// Lends the same call for a shorter time, for a wrapper that looks at it after the answer. A mapping to unmap is
     /// the same one in both: whoever passes on the copy leaves the original alone.
-    #[allow(dead_code, reason = "for the recorder")]
     pub(crate) fn reborrow(&mut self) -> Call<'_> {
         match self {
             Call::Bpf(attr) => Call::Bpf(attr.reborrow()),
@@ -266,7 +265,6 @@ impl FileCall<'_> {
         }
     }
 
-    #[allow(dead_code, reason = "for the recorder")]
     pub(crate) fn reborrow(&mut self) -> FileCall<'_> {
         match self {
             FileCall::Open(path, mode) => FileCall::Open(path, *mode),

@@ -18,6 +18,7 @@ mod fd;
 mod kernel;
 mod mapping;
 mod ops;
+pub mod record;
 mod spin;
 mod vtable;
 
@@ -35,4 +36,5 @@ pub use ops::{
     BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, MapFd, MapShape, ObjectKind, ProgFd,
     ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory,
 };
+pub use record::{Record, Recording, Replay};
 pub use vtable::{CStat, FdOrigin, Functions, PollFd, VTable};

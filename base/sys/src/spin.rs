@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+#[derive(Default)]
 pub(crate) struct Spin<T> {
     taken: AtomicBool,
     value: UnsafeCell<T>,

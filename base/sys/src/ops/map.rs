@@ -224,11 +224,11 @@ impl MapFd {
         match self.handle.kernel().call(Call::Bpf(attr)) {
             Ok(_) => {
                 step.at = after;
-                Ok(batch.count)
+                Ok(batch.count.min(count))
             }
             Err(Errno::ENOENT) => {
                 step.done = true;
-                Ok(batch.count)
+                Ok(batch.count.min(count))
             }
             Err(errno) => Err(errno.into()),
         }
