@@ -186,7 +186,7 @@ const ATTR: &[Struct] = &[
     of(
         "LinkCreateIter",
         &["bpf_attr", "link_create", "iter_info"],
-        "The attributes of `BPF_LINK_CREATE` for a iter link.",
+        "The attributes of `BPF_LINK_CREATE` for an iter link.",
     )
     .after_link_create(),
     of(
@@ -271,11 +271,11 @@ const INFO: &[Struct] = &[
     of(
         "LinkInfoIter",
         &["bpf_link_info", "iter"],
-        "The tail of [`LinkInfo`] for a iter link over a cgroup; `map_id` for one over maps.",
+        "The tail of [`LinkInfo`] for an iter link over a cgroup; `map_id` for one over maps.",
     )
     .choosing(&["map", "cgroup"]),
     of("LinkInfoNetns", &["bpf_link_info", "netns"], "The tail of [`LinkInfo`] for a netns link."),
-    of("LinkInfoXdp", &["bpf_link_info", "xdp"], "The tail of [`LinkInfo`] for a xdp link."),
+    of("LinkInfoXdp", &["bpf_link_info", "xdp"], "The tail of [`LinkInfo`] for an xdp link."),
     of("LinkInfoStructOps", &["bpf_link_info", "struct_ops"], "The tail of [`LinkInfo`] for a struct_ops link."),
     of("LinkInfoNetfilter", &["bpf_link_info", "netfilter"], "The tail of [`LinkInfo`] for a netfilter link."),
     of(

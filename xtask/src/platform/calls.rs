@@ -146,7 +146,8 @@ impl Good<'_> {
         let load_r0 = insn::raw(0x71, 1, 0, 0, 0);
         match self.prototype.ret {
             Ret::Void => {
-                case("r0 read".into(), false, self.program(&[], [&insn::copy(7, 0)[..], &end].concat()))
+                let read = insn::copy(7, 0);
+                case("r0 read".into(), false, self.program(&[], [&read[..], &end].concat()));
             }
             Ret::Int | Ret::Cpu | Ret::UpToSize(_) => {
                 // Pointers cannot be multiplied.

@@ -410,7 +410,7 @@ pub struct LinkCreate {
 
 const _: () = assert!(size_of::<LinkCreate>() == 16);
 
-/// The attributes of `BPF_LINK_CREATE` for a iter link.
+/// The attributes of `BPF_LINK_CREATE` for an iter link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct LinkCreateIter {

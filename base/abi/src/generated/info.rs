@@ -238,7 +238,7 @@ pub struct LinkInfoCgroup {
 
 const _: () = assert!(size_of::<LinkInfoCgroup>() == 16);
 
-/// The tail of [`LinkInfo`] for a iter link over a cgroup; `map_id` for one over maps.
+/// The tail of [`LinkInfo`] for an iter link over a cgroup; `map_id` for one over maps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct LinkInfoIter {
@@ -270,7 +270,7 @@ pub struct LinkInfoNetns {
 
 const _: () = assert!(size_of::<LinkInfoNetns>() == 8);
 
-/// The tail of [`LinkInfo`] for a xdp link.
+/// The tail of [`LinkInfo`] for an xdp link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct LinkInfoXdp {
