@@ -3,7 +3,7 @@
 use skep_isa::{AluOp, Cond, Endian, LoadKind, Movsx, Size, SwapWidth, Width};
 
 /// Computes `a op b` at a width; 32-bit results are zero-extended.
-#[inline]
+#[inline(always)]
 pub(crate) fn alu(width: Width, op: AluOp, a: u64, b: u64) -> u64 {
     match width {
         Width::W64 => alu64(op, a, b),
@@ -54,7 +54,7 @@ fn alu32(op: AluOp, a: u32, b: u32) -> u32 {
 }
 
 /// Tells whether `a cond b` holds at a width.
-#[inline]
+#[inline(always)]
 pub(crate) fn compare(width: Width, cond: Cond, a: u64, b: u64) -> bool {
     let (a, b, sa, sb) = match width {
         Width::W64 => (a, b, a as i64, b as i64),

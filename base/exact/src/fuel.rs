@@ -60,7 +60,7 @@ impl<'r> Meter<'r> {
     }
 
     /// Takes one unit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tick(&mut self) -> Result<(), Spent> {
         if self.left == 0 {
             self.refill()?;

@@ -80,54 +80,62 @@ impl Stack {
     }
 }
 
-/// What is known of eight aligned bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// The pointer they hold together; uninitialised where they do not.
-    pointer: Value,
-    /// Bit n says that byte n was written.
-    written: u8,
-}
-
 /// What is known of a frame's bytes: each is uninitialised, data, or part of a pointer.
+///
+/// Everything is kept by eight aligned bytes, a slot.
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
-    slots: Vec<Slot>,
+    /// Bit n of a slot says that its byte n was written.
+    written: Vec<u8>,
+    /// Whether a slot's bytes are together a pointer.
+    holds: Vec<bool>,
+    /// The pointer, where a slot holds one.
+    pointers: Vec<Value>,
 }
 
 impl Shadow {
     /// Forgets everything: no byte of `len` is written.
     pub(crate) fn reset(&mut self, len: usize) -> Result<(), NoMemory> {
-        self.slots.clear();
-        self.slots.try_reserve_exact(len / 8)?;
-        self.slots.resize(len / 8, Slot::default());
+        let slots = len / 8;
+        self.written.clear();
+        self.written.try_reserve_exact(slots)?;
+        self.written.resize(slots, 0);
+        self.holds.clear();
+        self.holds.try_reserve_exact(slots)?;
+        self.holds.resize(slots, false);
+        if self.pointers.len() != slots {
+            self.pointers.clear();
+            self.pointers.try_reserve_exact(slots)?;
+            self.pointers.resize(slots, Value::Uninit);
+        }
         Ok(())
     }
 
     /// Gives the pointer that the aligned eight bytes at `offset` hold.
     #[inline]
     pub(crate) fn pointer(&self, offset: usize) -> Option<Value> {
-        let slot = self.slots.get(offset / 8)?;
-        (offset % 8 == 0 && slot.pointer.has_provenance()).then_some(slot.pointer)
+        let slot = offset / 8;
+        let holds = offset % 8 == 0 && self.holds.get(slot) == Some(&true);
+        if holds { self.pointers.get(slot).copied() } else { None }
     }
 
     /// Tells whether a byte of the range is part of a pointer.
     #[inline]
     pub(crate) fn has_pointer(&self, offset: usize, len: usize) -> bool {
-        let mut slots = self.slots.iter().take((offset + len).div_ceil(8)).skip(offset / 8);
-        slots.any(|slot| slot.pointer.has_provenance())
+        let slots = self.holds.get(offset / 8..(offset + len).div_ceil(8));
+        slots.is_some_and(|slots| slots.contains(&true))
     }
 
     /// Finds the first byte of the range that was not written.
     #[inline]
     pub(crate) fn first_unwritten(&self, offset: usize, len: usize) -> Option<usize> {
-        let (slot, mask) = (self.slots.get(offset / 8)?, mask(offset % 8, len));
-        if offset % 8 + len <= 8 && slot.written & mask == mask {
+        let mask = mask(offset % 8, len);
+        if offset % 8 + len <= 8 && self.written.get(offset / 8).is_some_and(|bits| bits & mask == mask) {
             return None;
         }
         let written =
-            |byte: &usize| self.slots.get(byte / 8).is_some_and(|s| s.written & (1 << (byte % 8)) != 0);
-        (offset..offset + len).find(|byte| !written(byte))
+            |byte: usize| self.written.get(byte / 8).is_some_and(|bits| bits & (1 << (byte % 8)) != 0);
+        (offset..offset + len).find(|&byte| !written(byte))
     }
 
     /// Notes that the range now holds data.
@@ -136,11 +144,10 @@ impl Shadow {
         let mut at = offset;
         while at < offset + len {
             let part = (8 - at % 8).min(offset + len - at);
-            if let Some(slot) = self.slots.get_mut(at / 8) {
-                if slot.pointer.has_provenance() {
-                    *slot = Slot { pointer: Value::Uninit, written: 0xff };
-                }
-                slot.written |= mask(at % 8, part);
+            if let (Some(written), Some(holds)) = (self.written.get_mut(at / 8), self.holds.get_mut(at / 8)) {
+                // What is left of a pointer is data.
+                *holds = false;
+                *written |= mask(at % 8, part);
             }
             at += part;
         }
@@ -148,14 +155,17 @@ impl Shadow {
 
     /// Notes that the aligned eight bytes at `offset` now hold a pointer.
     pub(crate) fn write_pointer(&mut self, offset: usize, pointer: Value) {
-        if let Some(slot) = self.slots.get_mut(offset / 8) {
-            *slot = Slot { pointer, written: 0xff };
+        let slot = offset / 8;
+        if let (Some(written), Some(holds), Some(held)) =
+            (self.written.get_mut(slot), self.holds.get_mut(slot), self.pointers.get_mut(slot))
+        {
+            (*written, *holds, *held) = (0xff, true, pointer);
         }
     }
 
     /// Yields the pointers that the frame holds.
     pub(crate) fn pointers(&self) -> impl Iterator<Item = Value> + '_ {
-        self.slots.iter().map(|slot| slot.pointer).filter(|pointer| pointer.has_provenance())
+        self.holds.iter().zip(&self.pointers).filter(|(holds, _)| **holds).map(|(_, pointer)| *pointer)
     }
 }
 

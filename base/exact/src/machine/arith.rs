@@ -10,7 +10,7 @@ use crate::{FaultKind, ObjectId, Region, Value, alu as number};
 use skep_isa::{AluOp, Cond, Width};
 
 /// Copies a value; 32 bits of a pointer are a number.
-#[inline]
+#[inline(always)]
 pub(super) fn copy(width: Width, value: Value) -> Value {
     match width {
         Width::W64 => value,
@@ -19,7 +19,7 @@ pub(super) fn copy(width: Width, value: Value) -> Value {
 }
 
 /// Computes `a op b`, both of which hold something.
-#[inline]
+#[inline(always)]
 pub(super) fn alu(
     width: Width,
     op: AluOp,
@@ -33,6 +33,7 @@ pub(super) fn alu(
     }
 }
 
+#[cold]
 fn on_pointers(
     width: Width,
     op: AluOp,
@@ -68,7 +69,7 @@ fn moved(value: Value, by: i64) -> Option<Value> {
 }
 
 /// Tells whether `a cond b` holds.
-#[inline]
+#[inline(always)]
 pub(super) fn compare(width: Width, cond: Cond, a: Value, b: Value, objects: &Objects<'_>) -> bool {
     let (a, b) = match (a, b) {
         (Value::Scalar(a), Value::Scalar(b)) => (a, b),

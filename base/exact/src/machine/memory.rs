@@ -60,7 +60,7 @@ fn mem_width(size: Size) -> skep_mem::Width {
 
 impl<'m, O: Observer> Machine<'m, '_, O> {
     /// Loads what `base + off` points to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(&mut self, kind: LoadKind, base: Reg, off: i16) -> Result<Value, FaultKind> {
         match self.target(base, off, kind.size(), Access::Read)? {
             Target::Memory(place) => self.load_memory(kind, place),
@@ -69,7 +69,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     }
 
     /// Stores the low bytes of `value`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn store(&mut self, size: Size, base: Reg, off: i16, value: Value) -> Result<(), FaultKind> {
         match self.target(base, off, size, Access::Write)? {
             Target::Memory(place) => self.store_memory(size, place, value),
@@ -188,7 +188,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     }
 
     /// Finds what an access touches and checks that it may.
-    #[inline]
+    #[inline(always)]
     fn target(&self, base: Reg, off: i16, size: Size, access: Access) -> Result<Target<'m>, FaultKind> {
         let off = i64::from(off);
         match self.reg(base)? {
@@ -202,7 +202,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(
         &self,
         object: ObjectId,
@@ -249,7 +249,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn load_memory(&mut self, kind: LoadKind, place: Place<'m>) -> Result<Value, FaultKind> {
         if let Some(frame) = place.frame.and_then(|frame| self.frames.get(frame)) {
             if let (LoadKind::U64, Some(pointer)) = (kind, frame.shadow.pointer(place.offset)) {
@@ -263,7 +263,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         Ok(Value::Scalar(alu::extend(kind, loaded.map_err(outside)?)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn store_memory(&mut self, size: Size, place: Place<'m>, value: Value) -> Result<(), FaultKind> {
         let len = size.bytes() as usize;
         let number = value.bits().unwrap_or(0);

@@ -190,9 +190,11 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, floor: usize) -> Result<Flow, Trap> {
-        let op = *self.program.ops.get(self.at).ok_or(FaultKind::NoInstruction)?;
+        // By reference: a copy would be written and read again in other widths, which stalls.
+        let program = self.program;
+        let op = program.ops.get(self.at).ok_or(FaultKind::NoInstruction)?;
         self.meter.tick()?;
         if O::ACTIVE {
             self.observer.step(&Step {
@@ -203,9 +205,9 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             });
         }
         self.next = self.at + 1;
-        match op {
+        match *op {
             Op::Insn(Insn::Exit) => return Ok(self.exit(floor)),
-            Op::Insn(insn) => return self.insn(insn, floor),
+            Op::Insn(ref insn) => return self.insn(insn, floor),
             Op::Map { dst, map } => self.wide(dst, Value::Map(map)),
             Op::Func { dst, func } => self.wide(dst, Value::Func(func)),
             Op::MapValue { dst, map, off } => {
@@ -226,9 +228,9 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         self.next = self.at + 2;
     }
 
-    #[inline]
-    fn insn(&mut self, insn: Insn, floor: usize) -> Result<Flow, Trap> {
-        match insn {
+    #[inline(always)]
+    fn insn(&mut self, insn: &Insn, floor: usize) -> Result<Flow, Trap> {
+        match *insn {
             Insn::Alu { width, op, dst, src } => {
                 let b = self.operand(src)?;
                 let value = match op {
@@ -295,7 +297,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
     }
 
     /// Reads a register that must hold something.
-    #[inline]
+    #[inline(always)]
     fn reg(&self, reg: Reg) -> Result<Value, FaultKind> {
         match self.regs[reg.index()] {
             Value::Uninit => Err(FaultKind::UninitRegister { reg }),
@@ -303,7 +305,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn operand(&self, operand: skep_isa::Operand) -> Result<Value, FaultKind> {
         match operand {
             skep_isa::Operand::Imm(imm) => Ok(Value::Scalar(i64::from(imm) as u64)),
