@@ -10,6 +10,7 @@ mod archive;
 mod guest;
 mod kernels;
 pub(crate) mod qemu;
+pub(crate) mod suites;
 
 pub(crate) use guest::{Content, Guest};
 pub(crate) use kernels::{KERNELS, Kernel};
@@ -45,7 +46,7 @@ struct Options {
     /// Show the kernel's messages.
     #[arg(long)]
     console: bool,
-    /// Check that output and exit status come back as they were, instead of running a program.
+    /// Check that output and exit status come back as they were, then run the workspace's own tests that talk to a kernel.
     #[arg(long, conflicts_with = "command")]
     check: bool,
     /// The program and its arguments.
@@ -60,7 +61,8 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     }
     let kernels = chosen(&options.kernel)?;
     if options.check {
-        return check(&kernels);
+        check(&kernels)?;
+        return suites::run(&kernels);
     }
     let guest = guest_of(&options)?;
     let mut failed = Vec::new();
@@ -132,7 +134,7 @@ fn guest_of(options: &Options) -> Result<Guest> {
 }
 
 /// The round trip that every other use relies on.
-fn check(kernels: &[&Kernel]) -> Result<Outcome> {
+fn check(kernels: &[&Kernel]) -> Result<()> {
     let data: Vec<u8> = (0..=255).cycle().take(BULK).collect();
     let mut guest = Guest::new(Duration::from_secs(120));
     guest.send("/data/bytes", Content::Bytes(data.clone()));
@@ -148,8 +150,7 @@ fn check(kernels: &[&Kernel]) -> Result<Outcome> {
             bail!("kernel {}: status {}, {} bytes, `{said}`", kernel.version, ran.status, ran.stdout.len());
         }
     }
-    let versions: Vec<_> = kernels.iter().map(|kernel| kernel.version).collect();
-    Ok(Outcome::Done(format!("round trips on {}", versions.join(", "))))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod cache;
 mod cargo;
 mod ci;
 mod debian;
+mod files;
 mod fuzz;
 mod layers;
 mod objects;

@@ -2,9 +2,9 @@
 //!
 //! They are downloaded when needed, carved out, kept in the cache, and never committed.
 
-use crate::cache;
 use crate::debian::{self, Archive};
 use crate::outcome::Outcome;
+use crate::{cache, files};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::collections::BTreeSet;
@@ -69,7 +69,7 @@ pub(crate) fn fetch() -> Result<Vec<Object>> {
 /// Writes every distinct object in the files below `from` to `to`, named after the file it was in.
 fn carve_all(from: &Path, to: &Path) -> Result<()> {
     let mut seen = BTreeSet::new();
-    for file in files_below(from)? {
+    for file in files::below(from)? {
         let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = name.strip_suffix(".o").unwrap_or(&name);
@@ -81,23 +81,6 @@ fn carve_all(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![dir.to_path_buf()];
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                open.push(entry.path());
-            } else if entry.file_type()?.is_file() {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// The offset and length of each ELF image for BPF in `bytes`. An image within an image is not looked for.

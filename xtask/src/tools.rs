@@ -17,6 +17,7 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     Tool { program: "cc", package: "gcc", wanted_for: "linking" },
     Tool { program: "clang-19", package: "clang-19", wanted_for: "rebuilding the committed BPF objects" },
+    Tool { program: "llvm-mc-19", package: "llvm-19", wanted_for: "tests beside LLVM's assembler" },
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", wanted_for: "booting other kernels" },
     Tool { program: "busybox", package: "busybox-static", wanted_for: "booting other kernels" },
     Tool { program: "dpkg-deb", package: "dpkg", wanted_for: "unpacking Debian packages" },

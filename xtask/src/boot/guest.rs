@@ -2,7 +2,7 @@
 
 use super::archive::Archive;
 use super::kernels::{Image, module_bytes};
-use crate::tools;
+use crate::{files, tools};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fmt::Write as _;
 use std::fs;
@@ -42,6 +42,14 @@ impl Guest {
     /// Puts a file at `path`; all files are executable there.
     pub(crate) fn send(&mut self, path: &str, content: Content) {
         self.files.push((path.to_owned(), content));
+    }
+
+    /// Sends all files below a folder, each to the path that it has here.
+    pub(crate) fn send_folder(&mut self, folder: &Path) -> Result<()> {
+        for file in files::below(folder)? {
+            self.send(&file.to_string_lossy(), Content::Bytes(fs::read(&file)?));
+        }
+        Ok(())
     }
 
     /// The archive that the kernel unpacks and whose `/init` it runs.

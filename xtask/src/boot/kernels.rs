@@ -1,6 +1,7 @@
 //! The kernels that tests run in, and where Debian has them.
 
 use crate::debian::Archive;
+use crate::files;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ impl Kernel {
 impl Image {
     /// The files of a module and of all that it depends on, in the order to load them. None for what is built in.
     pub(crate) fn module_files(&self, name: &str) -> Result<Vec<PathBuf>> {
-        let files = module_list(&self.modules)?;
+        let files = files::below(&self.modules.join("kernel"))?;
         let built_in = fs::read_to_string(self.modules.join("modules.builtin")).context("modules.builtin")?;
         if built_in.lines().any(|line| module_name(Path::new(line)) == name) {
             return Ok(Vec::new());
@@ -94,22 +95,6 @@ fn depends_of(module: &[u8]) -> Vec<String> {
     let depends = entries.filter_map(|entry| std::str::from_utf8(entry.strip_prefix(b"depends=")?).ok());
     let names = depends.flat_map(|list| list.split(',')).filter(|name| !name.is_empty());
     names.map(|name| name.replace('-', "_")).collect()
-}
-
-fn module_list(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![dir.join("kernel")];
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                open.push(entry.path());
-            } else if entry.file_name().to_string_lossy().contains(".ko") {
-                found.push(entry.path());
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// `veth` for `…/veth.ko.xz`; dashes and underscores are the same to the kernel.

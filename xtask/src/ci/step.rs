@@ -1,5 +1,6 @@
 //! One step of `ci`: a command, its log, and what it came to.
 
+use crate::boot::suites::passed_tests;
 use crate::cargo;
 use crate::outcome::SKIPPED_STATUS;
 use anyhow::{Context, Result};
@@ -132,7 +133,7 @@ fn spawn_and_wait(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Res
 
 fn judge(step: &Step, ended: Result<Ended>, log: &str) -> Report {
     let is_tests = matches!(step.call, Call::Tests(_));
-    let tests = if is_tests { passed_tests(log) } else { 0 };
+    let tests = passed_tests(log);
     let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
     let (kind, note) = match ended {
         Err(error) => (Kind::Failed, format!("{error:#}")),
@@ -157,14 +158,6 @@ fn judge(step: &Step, ended: Result<Ended>, log: &str) -> Report {
     Report { step: step.name, kind, note, skipped_tests, tests, tail }
 }
 
-/// The sum of `N passed` over the lines `test result: ok. N passed; …` that libtest ends each binary with.
-fn passed_tests(log: &str) -> usize {
-    let results = log.lines().filter_map(|line| line.strip_prefix("test result: "));
-    let counts =
-        results.filter_map(|line| line.split_once(". ")?.1.split_once(" passed")?.0.parse::<usize>().ok());
-    counts.sum()
-}
-
 fn skipped_tests(log: &str) -> Vec<String> {
     let mut found: Vec<_> =
         log.lines().filter_map(|line| line.strip_prefix("skipped: ")).map(str::to_owned).collect();
@@ -176,14 +169,6 @@ fn skipped_tests(log: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passed_tests_are_summed_over_binaries() {
-        let log =
-            "test result: ok. 12 passed; 0 failed; 0 ignored\nx\ntest result: FAILED. 3 passed; 1 failed;\n";
-        assert_eq!(passed_tests(log), 15);
-        assert_eq!(passed_tests("running 0 tests"), 0);
-    }
 
     #[test]
     fn a_test_that_skips_itself_is_named_once() {

@@ -1,0 +1,117 @@
+//! The workspace's own tests, run inside the other kernels: the same programs that `cargo test` runs here.
+
+use super::{Content, Guest, Kernel, run_in};
+use crate::cargo;
+use crate::outcome::Outcome;
+use anyhow::{Result, bail};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// The tests of a crate that talk to a kernel.
+struct Suite {
+    package: &'static str,
+    /// Names of the test programs (`tests/NAME.rs`).
+    tests: &'static [&'static str],
+}
+
+const SUITES: &[Suite] =
+    &[Suite { package: "skep-linux", tests: &["commands", "faulty", "linux", "vtable"] }];
+
+/// Modules that the tests need and Debian builds as modules.
+const MODULES: &[&str] = &["veth"];
+
+/// Folders of committed data, which the tests find where they are here.
+const DATA: &[&str] = &["examples", "lab/vectors"];
+
+/// How long all tests may take in one kernel; without KVM they run some ten times slower than here.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Runs every suite in each of the kernels.
+pub(super) fn run(kernels: &[&Kernel]) -> Result<Outcome> {
+    let mut guest = Guest::new(LIMIT);
+    guest.modules = MODULES.iter().copied().map(str::to_owned).collect();
+    guest.env.push(("RUST_BACKTRACE".to_owned(), "1".to_owned()));
+    for folder in DATA {
+        guest.send_folder(&cargo::root().join(folder))?;
+    }
+    let mut script = "failed=0\n".to_owned();
+    for (name, program) in SUITES.iter().map(build).collect::<Result<Vec<_>>>()?.concat() {
+        guest.send(&format!("/tests/{name}"), Content::File(program));
+        // One at a time: a test that counts system-wide things must not meet another one.
+        writeln!(script, "echo \"suite {name}\"; /tests/{name} --show-output --test-threads=1 || failed=1")?;
+    }
+    script.push_str("exit $failed\n");
+    guest.command = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    let mut notes = Vec::new();
+    for kernel in kernels {
+        let ran = run_in(kernel, &guest)?;
+        let (output, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        print!("{output}");
+        eprint!("{errors}");
+        let passed = passed_tests(&output);
+        if ran.status != 0 || passed == 0 {
+            bail!("kernel {}: status {}, {passed} tests passed", kernel.version, ran.status);
+        }
+        notes.push(format!("{passed} tests on {}", kernel.version));
+    }
+    Ok(Outcome::Done(notes.join(", ")))
+}
+
+/// Builds a suite's programs: names and files.
+fn build(suite: &Suite) -> Result<Vec<(String, PathBuf)>> {
+    let mut command = cargo::cargo();
+    command.args(["test", "--quiet", "--no-run", "--message-format=json", "--package", suite.package]);
+    for test in suite.tests {
+        command.args(["--test", test]);
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("cannot build the tests of {}", suite.package);
+    }
+    let programs = test_programs(&String::from_utf8_lossy(&output.stdout));
+    if programs.len() != suite.tests.len() {
+        bail!("{} has {} of the tests {}", suite.package, programs.len(), suite.tests.join(", "));
+    }
+    Ok(programs.into_iter().map(|(test, program)| (format!("{}-{test}", suite.package), program)).collect())
+}
+
+/// The test programs that cargo's messages name.
+fn test_programs(messages: &str) -> Vec<(String, PathBuf)> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_message = |message: Value| {
+        let name = message["target"]["name"].as_str()?.to_owned();
+        Some((name, Path::new(message["executable"].as_str()?).to_path_buf()))
+    };
+    messages.filter_map(of_message).collect()
+}
+
+/// The sum of `N passed` over libtest's result lines.
+pub(crate) fn passed_tests(output: &str) -> usize {
+    let results = output.lines().filter_map(|line| line.strip_prefix("test result: "));
+    let counts =
+        results.filter_map(|line| line.split_once(". ")?.1.split_once(" passed")?.0.parse::<usize>().ok());
+    counts.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_tests_are_summed_over_programs() {
+        let output =
+            "test result: ok. 12 passed; 0 failed; 0 ignored\nx\ntest result: FAILED. 3 passed; 1 failed;\n";
+        assert_eq!(passed_tests(output), 15);
+        assert_eq!(passed_tests("running 0 tests"), 0);
+    }
+
+    #[test]
+    fn programs_are_those_that_cargo_names() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"a\"},\"executable\":null}\nnoise\n\
+                        {\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"b\"},\"executable\":\"/x/b-1\"}\n";
+        assert_eq!(test_programs(messages), [("b".to_owned(), PathBuf::from("/x/b-1"))]);
+    }
+}
