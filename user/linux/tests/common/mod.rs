@@ -3,6 +3,7 @@
 
 pub(crate) mod files;
 
+use rustix::process::{Resource, Rlimit};
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_lab_seam::Machine;
 use std::collections::BTreeMap;
@@ -11,6 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Tells whether this process may use `bpf(2)`; says that `test` is skipped where it may not.
 pub(crate) fn bpf(test: &str) -> Option<Machine> {
+    // Before 5.11 maps count as locked memory, of which a process may have 64 KiB; root may lift that.
+    let unlimited = Rlimit { current: None, maximum: None };
+    let _ = rustix::process::setrlimit(Resource::Memlock, unlimited);
     let create = MapCreate { map_type: MapType::RINGBUF.0, max_entries: 64 << 10, ..MapCreate::default() };
     match skep_linux::kernel().map_create(&create) {
         Ok(_) => Some(machine()),
