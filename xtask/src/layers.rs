@@ -39,7 +39,7 @@ const TABLE: &[Row] = &[
     row("base/model", &["base/isa", "base/abi"]),
     row("base/sys", &["base/abi", "base/mem"]),
     row("base/mem", &["base/abi"]),
-    row("base/verifier", &["base/isa", "base/btf", "base/model"]),
+    row("base/verifier", &["base/isa", "base/abi", "base/btf", "base/model"]),
     row("base/ir", &["base/isa", "base/model"]),
     row("base/jit", &["base/ir"]),
     row("base/exact", &["base/isa", "base/model", "base/mem"]),

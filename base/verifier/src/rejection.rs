@@ -1,0 +1,168 @@
+//! Why a program is rejected, as data.
+
+use alloc::string::String;
+use core::fmt;
+use skep_abi::Errno;
+use skep_isa::InsnIdx;
+
+/// A program that is rejected: the rule it breaks, where, and in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The rule.
+    pub rule: Rule,
+    /// The instruction; `None` where it is the program as a whole.
+    pub insn: Option<InsnIdx>,
+    /// What was wanted and what was found.
+    pub message: String,
+}
+
+impl Rejection {
+    /// The stable name of the rule.
+    pub fn id(&self) -> &'static str {
+        self.rule.row().id
+    }
+
+    /// The kind of rule.
+    pub fn category(&self) -> Category {
+        self.rule.row().category
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        self.rule.row().help
+    }
+
+    /// What Linux answers.
+    pub fn errno(&self) -> Errno {
+        self.rule.row().errno
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.insn {
+            Some(at) => write!(f, "instruction {at}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl core::error::Error for Rejection {}
+
+/// A kind of rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// What an instruction is.
+    Instruction,
+    /// Where control goes.
+    Control,
+    /// What may be called.
+    Call,
+    /// Maps, variables and functions that instructions refer to.
+    Reference,
+    /// What a register may be used for.
+    Register,
+    /// How much there may be of something.
+    Limit,
+}
+
+impl Category {
+    /// The name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Category::Instruction => "instruction",
+            Category::Control => "control",
+            Category::Call => "call",
+            Category::Reference => "reference",
+            Category::Register => "register",
+            Category::Limit => "limit",
+        }
+    }
+}
+
+struct Row {
+    id: &'static str,
+    category: Category,
+    errno: Errno,
+    help: &'static str,
+}
+
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])+ $rule:ident = $id:literal, $category:ident, $errno:ident, $help:literal;)*) => {
+        /// A rule that programs keep to.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($(#[doc = $doc])+ $rule,)*
+        }
+
+        impl Rule {
+            /// Lists every rule.
+            pub const ALL: &'static [Rule] = &[$(Rule::$rule),*];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Rule::$rule => Row {
+                        id: $id,
+                        category: Category::$category,
+                        errno: Errno::$errno,
+                        help: $help,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Every slot decodes.
+    Decodes = "insn-decodes", Instruction, EINVAL, "compile for the BPF target, and do not edit instructions by hand";
+    /// The platform has the instruction.
+    Instruction = "insn-known", Instruction, EINVAL, "compile with a lower -mcpu";
+    /// A constant divisor is not zero.
+    Divisor = "insn-divisor", Instruction, EINVAL, "divide by a number that is not zero";
+    /// A constant shift is within the width.
+    Shift = "insn-shift", Instruction, EINVAL, "shift by less than the width of the operation";
+    /// The program type exists on the platform.
+    ProgType = "prog-type", Reference, EINVAL, "give another type with --type, or place the program in another section";
+    /// Jumps and calls lead to instructions, and functions end.
+    Flow = "control-targets", Control, EINVAL, "end each function with an exit, and jump within it";
+    /// Every instruction can be reached.
+    Reachable = "control-unreachable", Control, EINVAL, "remove the instructions that nothing leads to";
+    /// Packet loads of classic BPF stand in programs that have a socket buffer.
+    ClassicLoad = "insn-packet-load", Instruction, EINVAL, "read the packet through data and data_end, or bpf_skb_load_bytes";
+    /// The frame pointer is read only.
+    FramePointer = "register-frame-pointer", Register, EACCES, "copy r10 to another register and change that";
+    /// A helper of that number exists, and the program may call it.
+    Helper = "call-helper", Call, EINVAL, "call a helper that the program type, licence and kernel version have";
+    /// Functions of the kernel exist.
+    Kfunc = "call-kfunc", Call, EINVAL, "declare it __weak and test for it, or run a kernel that has it";
+    /// Maps and variables exist.
+    Reference = "reference-missing", Reference, EBADF, "declare the map or variable in the object";
+    /// A program is no longer than the kernel takes.
+    Length = "limit-instructions", Limit, E2BIG, "split the program with tail calls";
+    /// A program has no more functions than the kernel takes.
+    Functions = "limit-functions", Limit, E2BIG, "inline some functions";
+    /// Memory for the analysis could be had.
+    Memory = "limit-memory", Limit, ENOMEM, "free some memory";
+}
+
+impl Rule {
+    /// Makes the rejection of a program that breaks the rule.
+    pub(crate) fn broken(self, insn: impl Into<Option<InsnIdx>>, message: impl Into<String>) -> Rejection {
+        Rejection { rule: self, insn: insn.into(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ() {
+        for (i, rule) in Rule::ALL.iter().enumerate() {
+            assert!(Rule::ALL[..i].iter().all(|other| other.row().id != rule.row().id), "{rule:?}");
+            assert!(!rule.row().help.is_empty());
+        }
+    }
+}

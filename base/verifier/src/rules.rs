@@ -1,0 +1,91 @@
+//! What single instructions must keep to, wherever they stand.
+
+use crate::rejection::{Rejection, Rule};
+use crate::subject::{Reference, Subject};
+use alloc::format;
+use skep_abi::FuncId;
+use skep_isa::{AluOp, Insn, InsnIdx, Operand, Reg, Width};
+use skep_model::platform::HelperRefusal;
+use skep_model::platform::prog::{ClassicLoads, Prog};
+use skep_model::platform::version::Version;
+
+/// What is wrong with an instruction that control comes to.
+pub(crate) enum Fault {
+    /// Linux refuses it.
+    Broken(Rejection),
+    /// It is right in Linux, and not modelled here.
+    Unmodelled(alloc::string::String),
+}
+
+/// Refuses an instruction that the platform does not have, reached or not (`resolve_pseudo_ldimm64`, which looks at every slot).
+///
+/// # Errors
+///
+/// Names the version that brought it, if any did.
+pub(crate) fn known(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
+    let row = insn.op().row();
+    let Some(since) = row.since else {
+        return Err(Rule::Instruction.broken(at, format!("`{insn}` is not an instruction of Linux")));
+    };
+    if Version::new(since.major, since.minor) > subject.platform.version {
+        let message = format!("`{insn}` needs Linux {since}, this is {}", subject.platform.version);
+        return Err(Rule::Instruction.broken(at, message));
+    }
+    Ok(())
+}
+
+/// Refuses a reference to nothing, reached or not (`resolve_pseudo_ldimm64`, `add_kfunc_call`).
+///
+/// # Errors
+///
+/// Names the instruction.
+pub(crate) fn refers(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
+    let (rule, reference) = match insn {
+        Insn::LoadAddr { addr: skep_isa::Addr::Code { .. }, .. } => return Ok(()),
+        Insn::LoadAddr { addr, .. } => (Rule::Reference, subject.references.address(at, addr)),
+        Insn::CallKfunc { btf_id, .. } => (Rule::Kfunc, subject.references.kfunc(at, btf_id)),
+        _ => return Ok(()),
+    };
+    match reference {
+        Reference::Map(_) | Reference::Kernel => Ok(()),
+        Reference::Missing => Err(rule.broken(at, format!("`{insn}` refers to nothing that is there"))),
+    }
+}
+
+/// Finds what is wrong with an instruction if control comes to it (`do_check` and what it calls).
+pub(crate) fn fault(subject: &Subject<'_>, prog: &Prog, at: InsnIdx, insn: Insn) -> Option<Fault> {
+    let broken = |rule: Rule, message: alloc::string::String| Some(Fault::Broken(rule.broken(at, message)));
+    // A call's results are not written to r10, and nothing else that it changes is.
+    if !insn.is_call() && insn.writes().contains(Reg::FP) {
+        return broken(
+            Rule::FramePointer,
+            format!("`{insn}` writes r10, the frame pointer, which is read only"),
+        );
+    }
+    match insn {
+        Insn::Alu {
+            op: AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod, src: Operand::Imm(0), ..
+        } => broken(Rule::Divisor, format!("`{insn}` divides by zero")),
+        Insn::Alu { width, op: AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, src: Operand::Imm(by), .. } => {
+            let bits = match width {
+                Width::W32 => 32,
+                Width::W64 => 64,
+            };
+            if (0..bits).contains(&by) {
+                return None;
+            }
+            broken(Rule::Shift, format!("`{insn}` wants to shift by 0 to {}, found {by}", bits - 1))
+        }
+        Insn::LoadAbs { .. } | Insn::LoadInd { .. } if prog.classic_loads == ClassicLoads::Refused => broken(
+            Rule::ClassicLoad,
+            format!("`{insn}` wants a socket buffer, which a program of type {} has not", prog.kind),
+        ),
+        Insn::CallHelper { id } => {
+            match subject.platform.call(FuncId(id), subject.kind, subject.licence).err()? {
+                refusal @ HelperRefusal::NotModelled(_) => Some(Fault::Unmodelled(format!("{refusal}"))),
+                refusal => broken(Rule::Helper, format!("{refusal}")),
+            }
+        }
+        _ => None,
+    }
+}

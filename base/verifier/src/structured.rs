@@ -1,0 +1,102 @@
+//! The structural verdict.
+
+use crate::flow::{Reach, Reached, no_memory};
+use crate::rejection::{Rejection, Rule};
+use crate::rules::{self, Fault};
+use crate::subject::Subject;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use skep_isa::structure::{self, Structure, StructureErrorKind};
+use skep_isa::{DecodeErrorKind, InsnIdx, Program};
+
+/// The most slots of a program (`BPF_COMPLEXITY_LIMIT_INSNS`, include/linux/bpf_verifier.h).
+const MOST_SLOTS: usize = 1_000_000;
+/// The most functions of a program, the main one included (`BPF_MAX_SUBPROGS`).
+const MOST_FUNCTIONS: usize = 256;
+
+/// A program whose structure is sound: only [`structured`] makes one.
+///
+/// Nothing is said of values. It may run where every access is checked, and nowhere else.
+#[derive(Clone, Debug)]
+pub struct Structured {
+    program: Program,
+    structure: Structure,
+    doubts: Vec<Doubt>,
+}
+
+/// Something that decides the verdict only if some branch is taken, or that is not modelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The instruction.
+    pub insn: InsnIdx,
+    /// What of it.
+    pub message: String,
+}
+
+impl Structured {
+    /// The instructions.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The functions.
+    pub fn structure(&self) -> &Structure {
+        &self.structure
+    }
+
+    /// What the structure alone does not decide.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
+    }
+}
+
+/// Looks at a program's structure.
+///
+/// # Errors
+///
+/// The first rule that the program breaks, in the order in which Linux looks.
+pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
+    let kind = subject.kind;
+    let prog = subject.platform.prog(kind).ok_or_else(|| {
+        let version = subject.platform.version;
+        Rule::ProgType.broken(None, format!("wanted a program type of Linux {version}, found {kind}"))
+    })?;
+    if subject.slots.len() > MOST_SLOTS {
+        let message = format!("wanted at most {MOST_SLOTS} slots, found {}", subject.slots.len());
+        return Err(Rule::Length.broken(None, message));
+    }
+    let program = Program::decode(subject.slots).map_err(|error| match error.kind {
+        DecodeErrorKind::OutOfMemory => no_memory(),
+        kind => Rule::Decodes.broken(error.at, format!("{kind}")),
+    })?;
+    for (at, insn) in program.iter() {
+        rules::known(subject, at, insn)?;
+    }
+    let structure = structure::check(&program).map_err(|error| match error.kind {
+        StructureErrorKind::OutOfMemory => no_memory(),
+        kind => Rule::Flow.broken(error.at, format!("{kind}")),
+    })?;
+    let functions = structure.subprograms().len();
+    if functions > MOST_FUNCTIONS {
+        let message = format!("wanted at most {MOST_FUNCTIONS} functions, found {functions}");
+        return Err(Rule::Functions.broken(None, message));
+    }
+    for (at, insn) in program.iter() {
+        rules::refers(subject, at, insn)?;
+    }
+    let reached = Reached::walk(&program, &structure)?;
+    reached.check(&program)?;
+    let mut doubts = Vec::new();
+    for (at, insn) in program.iter() {
+        let Some(fault) = rules::fault(subject, prog, at, insn) else { continue };
+        let message = match (fault, reached.at(at)) {
+            (Fault::Broken(rejection), Reach::Certainly) => return Err(rejection),
+            (Fault::Broken(rejection), _) => format!("{}, if control comes here", rejection.message),
+            (Fault::Unmodelled(message), _) => message,
+        };
+        doubts.try_reserve(1).map_err(|_| no_memory())?;
+        doubts.push(Doubt { insn: at, message });
+    }
+    Ok(Structured { program, structure, doubts })
+}
