@@ -2,6 +2,7 @@
 
 use crate::error::{ElfError, Problem};
 use crate::image::{Binding, Image, SecIdx, SectionKind};
+use skep_btf::Visibility;
 use skep_isa::{ByteOrder, RawInsn, raw};
 use skep_model::Linkage;
 use std::collections::BTreeMap;
@@ -73,12 +74,14 @@ impl<'d> Functions<'d> {
                     return Err(fail(Problem::Overlap(symbols[i + 1].name.to_owned())));
                 }
                 let local = symbol.binding == Binding::Local;
+                // A hidden function is the file's own, so it is verified with each call, as libbpf has it.
+                let unseen = local || symbol.visibility == Visibility::Hidden;
                 list.push(Function {
                     name: symbol.name,
                     section: section.index,
                     start: (symbol.value / 8) as usize,
                     slots: (size / 8) as usize,
-                    linkage: if local { Linkage::Static } else { Linkage::Global },
+                    linkage: if unseen { Linkage::Static } else { Linkage::Global },
                     role: match section.name {
                         ".text" => Role::Subprogram,
                         _ if local => Role::Subprogram,

@@ -7,7 +7,7 @@ use crate::image::{Image, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, Sec
 use crate::info::Info;
 use crate::maps::{Maps, data_kind};
 use crate::programs::Linker;
-use skep_btf::{Btf, Ext};
+use skep_btf::{Btf, Builder, Def, Ext, Func, FuncLinkage, Visibility};
 use skep_isa::ByteOrder;
 use skep_model::{MapId, MapSpec, ProgramSpec};
 use std::collections::{HashMap, HashSet};
@@ -132,8 +132,29 @@ fn read_btf(image: &Image<'_>) -> Result<Option<Btf<'static>>, ElfError> {
     let Some(section) = image.named(".BTF").filter(|section| !section.data.is_empty()) else {
         return Ok(None);
     };
-    let read = || Btf::from_vec(Btf::parse(section.data)?.fix_up(image)?);
+    let read = || {
+        let placed = Btf::from_vec(Btf::parse(section.data)?.fix_up(image)?)?;
+        Btf::from_vec(make_hidden_static(image, &placed)?)
+    };
     Ok(Some(read().map_err(|error| ElfError::from(error).in_section(section.name))?))
+}
+
+/// Makes the functions static that are hidden, for the same reason as [`crate::functions`] does.
+fn make_hidden_static(image: &Image<'_>, btf: &Btf<'_>) -> Result<Vec<u8>, skep_btf::Error> {
+    let symbols = image.symbols.iter();
+    let hidden: HashSet<_> = symbols
+        .filter(|symbol| symbol.is_func && symbol.visibility == Visibility::Hidden)
+        .map(|symbol| symbol.name)
+        .collect();
+    let mut builder = Builder::from_btf(btf);
+    for ty in btf.own_types() {
+        if let (Def::Func(func), true) = (ty.def(), hidden.contains(ty.name())) {
+            if func.linkage == FuncLinkage::Global {
+                builder.set_func(ty.id(), Func { linkage: FuncLinkage::Static, ..func })?;
+            }
+        }
+    }
+    builder.finish()
 }
 
 fn license(image: &Image<'_>) -> Result<String, ElfError> {

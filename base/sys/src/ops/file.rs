@@ -25,6 +25,14 @@ impl Kernel {
     /// As `open(2)` and `read(2)`; `EFBIG` beyond 256 MiB; `ENOMEM`.
     pub fn file_read(&self, path: &str) -> Result<Vec<u8>, CallError> {
         let file = self.file_open(path, OpenMode::Read)?;
+        self.read_to_end(&file)
+    }
+
+    /// Reads what is left of an open file, such as an iterator's output.
+    ///
+    /// # Errors
+    /// As `read(2)`; `EFBIG` beyond 256 MiB; `ENOMEM`.
+    pub fn read_to_end(&self, file: &Handle) -> Result<Vec<u8>, CallError> {
         let mut whole = Vec::new();
         let mut step = 4096;
         loop {

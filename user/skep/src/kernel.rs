@@ -1,0 +1,204 @@
+//! A kernel to load into, and what is known of it.
+
+use crate::error::{Error, Result};
+use crate::probe;
+use skep_abi::Errno;
+use skep_btf::{Btf, Support};
+use skep_model::platform::version::Version;
+use skep_sys::{Call, CallError, Limit, Reply, Sys};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+/// A kernel: the running one, an embedded one, or whatever answers the seam.
+///
+/// Cheap to clone; maps, programs, links and buffers keep one. What it can do is found out when it matters, once for
+/// each value that [`Kernel::linux`] and its siblings make.
+#[derive(Clone)]
+pub struct Kernel {
+    sys: skep_sys::Kernel,
+    known: Arc<Known>,
+}
+
+/// What has been found out.
+#[derive(Default)]
+struct Known {
+    page_size: OnceLock<usize>,
+    release: OnceLock<Version>,
+    btf_support: OnceLock<Support>,
+    lacks_mmapable: AtomicBool,
+    memlock_raised: AtomicBool,
+    /// Kept for as long as someone uses it: it is several megabytes.
+    vmlinux: Mutex<Weak<Btf<'static>>>,
+}
+
+/// Memory is accounted to control groups from here on, and `RLIMIT_MEMLOCK` no longer matters (`kernel/bpf/syscall.c`).
+const NO_MEMLOCK: Version = Version::new(5, 11);
+
+impl Kernel {
+    /// Takes the running Linux kernel. Nothing is asked of it yet.
+    #[cfg(all(feature = "linux", target_os = "linux"))]
+    pub fn linux() -> Kernel {
+        Kernel::from(skep_linux::kernel())
+    }
+
+    /// Takes whatever answers the seam.
+    pub fn from_sys(sys: impl Sys + 'static) -> Kernel {
+        Kernel::from(skep_sys::Kernel::from_sys(sys))
+    }
+
+    /// Gives the seam, for what this crate has no word for.
+    pub fn sys(&self) -> &skep_sys::Kernel {
+        &self.sys
+    }
+
+    /// Tells whether two values are the same kernel, so that one's maps can be given to the other.
+    pub fn is_same(&self, other: &Kernel) -> bool {
+        self.sys.is_same(&other.sys)
+    }
+
+    /// Gives the kernel's version.
+    ///
+    /// # Errors
+    /// Where `/proc/sys/kernel/osrelease` cannot be read.
+    pub fn version(&self) -> Result<Version> {
+        if let Some(version) = self.known.release.get() {
+            return Ok(*version);
+        }
+        const PATH: &str = "/proc/sys/kernel/osrelease";
+        let text = self.read_text(PATH)?;
+        let version = Version::parse(text.trim())
+            .ok_or_else(|| Error::call("read", Errno::EINVAL).at_path(PATH).hint("it holds no version"))?;
+        Ok(*self.known.release.get_or_init(|| version))
+    }
+
+    /// Gives the bytes of a page, from the auxiliary vector; 4096 on a kernel that has none to show.
+    pub(crate) fn page_size(&self) -> Result<usize> {
+        if let Some(size) = self.known.page_size.get() {
+            return Ok(*size);
+        }
+        const PATH: &str = "/proc/self/auxv";
+        let size = match self.sys.file_read(PATH) {
+            Ok(auxv) => auxv_page_size(&auxv).unwrap_or(4096),
+            Err(error) if error.errno() == Errno::ENOENT => 4096,
+            Err(error) => return Err(Error::call("read", error).at_path(PATH)),
+        };
+        Ok(*self.known.page_size.get_or_init(|| size))
+    }
+
+    /// Gives the kernel's own BTF.
+    pub(crate) fn vmlinux(&self) -> Result<Arc<Btf<'static>>> {
+        const PATH: &str = "/sys/kernel/btf/vmlinux";
+        let mut known = self.known.vmlinux.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(btf) = known.upgrade() {
+            return Ok(btf);
+        }
+        let bytes = self.sys.file_read(PATH).map_err(|error| Error::call("read", error).at_path(PATH))?;
+        let btf = Btf::from_vec(bytes).map_err(|error| {
+            Error::new(crate::ErrorKind::Unsupported, error.to_string()).at_path(PATH).with_source(error)
+        })?;
+        let btf = Arc::new(btf);
+        *known = Arc::downgrade(&btf);
+        Ok(btf)
+    }
+
+    /// Gives what this kernel knows of BTF.
+    pub(crate) fn btf_support(&self) -> Result<Support> {
+        if let Some(support) = self.known.btf_support.get() {
+            return Ok(*support);
+        }
+        let support = probe::btf_support(self)?;
+        Ok(*self.known.btf_support.get_or_init(|| support))
+    }
+
+    /// Tells whether arrays may be mapped, as far as that is known.
+    pub(crate) fn may_have_mmapable(&self) -> bool {
+        !self.known.lacks_mmapable.load(Ordering::Relaxed)
+    }
+
+    /// Notes that this kernel refused to make an array that can be mapped (before Linux 5.5).
+    pub(crate) fn lacks_mmapable(&self) {
+        self.known.lacks_mmapable.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads a whole file of the kernel's as text.
+    pub(crate) fn read_text(&self, path: &str) -> Result<String> {
+        let bytes = self.sys.file_read(path).map_err(|error| Error::call("read", error).at_path(path))?;
+        String::from_utf8(bytes)
+            .map_err(|_| Error::call("read", Errno::EINVAL).at_path(path).hint("it holds no text"))
+    }
+
+    /// Makes a call that locks memory; where the limit on it may be why it is refused, raises the limit and asks again.
+    pub(crate) fn locking<T>(&self, mut call: impl FnMut() -> Result<T, CallError>) -> Result<T, CallError> {
+        match call() {
+            Err(CallError::Errno(Errno::EPERM)) if self.raise_memlock() => call(),
+            answer => answer,
+        }
+    }
+
+    /// Raises `RLIMIT_MEMLOCK` once, on kernels that count BPF memory against it; tells whether it did.
+    fn raise_memlock(&self) -> bool {
+        if self.version().is_ok_and(|version| version >= NO_MEMLOCK)
+            || self.known.memlock_raised.swap(true, Ordering::Relaxed)
+        {
+            return false;
+        }
+        let set = |soft, hard| self.sys.call(Call::Limit(Limit::SetMemlock { soft, hard })).is_ok();
+        if set(u64::MAX, u64::MAX) {
+            return true;
+        }
+        // Without CAP_SYS_RESOURCE the soft limit may still go up to the hard one.
+        match self.sys.call(Call::Limit(Limit::Memlock)) {
+            Ok(Reply::Limits(soft, hard)) if soft < hard => set(hard, hard),
+            _ => false,
+        }
+    }
+}
+
+impl From<skep_sys::Kernel> for Kernel {
+    fn from(sys: skep_sys::Kernel) -> Kernel {
+        Kernel { sys, known: Arc::default() }
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kernel")
+    }
+}
+
+/// Finds `AT_PAGESZ` (6) in an auxiliary vector: pairs of words (include/uapi/linux/auxvec.h).
+fn auxv_page_size(auxv: &[u8]) -> Option<usize> {
+    const AT_PAGESZ: usize = 6;
+    const WORD: usize = size_of::<usize>();
+    let word = |bytes: &[u8]| bytes.try_into().ok().map(usize::from_ne_bytes);
+    auxv.chunks_exact(2 * WORD)
+        .find(|pair| word(&pair[..WORD]) == Some(AT_PAGESZ))
+        .and_then(|pair| word(&pair[WORD..]))
+        .filter(|size| size.is_power_of_two() && (4096..=1 << 20).contains(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_size_is_found_or_not() {
+        let auxv = |pairs: &[(usize, usize)]| {
+            pairs.iter().flat_map(|(key, value)| [key.to_ne_bytes(), value.to_ne_bytes()].concat()).collect()
+        };
+        let found: Vec<u8> = auxv(&[(3, 64), (6, 16384), (0, 0)]);
+        assert_eq!(auxv_page_size(&found), Some(16384));
+        assert_eq!(auxv_page_size(&found[..found.len() - 15]), Some(16384));
+        for bad in [auxv(&[]), auxv(&[(6, 0)]), auxv(&[(6, 5000)]), auxv(&[(6, 1 << 40)]), vec![6; 7]] {
+            let bad: Vec<u8> = bad;
+            assert_eq!(auxv_page_size(&bad), None);
+        }
+    }
+
+    #[test]
+    fn kernels_cross_threads() {
+        fn crosses<T: Send + Sync + Clone>() {}
+        crosses::<Kernel>();
+    }
+}

@@ -1,0 +1,95 @@
+//! Instructions with their references filled in.
+
+use super::Loading;
+use super::externs::Symbol;
+use crate::error::{Error, ErrorKind, Result};
+use skep_abi::flags::{BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL};
+use skep_model::{ProgramSpec, RelocTarget, Relocation};
+
+/// The opcode of a 64-bit load of an immediate (RFC 9669 §5.4).
+const LOAD_IMM64: u8 = 0x18;
+/// The opcode of a call.
+const CALL: u8 = 0x85;
+/// A call of a helper that no kernel has, in the place of a function that this kernel does not have: a branch that is
+/// never taken loads, and any other is refused by a number that says why.
+const NO_SUCH_FUNCTION: i32 = 0x0bad_cafe;
+
+impl Loading<'_> {
+    /// Fills in a program's references and gives its bytes.
+    pub(super) fn link(&mut self, spec: &ProgramSpec) -> Result<Vec<u8>> {
+        let mut insns = spec.insns.clone();
+        for relocation in &spec.relocations {
+            let at = relocation.insn.index();
+            let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
+            let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
+            let code = insns.get(at).ok_or_else(outside)?.code;
+            let (low, high) = self.resolve(relocation, code).map_err(place)?;
+            let insn = insns.get_mut(at).ok_or_else(outside)?;
+            if let Some(src) = low.src {
+                insn.regs = (insn.regs & 0x0f) | src << 4;
+            }
+            if let Some(off) = low.off {
+                insn.off = off;
+            }
+            insn.imm = low.imm;
+            if code == LOAD_IMM64 {
+                insns.get_mut(at + 1).ok_or_else(outside)?.imm = high;
+            }
+        }
+        let mut bytes = Vec::new();
+        let no_memory =
+            |_| Error::new(ErrorKind::Kernel, "out of memory").with_errno(skep_abi::Errno::ENOMEM);
+        bytes.try_reserve_exact(insns.len() * 8).map_err(no_memory)?;
+        bytes.extend(insns.iter().flat_map(|insn| insn.to_bytes(self.object.spec.order)));
+        Ok(bytes)
+    }
+
+    fn resolve(&mut self, relocation: &Relocation, code: u8) -> Result<(Low, i32)> {
+        Ok(match &relocation.target {
+            RelocTarget::Map(map) => (Low::imm(self.map_fd(*map)?.fd().number()), 0),
+            RelocTarget::MapValue { map, offset } => {
+                (Low::imm(self.map_fd(*map)?.fd().number()), *offset as i32)
+            }
+            RelocTarget::Ksym { name, weak } | RelocTarget::Kfunc { name, weak } => {
+                let is_call = code == CALL;
+                match self.externs.symbol(name)? {
+                    Some(Symbol::Type(id)) => {
+                        let src = if is_call { BPF_PSEUDO_KFUNC_CALL } else { BPF_PSEUDO_BTF_ID };
+                        (Low { src: Some(src), off: Some(0), imm: id as i32 }, 0)
+                    }
+                    Some(Symbol::Address(address)) => {
+                        (Low { src: Some(0), off: None, imm: address as i32 }, (address >> 32) as i32)
+                    }
+                    None if *weak && is_call => {
+                        (Low { src: Some(0), off: Some(0), imm: NO_SUCH_FUNCTION }, 0)
+                    }
+                    None if *weak => (Low { src: Some(0), off: None, imm: 0 }, 0),
+                    None => {
+                        let what = format!("this kernel has no symbol {name}");
+                        return Err(Error::new(ErrorKind::Unsupported, what));
+                    }
+                }
+            }
+            RelocTarget::Core { access, kind, type_id } => {
+                let what = format!(
+                    "CO-RE relocation (kind {kind}, type [{}], access {access}) is not supported yet",
+                    type_id.0
+                );
+                return Err(Error::new(ErrorKind::Unsupported, what));
+            }
+        })
+    }
+}
+
+/// What becomes of the first slot of an instruction.
+struct Low {
+    src: Option<u8>,
+    off: Option<i16>,
+    imm: i32,
+}
+
+impl Low {
+    fn imm(imm: i32) -> Low {
+        Low { src: None, off: None, imm }
+    }
+}

@@ -1,0 +1,204 @@
+//! Maps: created or found, then given their first contents.
+
+use super::Loading;
+use super::names::{kernel_name, map_name};
+use super::pins::{check_alike, path_by_name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::object::{MapSetting, PinSetting};
+use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
+use skep_abi::{Errno, MapCreate, MapType};
+use skep_model::platform::Platform;
+use skep_model::platform::maps::BtfUse;
+use skep_model::{DataKind, MapData, MapOrigin, MapSpec};
+use skep_sys::MapFd;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Contents of a map that are there already: of one that was pinned, or that the caller gave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    New,
+    Before,
+}
+
+/// The answers by which a kernel refuses the types, and not the map (`map_check_btf` of each kind).
+const REFUSES_TYPES: &[Errno] = &[Errno::EINVAL, Errno::ENOTSUPP, Errno::EOPNOTSUPP];
+
+impl Loading<'_> {
+    /// Makes or finds the map at `index` of the object, and fills it if it is a data section.
+    pub(super) fn map(&mut self, index: usize) -> Result<Arc<MapFd>> {
+        let object = self.object;
+        let (spec, setting) = (&object.spec.maps[index], &object.maps[index]);
+        let create = self.attributes(spec)?;
+        let (map, made) = match &setting.reuse {
+            Some(map) => {
+                if !map.handle().kernel().is_same(self.kernel.sys()) {
+                    return Err(Error::new(ErrorKind::Setting, "is to be a map of another kernel"));
+                }
+                let found = map.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))?;
+                check_alike(&create, &found)?;
+                (Arc::clone(map), Made::Before)
+            }
+            None => {
+                let (map, made) = self.shared_or_new(spec, setting, create)?;
+                (Arc::new(map), made)
+            }
+        };
+        if let (MapOrigin::Data(data), Made::New) = (&spec.origin, made) {
+            self.fill(&map, data)?;
+        }
+        Ok(map)
+    }
+
+    fn shared_or_new(
+        &mut self,
+        spec: &MapSpec,
+        setting: &MapSetting,
+        create: MapCreate,
+    ) -> Result<(MapFd, Made)> {
+        let path = match &setting.pin {
+            PinSetting::No => return Ok((self.create(spec, create)?, Made::New)),
+            PinSetting::ByName => path_by_name(&spec.name),
+            PinSetting::At(path) => path.clone(),
+        };
+        // Someone else may pin theirs between our look and our pin: then theirs is used.
+        for _ in 0..2 {
+            if let Some(map) = self.pinned(&path, &create)? {
+                return Ok((map, Made::Before));
+            }
+            let map = self.create(spec, create)?;
+            if let Some(pin) = self.pin(&path, &map)? {
+                self.pins.push(pin);
+                return Ok((map, Made::New));
+            }
+        }
+        Err(Error::call("BPF_OBJ_PIN", Errno::EEXIST).at_path(&path))
+    }
+
+    /// Works out the attributes, except for types and the inner map.
+    fn attributes(&self, spec: &MapSpec) -> Result<MapCreate> {
+        if spec.map_type == MapType::STRUCT_OPS {
+            return Err(Error::new(ErrorKind::Unsupported, "struct_ops are not supported yet"));
+        }
+        let max_entries = match spec.map_type {
+            MapType::PERF_EVENT_ARRAY if spec.max_entries == 0 => {
+                const PATH: &str = "/sys/devices/system/cpu/possible";
+                self.kernel.sys().possible_cpus().map_err(|error| Error::call("read", error).at_path(PATH))?
+            }
+            MapType::RINGBUF | MapType::USER_RINGBUF => self.ring_bytes(spec.max_entries)?,
+            _ => spec.max_entries,
+        };
+        let mut map_flags = spec.flags;
+        if spec.numa_node.is_some() {
+            map_flags |= BPF_F_NUMA_NODE;
+        }
+        Ok(MapCreate {
+            map_type: spec.map_type.0,
+            key_size: spec.key_size,
+            value_size: spec.value_size,
+            max_entries,
+            map_flags,
+            numa_node: spec.numa_node.unwrap_or(0),
+            map_name: map_name(spec, self.object.file()),
+            map_extra: spec.extra,
+            ..MapCreate::default()
+        })
+    }
+
+    /// Rounds the bytes of a ring up to what every kernel takes: a power of two, and a multiple of the page.
+    fn ring_bytes(&self, bytes: u32) -> Result<u32> {
+        if bytes.is_power_of_two() && bytes >= 1 << 16 {
+            // No machine has larger pages, so this one's need not be asked for.
+            return Ok(bytes);
+        }
+        let page = self.kernel.page_size()?;
+        let least = bytes.max(u32::try_from(page).unwrap_or(u32::MAX));
+        least.checked_next_power_of_two().ok_or_else(|| {
+            let what = format!("a ring of {bytes} bytes is larger than any kernel takes");
+            Error::new(ErrorKind::Object, what).with_errno(Errno::E2BIG)
+        })
+    }
+
+    /// Creates a map, with as much of what is optional as the kernel takes: types, mapping of data into memory.
+    fn create(&self, spec: &MapSpec, mut create: MapCreate) -> Result<MapFd> {
+        // The inner map only shows the kernel what inner maps are like; it is closed again.
+        let inner = match &spec.inner {
+            Some(inner) => Some(self.inner(inner)?),
+            None => None,
+        };
+        create.inner_map_fd = inner.as_ref().map_or(0, |inner| inner.fd().raw());
+        if let (MapOrigin::Data(_), true) = (&spec.origin, self.kernel.may_have_mmapable()) {
+            let mapped = MapCreate { map_flags: create.map_flags | BPF_F_MMAPABLE, ..create };
+            match self.create_typed(spec, mapped) {
+                Err(error) if error.errno() == Some(Errno::EINVAL) => {
+                    let map = self.create_typed(spec, create)?;
+                    self.kernel.lacks_mmapable();
+                    return Ok(map);
+                }
+                answer => return answer,
+            }
+        }
+        self.create_typed(spec, create)
+    }
+
+    fn create_typed(&self, spec: &MapSpec, create: MapCreate) -> Result<MapFd> {
+        let ask = |create: MapCreate| self.kernel.locking(|| self.kernel.sys().map_create(&create));
+        let typed = self.types(spec, create);
+        let answer = match typed {
+            Some(typed) => match ask(typed) {
+                Err(error) if REFUSES_TYPES.contains(&error.errno()) => ask(create),
+                answer => answer,
+            },
+            None => ask(create),
+        };
+        answer.map_err(|error| {
+            let made = Error::call("BPF_MAP_CREATE", error);
+            match mistake(&create) {
+                Some(mistake) if made.errno() != Some(Errno::EPERM) => made.hint(&mistake),
+                _ => made,
+            }
+        })
+    }
+
+    /// Adds the types of keys and values, where the kind of map takes them.
+    fn types(&self, spec: &MapSpec, create: MapCreate) -> Option<MapCreate> {
+        let btf = self.btf.as_ref()?;
+        let takes = Platform::LINUX_6_18.map(spec.map_type).map_or(BtfUse::KeyAndValue, |row| row.btf);
+        let value = spec.value_type?;
+        (takes == BtfUse::KeyAndValue).then(|| MapCreate {
+            btf_fd: btf.fd.fd().raw(),
+            btf_key_type_id: spec.key_type.map_or(0, |key| key.0),
+            btf_value_type_id: value.0,
+            ..create
+        })
+    }
+
+    fn inner(&self, spec: &MapSpec) -> Result<MapFd> {
+        let create = MapCreate { map_name: kernel_name(&spec.name), ..self.attributes(spec)? };
+        self.create_typed(spec, create).map_err(|error| error.hint("making the pattern of its inner maps"))
+    }
+
+    /// Writes the contents of a data section, and freezes what is read-only: the verifier takes it for constant then.
+    fn fill(&mut self, map: &MapFd, data: &MapData) -> Result<()> {
+        let bytes = match data.kind {
+            DataKind::Kconfig => Cow::Owned(self.externs.kconfig(data.bytes.len())?),
+            _ => Cow::Borrowed(&data.bytes),
+        };
+        if bytes.iter().any(|byte| *byte != 0) {
+            map.update(&0u32.to_ne_bytes(), &bytes, BPF_ANY)
+                .map_err(|error| Error::call("BPF_MAP_UPDATE_ELEM", error))?;
+        }
+        if matches!(data.kind, DataKind::ReadOnly | DataKind::Kconfig) {
+            map.freeze().map_err(|error| Error::call("BPF_MAP_FREEZE", error))?;
+        }
+        Ok(())
+    }
+}
+
+/// What Linux dislikes about the attributes, as far as its rules are known.
+fn mistake(create: &MapCreate) -> Option<String> {
+    let row = Platform::LINUX_6_18.map(MapType(create.map_type))?;
+    let flags = create.map_flags;
+    let checked = row.check(create.key_size, create.value_size, create.max_entries, flags);
+    checked.err().map(|mistake| mistake.to_string())
+}

@@ -1,0 +1,208 @@
+//! Walks over a map.
+
+use super::Map;
+use crate::error::Result;
+use skep_abi::{Errno, MapType};
+use skep_btf::Value;
+use skep_model::platform::Platform;
+use skep_model::platform::maps::Access;
+use std::collections::HashSet;
+use std::fmt;
+
+/// An element, read by its types.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry<'m> {
+    /// The key; of a map without a key type, its bytes as an array.
+    pub key: Value<'m>,
+    /// The value.
+    pub value: EntryValue<'m>,
+}
+
+/// A value, read by its type; of a map without a value type, its bytes as an array.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntryValue<'m> {
+    /// The value.
+    One(Value<'m>),
+    /// A value for each CPU.
+    PerCpu(Vec<Value<'m>>),
+}
+
+/// The keys of a map, each once.
+///
+/// The next key is asked for before one is given out, so an element may be deleted while the walk stands on it. Where
+/// others delete the element that the walk stands on, the kernel starts again from the front (`htab_map_get_next_key`,
+/// kernel/bpf/hashtab.c): what was seen is passed over, and a map that changes faster than it is read ends the walk
+/// with `EBUSY`. Elements that others add meanwhile may be missed.
+pub struct Keys<'m> {
+    map: &'m Map,
+    walk: Walk,
+}
+
+enum Walk {
+    /// All indices of an array.
+    Index { next: u32, end: u32 },
+    /// By `BPF_MAP_GET_NEXT_KEY`.
+    Next { next: Option<Vec<u8>>, seen: HashSet<Box<[u8]>>, steps: u64, most: u64 },
+    /// Before the first.
+    Start,
+    /// After the last.
+    End,
+}
+
+impl<'m> Keys<'m> {
+    fn start(&mut self) -> Result<()> {
+        let access = Platform::LINUX_6_18.map(self.map.map_type()).map(|row| row.access);
+        let entries = self.map.max_entries()?;
+        self.walk = match access {
+            Some(Access::Index) => Walk::Index { next: 0, end: entries },
+            Some(Access::Ends | Access::Records | Access::Memory) => Walk::End,
+            _ => {
+                // Every element twice, should all of the map have been exchanged, and then some.
+                let most = u64::from(entries) * 2 + 64;
+                Walk::Next { next: self.after(None)?, seen: HashSet::new(), steps: 0, most }
+            }
+        };
+        Ok(())
+    }
+
+    fn after(&self, key: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let mut next = vec![0; self.map.key_size()];
+        match self.map.fd.next_key(key, &mut next) {
+            Ok(()) => Ok(Some(next)),
+            Err(error) if error.errno() == Errno::ENOENT => Ok(None),
+            Err(error) => Err(self.map.error("BPF_MAP_GET_NEXT_KEY", error)),
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Vec<u8>>> {
+        if let Walk::Start = self.walk {
+            self.start()?;
+        }
+        loop {
+            let key = match &mut self.walk {
+                Walk::Start | Walk::End => return Ok(None),
+                Walk::Index { next, end } => {
+                    if next == end {
+                        return Ok(None);
+                    }
+                    let key = next.to_ne_bytes().to_vec();
+                    *next += 1;
+                    return Ok(Some(key));
+                }
+                Walk::Next { next, steps, most, .. } => {
+                    let Some(key) = next.take() else { return Ok(None) };
+                    *steps += 1;
+                    if steps > most {
+                        let what = "it changes faster than it can be read";
+                        return Err(self.map.error("BPF_MAP_GET_NEXT_KEY", Errno::EBUSY).hint(what));
+                    }
+                    key
+                }
+            };
+            let following = self.after(Some(&key))?;
+            if let Walk::Next { next, seen, .. } = &mut self.walk {
+                *next = following;
+                if seen.insert(key.clone().into_boxed_slice()) {
+                    return Ok(Some(key));
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Keys<'_> {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        let step = self.step();
+        if step.is_err() {
+            self.walk = Walk::End;
+        }
+        step.transpose()
+    }
+}
+
+impl fmt::Debug for Keys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({})", self.map.name())
+    }
+}
+
+/// The elements of a map, read by their types; see [`Keys`] for what happens when others change it meanwhile.
+#[derive(Debug)]
+pub struct Entries<'m> {
+    keys: Keys<'m>,
+}
+
+impl<'m> Iterator for Entries<'m> {
+    type Item = Result<Entry<'m>>;
+
+    fn next(&mut self) -> Option<Result<Entry<'m>>> {
+        let map = self.keys.map;
+        let found = map.next_found(&mut self.keys)?;
+        Some(found.map(|(key, value)| Entry {
+            key: map.decode_key(&key).unwrap_or_else(|| raw(&key)),
+            value: map.entry_value(&value),
+        }))
+    }
+}
+
+/// Bytes as a value, where there is no type for them.
+fn raw<'m>(bytes: &[u8]) -> Value<'m> {
+    Value::Array(bytes.iter().map(|byte| Value::Unsigned((*byte).into())).collect())
+}
+
+impl Map {
+    /// Walks over the keys: of an array all indices, of queues and rings none.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys { map: self, walk: Walk::Start }
+    }
+
+    /// Walks over keys and values as bytes; what is deleted meanwhile, and empty slots of maps of maps and programs,
+    /// are passed over.
+    pub fn iter(&self) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + '_ {
+        let mut keys = self.keys();
+        std::iter::from_fn(move || self.next_found(&mut keys))
+    }
+
+    /// Walks over keys and values, read by their types.
+    pub fn entries(&self) -> Entries<'_> {
+        Entries { keys: self.keys() }
+    }
+
+    /// Reads what a look-up gave by the type of values.
+    pub fn entry_value(&self, value: &[u8]) -> EntryValue<'_> {
+        let read = |value: &[u8]| self.decode_value(value).unwrap_or_else(|| raw(value));
+        match self.is_per_cpu() {
+            true => EntryValue::PerCpu(self.split_cpus(value).map(read).collect()),
+            false => EntryValue::One(read(value)),
+        }
+    }
+
+    /// Tells whether it has a value for each CPU.
+    pub fn is_per_cpu(&self) -> bool {
+        use skep_model::platform::maps::Copies;
+        let row = Platform::LINUX_6_18.map(self.map_type());
+        row.is_some_and(|row| row.copies == Copies::PerCpu)
+    }
+
+    fn next_found(&self, keys: &mut Keys<'_>) -> Option<Result<(Vec<u8>, Vec<u8>)>> {
+        loop {
+            let key = match keys.next()? {
+                Ok(key) => key,
+                Err(error) => return Some(Err(error)),
+            };
+            match self.lookup(&key) {
+                Ok(Some(value)) => return Some(Ok((key, value))),
+                Ok(None) => {}
+                // A map of programs cannot be read before Linux 4.11, a perf-event array not at all.
+                Err(error) => {
+                    keys.walk = Walk::End;
+                    let cannot = [Some(Errno::ENOTSUPP), Some(Errno::EOPNOTSUPP)].contains(&error.errno());
+                    let never = self.map_type() == MapType::PERF_EVENT_ARRAY;
+                    return if cannot && never { None } else { Some(Err(error)) };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Global variables of a loaded object.
+
+use super::Map;
+use crate::error::{Error, ErrorKind, Result};
+use crate::object::read_part;
+use skep_abi::Errno;
+use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE};
+use skep_btf::{Btf, Literal, Located, TypeId, Value};
+use skep_sys::{Mapping, Protection};
+
+/// A global variable of a loaded object, or a part of one.
+///
+/// Where the kernel lets the section be mapped into memory (Linux 5.5), reads and writes are of that memory: an aligned
+/// variable of up to eight bytes is written as a whole, and no other variable is touched. Elsewhere the section is read
+/// and written as a whole, and what a program changes in between is lost.
+#[derive(Debug)]
+pub struct Global<'l> {
+    map: &'l Map,
+    btf: &'l Btf<'static>,
+    /// Of the variable in its section.
+    start: usize,
+    len: usize,
+    type_id: TypeId,
+    /// What leads to a part of the variable.
+    path: String,
+    /// The bytes of the variable that the path leads to.
+    part: std::ops::Range<usize>,
+}
+
+impl<'l> Global<'l> {
+    pub(crate) fn new(map: &'l Map, btf: &'l Btf<'static>, found: &Located<'_, '_>) -> Result<Global<'l>> {
+        let bad = |error: skep_btf::Error| {
+            Error::new(ErrorKind::NotFound, error.problem.to_string()).with_source(error)
+        };
+        let (start, len) = (found.variable.offset as usize, found.variable.size as usize);
+        if start.checked_add(len).is_none_or(|end| end > map.value_size()) {
+            return Err(Error::not_found("lies outside its section"));
+        }
+        let type_id = found.variable.type_id;
+        let field = btf.field(type_id, found.path).map_err(bad)?;
+        let bits = match field.bitfield {
+            Some(width) => u64::from(width.get()),
+            None => u64::from(btf.size_of(field.type_id).map_err(bad)?) * 8,
+        };
+        let first = usize::try_from(field.bit_offset / 8).unwrap_or(usize::MAX);
+        let last = usize::try_from((field.bit_offset + bits).div_ceil(8)).unwrap_or(usize::MAX);
+        if last > len {
+            return Err(Error::not_found("lies outside its variable"));
+        }
+        let path = found.path.to_owned();
+        Ok(Global { map, btf, start, len, type_id, path, part: first..last })
+    }
+
+    /// Reads it by its type.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn value(&self) -> Result<Value<'l>> {
+        read_part(self.btf, self.type_id, &self.path, &self.variable()?)
+    }
+
+    /// Reads its bytes; of a bitfield, those that it lies in.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        Ok(self.variable()?[self.part.clone()].to_vec())
+    }
+
+    /// Sets it from text that is read by its type, as [`crate::Object::set_global`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where the text does not fit; [`ErrorKind::Permission`] for `.rodata`, which is frozen
+    /// when it is loaded.
+    pub fn set(&self, text: &str) -> Result<()> {
+        self.set_to(Literal::Text(text))
+    }
+
+    /// Sets it to a value.
+    ///
+    /// # Errors
+    /// As [`Global::set`].
+    pub fn set_to(&self, value: Literal<'_>) -> Result<()> {
+        let mut bytes = self.variable()?;
+        self.btf.assign(self.type_id, &self.path, value, &mut bytes).map_err(|error| {
+            Error::new(ErrorKind::Setting, error.to_string()).in_variable(&self.path).with_source(error)
+        })?;
+        let part = &bytes[self.part.clone()];
+        let at = self.start + self.part.start;
+        match self.map.memory()? {
+            Some(memory) => store(memory, at, part).ok_or_else(|| self.frozen()),
+            None => {
+                let mut whole = self.section()?;
+                // `new` has checked that the part lies inside.
+                whole[at..at + part.len()].copy_from_slice(part);
+                let answer = self.map.fd.update(&0u32.to_ne_bytes(), &whole, BPF_ANY);
+                answer.map_err(|error| match error.errno() {
+                    Errno::EPERM => self.frozen(),
+                    _ => self.map.error("BPF_MAP_UPDATE_ELEM", error),
+                })
+            }
+        }
+    }
+
+    /// Sets its bytes.
+    ///
+    /// # Errors
+    /// As [`Global::set`]; the number of bytes must be the type's.
+    pub fn set_bytes(&self, bytes: &[u8]) -> Result<()> {
+        self.set_to(Literal::Bytes(bytes))
+    }
+
+    fn frozen(&self) -> Error {
+        let what = "was frozen when it was loaded; set it before";
+        Error::new(ErrorKind::Permission, what).with_errno(Errno::EPERM).in_map(self.map.name())
+    }
+
+    /// Reads the bytes of the variable.
+    fn variable(&self) -> Result<Vec<u8>> {
+        let Some(memory) = self.map.memory()? else {
+            let whole = self.section()?;
+            return Ok(whole[self.start..self.start + self.len].to_vec());
+        };
+        let mut bytes = vec![0; self.len];
+        let read = match (memory.bytes(), self.len) {
+            // In one piece, where the variable is one.
+            (Some(shared), 8) => shared.load_u64(self.start).map(|v| bytes.copy_from_slice(&v.to_ne_bytes())),
+            (Some(shared), 4) => shared.load_u32(self.start).map(|v| bytes.copy_from_slice(&v.to_ne_bytes())),
+            (Some(shared), 2) => shared.load_u16(self.start).map(|v| bytes.copy_from_slice(&v.to_ne_bytes())),
+            _ => memory.copy_out(self.start, &mut bytes),
+        };
+        // A kernel that maps less than it was asked for.
+        read.map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()).in_map(self.map.name()))?;
+        Ok(bytes)
+    }
+
+    /// Reads the whole section.
+    fn section(&self) -> Result<Vec<u8>> {
+        let whole = self.map.lookup(&0u32.to_ne_bytes())?;
+        whole.ok_or_else(|| self.map.error("BPF_MAP_LOOKUP_ELEM", Errno::ENOENT))
+    }
+}
+
+/// Stores bytes in one piece where they have the size of an integer; `None` where the memory is read-only.
+fn store(memory: &Mapping, at: usize, bytes: &[u8]) -> Option<()> {
+    let shared = memory.bytes()?;
+    let stored = match *bytes {
+        [a, b, c, d, e, f, g, h] => shared.store_u64(at, u64::from_ne_bytes([a, b, c, d, e, f, g, h])),
+        [a, b, c, d] => shared.store_u32(at, u32::from_ne_bytes([a, b, c, d])),
+        [a, b] => shared.store_u16(at, u16::from_ne_bytes([a, b])),
+        _ => shared.copy_in(at, bytes),
+    };
+    stored.ok()
+}
+
+impl Map {
+    /// Maps a data section into memory, once; `None` where the kernel does not.
+    fn memory(&self) -> Result<Option<&Mapping>> {
+        if let Some(memory) = self.memory.get() {
+            return Ok(memory.as_ref());
+        }
+        let memory = self.map_memory()?;
+        Ok(self.memory.get_or_init(|| memory).as_ref())
+    }
+
+    fn map_memory(&self) -> Result<Option<Mapping>> {
+        if self.info()?.map_flags & BPF_F_MMAPABLE == 0 {
+            return Ok(None);
+        }
+        let page = self.kernel.page_size()?;
+        let Some(len) = self.value_size().checked_next_multiple_of(page) else { return Ok(None) };
+        let map = |protection| self.kernel.sys().map(self.fd.handle(), 0, len, protection);
+        match map(Protection::ReadWrite) {
+            Ok(memory) => Ok(Some(memory)),
+            // Frozen (kernel/bpf/syscall.c, `bpf_map_mmap`).
+            Err(Errno::EPERM | Errno::EACCES) => match map(Protection::Read) {
+                Ok(memory) => Ok(Some(memory)),
+                Err(error) => Err(self.error("mmap", error)),
+            },
+            Err(Errno::EOPNOTSUPP | Errno::ENOTSUPP | Errno::ENODEV) => Ok(None),
+            Err(error) => Err(self.error("mmap", error)),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! An object file, read and not yet loaded: what may be set, and what may be asked.
+
+mod map;
+mod program;
+
+pub use map::MapMut;
+pub use program::{Autoload, ProgramMut};
+
+pub(crate) use map::{MapSetting, PinSetting};
+pub(crate) use program::ProgramSetting;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::{Kernel, Loaded, load};
+use skep_btf::{Btf, Literal, Located, TypeId, Value};
+use skep_elf::ObjectSpec;
+use skep_model::{MapOrigin, MapSpec, ProgramSpec};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The largest object file that is read.
+const LARGEST: u64 = 1 << 30;
+
+/// An object file: maps, programs and global variables, to be set and then loaded.
+///
+/// Reading it touches no kernel, and gives the same on every machine. It can be loaded any number of times, also into
+/// different kernels.
+#[derive(Debug)]
+pub struct Object {
+    pub(crate) spec: ObjectSpec,
+    pub(crate) btf: Option<Arc<Btf<'static>>>,
+    /// One for each map, in order.
+    pub(crate) maps: Vec<MapSetting>,
+    /// One for each program, in order.
+    pub(crate) programs: Vec<ProgramSetting>,
+}
+
+impl Object {
+    /// Reads an object file.
+    ///
+    /// The file is the program's own and not the kernel's, so it is read by the operating system's file calls and not
+    /// through a [`Kernel`]: an embedded kernel has no file system with the object in it. Where a test wants all input
+    /// in its hand, there is [`Object::parse`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] or [`ErrorKind::Permission`] where the file cannot be read, else as [`Object::parse`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Object> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = read_file(path).map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+                std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+                _ => ErrorKind::Object,
+            };
+            let what = format!("cannot be read: {error}");
+            let made = Error::new(kind, what).in_file(&name);
+            let errno = error.raw_os_error().and_then(skep_abi::Errno::from_raw);
+            match errno {
+                Some(errno) => made.with_errno(errno).with_source(error),
+                None => made.with_source(error),
+            }
+        })?;
+        Object::parse(&name, &bytes)
+    }
+
+    /// Reads an object from its bytes; `name` stands for it in messages, and its part before the first dot in the names
+    /// of the maps of its data sections.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Object`] where the bytes are no object that this build can read: which section, symbol and
+    /// instruction, and what was wanted.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Object> {
+        Ok(Object::from_spec(ObjectSpec::parse(name, bytes)?))
+    }
+
+    /// Takes an object that has been read already.
+    pub fn from_spec(mut spec: ObjectSpec) -> Object {
+        Object {
+            btf: spec.btf.take().map(Arc::new),
+            maps: spec.maps.iter().map(MapSetting::of).collect(),
+            programs: spec.programs.iter().map(ProgramSetting::of).collect(),
+            spec,
+        }
+    }
+
+    /// Gives the name of the file, as the caller gave it.
+    pub fn file(&self) -> &str {
+        &self.spec.file
+    }
+
+    /// Gives the licence that its programs are loaded under.
+    pub fn license(&self) -> &str {
+        &self.spec.license
+    }
+
+    /// Gives the object's types.
+    pub fn btf(&self) -> Option<&Btf<'static>> {
+        self.btf.as_deref()
+    }
+
+    /// Lists the names of the maps, those of data sections last.
+    pub fn maps(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.spec.maps.iter().map(|map| map.name.as_str())
+    }
+
+    /// Lists the names of the programs, in the order of the file.
+    pub fn programs(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.spec.programs.iter().map(|program| program.name.as_str())
+    }
+
+    /// Gives what the object says of a map.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn map(&self, name: &str) -> Result<&MapSpec> {
+        self.map_index(name).map(|index| &self.spec.maps[index])
+    }
+
+    /// Gives what the object says of a program.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn program(&self, name: &str) -> Result<&ProgramSpec> {
+        self.program_index(name).map(|index| &self.spec.programs[index])
+    }
+
+    /// Gives a map for changes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn map_mut(&mut self, name: &str) -> Result<MapMut<'_>> {
+        let index = self.map_index(name)?;
+        Ok(MapMut { file: &self.spec.file, spec: &mut self.spec.maps[index], setting: &mut self.maps[index] })
+    }
+
+    /// Gives a program for changes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn program_mut(&mut self, name: &str) -> Result<ProgramMut<'_>> {
+        let index = self.program_index(name)?;
+        Ok(ProgramMut { spec: &self.spec.programs[index], setting: &mut self.programs[index] })
+    }
+
+    /// Loads this program and no others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub fn only_program(&mut self, name: &str) -> Result<&mut Object> {
+        let wanted = self.program_index(name)?;
+        for (index, setting) in self.programs.iter_mut().enumerate() {
+            setting.autoload = index == wanted;
+        }
+        Ok(self)
+    }
+
+    /// Sets a global variable, or a part of one (`cfg.limit`, `table[2]`), from text that is read by its type: numbers,
+    /// `true`, enumerators, `'c'`, text for arrays of `char`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such variable; [`ErrorKind::Setting`] where the text does not fit.
+    pub fn set_global(&mut self, path: &str, text: &str) -> Result<&mut Object> {
+        self.set_global_to(path, Literal::Text(text))
+    }
+
+    /// Sets a global variable, or a part of one, to a value.
+    ///
+    /// # Errors
+    /// As [`Object::set_global`].
+    pub fn set_global_to(&mut self, path: &str, value: Literal<'_>) -> Result<&mut Object> {
+        let place = self.locate(path)?;
+        let btf = place.btf;
+        let MapOrigin::Data(data) = &mut self.spec.maps[place.map].origin else {
+            return Err(self.no_variable(path));
+        };
+        let bytes = data.bytes.get_mut(place.start..place.start + place.len);
+        let bytes = bytes.ok_or_else(|| Error::not_found("lies outside its section").in_variable(path));
+        let file = &self.spec.file;
+        bytes
+            .and_then(|bytes| {
+                btf.assign(place.type_id, place.rest, value, bytes).map_err(|error| {
+                    Error::new(ErrorKind::Setting, error.to_string()).in_variable(path).with_source(error)
+                })
+            })
+            .map_err(|error| error.in_file(file))?;
+        Ok(self)
+    }
+
+    /// Sets a global variable, or a part of one, to the bytes that it has in memory.
+    ///
+    /// # Errors
+    /// As [`Object::set_global`]; the number of bytes must be the type's.
+    pub fn set_global_bytes(&mut self, path: &str, bytes: &[u8]) -> Result<&mut Object> {
+        self.set_global_to(path, Literal::Bytes(bytes))
+    }
+
+    /// Reads a global variable, or a part of one, as it will be loaded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such variable.
+    pub fn global(&self, path: &str) -> Result<Value<'_>> {
+        let place = self.locate(path)?;
+        let btf = self.btf.as_deref().ok_or_else(|| self.no_btf(path))?;
+        let MapOrigin::Data(data) = &self.spec.maps[place.map].origin else {
+            return Err(self.no_variable(path));
+        };
+        let bytes = data.bytes.get(place.start..place.start + place.len).unwrap_or_default();
+        read_part(btf, place.type_id, place.rest, bytes).map_err(|error| error.in_file(self.file()))
+    }
+
+    /// Loads the object: its BTF, its maps, then those of its programs that are not left out.
+    ///
+    /// # Errors
+    /// Says which map or program could not be loaded and why; nothing is left of what had been loaded by then, pins
+    /// included.
+    pub fn load(&self, kernel: &Kernel) -> Result<Loaded> {
+        load::load(self, kernel).map_err(|error| error.in_file(self.file()))
+    }
+
+    fn map_index(&self, name: &str) -> Result<usize> {
+        let found = self.spec.maps.iter().position(|map| map.name == name);
+        found.ok_or_else(|| Error::not_found("the object has no such map").in_map(name).in_file(self.file()))
+    }
+
+    fn program_index(&self, name: &str) -> Result<usize> {
+        let found = self.spec.programs.iter().position(|program| program.name == name);
+        found.ok_or_else(|| {
+            Error::not_found("the object has no such program").in_program(name).in_file(self.file())
+        })
+    }
+
+    fn locate<'p>(&self, path: &'p str) -> Result<Place<'p>> {
+        let btf = self.btf.as_ref().ok_or_else(|| self.no_btf(path))?;
+        let located = btf.locate(path).ok_or_else(|| self.no_variable(path))?;
+        let Located { section_name, variable, path: rest, .. } = located;
+        let map = self.spec.maps.iter().position(|map| is_data_of(map, section_name));
+        let map = map.ok_or_else(|| self.no_variable(path))?;
+        Ok(Place {
+            map,
+            start: variable.offset as usize,
+            len: variable.size as usize,
+            type_id: variable.type_id,
+            rest,
+            btf: Arc::clone(btf),
+        })
+    }
+
+    fn no_btf(&self, path: &str) -> Error {
+        let what = "the object has no BTF, so its variables have no names; compile with -g";
+        Error::new(ErrorKind::Object, what).in_variable(path).in_file(self.file())
+    }
+
+    fn no_variable(&self, path: &str) -> Error {
+        Error::not_found("the object has no such variable").in_variable(path).in_file(self.file())
+    }
+}
+
+/// Where a variable is.
+struct Place<'p> {
+    map: usize,
+    /// Where it starts in its section.
+    start: usize,
+    /// Its size.
+    len: usize,
+    type_id: TypeId,
+    /// What leads to a part of it.
+    rest: &'p str,
+    btf: Arc<Btf<'static>>,
+}
+
+fn is_data_of(map: &MapSpec, section: &str) -> bool {
+    matches!(&map.origin, MapOrigin::Data(data) if data.section == section)
+}
+
+/// Reads what `path` leads to in a variable.
+pub(crate) fn read_part<'b>(
+    btf: &'b Btf<'static>,
+    type_id: TypeId,
+    path: &str,
+    bytes: &[u8],
+) -> Result<Value<'b>> {
+    let bad = |error: skep_btf::Error| {
+        Error::new(ErrorKind::NotFound, error.problem.to_string()).in_variable(path).with_source(error)
+    };
+    if path.is_empty() {
+        return Ok(btf.value(type_id, bytes));
+    }
+    let field = btf.field(type_id, path).map_err(bad)?;
+    if field.bitfield.is_some() || field.bit_offset % 8 != 0 {
+        // A bitfield is read with its struct, which knows its width.
+        let (outer, member) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut whole = read_part(btf, type_id, outer, bytes)?;
+        if let Value::Struct(fields) | Value::Union(fields) = &mut whole {
+            if let Some(at) = fields.iter().position(|field| field.name == member) {
+                return Ok(fields.swap_remove(at).value);
+            }
+        }
+        return Err(Error::not_found("is no member that can be read by itself").in_variable(path));
+    }
+    let start = usize::try_from(field.bit_offset / 8).unwrap_or(usize::MAX);
+    Ok(btf.value(field.type_id, bytes.get(start..).unwrap_or_default()))
+}
+
+#[allow(
+    clippy::disallowed_types,
+    reason = "the object file is the caller's, not the kernel's: see Object::open"
+)]
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // What the file system says of the length is not believed; what is read is bounded.
+    std::fs::File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

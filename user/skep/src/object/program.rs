@@ -1,0 +1,86 @@
+//! What may be set of a program before it is loaded.
+
+use skep_abi::{AttachType, ProgType};
+use skep_model::ProgramSpec;
+
+/// How a program is loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramSetting {
+    pub(crate) autoload: bool,
+    /// `None` where nobody has said what it is.
+    pub(crate) prog_type: Option<ProgType>,
+    pub(crate) attach_type: Option<AttachType>,
+    /// What it attaches to, where its load must know.
+    pub(crate) target: Option<String>,
+    pub(crate) flags: u32,
+}
+
+impl ProgramSetting {
+    pub(crate) fn of(spec: &ProgramSpec) -> ProgramSetting {
+        let attach = spec.attach.as_ref();
+        ProgramSetting {
+            autoload: attach.map_or(!spec.section.starts_with('?'), |attach| attach.autoload),
+            prog_type: attach.map(|attach| attach.prog_type),
+            attach_type: attach.and_then(|attach| attach.attach_type),
+            target: attach.and_then(|attach| attach.target.clone()),
+            flags: attach.map_or(0, |attach| attach.prog_flags),
+        }
+    }
+}
+
+/// Whether a program is loaded with its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autoload {
+    /// It is.
+    Yes,
+    /// It is left out.
+    No,
+}
+
+/// A program of an object, to be changed before it is loaded.
+#[derive(Debug)]
+pub struct ProgramMut<'o> {
+    pub(super) spec: &'o ProgramSpec,
+    pub(super) setting: &'o mut ProgramSetting,
+}
+
+impl ProgramMut<'_> {
+    /// Gives what the object says.
+    pub fn spec(&self) -> &ProgramSpec {
+        self.spec
+    }
+
+    /// Says whether it is loaded; a section whose name starts with `?` is not unless this says so.
+    pub fn set_autoload(&mut self, autoload: Autoload) -> &mut Self {
+        self.setting.autoload = autoload == Autoload::Yes;
+        self
+    }
+
+    /// Says what kind of program it is, whatever its section is called.
+    pub fn set_type(&mut self, prog_type: ProgType) -> &mut Self {
+        if self.setting.prog_type != Some(prog_type) {
+            self.setting.attach_type = None;
+        }
+        self.setting.prog_type = Some(prog_type);
+        self
+    }
+
+    /// Says what it is loaded to be attached to (`expected_attach_type`).
+    pub fn set_attach_type(&mut self, attach_type: AttachType) -> &mut Self {
+        self.setting.attach_type = Some(attach_type);
+        self
+    }
+
+    /// Says which kernel function, tracepoint or iterator it is loaded for, where its load must know (`fentry`,
+    /// `tp_btf`, `lsm`, `iter`).
+    pub fn set_target(&mut self, target: &str) -> &mut Self {
+        self.setting.target = Some(target.to_owned());
+        self
+    }
+
+    /// Adds `BPF_F_*` load flags to those that its section asks for.
+    pub fn add_flags(&mut self, flags: u32) -> &mut Self {
+        self.setting.flags |= flags;
+        self
+    }
+}
