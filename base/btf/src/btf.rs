@@ -39,10 +39,17 @@ pub struct StrOff(pub u32);
 /// Bytes of the common record, `struct btf_type`.
 pub(crate) const RECORD: usize = 12;
 
+/// Bytes that the name of a type or a member may have: eight times the kernel's limit (`KSYM_NAME_LEN`), so that looking
+/// at every name costs a time that its record, not a string that many records share, pays for. Other strings, such as
+/// source lines, have no limit.
+pub const MAX_NAME_LEN: usize = 4096;
+
 /// What is known about the bytes of the string section as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Text {
+    /// ASCII, and no string is too long for a name.
     Ascii,
+    /// UTF-8, and no string is too long for a name.
     Utf8,
     Bytes,
 }
@@ -271,6 +278,10 @@ impl<'a> Btf<'a> {
         self.data.get(self.header.strings.clone()).unwrap_or(&[])
     }
 
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// The offset of the first string that is not the base's.
     pub(crate) fn first_string(&self) -> u32 {
         self.first_string
@@ -353,6 +364,7 @@ impl<'a> Btf<'a> {
 
     fn text_kind(&self) -> Text {
         match self.strings() {
+            strings if has_long_string(strings) => Text::Bytes,
             strings if strings.is_ascii() => Text::Ascii,
             strings if core::str::from_utf8(strings).is_ok() => Text::Utf8,
             _ => Text::Bytes,
@@ -415,7 +427,10 @@ impl<'a> Btf<'a> {
                 Some(_) => Ok(()),
             },
             (Text::Bytes, _) => {
-                let name = self.string(off).ok_or(Problem::NameOutside(off.0))?;
+                let tail = self.string_tail(off).filter(|tail| !tail.is_empty());
+                let tail = tail.ok_or(Problem::NameOutside(off.0))?;
+                let len = tail.iter().take(MAX_NAME_LEN + 1).position(|&byte| byte == 0);
+                let name = tail.get(..len.ok_or(Problem::NameTooLong(off.0))?).unwrap_or(&[]);
                 core::str::from_utf8(name).map(drop).map_err(|_| Problem::NameNotUtf8(off.0))
             }
             _ => Err(Problem::NameOutside(off.0)),
@@ -447,6 +462,17 @@ impl fmt::Debug for Btf<'_> {
             .field("base", &self.base)
             .finish()
     }
+}
+
+/// Whether a string has more bytes than a name may have. It looks at the end of each stretch only.
+fn has_long_string(mut strings: &[u8]) -> bool {
+    while let Some(stretch) = strings.get(..=MAX_NAME_LEN) {
+        match stretch.iter().rposition(|&byte| byte == 0) {
+            Some(end) => strings = &strings[end + 1..],
+            None => return true,
+        }
+    }
+    false
 }
 
 /// `BTF_INFO_KIND`: seven bits, of which kernels before the layout section use five.

@@ -64,6 +64,8 @@ pub enum Problem {
     NameOutside(u32),
     /// A name is not UTF-8.
     NameNotUtf8(u32),
+    /// A name is longer than [`MAX_NAME_LEN`](crate::MAX_NAME_LEN).
+    NameTooLong(u32),
     /// The kind is not known, and no layout section describes it.
     UnknownKind(u8),
     /// A type that does not exist is referred to.
@@ -186,6 +188,13 @@ impl fmt::Display for Problem {
             }
             Problem::NameNotUtf8(found) => {
                 write!(f, "wanted a name in UTF-8, found other bytes at string {found:#x}")
+            }
+            Problem::NameTooLong(found) => {
+                write!(
+                    f,
+                    "wanted a name of at most {} bytes, found more at string {found:#x}",
+                    crate::MAX_NAME_LEN
+                )
             }
             Problem::UnknownKind(found) => write!(f, "wanted a kind from 1 to {}, found {found}", Kind::MAX),
             Problem::UnknownType(found) => write!(f, "wanted an existing type, found [{}]", found.0),

@@ -16,6 +16,7 @@ const SIZE_WITH_LAYOUT: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) endian: Endian,
+    pub(crate) len: usize,
     pub(crate) types: Range<usize>,
     pub(crate) strings: Range<usize>,
     pub(crate) layout: Range<usize>,
@@ -35,18 +36,18 @@ pub(crate) fn preamble(bytes: &[u8], section: Section, least: usize) -> Result<(
         (_, MAGIC) => Endian::Big,
         (found, _) => return Err(at(0, Problem::Magic(found))),
     };
-    if version != 1 {
-        return Err(at(2, Problem::Version(version)));
-    }
-    if flags != 0 {
-        return Err(at(3, Problem::Flags(flags)));
-    }
     let len = endian.u32([l0, l1, l2, l3]) as usize;
     if len < least {
         return Err(at(4, Problem::Short { wanted: least as u64, found: len as u64 }));
     }
     if len > bytes.len() {
         return Err(at(4, Problem::Short { wanted: len as u64, found: bytes.len() as u64 }));
+    }
+    if version != 1 {
+        return Err(at(2, Problem::Version(version)));
+    }
+    if flags != 0 {
+        return Err(at(3, Problem::Flags(flags)));
     }
     Ok((endian, len))
 }
@@ -80,13 +81,14 @@ pub(crate) fn range(
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Header, Error> {
     let (endian, len) = preamble(bytes, Section::Header, SIZE)?;
-    let types = range(bytes, endian, len, 8, Section::Header)?;
-    let strings = range(bytes, endian, len, 16, Section::Header)?;
+    // Later fields first, as the kernel has it: what is not known may change the meaning of the rest.
+    extra_is_zero(bytes, if len < SIZE_WITH_LAYOUT { SIZE } else { SIZE_WITH_LAYOUT }, len, Section::Header)?;
     let layout = match len {
         SIZE_WITH_LAYOUT.. => range(bytes, endian, len, 24, Section::Header)?,
         _ => 0..0,
     };
-    extra_is_zero(bytes, if len < SIZE_WITH_LAYOUT { SIZE } else { SIZE_WITH_LAYOUT }, len, Section::Header)?;
+    let types = range(bytes, endian, len, 8, Section::Header)?;
+    let strings = range(bytes, endian, len, 16, Section::Header)?;
     for (field, range) in [(8, &types), (24, &layout)] {
         let offset = range.start.saturating_sub(len);
         if offset % 4 != 0 {
@@ -101,5 +103,5 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Header, Error> {
             }
         }
     }
-    Ok(Header { endian, types, strings, layout })
+    Ok(Header { endian, len, types, strings, layout })
 }

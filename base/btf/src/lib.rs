@@ -4,7 +4,7 @@
 //! is copied but one offset per type. From there [`Btf::find`] and [`NameIndex`] look types up, [`Btf::resolve`],
 //! [`Btf::size_of`], [`Btf::align_of`] and [`Btf::field`] answer questions about their layout, and [`Ext`] reads
 //! `.BTF.ext`. [`Btf::value`] reads bytes as a [`Value`], [`Btf::assign`] writes text into them.
-//! [`Builder`] writes BTF, [`Btf::fix_up`] fills in what compilers leave open, [`Btf::sanitize`] rewrites for old kernels.
+//! [`Btf::admit`] says whether a kernel takes it. [`Builder`] writes BTF, [`Btf::fix_up`] fills in what compilers leave open, [`Btf::sanitize`] rewrites for old kernels.
 //!
 //! This crate never knows what an object file, a map, a program or a running kernel is, and it executes nothing.
 //! It reads both byte orders on every machine, and takes pointers to be 64 bits wide, as the BPF target does.
@@ -34,6 +34,7 @@
 
 extern crate alloc;
 
+mod admit;
 mod btf;
 mod datasec;
 mod encode;
@@ -49,7 +50,8 @@ mod names;
 mod types;
 mod value;
 
-pub use btf::{Btf, StrOff, TypeId, Types};
+pub use admit::{Reason, Refusal};
+pub use btf::{Btf, MAX_NAME_LEN, StrOff, TypeId, Types};
 pub use datasec::Variable;
 pub use encode::{Builder, Feature, ObjectLayout, Support, Symbol, Visibility};
 pub use endian::Endian;

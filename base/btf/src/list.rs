@@ -102,6 +102,11 @@ impl<'b, T: Item<'b>> Iterator for Iter<'b, T> {
         self.chunks.next().map(|bytes| T::read(self.btf, self.flag, bytes))
     }
 
+    /// Skips without reading, so that a walk may leave a list and come back for free.
+    fn nth(&mut self, n: usize) -> Option<T> {
+        self.chunks.nth(n).map(|bytes| T::read(self.btf, self.flag, bytes))
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.chunks.size_hint()
     }

@@ -500,6 +500,29 @@ impl<'b> Type<'b> {
         Error::of(self.id, self.btf.record_offset(self.id), problem)
     }
 
+    /// The info word.
+    pub(crate) fn info(&self) -> u32 {
+        self.word(4)
+    }
+
+    /// The size, the type, or what stands where kinds that have neither would have them.
+    pub(crate) fn third(&self) -> u32 {
+        self.word(8)
+    }
+
+    /// The first word after the common record.
+    pub(crate) fn tail_word(&self) -> u32 {
+        self.word(RECORD)
+    }
+
+    /// Where the elements' names are stored.
+    pub(crate) fn element_names(&self, kind: Kind) -> impl Iterator<Item = StrOff> + use<'b> {
+        let endian = self.btf.endian();
+        let at = kind.elem_names().first().map(|&at| usize::from(at));
+        let elems = self.tail(kind).chunks_exact(kind.elem_size().max(1));
+        at.into_iter().flat_map(move |at| elems.clone().map(move |elem| StrOff(endian.word(elem, at))))
+    }
+
     #[inline]
     fn word(&self, at: usize) -> u32 {
         self.btf.endian().word(self.record, at)

@@ -83,7 +83,10 @@ fn rodata_reads_as_it_was_written() {
                       verdict: DROP, v4: 10, v6:";
         let text = btf.value(settings.type_id, &data).to_string();
         assert!(text.starts_with(wanted), "{text}");
-        assert!(text.contains("], ratio: 0.5, next: 0x0, wide: LARGE, grid: [[1, 2, 3], [4, 5, 6]]}"), "{text}");
+        assert!(
+            text.contains("], ratio: 0.5, next: 0x0, wide: LARGE, grid: [[1, 2, 3], [4, 5, 6]]}"),
+            "{text}"
+        );
         let second = btf.variable(".rodata", "second").unwrap();
         assert_eq!(second.linkage, VarLinkage::Static);
         assert_eq!(btf.value(second.type_id, &data[second.offset as usize..]), Value::Signed(5));

@@ -33,6 +33,7 @@ fn exercise(bytes: &[u8]) -> bool {
         }
     }
     let _ = btf.locate("limit.comm[2]");
+    let _ = btf.admit().map_err(|refusal| refusal.to_string());
     // What was read can be written, and what was rewritten can be read.
     let again = Builder::from_btf(&btf).finish().unwrap();
     assert_eq!(Btf::parse(&again).unwrap().len(), btf.len());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use common::{BOTH, Blob, KIND_FLAG, every_kind, k};
 use skep_btf::{
-    Btf, Def, Endian, Enumerator, Error, FuncLinkage, FwdKind, IntEncoding, Kind, NameIndex, Packing, Param,
-    Problem, SecInfo, Section, TagStyle, TypeId, VarLinkage,
+    Btf, Def, Endian, Enumerator, Error, FuncLinkage, FwdKind, IntEncoding, Kind, MAX_NAME_LEN, NameIndex,
+    Packing, Param, Problem, SecInfo, Section, StrOff, TagStyle, TypeId, VarLinkage,
 };
 
 fn def(btf: &Btf<'_>, id: u32) -> String {
@@ -264,6 +264,26 @@ fn bad_strings_are_refused() {
         assert_eq!(name(b"\0\xe9\0ok\0", 3).as_deref(), Ok("ok"));
         assert_eq!(name(b"\0\xe9\0ok\0", 1), Err(Problem::NameNotUtf8(1)));
         assert_eq!(name(b"\0\xe9\0ok\0", 6), Err(Problem::NameOutside(6)));
+    }
+}
+
+#[test]
+fn names_have_a_limit_and_other_strings_have_none() {
+    for endian in BOTH {
+        for (len, is_good) in [(MAX_NAME_LEN, true), (MAX_NAME_LEN + 1, false), (MAX_NAME_LEN * 3, false)] {
+            let mut b = Blob::new(endian);
+            b.add(&"n".repeat(len), k::FLOAT, 0, 8, &[]);
+            assert_eq!(Btf::parse(&b.bytes()).is_ok(), is_good);
+        }
+        // A long line of source stands beside the names.
+        let mut b = Blob::new(endian);
+        b.string(&"x".repeat(MAX_NAME_LEN * 3));
+        let line = b.string(&"y".repeat(MAX_NAME_LEN * 3));
+        b.add("short", k::FLOAT, 0, 8, &[]);
+        let bytes = b.bytes();
+        let btf = Btf::parse(&bytes).unwrap();
+        assert_eq!(btf.ty(TypeId(1)).unwrap().name(), "short");
+        assert_eq!(btf.text(StrOff(line)).unwrap().len(), MAX_NAME_LEN * 3);
     }
 }
 
