@@ -1,0 +1,38 @@
+//! Programs in text with their inputs and what must come of them, run on every engine.
+//!
+//! A file in `cases/` holds cases one after the other. What is indented is the program, in either dialect of the
+//! assembler; what is not says the rest:
+//!
+//! ```text
+//! # A comment.
+//! test a load past the end
+//! memory 01 02 03
+//!     r0 = *(u8 *)(r1 + 0)
+//!     r0 = *(u16 *)(r1 + 2)    ;! out_of_bounds: read of 2 bytes at offset 2 of the memory, which has 3 bytes
+//!     exit
+//! ```
+//!
+//! | line | says |
+//! | --- | --- |
+//! | `test NAME` | a case begins |
+//! | `memory HEX` | r1 points to these bytes, r2 is their number (so does a case without a type and without memory, with none) |
+//! | `type TYPE` | the program is of this type, as `xdp`, and r1 its context |
+//! | `packet HEX` | what a program of a type sees as its packet; `meta HEX` comes before it |
+//! | `field NAME NUMBER` | what a field of the context holds |
+//! | `fuel N` | how many instructions may be executed; 100,000 if not said |
+//! | `unwritten zero` | stack that was not written may be read and is zero |
+//! | `returns NUMBER` | what r0 is at the end, decimal or `0x` |
+//! | `leaves HEX` | the memory, or the packet, afterwards |
+//! | `… ;! KIND` | the run stops on this instruction, with this kind of error (`exact` faults' codes); `: TEXT` after it is the message |
+//! | `… ;! exact KIND` | likewise, but engines that know less than the reference machine may do anything |
+//! | `… ;! refused` | the program is not loaded, because of this instruction |
+//!
+//! A case says either `returns` or, once, `;!`.
+
+mod case;
+mod engine;
+mod parse;
+
+pub use case::{Case, Expected, Input, Place};
+pub use engine::{Ending, Engine, Exact, check};
+pub use parse::{ParseError, parse};

@@ -1,0 +1,80 @@
+//! Runs every case on every engine.
+
+use skep_isa::table::{self, Op};
+use skep_isa::{AddrKind, Program};
+use skep_lab_filetests::{Case, Engine, Exact, check, parse};
+use std::fs;
+use std::path::Path;
+
+fn cases() -> Vec<Case> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        parse(&name, &text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    files.iter().flat_map(read).collect()
+}
+
+fn all_pass(engine: &dyn Engine) {
+    let cases = cases();
+    assert!(cases.len() > 100, "{} cases", cases.len());
+    let failed: Vec<String> = cases
+        .iter()
+        .filter_map(|case| check(engine, case).err().map(|error| format!("{}: {error}", case.name)))
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} on {}:\n{}",
+        failed.len(),
+        cases.len(),
+        engine.name(),
+        failed.join("\n")
+    );
+}
+
+#[test]
+fn exact() {
+    all_pass(&Exact);
+}
+
+/// What a case cannot have: there are no maps, no kernel and no jump tables around it.
+fn is_out_of_reach(op: Op) -> bool {
+    matches!(
+        op,
+        Op::LoadAddr(AddrKind::MapFd | AddrKind::MapValueFd | AddrKind::MapIndex | AddrKind::MapValueIndex)
+    )
+}
+
+#[test]
+fn every_instruction_is_in_some_case() {
+    let mut missing: Vec<Op> =
+        table::ROWS.iter().map(|row| row.op).filter(|&op| !is_out_of_reach(op)).collect();
+    for case in cases() {
+        let Ok(program) = Program::decode(&case.slots) else { continue };
+        for (_, insn) in program.iter() {
+            missing.retain(|&op| op != insn.op());
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_wrong_expectation_fails() {
+    let text = "test one\n  r0 = 1\n  exit\nreturns 2\n\
+        test two\nmemory 00\n  *(u8 *)(r1 + 0) = 1\n  r0 = 0\n  exit\nreturns 0\nleaves 00\n\
+        test three\n  r0 = 0 ;! out_of_bounds\n  r0 = *(u8 *)(r1 + 0)\n  exit\n\
+        test four\n  r0 = *(u8 *)(r1 + 0) ;! null_pointer\n  exit\n\
+        test five\n  r0 = *(u8 *)(r1 + 0) ;! out_of_bounds: something else\n  exit\n\
+        test six\n  r0 = 0 ;! refused\n  exit\n\
+        test seven\n  callx r1\n  exit\nreturns 0\n";
+    let cases = parse("f", text).unwrap();
+    assert_eq!(cases.len(), 7);
+    for case in cases {
+        let error = check(&Exact, &case).expect_err(&case.name);
+        assert!(error.starts_with("wanted "), "{error}");
+    }
+}
