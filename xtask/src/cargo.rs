@@ -26,6 +26,19 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// A `cargo` command of nightly Rust that runs in the workspace.
+pub(crate) fn nightly() -> Command {
+    let mut command = Command::new("cargo");
+    on_nightly(&mut command);
+    command.current_dir(root());
+    command
+}
+
+/// Makes a command use nightly Rust: `cargo xtask` names its own cargo and toolchain to its children.
+pub(crate) fn on_nightly(command: &mut Command) {
+    command.env_remove("CARGO").env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly");
+}
+
 /// One crate of the workspace.
 #[derive(Debug, Clone)]
 pub(crate) struct Package {

@@ -7,13 +7,13 @@
 mod coverage;
 
 use crate::outcome::Outcome;
-use crate::{cache, cargo, tools};
+use crate::{cache, cargo, checkers, tools};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// A target and the modules that its corpus must cover.
@@ -109,12 +109,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Target>> {
 
 /// Says why there is no fuzzing here, if so.
 fn missing() -> Option<String> {
-    let nightly =
-        Command::new("rustc").arg("+nightly").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !nightly.is_ok_and(|status| status.success()) {
-        return Some("no nightly Rust (`rustup toolchain install nightly`)".to_owned());
-    }
-    ["cc", "c++"].iter().find_map(|program| tools::need(program).err())
+    checkers::no_nightly().or_else(|| ["cc", "c++"].iter().find_map(|program| tools::need(program).err()))
 }
 
 fn committed(target: &Target) -> PathBuf {
@@ -177,8 +172,7 @@ impl Fuzzer {
         let (verb, rest) = words.split_first().context("no command")?;
         let mut command = Command::new(&self.program);
         command.arg("fuzz").arg(verb).arg("--fuzz-dir").arg(cargo::root().join("lab/fuzz")).args(rest);
-        // `cargo xtask` names its own cargo and toolchain to its children; this one must be nightly's.
-        command.env_remove("CARGO").env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly");
+        cargo::on_nightly(&mut command);
         command.env("CARGO_TARGET_DIR", cargo::target_dir().join("fuzz/build")).current_dir(cargo::root());
         let status = command.status().with_context(|| self.program.display().to_string())?;
         if !status.success() {

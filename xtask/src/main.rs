@@ -11,8 +11,10 @@ mod bare;
 mod boot;
 mod cache;
 mod cargo;
+mod checkers;
 mod ci;
 mod debian;
+mod deny;
 mod files;
 mod fuzz;
 mod layers;
@@ -52,6 +54,8 @@ const CHORES: &[Chore] = &[
         run: bare::run,
     },
     Chore { name: "boot", about: "run a program inside Linux 5.10, 6.1 and 6.12, in QEMU", run: boot::run },
+    Chore { name: "checkers", about: "run tests under the address sanitizer or loom", run: checkers::run },
+    Chore { name: "deny", about: "check what is depended on, with cargo-deny", run: deny::run },
     Chore {
         name: "fuzz",
         about: "fuzz what reads hostile input, from the committed corpora",

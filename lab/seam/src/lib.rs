@@ -20,6 +20,8 @@ use skep_sys::Kernel;
 pub struct Machine {
     /// Bytes of a page.
     pub page_size: usize,
+    /// The version of Linux that answers, or is to be imitated: 6 and 18, say.
+    pub release: (u32, u32),
 }
 
 /// Creates, fills, reads, maps, waits for and closes maps.
@@ -28,7 +30,7 @@ pub struct Machine {
 /// [`Failure`] at the first answer that is not Linux's.
 pub fn exercise(kernel: &Kernel, machine: Machine) -> Result<(), Failure> {
     maps::hash(kernel)?;
-    maps::array(kernel)?;
+    maps::array(kernel, machine)?;
     maps::array_memory(kernel, machine)?;
     maps::ids(kernel)?;
     rings::empty(kernel, machine)

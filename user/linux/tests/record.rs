@@ -65,7 +65,7 @@ fn another_machine_is_noticed() {
     let _alone = common::alone();
     let Some(machine) = common::bpf("another_machine_is_noticed") else { return };
     let (_, recording) = record(&skep_linux::kernel(), machine);
-    let (outcome, replay) = replay(recording, Machine { page_size: machine.page_size * 2 });
+    let (outcome, replay) = replay(recording, Machine { page_size: machine.page_size * 2, ..machine });
     assert_eq!(outcome.unwrap_err().errno, Some(Errno::EPROTO));
     let mismatch = replay.mismatch().unwrap();
     assert_eq!(mismatch.name, "mmap");

@@ -6,19 +6,12 @@ use crate::outcome::Outcome;
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// The tests of a crate that talk to a kernel.
-struct Suite {
-    package: &'static str,
-    /// Names of the test programs (`tests/NAME.rs`).
-    tests: &'static [&'static str],
-}
-
-const SUITES: &[Suite] =
-    &[Suite { package: "skep-linux", tests: &["commands", "faulty", "linux", "vtable"] }];
+/// The crates whose tests talk to a kernel.
+const SUITES: &[&str] = &["skep-linux"];
 
 /// Modules that the tests need and Debian builds as modules.
 const MODULES: &[&str] = &["veth"];
@@ -38,7 +31,7 @@ pub(super) fn run(kernels: &[&Kernel]) -> Result<Outcome> {
         guest.send_folder(&cargo::root().join(folder))?;
     }
     let mut script = "failed=0\n".to_owned();
-    for (name, program) in SUITES.iter().map(build).collect::<Result<Vec<_>>>()?.concat() {
+    for (name, program) in build()? {
         guest.send(&format!("/tests/{name}"), Content::File(program));
         // One at a time: a test that counts system-wide things must not meet another one.
         writeln!(script, "echo \"suite {name}\"; /tests/{name} --show-output --test-threads=1 || failed=1")?;
@@ -60,30 +53,24 @@ pub(super) fn run(kernels: &[&Kernel]) -> Result<Outcome> {
     Ok(Outcome::Done(notes.join(", ")))
 }
 
-/// Builds a suite's programs: names and files.
-fn build(suite: &Suite) -> Result<Vec<(String, PathBuf)>> {
+/// Builds the programs: names and files.
+fn build() -> Result<Vec<(String, PathBuf)>> {
     let mut command = cargo::cargo();
-    command.args(["test", "--quiet", "--no-run", "--message-format=json", "--package", suite.package]);
-    for test in suite.tests {
-        command.args(["--test", test]);
-    }
+    command.args(["test", "--quiet", "--no-run", "--message-format=json", "--lib", "--tests"]);
+    command.args(SUITES.iter().flat_map(|package| ["--package", package]));
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        bail!("cannot build the tests of {}", suite.package);
+        bail!("cannot build the tests of {}", SUITES.join(", "));
     }
-    let programs = test_programs(&String::from_utf8_lossy(&output.stdout));
-    if programs.len() != suite.tests.len() {
-        bail!("{} has {} of the tests {}", suite.package, programs.len(), suite.tests.join(", "));
-    }
-    Ok(programs.into_iter().map(|(test, program)| (format!("{}-{test}", suite.package), program)).collect())
+    Ok(test_programs(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The test programs that cargo's messages name.
+/// The test programs that cargo's messages name: file names and files.
 fn test_programs(messages: &str) -> Vec<(String, PathBuf)> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let of_message = |message: Value| {
-        let name = message["target"]["name"].as_str()?.to_owned();
-        Some((name, Path::new(message["executable"].as_str()?).to_path_buf()))
+        let program = PathBuf::from(message["executable"].as_str()?);
+        Some((program.file_name()?.to_string_lossy().into_owned(), program))
     };
     messages.filter_map(of_message).collect()
 }
@@ -112,6 +99,6 @@ mod tests {
     fn programs_are_those_that_cargo_names() {
         let messages = "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"a\"},\"executable\":null}\nnoise\n\
                         {\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"b\"},\"executable\":\"/x/b-1\"}\n";
-        assert_eq!(test_programs(messages), [("b".to_owned(), PathBuf::from("/x/b-1"))]);
+        assert_eq!(test_programs(messages), [("b-1".to_owned(), PathBuf::from("/x/b-1"))]);
     }
 }

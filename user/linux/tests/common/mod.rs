@@ -28,7 +28,16 @@ pub(crate) fn bpf(test: &str) -> Option<Machine> {
 
 /// Tells what the exercise has to know of this machine.
 pub(crate) fn machine() -> Machine {
-    Machine { page_size: rustix::param::page_size() }
+    Machine { page_size: rustix::param::page_size(), release: release() }
+}
+
+/// The version of the running kernel: 6 and 18, say.
+pub(crate) fn release() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let text = uname.release().to_str().expect("a release is ASCII");
+    let mut numbers = text.split(['.', '-']).map_while(|number| number.parse().ok());
+    let (major, minor) = (numbers.next(), numbers.next());
+    major.zip(minor).expect("a release begins with two numbers")
 }
 
 static ALONE: Mutex<()> = Mutex::new(());

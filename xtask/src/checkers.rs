@@ -1,0 +1,78 @@
+//! Tests under checkers that see what tests alone do not: the address sanitizer, Miri, and loom's models of concurrency.
+
+use crate::cargo;
+use crate::outcome::Outcome;
+use anyhow::{Context, Result, bail};
+use std::process::{Command, Stdio};
+
+/// The crates that hold unsafe code or read what others wrote.
+const CRATES: &[&str] = &["skep-btf", "skep-elf", "skep-exact", "skep-isa", "skep-mem", "skep-sys"];
+
+/// Crates whose models loom explores (`tests/loom.rs`).
+const MODELLED: &[&str] = &["skep-mem"];
+
+/// One checker.
+struct Checker {
+    name: &'static str,
+    run: fn() -> Result<Outcome>,
+}
+
+const CHECKERS: &[Checker] = &[Checker { name: "asan", run: asan }, Checker { name: "loom", run: loom }];
+
+pub(crate) fn run(args: &[String]) -> Result<Outcome> {
+    let names: Vec<_> = CHECKERS.iter().map(|checker| checker.name).collect();
+    let chosen = match args {
+        [name] => CHECKERS.iter().find(|checker| checker.name == name),
+        _ => None,
+    };
+    let checker = chosen.with_context(|| format!("say which checker: {}", names.join(" or ")))?;
+    (checker.run)()
+}
+
+/// The tests with every load and store checked, on nightly Rust.
+fn asan() -> Result<Outcome> {
+    if let Some(reason) = no_nightly() {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let host = host()?;
+    let mut command = cargo::nightly();
+    // Naming the target keeps the flags away from build scripts and macros.
+    command.args(["test", "--quiet", "--lib", "--tests", "--no-fail-fast", "--target", &host]);
+    command.args(CRATES.iter().flat_map(|name| ["--package", name]));
+    command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", cargo::target_dir().join("asan"));
+    run_tests(&mut command)?;
+    Ok(Outcome::Done(CRATES.join(", ")))
+}
+
+/// The models, with every interleaving that loom can tell apart.
+fn loom() -> Result<Outcome> {
+    let mut command = cargo::cargo();
+    command.args(["test", "--quiet", "--release", "--test", "loom"]);
+    command.args(MODELLED.iter().flat_map(|name| ["--package", name]));
+    command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", cargo::target_dir().join("loom"));
+    run_tests(&mut command)?;
+    Ok(Outcome::Done(MODELLED.join(", ")))
+}
+
+/// Says that there is no nightly Rust, if so.
+pub(crate) fn no_nightly() -> Option<String> {
+    let version =
+        Command::new("rustc").args(["+nightly", "-V"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let is_there = version.is_ok_and(|status| status.success());
+    (!is_there).then(|| "no nightly Rust (`rustup toolchain install nightly`)".to_owned())
+}
+
+fn host() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("cannot run rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not name its host")?.to_owned())
+}
+
+fn run_tests(command: &mut Command) -> Result<()> {
+    let status = command.status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("a test failed ({status})");
+    }
+    Ok(())
+}
