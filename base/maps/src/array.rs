@@ -35,6 +35,19 @@ pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, E
     Ok(try_box(Array::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?).map_err(|NoMemory| Errno::ENOMEM)?)
 }
 
+/// Fills `next` with the index after `key` (`array_map_get_next_key`).
+pub(crate) fn next_index(max_entries: u32, key: Option<Bytes<'_>>, next: Bytes<'_>) -> Result<(), Errno> {
+    let index = |key| sized(key, 4)?.load_u32(0).map_err(|_| Errno::EINVAL);
+    let following = match key.map(index).transpose()? {
+        Some(index) if index < max_entries => index + 1,
+        _ => 0,
+    };
+    if following == max_entries {
+        return Err(Errno::ENOENT);
+    }
+    sized(next, 4)?.store_u32(0, following).map_err(|_| Errno::EINVAL)
+}
+
 /// An array.
 #[derive(Debug)]
 pub(crate) struct Array {
@@ -209,14 +222,7 @@ impl Map for Array {
     }
 
     fn sys_next_key(&self, _on: &OnCpu<'_>, key: Option<Bytes<'_>>, next: Bytes<'_>) -> Result<(), Errno> {
-        let following = match key.map(|key| self.index(key)).transpose()? {
-            Some(index) if index < self.def.max_entries => index + 1,
-            _ => 0,
-        };
-        if following == self.def.max_entries {
-            return Err(Errno::ENOENT);
-        }
-        sized(next, 4)?.store_u32(0, following).map_err(|_| Errno::EINVAL)
+        next_index(self.def.max_entries, key, next)
     }
 
     fn mmap(&self, offset: usize, len: usize, _how: Mmap) -> Result<Region, Errno> {

@@ -13,7 +13,7 @@ mod table;
 
 use crate::map::{Visit, sized};
 use crate::values::{PCPU_MIN_UNIT_SIZE, Wanted, check_lookup_flags, copy, fill_from, hash_key};
-use crate::{Map, MapDef};
+use crate::{BatchThen, Cursor, Group, Map, MapDef};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
@@ -273,6 +273,34 @@ impl Hash {
         Ok(())
     }
 
+    /// Copies all elements of a bucket, unless there are more than `expected`.
+    fn read_bucket(
+        &self,
+        on: &OnCpu<'_>,
+        bucket: u32,
+        expected: u32,
+        then: BatchThen,
+        group: &mut Group,
+    ) -> Result<Grown, Errno> {
+        let chain = self.table.lock_bucket(on, bucket, 0)?;
+        if chain.slots().count() > expected as usize {
+            return Ok(Grown::Yes);
+        }
+        for slot in chain.slots() {
+            let (key, value) = group.add(self.def.key_size as usize, self.sys_value_size());
+            chain.copy_key(slot, key)?;
+            self.copy_all(slot, value)?;
+        }
+        if then == BatchThen::Delete {
+            while let Some(slot) = chain.first() {
+                chain.unlink(slot);
+                self.release(slot);
+                self.unclaim();
+            }
+        }
+        Ok(Grown::No)
+    }
+
     fn copy_all(&self, slot: Slot, into: Bytes<'_>) -> Result<(), Errno> {
         if !self.def.is_per_cpu() {
             return copy(into, self.value(slot, 0).ok_or(Errno::ENOENT)?);
@@ -283,6 +311,13 @@ impl Hash {
         }
         Ok(())
     }
+}
+
+/// Whether a bucket holds more than before.
+#[derive(PartialEq, Eq)]
+enum Grown {
+    Yes,
+    No,
 }
 
 /// How often a slot is asked for where none seems free.
@@ -378,5 +413,40 @@ impl Map for Hash {
             }
         };
         self.table.first_from(on, bucket, next)
+    }
+
+    fn sys_cursor_size(&self) -> usize {
+        size_of::<u32>()
+    }
+
+    /// A bucket at a time (`__htab_map_lookup_and_delete_batch`); the cursor is the number of the next one.
+    fn sys_group(
+        &self,
+        on: &OnCpu<'_>,
+        cursor: &mut Cursor,
+        room: u32,
+        then: BatchThen,
+        group: &mut Group,
+    ) -> Result<(), Errno> {
+        let mut bucket = match cursor.bytes() {
+            [] => 0,
+            bytes => u32::from_ne_bytes(bytes.try_into().map_err(|_| Errno::EINVAL)?),
+        };
+        let (key_size, value_size) = (self.def.key_size as usize, self.sys_value_size());
+        let buckets = self.table.buckets();
+        while bucket < buckets && group.count() == 0 {
+            // Allocated before the lock is taken, and again if the bucket has grown meanwhile.
+            let expected = self.table.length(bucket);
+            if expected > room {
+                return Err(Errno::ENOSPC);
+            }
+            group.reserve(expected as usize, key_size, value_size).map_err(|NoMemory| Errno::ENOMEM)?;
+            if expected > 0 && self.read_bucket(on, bucket, expected, then, group)? == Grown::Yes {
+                continue;
+            }
+            bucket += 1;
+            cursor.set(&bucket.to_ne_bytes()).map_err(|NoMemory| Errno::ENOMEM)?;
+        }
+        if bucket >= buckets { Err(Errno::ENOENT) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 //! The table of kinds, and the one way to make a map.
 
-use crate::{Map, MapDef, array, hash, ringbuf};
+use crate::{Batches, Map, MapDef, array, hash, objects, queue, ringbuf};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use skep_abi::flags::{
@@ -20,6 +20,9 @@ const HASH: u32 = BPF_F_NO_PREALLOC | BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE | AC
 type Check = fn(&dyn Host, &MapDef) -> Result<(), Errno>;
 type Make = fn(&Arc<dyn Host>, &MapDef) -> Result<Box<dyn Map>, Errno>;
 
+/// `QUEUE_STACK_CREATE_FLAG_MASK` (kernel/bpf/queue_stack_maps.c).
+const QUEUE: u32 = BPF_F_NUMA_NODE | ACCESS;
+
 /// What `map_extra` may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extra {
@@ -38,6 +41,8 @@ pub struct Kind {
     pub flags: u32,
     /// What `map_extra` may be.
     pub extra: Extra,
+    /// Which batches it has.
+    pub batches: Batches,
     /// Checks everything else, without allocating.
     check: Check,
     /// Makes a map from checked attributes.
@@ -46,50 +51,22 @@ pub struct Kind {
 
 /// Every kind that there is.
 pub const KINDS: &[Kind] = &[
-    Kind { map_type: MapType::HASH, flags: HASH, extra: Extra::Unused, check: hash::check, make: hash::make },
-    Kind {
-        map_type: MapType::ARRAY,
-        flags: ARRAY,
-        extra: Extra::Unused,
-        check: array::check,
-        make: array::make,
-    },
-    Kind {
-        map_type: MapType::PERCPU_HASH,
-        flags: HASH,
-        extra: Extra::Unused,
-        check: hash::check,
-        make: hash::make,
-    },
-    Kind {
-        map_type: MapType::PERCPU_ARRAY,
-        flags: ARRAY,
-        extra: Extra::Unused,
-        check: array::check,
-        make: array::make,
-    },
-    Kind {
-        map_type: MapType::LRU_HASH,
-        flags: HASH,
-        extra: Extra::Unused,
-        check: hash::check,
-        make: hash::make,
-    },
-    Kind {
-        map_type: MapType::LRU_PERCPU_HASH,
-        flags: HASH,
-        extra: Extra::Unused,
-        check: hash::check,
-        make: hash::make,
-    },
-    Kind {
-        map_type: MapType::RINGBUF,
-        flags: BPF_F_NUMA_NODE,
-        extra: Extra::Unused,
-        check: ringbuf::check,
-        make: ringbuf::make,
-    },
+    row(MapType::HASH, HASH, Batches::All, hash::check, hash::make),
+    row(MapType::ARRAY, ARRAY, Batches::LookupUpdate, array::check, array::make),
+    row(MapType::PROG_ARRAY, ARRAY, Batches::None, objects::check, objects::make),
+    row(MapType::PERF_EVENT_ARRAY, ARRAY, Batches::None, objects::check, objects::make),
+    row(MapType::PERCPU_HASH, HASH, Batches::All, hash::check, hash::make),
+    row(MapType::PERCPU_ARRAY, ARRAY, Batches::LookupUpdate, array::check, array::make),
+    row(MapType::LRU_HASH, HASH, Batches::All, hash::check, hash::make),
+    row(MapType::LRU_PERCPU_HASH, HASH, Batches::All, hash::check, hash::make),
+    row(MapType::QUEUE, QUEUE, Batches::None, queue::check, queue::make),
+    row(MapType::STACK, QUEUE, Batches::None, queue::check, queue::make),
+    row(MapType::RINGBUF, BPF_F_NUMA_NODE, Batches::None, ringbuf::check, ringbuf::make),
 ];
+
+const fn row(map_type: MapType, flags: u32, batches: Batches, check: Check, make: Make) -> Kind {
+    Kind { map_type, flags, extra: Extra::Unused, batches, check, make }
+}
 
 impl Kind {
     /// Finds the row of `map_type`.

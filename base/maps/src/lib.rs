@@ -14,16 +14,23 @@ extern crate alloc;
 
 mod access;
 mod array;
+mod batch;
 mod def;
 mod hash;
 mod kinds;
 mod map;
+mod objects;
+mod perf;
+mod queue;
 mod ringbuf;
 mod values;
 
 pub use access::{Access, Mode, Writing};
+pub use batch::{BatchEnd, BatchThen, Batches, CopyGroup, Cursor, Group, lookup_batch};
 pub use def::MapDef;
 pub use kinds::{KINDS, Kind, create};
 pub use map::{Map, Mmap, Region, Visit};
+pub use objects::{Entry, Objects};
+pub use perf::{PerfEvent, perf_output};
 pub use ringbuf::{RingBuf, RingQuery};
 pub use skep_mem::{Commit, RecordToken};

@@ -1,6 +1,7 @@
 //! What every kind of map answers.
 
-use crate::{MapDef, RingBuf};
+use crate::batch::{self, BatchThen, Cursor, Group};
+use crate::{MapDef, Objects, RingBuf};
 use core::fmt::Debug;
 use core::ops::ControlFlow;
 use skep_abi::Errno;
@@ -176,6 +177,31 @@ pub trait Map: Send + Sync + Debug {
         Err(Errno::ENOTSUPP)
     }
 
+    /// Gives the bytes of `in_batch` and `out_batch`.
+    fn sys_cursor_size(&self) -> usize {
+        self.def().key_size as usize
+    }
+
+    /// Reads the elements after `cursor` that belong together into `group`, and moves the cursor past them; with
+    /// [`BatchThen::Delete`] they are deleted. It is [`lookup_batch`](crate::lookup_batch) that calls this.
+    ///
+    /// # Errors
+    /// `ENOENT` where these were the last; `ENOSPC` where they are more than `room`; `ENOMEM`.
+    fn sys_group(
+        &self,
+        on: &OnCpu<'_>,
+        cursor: &mut Cursor,
+        room: u32,
+        then: BatchThen,
+        group: &mut Group,
+    ) -> Result<(), Errno> {
+        let _ = room;
+        match then {
+            BatchThen::Keep => batch::group_by_key(self, on, cursor, group),
+            BatchThen::Delete => Err(Errno::ENOTSUPP),
+        }
+    }
+
     /// Gives the pages behind `len` bytes at `offset` of what the map shows user space.
     ///
     /// # Errors
@@ -193,6 +219,12 @@ pub trait Map: Send + Sync + Debug {
     /// Tells whether there is something to read for those who wait.
     fn is_readable(&self) -> bool {
         false
+    }
+
+    /// Gives the objects, where the map is an array of them; user space stores them through
+    /// [`Objects::store`], not by `sys_update`.
+    fn objects(&self) -> Option<&Objects> {
+        None
     }
 
     /// Gives the ring, where the map is one.

@@ -1,10 +1,10 @@
 //! Values that readers find without a lock and writers replace, freed after a grace period.
 
-use crate::{Host, NoMemory, ReadSide, RetireNode, try_box};
+use crate::{Block, Host, NoMemory, ReadSide, RetireNode, try_box};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -12,7 +12,9 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 /// A fixed number of places, each empty or with a value that may be replaced while others read it.
 pub struct RcuArray<T> {
     host: Arc<dyn Host>,
-    places: Vec<AtomicPtr<Node<T>>>,
+    /// Pointers to nodes of `T`; null where a place is empty.
+    places: Block,
+    nodes: PhantomData<AtomicPtr<Node<T>>>,
 }
 
 /// One such place.
@@ -31,26 +33,33 @@ pub struct RcuRef<'a, T> {
     _side: ReadSide<'a>,
 }
 
+impl<T> RcuArray<T> {
+    fn places(&self) -> &[AtomicPtr<Node<T>>] {
+        let (base, len) = (self.places.bytes().as_ptr(), self.places.bytes().len());
+        // SAFETY: the block is aligned for pointers, owned, zeroed at first (null pointers), never lent to anybody
+        // else, and reached through these atomics only.
+        unsafe { core::slice::from_raw_parts(base.cast().as_ptr(), len / size_of::<AtomicPtr<Node<T>>>()) }
+    }
+}
+
 impl<T: Send + Sync + 'static> RcuArray<T> {
     /// Makes `count` empty places.
     ///
     /// # Errors
     /// [`NoMemory`] where the allocator refuses.
     pub fn new(host: &Arc<dyn Host>, count: usize) -> Result<RcuArray<T>, NoMemory> {
-        let mut places = Vec::new();
-        places.try_reserve_exact(count)?;
-        places.extend((0..count).map(|_| AtomicPtr::new(ptr::null_mut())));
-        Ok(RcuArray { host: Arc::clone(host), places })
+        let size = count.checked_mul(size_of::<AtomicPtr<Node<T>>>()).ok_or(NoMemory)?;
+        Ok(RcuArray { host: Arc::clone(host), places: Block::zeroed(size)?, nodes: PhantomData })
     }
 
     /// Gives the number of places.
     pub fn count(&self) -> usize {
-        self.places.len()
+        self.places().len()
     }
 
     /// Looks at the value of place `index`; `None` where the place is empty or does not exist.
     pub fn read(&self, index: usize) -> Option<RcuRef<'_, T>> {
-        let place = self.places.get(index)?;
+        let place = self.places().get(index)?;
         let side = ReadSide::enter(self.host.rcu());
         let node = NonNull::new(place.load(Ordering::Acquire))?;
         // SAFETY: the node was published whole, and is freed a grace period after it is unpublished, which cannot
@@ -59,19 +68,33 @@ impl<T: Send + Sync + 'static> RcuArray<T> {
         Some(RcuRef { value, _side: side })
     }
 
+    /// Puts `value` into place `index` where that is empty, and tells whether it was.
+    ///
+    /// # Errors
+    /// [`NoMemory`] where the allocator refuses.
+    pub fn fill(&self, index: usize, value: T) -> Result<bool, NoMemory> {
+        let Some(place) = self.places().get(index) else { return Ok(false) };
+        let new = Box::into_raw(node(value)?);
+        match place.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(true),
+            Err(_) => {
+                // SAFETY: the node came from a box just now and was not published.
+                drop(unsafe { Box::from_raw(new) });
+                Ok(false)
+            }
+        }
+    }
+
     /// Puts `value` (or nothing) into place `index`, and tells whether something was there; that is dropped after a
     /// grace period. Does nothing where the place does not exist.
     ///
     /// # Errors
     /// [`NoMemory`] where the allocator refuses; the place is as before.
     pub fn replace(&self, index: usize, value: Option<T>) -> Result<bool, NoMemory> {
-        let Some(place) = self.places.get(index) else { return Ok(false) };
+        let Some(place) = self.places().get(index) else { return Ok(false) };
         let new = match value {
             None => ptr::null_mut(),
-            Some(value) => {
-                let link = RetireNode { next: AtomicUsize::new(0), reclaim: reclaim::<T> };
-                Box::into_raw(try_box(Node { link, value })?)
-            }
+            Some(value) => Box::into_raw(node(value)?),
         };
         let old = place.swap(new, Ordering::AcqRel);
         let Some(old) = NonNull::new(old) else { return Ok(false) };
@@ -80,6 +103,10 @@ impl<T: Send + Sync + 'static> RcuArray<T> {
         unsafe { self.host.rcu().retire(old.cast()) };
         Ok(true)
     }
+}
+
+fn node<T>(value: T) -> Result<Box<Node<T>>, NoMemory> {
+    try_box(Node { link: RetireNode { next: AtomicUsize::new(0), reclaim: reclaim::<T> }, value })
 }
 
 /// # Safety
@@ -91,8 +118,8 @@ unsafe fn reclaim<T>(link: NonNull<RetireNode>) {
 
 impl<T> Drop for RcuArray<T> {
     fn drop(&mut self) {
-        for place in &mut self.places {
-            if let Some(node) = NonNull::new(*place.get_mut()) {
+        for place in self.places() {
+            if let Some(node) = NonNull::new(place.load(Ordering::Acquire)) {
                 // SAFETY: the node came from a box; every reader borrows the array, so there is none.
                 drop(unsafe { Box::from_raw(node.as_ptr()) });
             }
@@ -111,12 +138,20 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
 
     /// Tells whether the place is empty: one load.
     pub fn is_empty(&self) -> bool {
-        self.0.places.first().is_none_or(|place| place.load(Ordering::Relaxed).is_null())
+        self.0.places().first().is_none_or(|place| place.load(Ordering::Relaxed).is_null())
     }
 
     /// Looks at the value; `None` where there is none.
     pub fn read(&self) -> Option<RcuRef<'_, T>> {
         self.0.read(0)
+    }
+
+    /// Puts `value` in where there is none, and tells whether there was none.
+    ///
+    /// # Errors
+    /// [`NoMemory`] where the allocator refuses.
+    pub fn fill(&self, value: T) -> Result<bool, NoMemory> {
+        self.0.fill(0, value)
     }
 
     /// Puts `value` (or nothing) in, and tells whether something was there; that is dropped after a grace period.
@@ -138,7 +173,7 @@ impl<T> Deref for RcuRef<'_, T> {
 
 impl<T> fmt::Debug for RcuArray<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RcuArray({} places)", self.places.len())
+        write!(f, "RcuArray({} places)", self.places().len())
     }
 }
 
@@ -158,6 +193,7 @@ impl<T: fmt::Debug> fmt::Debug for RcuRef<'_, T> {
 mod tests {
     use super::*;
     use crate::testing::TestHost;
+    use alloc::vec::Vec;
 
     #[test]
     fn a_replaced_value_outlives_its_readers_only() {
@@ -173,7 +209,9 @@ mod tests {
         assert!(Arc::ptr_eq(&reader, &witness));
         drop(reader);
         assert_eq!(Arc::strong_count(&witness), 1);
-        slot.replace(Some(Arc::clone(&witness))).unwrap();
+        assert_eq!(slot.fill(Arc::clone(&witness)), Ok(true));
+        assert_eq!(slot.fill(Arc::new(())), Ok(false));
+        assert!(Arc::ptr_eq(&slot.read().unwrap(), &witness));
         drop(slot);
         assert_eq!(Arc::strong_count(&witness), 1);
     }

@@ -67,6 +67,18 @@ impl Table {
         hash & (self.buckets - 1)
     }
 
+    /// Gives the number of buckets.
+    pub(super) fn buckets(&self) -> u32 {
+        self.buckets
+    }
+
+    /// Counts the slots of a chain, about: nothing keeps it from changing.
+    pub(super) fn length(&self, bucket: u32) -> u32 {
+        let next = |slot: &Slot| slot_of(self.word(*slot, NEXT).load(Ordering::Acquire));
+        let first = slot_of(self.head(bucket).load(Ordering::Acquire));
+        core::iter::successors(first, next).take(self.slots() as usize).count() as u32
+    }
+
     /// Gives the number of slots.
     pub(super) fn slots(&self) -> u32 {
         (self.records.words().len() / self.record_words) as u32
@@ -179,7 +191,8 @@ impl Table {
         self.lock_bucket(on, self.bucket(hash), hash)
     }
 
-    fn lock_bucket(&self, on: &OnCpu<'_>, bucket: u32, hash: u32) -> Result<Chain<'_>, Errno> {
+    /// Locks the chain of a bucket, to find slots of `hash` in it.
+    pub(super) fn lock_bucket(&self, on: &OnCpu<'_>, bucket: u32, hash: u32) -> Result<Chain<'_>, Errno> {
         let guard = match on.level() {
             Level::Nmi => self.locks.try_lock(bucket as usize).ok_or(Errno::EBUSY)?,
             _ => self.locks.lock(bucket as usize),
@@ -253,7 +266,8 @@ impl Chain<'_> {
         self.slots().find(is_it)
     }
 
-    fn slots(&self) -> impl Iterator<Item = Slot> {
+    /// Goes through the slots.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         core::iter::successors(self.first(), |slot| self.after(*slot))
     }
 
