@@ -6,6 +6,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
+use skep_abi::Errno;
 
 /// The allocator has no memory left (`ENOMEM` at the system-call boundary).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,12 @@ impl fmt::Display for NoMemory {
 }
 
 impl core::error::Error for NoMemory {}
+
+impl From<NoMemory> for Errno {
+    fn from(NoMemory: NoMemory) -> Errno {
+        Errno::ENOMEM
+    }
+}
 
 impl From<alloc::collections::TryReserveError> for NoMemory {
     fn from(_: alloc::collections::TryReserveError) -> NoMemory {

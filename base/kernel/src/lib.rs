@@ -1,0 +1,43 @@
+//! `bpf(2)` of one's own: maps, programs, links and hooks behind the Linux ABI, for a process or an operating system.
+//!
+//! Whoever embeds a [`Kernel`] gives it a [`skep_mem::Host`] and passes system calls on with a [`skep_mem::Caller`]:
+//! the kernel reads attributes from the caller's memory, answers with Linux's errno for Linux's mistakes, and hands
+//! out descriptors through the caller's files. Places where programs run are registered by the host: an
+//! [`Interface`] for packets, a [`Tracepoint`] for everything else.
+//!
+//! Programs run on the reference machine, which checks every access; what it stops is told to an [`Observer`].
+//!
+//! This crate knows nothing about object files, user-space loaders, threads or `std`; it prints nothing and has
+//! nothing global: two kernels live side by side.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod btf;
+mod cmd;
+mod context;
+mod error;
+mod file;
+mod hook;
+mod ids;
+mod kernel;
+mod link;
+mod log;
+mod map;
+mod name;
+mod net;
+mod observer;
+mod perf;
+mod perf_ring;
+mod prog;
+mod request;
+mod run;
+mod runner;
+mod slots;
+mod tracepoint;
+
+pub use kernel::{Interface, Kernel, Mapped, PerfIoctl, Tracepoint};
+pub use observer::{Deaf, FaultReport, Observer};
+pub use skep_exact::Fault;
+pub use skep_maps::Mmap;

@@ -1,0 +1,73 @@
+//! The log that a caller may ask for with a load.
+
+use crate::error::Result;
+use crate::request::Request;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use skep_abi::Errno;
+
+/// Text for the caller's log buffer.
+#[derive(Debug)]
+pub(crate) struct Log {
+    text: String,
+    wanted: bool,
+    addr: u64,
+    size: u32,
+    /// Whether memory for the text ran out; what is there is still handed over.
+    short: bool,
+}
+
+impl Log {
+    /// Checks where the log is to go (`bpf_vlog_init`): a level and a buffer go together.
+    ///
+    /// # Errors
+    /// `EINVAL`.
+    pub(crate) fn new(level: u32, addr: u64, size: u32) -> Result<Log> {
+        let buffer = (addr != 0, size != 0);
+        if level > 7 || buffer.0 != buffer.1 || (buffer.0 && level == 0) || size > u32::MAX >> 2 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Log { text: String::new(), wanted: level != 0, addr, size, short: false })
+    }
+
+    /// Adds a line.
+    pub(crate) fn line(&mut self, line: impl fmt::Display) {
+        if self.wanted {
+            // An error only says that memory ran out, which `finish` reports.
+            let _ = writeln!(self, "{line}");
+        }
+    }
+
+    /// Hands the text over, cut where the buffer is too small, and its whole size.
+    ///
+    /// # Errors
+    /// `ENOSPC` where it was cut; `EFAULT`; `ENOMEM`.
+    pub(crate) fn finish(self, request: &Request<'_>, size_field: usize) -> Result<()> {
+        if !self.wanted {
+            return Ok(());
+        }
+        request.write_field(size_field, self.text.len() as u32 + 1)?;
+        if self.addr == 0 {
+            return Ok(());
+        }
+        let fits = self.text.len().min(self.size as usize - 1);
+        request.write(self.addr, &self.text.as_bytes()[..fits])?;
+        request.write(self.addr + fits as u64, &[0])?;
+        match (self.short, fits == self.text.len()) {
+            (true, _) => Err(Errno::ENOMEM),
+            (false, false) => Err(Errno::ENOSPC),
+            (false, true) => Ok(()),
+        }
+    }
+}
+
+impl Write for Log {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.text.try_reserve(text.len()).is_err() {
+            self.short = true;
+            return Err(fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}

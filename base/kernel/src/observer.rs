@@ -1,0 +1,30 @@
+//! What a kernel tells whoever embeds it; nothing is ever printed.
+
+use skep_exact::Fault;
+
+/// Hears of what happens in a kernel. Called from wherever it happens; must not call into the kernel.
+pub trait Observer: Send + Sync {
+    /// A run was stopped.
+    fn fault(&self, report: &FaultReport) {
+        let _ = report;
+    }
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deaf;
+
+impl Observer for Deaf {}
+
+/// A run that was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultReport {
+    /// The number of the program that was started.
+    pub prog_id: u32,
+    /// Its name, NUL-padded.
+    pub prog_name: [u8; 16],
+    /// Instructions executed before.
+    pub executed: u64,
+    /// Why, and on which instruction.
+    pub fault: Fault,
+}
