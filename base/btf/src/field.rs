@@ -5,7 +5,8 @@ use core::num::NonZeroU8;
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem};
 use crate::layout::MAX_DEPTH;
-use crate::types::{Def, Member, Type};
+use crate::record::Type;
+use crate::types::{Def, Member};
 
 /// How many members one look-up may pass.
 const MAX_STEPS: u32 = 1 << 17;

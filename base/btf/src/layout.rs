@@ -4,7 +4,8 @@ use core::num::NonZeroU8;
 
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem};
-use crate::types::{Composite, Def, Type};
+use crate::record::Type;
+use crate::types::{Composite, Def};
 
 /// How deep types may nest by value: `MAX_RESOLVE_DEPTH` of kernel/bpf/btf.c.
 pub const MAX_DEPTH: usize = 32;

@@ -4,7 +4,9 @@
 //! is copied but one offset per type. From there [`Btf::find`] and [`NameIndex`] look types up, [`Btf::resolve`],
 //! [`Btf::size_of`], [`Btf::align_of`] and [`Btf::field`] answer questions about their layout, and [`Ext`] reads
 //! `.BTF.ext`. [`Btf::value`] reads bytes as a [`Value`], [`Btf::assign`] writes text into them.
-//! [`Btf::admit`] says whether a kernel takes it. [`Builder`] writes BTF, [`Btf::fix_up`] fills in what compilers leave open, [`Btf::sanitize`] rewrites for old kernels.
+//!
+//! [`Builder`] writes BTF. [`Btf::fix_up`] and [`Btf::place_externs`] fill in what compilers leave open,
+//! [`Btf::sanitize`] rewrites for old kernels, and [`Btf::admit`] says whether Linux takes the result.
 //!
 //! This crate never knows what an object file, a map, a program or a running kernel is, and it executes nothing.
 //! It reads both byte orders on every machine, and takes pointers to be 64 bits wide, as the BPF target does.
@@ -36,6 +38,7 @@ extern crate alloc;
 
 mod admit;
 mod btf;
+mod check;
 mod datasec;
 mod encode;
 mod endian;
@@ -47,6 +50,7 @@ mod kind;
 mod layout;
 mod list;
 mod names;
+mod record;
 mod types;
 mod value;
 
@@ -62,9 +66,9 @@ pub use kind::{Kind, Since};
 pub use layout::{Layout, MAX_DEPTH, POINTER_SIZE};
 pub use list::{Item, Iter, List};
 pub use names::NameIndex;
+pub use record::Type;
 pub use types::{
     Array, Composite, Datasec, DeclTag, Def, Enum, EnumWidth, Enumerator, Func, FuncLinkage, FuncProto,
-    FwdKind, Int, IntEncoding, Member, Packing, Param, SecInfo, Sign, TagStyle, Type, TypeTag, Var,
-    VarLinkage,
+    FwdKind, Int, IntEncoding, Member, Packing, Param, SecInfo, Sign, TagStyle, TypeTag, Var, VarLinkage,
 };
 pub use value::{AssignError, AssignProblem, FieldValue, Literal, Located, Unreadable, Value};

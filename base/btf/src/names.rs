@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::btf::{Btf, StrOff, TypeId};
 use crate::error::{Error, Problem, Section};
 use crate::kind::Kind;
-use crate::types::Type;
+use crate::record::Type;
 
 impl Btf<'_> {
     /// The first type with that name and kind. It looks at every type; for more than a few questions build a

@@ -5,7 +5,8 @@ use super::{Reason, Refusal};
 use crate::btf::{StrOff, TypeId, vlen};
 use crate::error::Problem;
 use crate::kind::Kind;
-use crate::types::{Composite, Datasec, Def, Enum, FuncLinkage, Int, Type, VarLinkage};
+use crate::record::Type;
+use crate::types::{Composite, Datasec, Def, Enum, FuncLinkage, Int, VarLinkage};
 
 /// `BTF_INFO_MASK`, kernel/bpf/btf.c: 16 bits of count, five of kind, the flag.
 const INFO_MASK: u32 = 0x9f00_ffff;

@@ -14,7 +14,8 @@ use crate::btf::{Btf, TypeId};
 use crate::error::Section;
 use crate::kind::Kind;
 use crate::layout::{MAX_DEPTH, POINTER_SIZE, own_size};
-use crate::types::{Array, Composite, Datasec, DeclTag, Def, FuncProto, Type};
+use crate::record::Type;
+use crate::types::{Array, Composite, Datasec, DeclTag, Def, FuncProto};
 
 /// How many modifiers may follow each other (`btf_check_type_tags`).
 const MAX_CHAIN: u32 = 32;

@@ -8,9 +8,10 @@ use crate::endian::Endian;
 use crate::error::{Error, Problem, Section};
 use crate::header;
 use crate::kind::{Kind, Third};
+use crate::record::Type;
 use crate::types::{
     Array, DeclTag, EnumWidth, Enumerator, Func, FwdKind, Int, Member, Packing, Param, SecInfo, Sign,
-    TagStyle, Type, TypeTag, Var,
+    TagStyle, TypeTag, Var,
 };
 
 /// Bits for an element count: 16 until the layout section (`BTF_MAX_VLEN`), 24 since.

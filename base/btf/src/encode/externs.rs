@@ -11,9 +11,8 @@ use super::Builder;
 use crate::btf::{Btf, RECORD, TypeId};
 use crate::error::{Error, Problem};
 use crate::kind::Kind;
-use crate::types::{
-    Datasec, Def, Func, FuncLinkage, Int, IntEncoding, Param, SecInfo, Type, Var, VarLinkage,
-};
+use crate::record::Type;
+use crate::types::{Datasec, Def, Func, FuncLinkage, Int, IntEncoding, Param, SecInfo, Var, VarLinkage};
 
 /// What stands in for a function in `.ksyms`, and for the names its parameters lack.
 const STAND_IN: &str = "dummy_ksym";

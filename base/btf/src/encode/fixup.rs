@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use super::Builder;
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem};
-use crate::types::{Datasec, Def, SecInfo, Type, Var, VarLinkage};
+use crate::record::Type;
+use crate::types::{Datasec, Def, SecInfo, Var, VarLinkage};
 
 /// How far a symbol is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,7 +13,8 @@ use super::Builder;
 use crate::btf::{Btf, RECORD, TypeId, vlen};
 use crate::error::Error;
 use crate::kind::{Kind, Since};
-use crate::types::{FuncLinkage, Int, IntEncoding, Type};
+use crate::record::Type;
+use crate::types::{FuncLinkage, Int, IntEncoding};
 
 /// Something that kernels learnt after they learnt BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,8 @@ use crate::datasec::Variable;
 use crate::error::{Error, Problem};
 use crate::field::Field;
 use crate::layout::POINTER_SIZE;
-use crate::types::{Array, Def, Enum, Sign, Type};
+use crate::record::Type;
+use crate::types::{Array, Def, Enum, Sign};
 
 /// What a variable is to become.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,7 +10,8 @@ use crate::btf::{Btf, TypeId};
 use crate::endian::Endian;
 use crate::error::Problem;
 use crate::layout::{MAX_DEPTH, POINTER_SIZE};
-use crate::types::{Array, Composite, Def, Enum, Int, Sign, Type};
+use crate::record::Type;
+use crate::types::{Array, Composite, Def, Enum, Int, Sign};
 
 /// Parts that any value may have, whatever its size.
 const FREE_PARTS: usize = 4096;
