@@ -2,7 +2,7 @@
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use skep_abi::Errno;
-use skep_sys::{Fd, Reply};
+use skep_sys::{Fd, Handle, Reply};
 
 /// The lowest number that is no standard stream.
 const LOWEST: i32 = 3;
@@ -68,4 +68,11 @@ pub(crate) fn close(fd: Fd) -> Result<Reply, Errno> {
     // SAFETY: the caller hands the descriptor over to be closed; EBADF where it is not open.
     result(i64::from(unsafe { libc::close(number) }))?;
     Ok(Reply::None)
+}
+
+/// Lends the operating system's descriptor of a handle, for an event loop; `None` where it is another kernel's.
+pub fn borrow_handle(handle: &Handle) -> Option<BorrowedFd<'_>> {
+    let number = handle.as_os_fd().filter(|number| *number >= 0)?;
+    // SAFETY: the handle owns the descriptor and closes it when it is dropped, which the borrow outlives not.
+    Some(unsafe { BorrowedFd::borrow_raw(number) })
 }

@@ -25,6 +25,8 @@ mod socket;
 mod wait;
 
 #[cfg(target_os = "linux")]
+pub use fd::borrow_handle;
+#[cfg(target_os = "linux")]
 pub use linux::{Linux, kernel};
 
 #[cfg(target_os = "linux")]

@@ -4,9 +4,43 @@
 //! - [`Object::open`] reads a file: settable, and the same on every machine. [`Object::load`] puts it into a [`Kernel`].
 //! - [`Loaded`] holds [`Map`]s, [`Program`]s and global variables ([`Global`]); each can be taken out and lives by itself.
 //! - [`Program::attach`] gives a [`Link`], [`Program::test_run`] runs a program on input of the caller's.
+//! - [`RingBuffer`] and [`PerfBuffer`] read what programs send.
 //!
 //! Nothing is left behind: what a failed load has made is undone, and each value closes what it opened when it is
 //! dropped. Every error ([`Error`]) says what failed, in which file, program or map, and which call it was.
+//!
+//! ```no_run
+//! use skep::{Attach, Kernel, Object, RingBuffer};
+//!
+//! fn main() -> skep::Result<()> {
+//!     // What clang made of the C; read anywhere, by anyone.
+//!     let mut object = Object::open("xdp_firewall.bpf.o")?;
+//!     object.set_global("limit_packets", "100")?.set_global("use_ktime", "true")?;
+//!     object.map_mut("sources")?.set_max_entries(65_536)?;
+//!
+//!     // Loaded whole or not at all.
+//!     let kernel = Kernel::linux();
+//!     let loaded = object.load(&kernel)?;
+//!     loaded.map("blocked")?.insert(&0x0a4d_0003_u32.to_ne_bytes(), &[0; 16])?;
+//!
+//!     // Attached for as long as the link lives.
+//!     let _link = loaded.program("xdp_firewall")?.attach(Attach::xdp("eth0"))?;
+//!
+//!     let mut events = RingBuffer::new(loaded.map("events")?)?;
+//!     for _ in 0..10 {
+//!         events.wait(None)?;
+//!         while let Some(event) = events.next() {
+//!             println!("dropped a packet: {:?}", event.bytes());
+//!         }
+//!     }
+//!     // Keys and values by the types of the C.
+//!     for entry in loaded.map("sources")?.entries() {
+//!         let entry = entry?;
+//!         println!("{}: {:?}", entry.key, entry.value);
+//!     }
+//!     Ok(())
+//! }
+//! ```
 //!
 //! This crate must never know who answers its calls. It reaches a kernel only through `skep_sys::Call`, files of the
 //! kernel's included, prints nothing, has no global state, and executes no program itself.
@@ -21,9 +55,12 @@ mod load;
 mod loaded;
 mod map;
 mod object;
+mod perf;
 mod probe;
 mod program;
+mod ring;
 mod test_run;
+mod wait;
 
 pub use attach::{Attach, Interface, XdpMode};
 pub use error::{Error, ErrorKind, Place, Result};
@@ -32,7 +69,9 @@ pub use link::Link;
 pub use loaded::Loaded;
 pub use map::{Entries, Entry, EntryValue, Global, Keys, Map, When};
 pub use object::{Autoload, MapMut, Object, ProgramMut};
+pub use perf::{PerfBuffer, PerfOptions, Sample, Wakeup};
 pub use program::Program;
+pub use ring::{Record, RingBuffer};
 pub use test_run::{TestOutput, TestRun};
 
 pub use skep_abi::{AttachType, Errno, MapType, ProgType, XdpAction};

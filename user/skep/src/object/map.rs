@@ -123,7 +123,8 @@ impl MapMut<'_> {
         self
     }
 
-    /// Uses a map that is open already instead of a new one. It must be like the definition.
+    /// Uses a map that is open already instead of a new one. It must be like the definition, and the object keeps it
+    /// open.
     pub fn reuse(&mut self, map: &Map) -> &mut Self {
         self.setting.reuse = Some(Arc::clone(&map.fd));
         self
