@@ -255,6 +255,7 @@ fn ids_and_pins() {
 #[test]
 fn links() {
     let Some(_) = common::bpf("links") else { return };
+    common::own_network();
     let kernel = skep_linux::kernel();
     let prog = two(&kernel, ProgType::RAW_TRACEPOINT);
     let link = kernel.raw_tracepoint_open(Some("sys_enter"), prog.fd(), 0).unwrap();
@@ -327,6 +328,7 @@ fn sockets() {
 #[test]
 fn queries() {
     let Some(_) = common::bpf("queries") else { return };
+    common::own_network();
     let kernel = skep_linux::kernel();
     // tcx at the loopback interface: nothing is there.
     let mut query =

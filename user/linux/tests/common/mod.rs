@@ -40,6 +40,13 @@ pub(crate) fn release() -> (u32, u32) {
     major.zip(minor).expect("a release begins with two numbers")
 }
 
+/// Gives this test's thread interfaces of its own: a loopback with index 1 that nobody else attaches to.
+pub(crate) fn own_network() {
+    // SAFETY: the call changes what this thread sees of the network and touches no memory.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    assert_eq!(result, 0, "a network namespace for this thread");
+}
+
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Waits until no other test of this process is at work, for those that look at all of its descriptors.
