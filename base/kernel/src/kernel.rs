@@ -10,7 +10,6 @@ use crate::map::MapObject;
 use crate::net::{InterfaceObject, Interfaces};
 use crate::observer::Observer;
 use crate::perf::PerfEvent;
-use crate::perf_ring::PerfRing;
 use crate::prog::Prog;
 use crate::request::Request;
 use crate::runner::Runner;
@@ -133,8 +132,9 @@ impl Kernel {
         let file = file.clone().downcast::<File>().map_err(|_| Errno::ENOTTY)?;
         let File::Perf(event) = &*file else { return Err(Errno::ENOTTY) };
         match ioctl {
-            PerfIoctl::Enable => event.set_enabled(true),
-            PerfIoctl::Disable => event.set_enabled(false),
+            // A tracepoint's programs run whether its event counts or not.
+            PerfIoctl::Enable => event.output().into_iter().for_each(|event| event.enable()),
+            PerfIoctl::Disable => event.output().into_iter().for_each(|event| event.disable()),
             PerfIoctl::SetBpf(fd) => {
                 let object =
                     caller.files().lookup(fd as i32)?.downcast::<File>().map_err(|_| Errno::EINVAL)?;
@@ -166,13 +166,11 @@ impl Kernel {
                 } else {
                     None
                 };
-                Ok(Mapped { region: MappedRegion::Map(region), _writing: writing })
+                Ok(Mapped { region, _writing: writing })
             }
             File::Perf(event) => {
-                if offset != 0 {
-                    return Err(Errno::EINVAL);
-                }
-                Ok(Mapped { region: MappedRegion::Perf(event.ring(len)?), _writing: None })
+                let event = event.output().ok_or(Errno::EINVAL)?;
+                Ok(Mapped { region: event.mmap(offset, len, how)?, _writing: None })
             }
             _ => Err(Errno::ENODEV),
         }
@@ -183,7 +181,7 @@ impl Kernel {
         match file.clone().downcast::<File>() {
             Ok(file) => match &*file {
                 File::Map(map, _) => map.map.is_readable(),
-                File::Perf(event) => event.is_readable(),
+                File::Perf(event) => event.output().is_some_and(|event| event.take_ready()),
                 _ => false,
             },
             Err(_) => false,
@@ -195,7 +193,7 @@ impl Kernel {
         let file = file.clone().downcast::<File>().ok()?;
         match &*file {
             File::Map(map, _) => map.map.waiters().map(look),
-            File::Perf(event) => Some(look(event.waiters())),
+            File::Perf(event) => event.output().map(|event| look(event.waiters())),
             _ => None,
         }
     }
@@ -233,25 +231,15 @@ impl Kernel {
 /// Pages mapped from a file; they stay while this lives, whatever becomes of the file.
 #[derive(Debug)]
 pub struct Mapped {
-    region: MappedRegion,
+    region: Region,
     _writing: Option<WritableMap>,
-}
-
-#[derive(Debug)]
-enum MappedRegion {
-    Map(Region),
-    Perf(Shared<PerfRing>),
 }
 
 impl Mapped {
     /// Lends the memory; it may be shorter than was asked for where the host cannot mirror.
     pub fn bytes(&self) -> Bytes<'_> {
-        match &self.region {
-            MappedRegion::Map(region) => {
-                region.pages.bytes().slice(region.offset, region.len).unwrap_or(Bytes::empty())
-            }
-            MappedRegion::Perf(ring) => ring.pages().bytes(),
-        }
+        let region = &self.region;
+        region.pages.bytes().slice(region.offset, region.len).unwrap_or(Bytes::empty())
     }
 }
 

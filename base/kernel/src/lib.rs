@@ -29,7 +29,6 @@ mod name;
 mod net;
 mod observer;
 mod perf;
-mod perf_ring;
 mod prog;
 mod request;
 mod run;

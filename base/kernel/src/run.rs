@@ -5,7 +5,7 @@ use crate::map;
 use crate::prog::Prog;
 use alloc::sync::Arc;
 use core::cell::{Cell, OnceCell};
-use skep_abi::{Errno, FuncId, MAX_TAIL_CALLS, MapType};
+use skep_abi::{Errno, FuncId, MAX_TAIL_CALLS};
 use skep_exact::{CallEnd, CtxValue, Entry, Fuel, Outcome, Stack, World};
 use skep_helpers::Env;
 use skep_isa::Size;
@@ -123,8 +123,8 @@ impl<'m> Env<'m> for Run<'m> {
         data: Bytes<'m>,
         packet: Option<Bytes<'m>>,
     ) -> Result<(), Errno> {
-        let object = self.object(map);
-        debug_assert_eq!(object.map_type(), MapType::PERF_EVENT_ARRAY);
-        crate::perf::output(&*object.map, self.on, slot, data, packet)
+        let events = self.object(map).map.objects().ok_or(Errno::EINVAL)?;
+        let parts = [data, packet.unwrap_or(Bytes::empty())];
+        skep_maps::perf_output(events, self.on, slot.into(), &parts)
     }
 }

@@ -45,7 +45,10 @@ pub(crate) fn store_event(
 ) -> Result<()> {
     let objects = map.map.objects().ok_or(Errno::EINVAL)?;
     objects.store(key, flags, || match &*file::lookup(request, descriptor(value)?)? {
-        File::Perf(event) => Ok(Entry { object: event.clone().into_any(), id: 0, owner }),
+        File::Perf(event) => {
+            let event = event.output().ok_or(Errno::EINVAL)?;
+            Ok(Entry { object: event.clone().into_any(), id: 0, owner })
+        }
         _ => Err(Errno::EINVAL),
     })
 }
