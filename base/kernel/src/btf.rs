@@ -7,7 +7,7 @@ use crate::name::Name;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use skep_abi::Errno;
-use skep_btf::{Btf, Problem};
+use skep_btf::Btf;
 use skep_mem::Shared;
 
 /// The most bytes of one BTF (`BTF_MAX_SIZE`).
@@ -34,12 +34,13 @@ impl BtfObject {
         name: Name,
         log: &mut Log,
     ) -> Result<Shared<BtfObject>> {
-        let btf = Btf::from_vec(bytes).map_err(|error| match error.problem {
-            Problem::NoMemory => Errno::ENOMEM,
-            _ => {
-                log.line(error);
-                Errno::EINVAL
-            }
+        let btf = Btf::from_vec(bytes).map_err(|error| {
+            log.line(error);
+            errno(error.errno())
+        })?;
+        btf.admit().map_err(|refusal| {
+            log.line(refusal);
+            errno(refusal.errno())
         })?;
         // From here on the object's end gives the number back.
         let object = BtfObject { id: ids.reserve()?, btf, name, ids: Arc::clone(ids) };
@@ -47,6 +48,11 @@ impl BtfObject {
         ids.publish(object.id, &object);
         Ok(object)
     }
+}
+
+/// The BTF crate has numbers only.
+fn errno(raw: u16) -> Errno {
+    Errno::from_raw(raw.into()).unwrap_or(Errno::EINVAL)
 }
 
 impl Drop for BtfObject {
