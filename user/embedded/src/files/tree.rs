@@ -1,0 +1,157 @@
+//! The read-only files through which a loader learns what kernel this is.
+
+use crate::Embedded;
+use skep_abi::Errno;
+use skep_sys::{DirEntry, FileKind};
+use std::sync::Arc;
+
+/// The release that this kernel answers as.
+const RELEASE: &str = "6.18.0-skep\n";
+
+/// Directories that are there even when nothing is in them.
+const DIRECTORIES: &[&str] = &["proc", "sys/class/net", "sys/fs/bpf", "sys/kernel/tracing/events"];
+
+/// A directory's fixed files: path and contents.
+type File = (&'static str, fn(&Embedded) -> Arc<[u8]>);
+
+/// The files that every kernel has.
+const FILES: &[File] = &[
+    ("proc/kallsyms", |_| Arc::default()),
+    ("proc/self/auxv", |embedded| auxv(embedded.page_size()).into()),
+    ("proc/sys/kernel/osrelease", |_| RELEASE.as_bytes().into()),
+    ("sys/devices/system/cpu/online", possible),
+    ("sys/devices/system/cpu/possible", possible),
+    ("sys/devices/system/cpu/present", possible),
+    ("sys/kernel/btf/vmlinux", Embedded::vmlinux),
+];
+
+/// What is at a path.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A directory.
+    Directory,
+    /// A file with these contents.
+    File(Arc<[u8]>),
+}
+
+/// CPUs as the kernel lists them.
+fn possible(embedded: &Embedded) -> Arc<[u8]> {
+    let text = match embedded.cpus() {
+        1 => "0\n".to_owned(),
+        count => format!("0-{}\n", count - 1),
+    };
+    text.into_bytes().into()
+}
+
+/// The auxiliary vector of a process here: the size of a page (`AT_PAGESZ`, include/uapi/linux/auxvec.h), and the end.
+fn auxv(page_size: usize) -> Vec<u8> {
+    [6, page_size, 0, 0].iter().flat_map(|word: &usize| word.to_ne_bytes()).collect()
+}
+
+/// Lists the files that come and go with what the owner registers.
+fn registered(embedded: &Embedded) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for (name, index) in embedded.kernel().interfaces() {
+        files.push((format!("sys/class/net/{name}/ifindex"), format!("{index}\n").into_bytes()));
+    }
+    for (group, name, id) in embedded.kernel().tracepoints() {
+        let at = format!("sys/kernel/tracing/events/{group}/{name}");
+        files.push((format!("{at}/format"), format_of(&name, id).into_bytes()));
+        files.push((format!("{at}/id"), format!("{id}\n").into_bytes()));
+    }
+    files
+}
+
+/// The fields that every record starts with (`trace_define_common_fields`, `kernel/trace/trace_events.c`); what comes
+/// behind them is between whoever fires the tracepoint and the programs.
+fn format_of(name: &str, id: u64) -> String {
+    const FIELDS: [(&str, u32, u32, u32); 4] = [
+        ("unsigned short common_type", 0, 2, 0),
+        ("unsigned char common_flags", 2, 1, 0),
+        ("unsigned char common_preempt_count", 3, 1, 0),
+        ("int common_pid", 4, 4, 1),
+    ];
+    let mut text = format!("name: {name}\nID: {id}\nformat:\n");
+    for (field, offset, size, signed) in FIELDS {
+        text += &format!("\tfield:{field};\toffset:{offset};\tsize:{size};\tsigned:{signed};\n");
+    }
+    text + "\n"
+}
+
+/// Tells whether a path is, or is above, `other`; gives what of `other` is below it.
+fn below<'o>(parts: &[&str], other: &'o str) -> Option<&'o str> {
+    let mut rest = other;
+    for part in parts {
+        rest = rest.strip_prefix(part)?;
+        rest = match rest.strip_prefix('/') {
+            Some(rest) => rest,
+            None if rest.is_empty() => rest,
+            None => return None,
+        };
+    }
+    Some(rest)
+}
+
+/// Finds what is at a path.
+///
+/// # Errors
+/// `ENOENT`; `ENOTDIR` below a file.
+pub(super) fn find(embedded: &Embedded, parts: &[&str]) -> Result<Found, Errno> {
+    let file = |at: &str| (below(parts, at) == Some("")).then_some(());
+    if let Some((_, contents)) = FILES.iter().find(|(at, _)| file(at).is_some()) {
+        return Ok(Found::File(contents(embedded)));
+    }
+    let registered = registered(embedded);
+    if let Some((_, contents)) = registered.iter().find(|(at, _)| file(at).is_some()) {
+        return Ok(Found::File(contents.as_slice().into()));
+    }
+    let fixed = FILES.iter().map(|(at, _)| *at).chain(DIRECTORIES.iter().copied());
+    let mut all = fixed.chain(registered.iter().map(|(at, _)| &**at));
+    if all.any(|at| below(parts, at).is_some()) {
+        return Ok(Found::Directory);
+    }
+    let is_file = |at: &str| (1..parts.len()).any(|len| below(&parts[..len], at) == Some(""));
+    let mut files = FILES.iter().map(|(at, _)| *at).chain(registered.iter().map(|(at, _)| &**at));
+    Err(if files.any(is_file) { Errno::ENOTDIR } else { Errno::ENOENT })
+}
+
+/// Lists a directory.
+pub(super) fn list(embedded: &Embedded, parts: &[&str]) -> Vec<DirEntry> {
+    let registered = registered(embedded);
+    let files = FILES.iter().map(|(at, _)| *at).chain(registered.iter().map(|(at, _)| &**at));
+    let files = files.map(|at| (at, FileKind::Regular));
+    let all = files.chain(DIRECTORIES.iter().map(|at| (*at, FileKind::Directory)));
+    let mut list: Vec<DirEntry> = Vec::new();
+    for (at, kind) in all {
+        let Some(rest) = below(parts, at).filter(|rest| !rest.is_empty()) else { continue };
+        let (name, kind) = match rest.split_once('/') {
+            Some((name, _)) => (name, FileKind::Directory),
+            None => (rest, kind),
+        };
+        if !list.iter().any(|entry| entry.name == name) {
+            list.push(DirEntry { name: name.to_owned(), kind });
+        }
+    }
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_below_whole_names_only() {
+        assert_eq!(below(&["sys", "fs"], "sys/fs/bpf"), Some("bpf"));
+        assert_eq!(below(&["sys"], "sys"), Some(""));
+        assert_eq!(below(&[], "proc"), Some("proc"));
+        assert_eq!(below(&["sys", "f"], "sys/fs/bpf"), None);
+        assert_eq!(below(&["sys", "fs", "bpf", "x"], "sys/fs/bpf"), None);
+    }
+
+    #[test]
+    fn the_format_is_as_tracefs_writes_it() {
+        let text = format_of("enter", 7);
+        assert!(text.starts_with("name: enter\nID: 7\nformat:\n\tfield:unsigned short common_type;\toffset:0;"));
+    }
+}
