@@ -189,6 +189,11 @@ impl Map for RingBuf {
         if offset + len > pages.data + 2 * self.ring.size() as usize {
             return Err(Errno::EINVAL);
         }
+        // Where the host cannot mirror, the data is there once, and a reader finds its end by the length.
+        let len = len.min(pages.run.bytes().len().saturating_sub(offset));
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
         Ok(Region { pages: pages.run.clone(), offset, len })
     }
 

@@ -11,9 +11,7 @@ use crate::{vmlinux, wait};
 use skep_abi::{Errno, PerfEventAttr};
 use skep_kernel::{FaultReport, Interface, Kernel, Mmap, PerfIoctl, Tracepoint};
 use skep_mem::{Capability, FileObject, Host};
-use skep_sys::{
-    Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys,
-};
+use skep_sys::{Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys};
 use std::sync::{Arc, Mutex, OnceLock};
 use zerocopy::IntoBytes;
 
@@ -85,7 +83,8 @@ impl Embedded {
     /// # Errors
     /// `EINVAL` for a name that is none, `EEXIST`, `ENOMEM`.
     pub fn add_tracepoint(&self, group: &str, name: &str) -> Result<Tracepoint, Errno> {
-        let is_file_name = |name: &str| !name.is_empty() && name.len() < 128 && !name.contains(['/', '\0', '.']);
+        let is_file_name =
+            |name: &str| !name.is_empty() && name.len() < 128 && !name.contains(['/', '\0', '.']);
         if !is_file_name(group) || !is_file_name(name) {
             return Err(Errno::EINVAL);
         }
@@ -186,8 +185,7 @@ impl Embedded {
         }
         let mut attr = PerfEventAttr { size: size_of::<PerfEventAttr>() as u32, ..*open.attr };
         let caller = EmbeddedCaller { embedded: self, memory: Lent::one(attr.as_mut_bytes()) };
-        let fd =
-            self.inner.kernel.perf_event_open(&caller, caller.memory.address(), open.pid, open.cpu)?;
+        let fd = self.inner.kernel.perf_event_open(&caller, caller.memory.address(), open.pid, open.cpu)?;
         i32::try_from(fd).map(|fd| Reply::Fd(Fd::Virtual(fd))).map_err(|_| Errno::EPROTO)
     }
 

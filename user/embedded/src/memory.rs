@@ -67,9 +67,7 @@ impl<'a> Lent<'a> {
                     outer[index] = Some(area.field);
                     0
                 }
-                Some(field) => {
-                    outer.iter().position(|known| *known == Some(field)).ok_or(Errno::EINVAL)?
-                }
+                Some(field) => outer.iter().position(|known| *known == Some(field)).ok_or(Errno::EINVAL)?,
             };
             let pointer = Pointer { within, offset: area.field, is_nested: area.within.is_some() };
             lent.write_pointer(&pointer, address(index));

@@ -21,11 +21,7 @@ fn is_ready(embedded: &Embedded, object: &FileObject, interest: Interest) -> boo
 }
 
 /// Answers `poll(2)`.
-pub(crate) fn wait(
-    embedded: &Embedded,
-    fds: &mut [WaitFd],
-    timeout_ms: Option<u32>,
-) -> Result<Reply, Errno> {
+pub(crate) fn wait(embedded: &Embedded, fds: &mut [WaitFd], timeout_ms: Option<u32>) -> Result<Reply, Errno> {
     let mut objects = Vec::new();
     objects.try_reserve_exact(fds.len()).map_err(|_| Errno::ENOMEM)?;
     for wait in fds.iter() {

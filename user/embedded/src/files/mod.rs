@@ -190,8 +190,8 @@ pub(crate) fn call(embedded: &Embedded, call: FileCall<'_>) -> Result<Reply, Err
         }
         FileCall::Write(fd, _) => {
             let object = embedded.open_object(fd)?;
-            let is_ours = object.clone().downcast::<OpenFile>().is_ok()
-                || object.downcast::<OpenDirectory>().is_ok();
+            let is_ours =
+                object.clone().downcast::<OpenFile>().is_ok() || object.downcast::<OpenDirectory>().is_ok();
             // Ours are open for reading; the kernel's cannot be written at all (`bpf_dummy_write`).
             Err(if is_ours { Errno::EBADF } else { Errno::EINVAL })
         }

@@ -152,6 +152,8 @@ mod tests {
     #[test]
     fn the_format_is_as_tracefs_writes_it() {
         let text = format_of("enter", 7);
-        assert!(text.starts_with("name: enter\nID: 7\nformat:\n\tfield:unsigned short common_type;\toffset:0;"));
+        assert!(
+            text.starts_with("name: enter\nID: 7\nformat:\n\tfield:unsigned short common_type;\toffset:0;")
+        );
     }
 }

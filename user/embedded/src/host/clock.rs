@@ -16,14 +16,14 @@ pub enum Time {
 /// The clocks of one host.
 #[derive(Debug)]
 pub(super) enum Clocks {
-    System(system::Clocks),
+    System(system::Source),
     Fixed(AtomicU64),
 }
 
 impl Clocks {
     pub(super) fn new(time: Time) -> Clocks {
         match time {
-            Time::System => Clocks::System(system::Clocks::start()),
+            Time::System => Clocks::System(system::Source::start()),
             Time::Fixed(now_ns) => Clocks::Fixed(AtomicU64::new(now_ns)),
         }
     }
@@ -64,7 +64,7 @@ impl Clock for Clocks {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use rustix::time::{ClockId, clock_gettime};
+    use rustix::time::{ClockId, DynamicClockId, clock_gettime, clock_gettime_dynamic};
 
     #[derive(Clone, Copy, Debug)]
     pub(super) enum Which {
@@ -75,20 +75,22 @@ mod system {
     }
 
     #[derive(Debug)]
-    pub(super) struct Clocks;
+    pub(in crate::host) struct Source;
 
-    impl Clocks {
-        pub(super) fn start() -> Clocks {
-            Clocks
+    impl Source {
+        pub(super) fn start() -> Source {
+            Source
         }
 
         pub(super) fn now_ns(&self, which: Which) -> u64 {
-            let now = clock_gettime(match which {
-                Which::Monotonic => ClockId::Monotonic,
-                Which::Boot => ClockId::Boottime,
-                Which::Coarse => ClockId::MonotonicCoarse,
-                Which::Tai => ClockId::Tai,
-            });
+            let now = match which {
+                Which::Monotonic => clock_gettime(ClockId::Monotonic),
+                Which::Boot => clock_gettime(ClockId::Boottime),
+                Which::Coarse => clock_gettime(ClockId::MonotonicCoarse),
+                // It has been there since Linux 3.10; the calendar's clock differs from it by leap seconds.
+                Which::Tai => clock_gettime_dynamic(DynamicClockId::Tai)
+                    .unwrap_or_else(|_| clock_gettime(ClockId::Realtime)),
+            };
             (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
         }
     }
@@ -107,13 +109,13 @@ mod system {
     }
 
     #[derive(Debug)]
-    pub(super) struct Clocks {
+    pub(in crate::host) struct Source {
         start: Instant,
     }
 
-    impl Clocks {
-        pub(super) fn start() -> Clocks {
-            Clocks { start: Instant::now() }
+    impl Source {
+        pub(super) fn start() -> Source {
+            Source { start: Instant::now() }
         }
 
         /// Monotonic clocks start with the kernel; atomic time is the calendar's, without leap seconds.
