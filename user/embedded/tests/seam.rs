@@ -9,7 +9,7 @@ fn embedded(mirror: Mirror) -> Embedded {
 }
 
 fn machine(embedded: &Embedded) -> Machine {
-    Machine { page_size: embedded.page_size() }
+    Machine { page_size: embedded.page_size(), release: (6, 18) }
 }
 
 #[test]
