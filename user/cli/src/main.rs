@@ -4,6 +4,7 @@
 //! it is accepted, and what its bytes mean is decided there and never here.
 
 mod args;
+mod capture;
 mod ctype;
 mod failure;
 mod json;
