@@ -18,6 +18,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Assemble text in either dialect
     Asm(AsmArgs),
+    /// Verify every program of objects, each on its own
+    Check(CheckArgs),
     /// Disassemble an object's programs, or bare instructions
     Disasm(DisasmArgs),
     /// Show what an object holds: sections, programs, maps, globals, types
@@ -29,6 +31,7 @@ impl Command {
     pub(crate) fn format(&self) -> Format {
         let json = match self {
             Command::Asm(args) => args.json,
+            Command::Check(args) => args.json,
             Command::Disasm(args) => args.json,
             Command::Show(args) => args.json,
         };
@@ -47,6 +50,28 @@ pub(crate) struct AsmArgs {
     /// The byte order of the instructions
     #[arg(long, value_enum, default_value_t = Order::NATIVE)]
     pub(crate) order: Order,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The objects
+    #[arg(required = true, value_name = "OBJECT")]
+    pub(crate) objects: Vec<PathBuf>,
+    /// Only the program whose function is called so
+    #[arg(long, value_name = "NAME")]
+    pub(crate) program: Option<String>,
+    /// The type of the programs, whatever their sections are called
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Whose verdict is wanted
+    #[arg(long, value_enum, default_value_t = KernelName::Embedded)]
+    pub(crate) on: KernelName,
+    /// The target's types
+    #[arg(long, value_name = "FILE")]
+    pub(crate) btf: Option<PathBuf>,
     /// Answer with one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -84,6 +109,29 @@ pub(crate) struct ShowArgs {
     /// Answer with one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A kernel, or both of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KernelName {
+    /// skep's own
+    Embedded,
+    /// the running one
+    Linux,
+    /// each, side by side
+    Both,
+}
+
+impl KernelName {
+    /// Whether skep's own is meant.
+    pub(crate) fn has_embedded(self) -> bool {
+        self != KernelName::Linux
+    }
+
+    /// Whether the running one is meant.
+    pub(crate) fn has_linux(self) -> bool {
+        self != KernelName::Embedded
+    }
 }
 
 /// A byte order by name.

@@ -1,6 +1,7 @@
 //! Why a command could not do its work: what, where, and the exit status that says so.
 
 use serde::Serialize;
+use skep::ErrorKind;
 use skep_elf::ElfError;
 use std::fmt;
 use std::path::Path;
@@ -15,6 +16,8 @@ pub(crate) enum Status {
     Bad = 1,
     /// The command line is wrong: in itself, or because it names what the input does not have.
     Usage = 2,
+    /// This kernel, machine or build cannot do it.
+    Unable = 3,
 }
 
 impl From<Status> for ExitCode {
@@ -93,6 +96,11 @@ impl Failure {
         Failure::new(Status::Usage, "usage", message)
     }
 
+    /// What this kernel, machine or build cannot do.
+    pub(crate) fn unable(kind: &'static str, message: impl fmt::Display) -> Failure {
+        Failure::new(Status::Unable, kind, message)
+    }
+
     fn new(status: Status, kind: &'static str, message: impl fmt::Display) -> Failure {
         Failure { status, kind, message: message.to_string(), place: Box::default(), help: None }
     }
@@ -126,6 +134,46 @@ impl From<ElfError> for Failure {
             offset: place.offset,
             ..Place::default()
         })
+    }
+}
+
+/// Answers of kernels that say: not this kernel, or not with these rights.
+fn status_of(kind: ErrorKind) -> (Status, &'static str) {
+    match kind {
+        ErrorKind::Permission => (Status::Unable, "permission"),
+        ErrorKind::Unsupported => (Status::Unable, "unsupported"),
+        ErrorKind::Rejected => (Status::Bad, "rejected"),
+        ErrorKind::Object => (Status::Bad, "object"),
+        // What the command line names or sets.
+        ErrorKind::NotFound | ErrorKind::Setting => (Status::Usage, "usage"),
+        _ => (Status::Bad, "kernel"),
+    }
+}
+
+impl From<skep::Error> for Failure {
+    fn from(error: skep::Error) -> Failure {
+        let place = error.place();
+        let at = Place {
+            file: place.file.clone(),
+            section: place.section.clone(),
+            symbol: [&place.program, &place.map, &place.variable, &place.path]
+                .into_iter()
+                .find_map(Clone::clone),
+            insn: place.insn,
+            ..Place::default()
+        };
+        // The place stands in front of the message, and is told apart here.
+        let text = error.to_string();
+        let prefix = format!("{place}: ");
+        let message = text.strip_prefix(&prefix).unwrap_or(&text);
+        let (status, kind) = status_of(error.kind());
+        let failure = Failure::new(status, kind, message).at(at);
+        match kind {
+            "permission" => {
+                failure.help("run it as root, or with CAP_BPF and what the program type needs besides")
+            }
+            _ => failure,
+        }
     }
 }
 

@@ -8,19 +8,26 @@ mod capture;
 mod ctype;
 mod failure;
 mod json;
+mod kernel;
 mod names;
 mod object;
 mod output;
 mod source;
 
 mod render {
+    pub(crate) mod diagnostic;
     pub(crate) mod table;
+}
+
+mod shapes {
+    pub(crate) mod check;
 }
 
 mod vocabulary;
 
 mod commands {
     pub(crate) mod asm;
+    pub(crate) mod check;
     pub(crate) mod disasm;
     pub(crate) mod show;
 }
@@ -43,6 +50,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Box<dyn Report>, Failure> {
     match command {
         Command::Asm(args) => Ok(Box::new(commands::asm::run(&args)?)),
+        Command::Check(args) => Ok(Box::new(commands::check::run(&args)?)),
         Command::Disasm(args) => Ok(Box::new(commands::disasm::run(&args)?)),
         Command::Show(args) => Ok(Box::new(commands::show::run(&args)?)),
     }

@@ -39,6 +39,12 @@ impl<'a> Lines<'a> {
         Some(self.source(&self.infos[at]))
     }
 
+    /// The line that an instruction belongs to: the last that begins at it or before.
+    pub(crate) fn covering(&self, insn: InsnIdx) -> Option<Source> {
+        let after = self.infos.partition_point(|info| info.insn <= insn);
+        Some(self.source(&self.infos[after.checked_sub(1)?]))
+    }
+
     fn source(&self, info: &LineInfoSpec) -> Source {
         let text = |off: u32| {
             let text =

@@ -1,0 +1,134 @@
+//! `skep check`: each program of each object on its own, as if it alone were loaded.
+
+mod embedded;
+mod linux;
+
+use crate::args::{CheckArgs, KernelName};
+use crate::failure::{Failure, Status};
+use crate::output::{Report, complain};
+use crate::render::diagnostic;
+use crate::shapes::check::{CheckedObject, CheckedProgram, Verdict};
+use crate::source::Lines;
+use crate::{object, vocabulary};
+use serde_json::{Value, json};
+use skep_abi::ProgType;
+use skep_elf::ObjectSpec;
+use skep_model::ProgramSpec;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The verdicts.
+pub(crate) struct Check {
+    objects: Vec<CheckedObject>,
+}
+
+/// Checks the programs of the objects.
+///
+/// # Errors
+/// Where this machine or build cannot, and where the command line names what is not there. An object that cannot be read is part
+/// of the answer.
+pub(crate) fn run(args: &CheckArgs) -> Result<Check, Failure> {
+    if args.btf.is_some() {
+        let message = "this build relocates nothing yet, so it has no use for --btf";
+        return Err(Failure::unable("unsupported", message));
+    }
+    let kind = args.kind.as_deref().map(prog_type).transpose()?;
+    let mut objects = Vec::new();
+    for path in &args.objects {
+        objects.push(check_object(path, args, kind)?);
+    }
+    Ok(Check { objects })
+}
+
+/// Reads the name of a program type, as `xdp` or `BPF_PROG_TYPE_XDP`.
+fn prog_type(name: &str) -> Result<ProgType, Failure> {
+    let known = ProgType::ALL.iter().copied();
+    let is_it = |kind: &ProgType| vocabulary::prog_type_name(*kind) == name || kind.name() == Some(name);
+    known.clone().find(is_it).ok_or_else(|| {
+        let names: Vec<String> = known.map(vocabulary::prog_type_name).collect();
+        Failure::usage(format_args!("there is no program type called {name}"))
+            .help(format!("the types are {}", names.join(", ")))
+    })
+}
+
+fn check_object(path: &Path, args: &CheckArgs, kind: Option<ProgType>) -> Result<CheckedObject, Failure> {
+    let file = path.display().to_string();
+    let spec = match object::open(path) {
+        Ok(spec) => spec,
+        Err(failure) => {
+            complain(&failure);
+            return Ok(CheckedObject { path: file, error: Some(failure), programs: Vec::new() });
+        }
+    };
+    let picked: Vec<&ProgramSpec> = match &args.program {
+        Some(name) => vec![object::program(&spec, name)?],
+        None => spec.programs.iter().collect(),
+    };
+    let mut programs = Vec::new();
+    for program in picked {
+        programs.push(check_program(path, &spec, program, args.on, kind)?);
+    }
+    Ok(CheckedObject { path: file, error: None, programs })
+}
+
+fn check_program(
+    path: &Path,
+    spec: &ObjectSpec,
+    program: &ProgramSpec,
+    on: KernelName,
+    kind: Option<ProgType>,
+) -> Result<CheckedProgram, Failure> {
+    let kind = kind.or(program.attach.as_ref().map(|attach| attach.prog_type));
+    let mut checked = CheckedProgram {
+        section: program.section.clone(),
+        name: program.name.clone(),
+        kind: kind.map(vocabulary::prog_type_name),
+        insns: program.insns.len(),
+        embedded: None,
+        linux: None,
+        rejection: None,
+    };
+    if on.has_embedded() {
+        let (verdict, rejection) = embedded::check(spec, program, kind);
+        checked.embedded = Some(verdict);
+        checked.rejection = rejection.map(|mut rejection| {
+            let lines = Lines::of(spec, program);
+            rejection.source = rejection.insn.and_then(|insn| lines.covering(skep_isa::InsnIdx(insn)));
+            rejection
+        });
+    }
+    if on.has_linux() {
+        checked.linux = Some(linux::check(path, spec, program, kind)?);
+    }
+    Ok(checked)
+}
+
+impl Report for Check {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for object in &self.objects {
+            for program in &object.programs {
+                diagnostic::program(&object.path, program, out)?;
+            }
+            if object.error.is_none() && object.programs.is_empty() {
+                writeln!(out, "{}: has no programs", object.path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        json!({ "objects": self.objects })
+    }
+
+    /// What is not modelled counts as not accepted, but only where nothing is bad.
+    fn status(&self) -> Status {
+        let verdicts = || self.objects.iter().flat_map(|object| &object.programs).flat_map(|p| p.verdicts());
+        let is_bad = self.objects.iter().any(|object| object.error.is_some())
+            || verdicts().any(|verdict| verdict == Verdict::Rejected);
+        match is_bad {
+            true => Status::Bad,
+            false if verdicts().any(|verdict| verdict == Verdict::Unsupported) => Status::Unable,
+            false => Status::Done,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Verdicts for people: a line for each kernel, and what is wrong over the C source.
+
+use crate::shapes::check::{CheckedProgram, KernelVerdict, RejectionShape, Verdict};
+use crate::source::Source;
+use std::io::{self, Write};
+
+/// Writes what was found out about a program.
+///
+/// # Errors
+/// Those of `out`.
+pub(crate) fn program(path: &str, program: &CheckedProgram, out: &mut dyn Write) -> io::Result<()> {
+    let kind = program.kind.as_deref().unwrap_or("unknown type");
+    writeln!(out, "{path}: {} ({kind}, section {}, {} slots)", program.name, program.section, program.insns)?;
+    for (name, of) in [("embedded", &program.embedded), ("linux", &program.linux)] {
+        if let Some(of) = of {
+            verdict(name, of, out)?;
+        }
+    }
+    match &program.rejection {
+        Some(found) => rejection(found, out),
+        None => Ok(()),
+    }
+}
+
+fn verdict(name: &str, of: &KernelVerdict, out: &mut dyn Write) -> io::Result<()> {
+    let word = match of.verdict {
+        Verdict::Accepted => "accepted",
+        Verdict::Rejected => "rejected",
+        Verdict::Unsupported => "unsupported",
+    };
+    write!(out, "  {name}: {word}")?;
+    if let Some(errno) = &of.errno {
+        write!(out, ", {errno}")?;
+    }
+    if let Some(count) = of.processed_insns {
+        write!(out, ", {count} instructions processed")?;
+    }
+    if let Some(reason) = &of.reason {
+        write!(out, ": {reason}")?;
+    }
+    writeln!(out)?;
+    let lines = of.log_tail.iter().flat_map(|log| log.lines());
+    lines.into_iter().try_for_each(|line| writeln!(out, "    | {line}"))
+}
+
+fn rejection(found: &RejectionShape, out: &mut dyn Write) -> io::Result<()> {
+    match found.insn {
+        Some(insn) => writeln!(out, "error[{}]: instruction {insn}: {}", found.id, found.message)?,
+        None => writeln!(out, "error[{}]: {}", found.id, found.message)?,
+    }
+    if let Some(Source { file, line, column, text }) = &found.source {
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        writeln!(out, "{margin}--> {file}:{line}:{column}")?;
+        writeln!(out, "{margin} |\n{number} | {text}\n{margin} |")?;
+    }
+    writeln!(out, "  help: {}", found.help)
+}
