@@ -117,6 +117,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
 } events SEC(".maps");
+RECORDS(events, struct event);
 
 /* A frame being read: the next byte, the end, and what was learned so far. */
 struct packet {

@@ -15,6 +15,14 @@
 #define __array(name, type) __typeof__(type) *name[]
 #define __ulong(name, number) enum { SKEP_PASTE(__skep_ulong, __COUNTER__) = (number) } name
 
+/*
+ * Says what the records of a ring or perf buffer are, which its definition has
+ * no room for: `RECORDS(events, struct event);` beside the map `events`. It is
+ * a variable that nothing uses, called `events_record`; whoever shows records
+ * finds their type behind it, as `skep run` does.
+ */
+#define RECORDS(map, type) const type *map##_record __attribute__((unused))
+
 #define SKEP_PASTE_(a, b) a##b
 #define SKEP_PASTE(a, b) SKEP_PASTE_(a, b)
 
