@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use skep_isa::ByteOrder;
 use skep_isa::text::Dialect;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Run, check, disassemble and inspect BPF objects: in skep's own kernel, or in Linux.
 #[derive(Parser, Debug)]
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Disassemble an object's programs, or bare instructions
     Disasm(DisasmArgs),
+    /// Run a program in skep's own kernel or in Linux, on a packet, a capture, or attached
+    Run(RunArgs),
     /// Show what an object holds: sections, programs, maps, globals, types
     Show(ShowArgs),
 }
@@ -33,6 +36,7 @@ impl Command {
             Command::Asm(args) => args.json,
             Command::Check(args) => args.json,
             Command::Disasm(args) => args.json,
+            Command::Run(args) => args.json,
             Command::Show(args) => args.json,
         };
         if json { Format::Json } else { Format::Human }
@@ -100,6 +104,128 @@ pub(crate) struct DisasmArgs {
     /// Answer with one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The object
+    #[arg(required_unless_present = "raw")]
+    pub(crate) object: Option<PathBuf>,
+    /// The program, by its function's name [default: the only one that fits the input]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) program: Option<String>,
+    /// The kernel
+    #[arg(long, value_enum, default_value_t = RunKernel::Embedded)]
+    pub(crate) on: RunKernel,
+    /// What executes the program [default: what the kernel has]
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// Whether each access is checked while the program runs [default: as the engine does]
+    #[arg(long, value_enum)]
+    pub(crate) checks: Option<Checks>,
+    /// One run; the bytes are the packet, or the context of a type without one
+    #[arg(long, value_name = "FILE", group = "input")]
+    pub(crate) data: Option<PathBuf>,
+    /// One run per packet of a pcap or pcapng file; a global `skep_now_ns` is set to each packet's time
+    #[arg(long, value_name = "FILE", group = "input")]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Keep the packets that the program lets pass, as it leaves them
+    #[arg(long, value_name = "FILE", requires = "pcap")]
+    pub(crate) write: Option<PathBuf>,
+    /// Attach where the section says, and stream events (`--on linux`)
+    #[arg(long, group = "input")]
+    pub(crate) attach: bool,
+    /// How long, as `2s`, `500ms`, `1m` [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", requires = "attach", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// The interface that an XDP program is attached to
+    #[arg(long, value_name = "NAME", requires = "attach")]
+    pub(crate) interface: Option<String>,
+    /// Run the same input so many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: u32,
+    /// Set a global variable, or a part of one, before the load: `limit=5`, `cfg.name=eth0`, `table[2]=0x10`
+    #[arg(long, value_name = "VAR=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Put an element into a map: `blocked 0x0a4d0001=packets:0,bytes:0`
+    #[arg(long, num_args = 2, value_names = ["NAME", "KEY=VALUE"], action = clap::ArgAction::Append)]
+    pub(crate) map_entry: Vec<String>,
+    /// Run bare instructions: r1 is the address of the memory, r2 its length
+    #[arg(long, value_name = "INSNS.bin", conflicts_with_all = ["object", "program", "input", "set", "map_entry"])]
+    pub(crate) raw: Option<PathBuf>,
+    /// The memory of bare instructions
+    #[arg(long, value_name = "MEM.bin", requires = "raw")]
+    pub(crate) mem: Option<PathBuf>,
+    /// How much bare instructions are optimised, by engines that do
+    #[arg(long, value_name = "LEVEL", requires = "raw", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub(crate) opt: Option<u8>,
+    /// How many instructions a run may execute
+    #[arg(long, value_name = "N", requires = "raw", default_value_t = 1 << 32)]
+    pub(crate) fuel: u64,
+    /// Give bare instructions helper 5 of the public conformance suite, which ends the run with its first argument
+    #[arg(long, requires = "raw")]
+    pub(crate) conformance: bool,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A kernel that runs programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunKernel {
+    /// skep's own, in this process
+    Embedded,
+    /// the running one
+    Linux,
+}
+
+/// What executes instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// machine code
+    Jit,
+    /// instruction by instruction
+    Interpreter,
+    /// the reference machine
+    Exact,
+}
+
+impl Engine {
+    /// The name, as it is given.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Engine::Jit => "jit",
+            Engine::Interpreter => "interpreter",
+            Engine::Exact => "exact",
+        }
+    }
+}
+
+/// Whether accesses are checked at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Checks {
+    /// each one
+    On,
+    /// none: the program was verified, or is trusted
+    Off,
+}
+
+/// Reads a name and what it is set to.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("wanted VAR=VALUE")?;
+    match name.trim() {
+        "" => Err("wanted the name of a variable before the `=`".to_owned()),
+        name => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// Reads a time with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("m", 60.0)];
+    let wanted = || "wanted a number and a unit, as 2s, 500ms or 1m".to_owned();
+    let unit = UNITS.iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(wanted)?;
+    let number: f64 = text[..text.len() - unit.0.len()].trim().parse().map_err(|_| wanted())?;
+    Duration::try_from_secs_f64(number * unit.1).map_err(|_| wanted())
 }
 
 #[derive(clap::Args, Debug)]

@@ -23,7 +23,11 @@ pub(crate) fn value(value: &Value<'_>) -> Json {
         Value::Struct(fields) | Value::Union(fields) => {
             let mut object = Map::new();
             for field in fields {
-                object.insert(field.name.to_owned(), self::value(&field.value));
+                let member = match field.value {
+                    Value::Unsigned(number) if field.name.ends_with("addr") => address(number),
+                    _ => self::value(&field.value),
+                };
+                object.insert(field.name.to_owned(), member);
             }
             Json::Object(object)
         }
@@ -34,6 +38,11 @@ pub(crate) fn value(value: &Value<'_>) -> Json {
         }
         other => Json::String(other.to_string()),
     }
+}
+
+/// Integers called `saddr` and the like are no amounts.
+fn address(number: u128) -> Json {
+    Json::String(format!("{number:#010x}"))
 }
 
 fn unsigned(number: u128) -> Json {
@@ -110,5 +119,10 @@ mod tests {
             field("a", Value::Array(vec![Value::Bool(true), Value::Text("x\n".to_owned())])),
         ]);
         check(of, r#"{"z":"ON","a":[true,"x\n"]}"#);
+        let addresses = Value::Struct(vec![
+            field("saddr", Value::Unsigned(0x0a4d_0001)),
+            field("seen", Value::Unsigned(3)),
+        ]);
+        check(addresses, r#"{"saddr":"0x0a4d0001","seen":3}"#);
     }
 }

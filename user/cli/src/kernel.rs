@@ -1,7 +1,29 @@
-//! The kernels that a command may speak to.
+//! The kernels that a command may speak to, and how it is told to stop.
 
+use crate::args::RunKernel;
 use crate::failure::Failure;
 use skep::Kernel;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A kernel to run in.
+pub(crate) struct Target {
+    /// The kernel.
+    pub(crate) kernel: Kernel,
+    /// Its name.
+    pub(crate) name: &'static str,
+}
+
+/// Finds a kernel by its name.
+///
+/// # Errors
+/// This machine or build does not have it.
+pub(crate) fn target(on: RunKernel) -> Result<Target, Failure> {
+    match on {
+        RunKernel::Linux => Ok(Target { kernel: linux()?, name: "linux" }),
+        RunKernel::Embedded => Err(Failure::unable("unsupported", "this build has no embedded kernel")),
+    }
+}
 
 /// The running kernel.
 ///
@@ -20,4 +42,30 @@ pub(crate) fn linux() -> Result<Kernel, Failure> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn linux() -> Result<Kernel, Failure> {
     Err(Failure::unable("unsupported", "this machine does not run Linux"))
+}
+
+/// Has Ctrl-C and a polite kill set a flag, instead of ending the process; a second one ends it.
+///
+/// # Errors
+/// The operating system refuses.
+#[cfg(unix)]
+pub(crate) fn interrupts() -> Result<Arc<AtomicBool>, Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Failure::bad("signal", error))?;
+    }
+    Ok(stop)
+}
+
+/// There are no signals: time ends a run.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub(crate) fn interrupts() -> Result<Arc<AtomicBool>, Failure> {
+    Ok(Arc::default())
 }

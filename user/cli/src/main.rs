@@ -13,14 +13,17 @@ mod names;
 mod object;
 mod output;
 mod source;
+mod tree;
 
 mod render {
     pub(crate) mod diagnostic;
+    pub(crate) mod run;
     pub(crate) mod table;
 }
 
 mod shapes {
     pub(crate) mod check;
+    pub(crate) mod run;
 }
 
 mod vocabulary;
@@ -29,6 +32,7 @@ mod commands {
     pub(crate) mod asm;
     pub(crate) mod check;
     pub(crate) mod disasm;
+    pub(crate) mod run;
     pub(crate) mod show;
 }
 
@@ -52,6 +56,7 @@ fn run(command: Command) -> Result<Box<dyn Report>, Failure> {
         Command::Asm(args) => Ok(Box::new(commands::asm::run(&args)?)),
         Command::Check(args) => Ok(Box::new(commands::check::run(&args)?)),
         Command::Disasm(args) => Ok(Box::new(commands::disasm::run(&args)?)),
+        Command::Run(args) => Ok(Box::new(commands::run::run(&args)?)),
         Command::Show(args) => Ok(Box::new(commands::show::run(&args)?)),
     }
 }

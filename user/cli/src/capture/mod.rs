@@ -109,11 +109,6 @@ impl Capture {
         Ok(Capture { bytes, records })
     }
 
-    /// Counts the packets.
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
-    }
-
     /// Yields the packets in the order of the file.
     pub(crate) fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
         self.records.iter().map(|record| Packet {

@@ -129,7 +129,7 @@ mod tests {
             for (magic, unit) in [(MICROSECONDS, 1000), (NANOSECONDS, 1)] {
                 let capture = Capture::parse(file(magic, order, &[(5, 7, b"abc"), (6, 0, b"")])).unwrap();
                 let packets: Vec<Packet<'_>> = capture.packets().collect();
-                assert_eq!(packets.len(), capture.len());
+                assert_eq!(packets.len(), 2);
                 assert_eq!(packets[0].time_ns, 5_000_000_000 + 7 * unit);
                 assert_eq!((packets[0].data, packets[0].link_type), (&b"abc"[..], ETHERNET));
                 assert_eq!((packets[1].time_ns, packets[1].data), (6_000_000_000, &b""[..]));
@@ -143,7 +143,7 @@ mod tests {
         for length in 0..whole.len() {
             let error = match Capture::parse(whole[..length].to_vec()) {
                 Ok(capture) => {
-                    assert_eq!((length, capture.len()), (24, 0));
+                    assert_eq!((length, capture.packets().count()), (24, 0));
                     continue;
                 }
                 Err(error) => error,

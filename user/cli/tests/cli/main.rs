@@ -3,5 +3,7 @@
 mod check;
 mod command_line;
 mod common;
+mod raw;
+mod run;
 mod show;
 mod text;

@@ -1,0 +1,81 @@
+//! `skep run --raw`: bare instructions on the reference machine.
+
+use crate::common::{Ran, scratch, skep, skep_with};
+
+/// Assembles and runs.
+fn run(name: &str, text: &str, more: &[&str]) -> Ran {
+    let bytes = skep_with(&["asm"], text.as_bytes()).expect(0).stdout;
+    let file = scratch(&format!("{name}.bin"), &bytes);
+    let mut args = vec!["run", "--raw", file.to_str().unwrap(), "--json"];
+    args.extend(more);
+    skep(&args)
+}
+
+#[test]
+fn the_result_and_the_count_come_back() {
+    let document = run("sum", "r0 = 40\nr0 += 2\nexit", &["--repeat", "3"]).expect(0).json();
+    assert_eq!((&document["return"], &document["runs"]), (&"0x2a".into(), &3.into()));
+    assert_eq!((&document["executed"], &document["checks"]), (&3.into(), &true.into()));
+    assert_eq!(document["engine"], "exact");
+    assert!(document["ns_per_run"]["min"].as_f64().unwrap() > 0.0);
+    let large = run("large", "r0 = 0x8000000000000001 ll\nexit", &[]).expect(0).json();
+    assert_eq!(large["return"], "0x8000000000000001");
+}
+
+#[test]
+fn memory_is_the_first_argument_and_its_length_the_second() {
+    let memory = scratch("memory.bin", &[1, 2, 3, 4]);
+    let more = ["--mem", memory.to_str().unwrap(), "--repeat", "2"];
+    let text = "r0 = *(u8 *)(r1 + 3)\nr0 += r2\nr3 = *(u8 *)(r1 + 0)\nr3 += 1\n*(u8 *)(r1 + 0) = r3\nexit";
+    let document = run("memory", text, &more).expect(0).json();
+    assert_eq!((&document["return"], &document["mem_out"]), (&"0x8".into(), &"02020304".into()));
+    assert_eq!(std::fs::read(&memory).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_bad_access_stops_the_run() {
+    let memory = scratch("short.bin", &[0; 4]);
+    let more = ["--mem", memory.to_str().unwrap()];
+    let ran = run("bounds", "r0 = 0\nr0 = *(u8 *)(r1 + 4)\nexit", &more).expect(1);
+    let document = ran.json();
+    let error = &document["error"];
+    assert_eq!((&error["kind"], &error["insn"]), (&"out_of_bounds".into(), &1.into()));
+    assert!(error["message"].as_str().unwrap().contains("offset 4"), "{error}");
+    assert!(document.get("return").is_none());
+}
+
+#[test]
+fn fuel_ends_a_loop() {
+    let document = run("loop", "l: goto l\nexit", &["--fuel", "1000"]).expect(1).json();
+    assert_eq!(document["error"]["kind"], "fuel");
+}
+
+#[test]
+fn the_suites_helper_is_there_by_option_only() {
+    let text = "r1 = 7\ncall 5\nr0 = 1\nexit";
+    let document = run("unwind", text, &["--conformance"]).expect(0).json();
+    assert_eq!(document["return"], "0x7");
+    let ran = run("unwind-refused", text, &[]).expect(1);
+    let document = ran.json();
+    assert_eq!(
+        (&document["error"]["kind"], &document["error"]["place"]["insn"]),
+        (&"rejected".into(), &1.into())
+    );
+    let by_register = "r1 = 9\nr2 = 5\ncallx r2\nr0 = 1\nexit";
+    let document = run("callx", by_register, &["--conformance"]).expect(0).json();
+    assert_eq!(document["return"], "0x9");
+}
+
+#[test]
+fn what_is_no_program_is_refused_by_place() {
+    let ran = run("endless", "r0 = 1", &[]).expect(1);
+    assert_eq!(ran.json()["error"]["place"]["insn"], 0);
+    let ragged = scratch("ragged.bin", &[0x95; 9]);
+    let ran = skep(&["run", "--raw", ragged.to_str().unwrap(), "--json"]).expect(1);
+    assert_eq!(ran.json()["error"]["place"]["offset"], 8);
+    skep(&["run", "--raw", "no-such-file", "--json"]).expect(1);
+    skep(&["run", "--raw", "x", "--on", "linux"]).expect(2);
+    skep(&["run", "--raw", "x", "--pcap", "y"]).expect(2);
+    skep(&["run", "--fuel", "7", "x.o"]).expect(2);
+    run("jit", "r0 = 1\nexit", &["--engine", "jit"]).expect(3);
+}

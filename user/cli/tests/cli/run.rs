@@ -1,0 +1,270 @@
+//! `skep run` on the running kernel, and what is said of input that is bad, wherever it would run.
+
+use crate::common::{Ran, root, scratch, skep};
+use serde_json::Value;
+
+const FIREWALL: &str = "examples/xdp-firewall/xdp_firewall.bpf.o";
+const TRAFFIC: &str = "examples/xdp-firewall/traffic.pcap";
+
+/// Whether this process may use the running kernel; says so where not.
+fn has_linux(test: &str) -> bool {
+    let ran = skep(&["check", "--on", "linux", "lab/vectors/code/branches.v1.bpf.o", "--json"]);
+    if ran.status != 0 {
+        println!("skipped: {test}: {}", ran.json());
+    }
+    ran.status == 0
+}
+
+/// The kernels that are here.
+fn kernels(test: &str) -> Vec<&'static str> {
+    if has_linux(test) { vec!["linux"] } else { Vec::new() }
+}
+
+fn run(args: &[&str]) -> Ran {
+    let mut all = vec!["run"];
+    all.extend(args);
+    skep(&all)
+}
+
+/// A packet of the capture, alone: its Ethernet header and what follows.
+fn packet() -> String {
+    let capture = std::fs::read(root().join(TRAFFIC)).unwrap();
+    let length = u32::from_le_bytes(capture[32..36].try_into().unwrap()) as usize;
+    scratch("packet.bin", &capture[40..40 + length]).to_str().unwrap().to_owned()
+}
+
+fn entry<'d>(document: &'d Value, map: &str, key: &str) -> &'d Value {
+    let entries = document["maps"][map].as_array().unwrap();
+    let found = entries.iter().find(|entry| entry["key"] == key);
+    &found.unwrap_or_else(|| panic!("no {key} in {entries:?}"))["value"]
+}
+
+#[test]
+fn the_firewall_runs_over_the_capture() {
+    for on in kernels("the_firewall_runs_over_the_capture") {
+        let ran = run(&[FIREWALL, "--on", on, "--pcap", TRAFFIC, "--json"]).expect(0);
+        let document = ran.json();
+        assert_eq!((&document["program"], &document["on"]), (&"xdp_firewall".into(), &on.into()));
+        assert_eq!(document["type"], "xdp");
+        let (passed, dropped) = (&document["returns"]["XDP_PASS"], &document["returns"]["XDP_DROP"]);
+        let sum = passed.as_u64().unwrap() + dropped.as_u64().unwrap();
+        assert_eq!(document["runs"], sum);
+        let events = document["events"].as_array().unwrap();
+        assert_eq!(
+            (Some(events.len() as u64), document["lost_events"].as_u64()),
+            (dropped.as_u64(), Some(0))
+        );
+        assert!(events.iter().all(|event| event["map"] == "events"));
+        let blocked = events.iter().find(|event| event["data"]["reason"] == "REASON_BLOCKED").unwrap();
+        assert_eq!(blocked["data"]["saddr"], "0x0a4d0001");
+        assert_eq!(blocked["data"]["family"], 4);
+        let first = entry(&document, "blocked", "0x0a4d0001")["packets"].as_u64().unwrap();
+        let second = entry(&document, "blocked", "0x0a4d0002")["packets"].as_u64().unwrap();
+        let totals = &document["maps"]["totals"][0];
+        assert_eq!(totals["sum"]["blocked"]["packets"], first + second);
+        assert_eq!(
+            totals["sum"]["passed"]["packets"].as_u64().unwrap()
+                + totals["sum"]["not_ip"]["packets"].as_u64().unwrap(),
+            passed.as_u64().unwrap()
+        );
+        let times = &document["ns_per_run"];
+        let time = |name: &str| times[name].as_f64().unwrap();
+        assert!(0.0 < time("min") && time("min") <= time("median") && time("median") <= time("max"));
+        // Sorted by key: IPv4 sources by their last word.
+        let sources = document["maps"]["sources"].as_array().unwrap();
+        let words: Vec<Vec<u64>> = sources
+            .iter()
+            .map(|source| {
+                source["key"]["words"].as_array().unwrap().iter().map(|w| w.as_u64().unwrap()).collect()
+            })
+            .collect();
+        assert!(words.is_sorted() && words.len() > 10);
+    }
+}
+
+#[test]
+fn two_runs_give_the_same() {
+    for on in kernels("two_runs_give_the_same") {
+        let once = || {
+            let mut document = run(&[FIREWALL, "--on", on, "--pcap", TRAFFIC, "--json"]).expect(0).json();
+            document["maps"]["totals"][0]["value"].take();
+            ["maps", "events", "returns"].map(|member| document[member].take())
+        };
+        assert_eq!(once(), once());
+    }
+}
+
+#[test]
+fn text_for_people_has_names_and_no_hexadecimal() {
+    for on in kernels("text_for_people_has_names_and_no_hexadecimal") {
+        let ran = run(&[FIREWALL, "--on", on, "--pcap", TRAFFIC]).expect(0);
+        let text = ran.text();
+        for part in
+            ["XDP_DROP", "time per packet: ", "map blocked (2 entries):", "packets: ", "REASON_BLOCKED"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("0x"), "{text}");
+        assert!(text.lines().count() < 100);
+    }
+}
+
+#[test]
+fn passed_packets_are_kept() {
+    for on in kernels("passed_packets_are_kept") {
+        let kept = scratch("kept.pcap", b"");
+        let kept = kept.to_str().unwrap();
+        let ran = run(&[FIREWALL, "--on", on, "--pcap", TRAFFIC, "--write", kept, "--json"]).expect(0);
+        let passed = ran.json()["returns"]["XDP_PASS"].clone();
+        // Without limits and a blocklist, what has passed passes again.
+        let again = [
+            FIREWALL,
+            "--on",
+            on,
+            "--pcap",
+            kept,
+            "--json",
+            "--set",
+            "limit_packets=0",
+            "--set",
+            "blocked_default[0]=0",
+        ];
+        assert_eq!(run(&again).expect(0).json()["returns"], serde_json::json!({ "XDP_PASS": passed }));
+    }
+}
+
+#[test]
+fn globals_and_elements_are_set() {
+    for on in kernels("globals_and_elements_are_set") {
+        let quiet = [FIREWALL, "--on", on, "--pcap", TRAFFIC, "--json", "--set", "log_drops=false"];
+        assert_eq!(run(&quiet).expect(0).json()["events"], serde_json::json!([]));
+        let blocked = [
+            FIREWALL,
+            "--on",
+            on,
+            "--pcap",
+            TRAFFIC,
+            "--json",
+            "--map-entry",
+            "blocked",
+            "0x01020304=packets:7,bytes:9",
+        ];
+        let document = run(&blocked).expect(0).json();
+        assert_eq!(
+            entry(&document, "blocked", "0x01020304"),
+            &serde_json::json!({ "packets": 7, "bytes": 9 })
+        );
+    }
+}
+
+#[test]
+fn one_packet_comes_out_as_it_went_in() {
+    for on in kernels("one_packet_comes_out_as_it_went_in") {
+        let packet = packet();
+        let ran = run(&[FIREWALL, "--on", on, "--data", &packet, "--repeat", "5", "--json"]).expect(0);
+        let document = ran.json();
+        let bytes: String = std::fs::read(packet).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((&document["data_out"], &document["runs"]), (&bytes.into(), &5.into()));
+        assert!(document["return"].as_str().unwrap().starts_with("0x"));
+    }
+}
+
+#[test]
+fn tail_calls_find_their_programs() {
+    for on in kernels("tail_calls_find_their_programs") {
+        let object = "examples/tail-calls/tail_calls.bpf.o";
+        let document = run(&[object, "--on", on, "--pcap", TRAFFIC, "--json"]).expect(0).json();
+        assert_eq!(document["program"], "dispatch");
+        assert_eq!(document["maps"]["reached"][0]["sum"]["packets"], document["runs"]);
+        assert!(document["maps"].get("stages").is_none(), "programs are no values");
+    }
+}
+
+#[test]
+fn attached_programs_count_system_calls() {
+    for on in kernels("attached_programs_count_system_calls") {
+        let object = "examples/syscount/syscount.bpf.o";
+        let ran = run(&[object, "--on", on, "--attach", "--for", "200ms", "--json"]).expect(0);
+        let document = ran.json();
+        assert_eq!((&document["program"], &document["type"]), (&"syscount".into(), &"raw_tracepoint".into()));
+        assert!(!document["maps"]["processes"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn bad_captures_are_named_by_offset() {
+    let whole = std::fs::read(root().join(TRAFFIC)).unwrap();
+    let cut = scratch("cut.pcap", &whole[..60]);
+    let ran = run(&[FIREWALL, "--on", "linux", "--pcap", cut.to_str().unwrap(), "--json"]).expect(1);
+    let document = ran.json();
+    let error = &document["error"];
+    assert_eq!((&error["kind"], &error["place"]["offset"]), (&"capture".into(), &40.into()));
+    assert!(error["message"].as_str().unwrap().contains("ends within a packet"), "{error}");
+    let ran = run(&[FIREWALL, "--on", "linux", "--pcap", "Cargo.toml"]).expect(1);
+    assert!(ran.stderr.starts_with("skep: Cargo.toml: byte 0x0: wanted a pcap"), "{}", ran.stderr);
+    let mut other_link = whole[..24].to_vec();
+    other_link[20] = 101;
+    other_link.extend([0; 16]);
+    let other = scratch("ip.pcap", &other_link);
+    let ran = run(&[FIREWALL, "--on", "linux", "--pcap", other.to_str().unwrap()]).expect(1);
+    assert!(ran.stderr.contains("packet 1: wanted Ethernet frames"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_the_object_does_not_have_is_a_usage_error() {
+    let base = [FIREWALL, "--on", "linux", "--pcap", TRAFFIC, "--json"];
+    let with = |more: &[&str]| run(&[&base[..], more].concat()).expect(2);
+    let ran = with(&["--program", "nobody"]);
+    assert!(ran.stderr.contains("xdp_firewall"), "the help lists the programs: {}", ran.stderr);
+    let document = with(&["--set", "no_such=1"]).json();
+    assert_eq!(document["error"]["place"]["symbol"], "no_such");
+    assert_eq!(document["error"]["place"]["file"], FIREWALL);
+    let ran = with(&["--set", "limit_packets=many"]);
+    assert!(ran.stderr.contains("limit_packets"), "{}", ran.stderr);
+    with(&["--set", "limit_packets=0x100000000"]);
+    with(&["--set", "limit_packets"]);
+    with(&["--set", "=5"]);
+    run(&[FIREWALL, "--on", "linux", "--json"]).expect(2);
+    run(&[FIREWALL, "--pcap", TRAFFIC, "--data", TRAFFIC]).expect(2);
+    run(&[FIREWALL, "--attach", "--for", "soon"]).expect(2);
+    for on in kernels("what_the_object_does_not_have_is_a_usage_error") {
+        let base = [FIREWALL, "--on", on, "--pcap", TRAFFIC, "--map-entry"];
+        for (map, text) in
+            [("nothing", "1=1"), ("blocked", "1"), ("blocked", "x=packets:1"), ("blocked", "1=2")]
+        {
+            let ran = run(&[&base[..], &[map, text]].concat()).expect(2);
+            assert!(ran.stderr.contains(map), "{}", ran.stderr);
+        }
+        let ran = run(&["examples/syscount/syscount.bpf.o", "--on", on, "--pcap", TRAFFIC]).expect(2);
+        assert!(ran.stderr.contains("no program that runs on such input"), "{}", ran.stderr);
+        let ran = run(&[FIREWALL, "--on", on, "--attach", "--for", "1ms"]).expect(2);
+        assert!(ran.stderr.contains("--interface"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_this_build_cannot_do_is_said() {
+    for (args, missing) in [
+        (["--engine", "jit"], "exact"),
+        (["--engine", "interpreter"], "exact"),
+        (["--checks", "off"], "checks every access"),
+    ] {
+        let ran = run(&[&[FIREWALL, "--pcap", TRAFFIC, "--json"][..], &args].concat()).expect(3);
+        assert!(ran.json()["error"]["message"].as_str().unwrap().contains(missing), "{}", ran.stderr);
+    }
+    run(&[FIREWALL, "--on", "linux", "--engine", "jit", "--pcap", TRAFFIC]).expect(3);
+    run(&[FIREWALL, "--attach"]).expect(3);
+}
+
+#[test]
+fn a_rejected_program_shows_the_log() {
+    for on in kernels("a_rejected_program_shows_the_log") {
+        if on != "linux" {
+            continue;
+        }
+        let object = "lab/vectors/refused/unchecked_packet.bpf.o";
+        let ran = run(&[object, "--on", on, "--data", &packet(), "--json"]).expect(1);
+        assert_eq!(ran.json()["error"]["kind"], "rejected");
+        assert!(ran.stderr.contains("invalid access to packet"), "{}", ran.stderr);
+    }
+}
