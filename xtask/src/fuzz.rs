@@ -44,6 +44,11 @@ const TARGETS: &[Target] = &[
         longest: 8192,
     },
     Target {
+        name: "exact",
+        covers: &["base/exact/src/alu.rs", "base/exact/src/machine", "base/exact/src/program.rs"],
+        longest: 1024,
+    },
+    Target {
         name: "isa",
         covers: &[
             "base/isa/src/decode.rs",

@@ -7,6 +7,7 @@
 //! A target must never expect an input to be good, nor look at what it came from.
 
 mod btf;
+mod exact;
 mod isa;
 
 /// One target.
@@ -24,5 +25,8 @@ pub const ISA: Target = Target { name: "isa", run: isa::run };
 /// The promises of `skep-btf`.
 pub const BTF: Target = Target { name: "btf", run: btf::run };
 
+/// The promises of `skep-exact`.
+pub const EXACT: Target = Target { name: "exact", run: exact::run_input };
+
 /// All targets.
-pub const TARGETS: &[Target] = &[BTF, ISA];
+pub const TARGETS: &[Target] = &[BTF, EXACT, ISA];

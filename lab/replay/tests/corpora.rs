@@ -38,5 +38,6 @@ macro_rules! replays {
 
 replays! {
     btf: lab_replay::BTF,
+    exact: lab_replay::EXACT,
     isa: lab_replay::ISA,
 }
