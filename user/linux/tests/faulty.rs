@@ -32,7 +32,8 @@ fn every_call_that_fails_leaves_nothing_behind() {
     let kernel = Kernel::from_arc(Arc::clone(&faulty) as _);
     let run = || -> Result<(), Failure> {
         skep_lab_seam::exercise(&kernel, machine)?;
-        skep_lab_seam::exercise_programs(&kernel, machine)
+        skep_lab_seam::exercise_programs(&kernel, machine)?;
+        skep_lab_seam::exercise_verifier(&kernel)
     };
     run().unwrap();
     let names = faulty.names();

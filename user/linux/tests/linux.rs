@@ -10,6 +10,7 @@ fn the_running_kernel_passes() {
     let kernel = skep_linux::kernel();
     skep_lab_seam::exercise(&kernel, machine).unwrap();
     skep_lab_seam::exercise_programs(&kernel, machine).unwrap();
+    skep_lab_seam::exercise_verifier(&kernel).unwrap();
     drop(kernel);
     assert_eq!(common::Leftovers::now(), before);
 }

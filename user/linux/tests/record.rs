@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 fn run(kernel: &Kernel, machine: Machine) -> Result<(), Failure> {
     skep_lab_seam::exercise(kernel, machine)?;
-    skep_lab_seam::exercise_programs(kernel, machine)
+    skep_lab_seam::exercise_programs(kernel, machine)?;
+    skep_lab_seam::exercise_verifier(kernel)
 }
 
 fn record(kernel: &Kernel, machine: Machine) -> (Result<(), Failure>, Recording) {

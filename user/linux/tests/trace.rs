@@ -14,6 +14,7 @@ fn each_call_is_one_system_call() {
         let kernel = Kernel::from_arc(Arc::clone(&counted) as _);
         skep_lab_seam::exercise(&kernel, machine).unwrap();
         skep_lab_seam::exercise_programs(&kernel, machine).unwrap();
+        skep_lab_seam::exercise_verifier(&kernel).unwrap();
         kernel.possible_cpus().unwrap();
         kernel.dir_list("/proc/self").unwrap();
         kernel.file_stat("/proc/self").unwrap();

@@ -131,6 +131,7 @@ fn a_table_filled_from_libc_passes() {
     let before = common::Leftovers::now();
     skep_lab_seam::exercise(&kernel(), machine).unwrap();
     skep_lab_seam::exercise_programs(&kernel(), machine).unwrap();
+    skep_lab_seam::exercise_verifier(&kernel()).unwrap();
     assert_eq!(common::Leftovers::now(), before);
 }
 
