@@ -181,7 +181,7 @@ impl Kernel {
         match file.clone().downcast::<File>() {
             Ok(file) => match &*file {
                 File::Map(map, _) => map.map.is_readable(),
-                File::Perf(event) => event.output().is_some_and(|event| event.take_ready()),
+                File::Perf(event) => event.output().is_some_and(|event| event.is_readable()),
                 _ => false,
             },
             Err(_) => false,
@@ -238,8 +238,7 @@ pub struct Mapped {
 impl Mapped {
     /// Lends the memory; it may be shorter than was asked for where the host cannot mirror.
     pub fn bytes(&self) -> Bytes<'_> {
-        let region = &self.region;
-        region.pages.bytes().slice(region.offset, region.len).unwrap_or(Bytes::empty())
+        self.region.bytes()
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
 
 /// Makes an array.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
-    Ok(try_box(Array::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?).map_err(|NoMemory| Errno::ENOMEM)?)
+    Ok(try_box(Array::new(host, def)?)?)
 }
 
 /// Fills `next` with the index after `key` (`array_map_get_next_key`).

@@ -117,7 +117,7 @@ pub fn lookup_batch(
     copy: &mut CopyGroup<'_>,
 ) -> Result<BatchEnd, Errno> {
     let mut cursor = Cursor::default();
-    cursor.set(in_batch.unwrap_or_default()).map_err(|NoMemory| Errno::ENOMEM)?;
+    cursor.set(in_batch.unwrap_or_default())?;
     let mut group = Group::default();
     let mut count = 0;
     let outcome = loop {
@@ -149,7 +149,7 @@ pub(crate) fn group_by_key<M: Map + ?Sized>(
     group: &mut Group,
 ) -> Result<(), Errno> {
     let (key_size, value_size) = (map.def().key_size as usize, map.sys_value_size());
-    group.reserve(1, key_size, value_size).map_err(|NoMemory| Errno::ENOMEM)?;
+    group.reserve(1, key_size, value_size)?;
     loop {
         let (key, value) = group.add(key_size, value_size);
         let before = match cursor.0.is_empty() {
@@ -164,7 +164,7 @@ pub(crate) fn group_by_key<M: Map + ?Sized>(
             }
             Ok(read) => {
                 let at = group.keys.len() - key_size;
-                cursor.set(&group.keys[at..]).map_err(|NoMemory| Errno::ENOMEM)?;
+                cursor.set(&group.keys[at..])?;
                 match read {
                     Ok(()) => return Ok(()),
                     // Gone meanwhile, or an empty place: the next one.

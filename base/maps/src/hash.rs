@@ -60,7 +60,7 @@ pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
 
 /// Makes a hash.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
-    Ok(try_box(Hash::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?).map_err(|NoMemory| Errno::ENOMEM)?)
+    Ok(try_box(Hash::new(host, def)?)?)
 }
 
 fn is_lru(def: &MapDef) -> bool {
@@ -90,7 +90,7 @@ enum Given<'v> {
 }
 
 impl Hash {
-    fn new(host: &Arc<dyn Host>, def: &MapDef) -> Result<Hash, NoMemory> {
+    pub(crate) fn new(host: &Arc<dyn Host>, def: &MapDef) -> Result<Hash, NoMemory> {
         let possible = host.cpus().possible();
         let mut def = *def;
         if def.has(BPF_F_NO_COMMON_LRU) {
@@ -181,7 +181,18 @@ impl Hash {
         self.count.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn insert(&self, on: &OnCpu<'_>, key: Bytes<'_>, given: Given<'_>, flags: u64) -> Result<(), Errno> {
+    /// Updates, and tells whether the key is new.
+    pub(crate) fn insert_element(
+        &self,
+        on: &OnCpu<'_>,
+        key: Bytes<'_>,
+        value: Bytes<'_>,
+        flags: u64,
+    ) -> Result<Added, Errno> {
+        self.insert(on, key, Given::Own(sized(value, self.def.value_size as usize)?), flags)
+    }
+
+    fn insert(&self, on: &OnCpu<'_>, key: Bytes<'_>, given: Given<'_>, flags: u64) -> Result<Added, Errno> {
         let wanted = Wanted::from_flags(flags)?;
         let hash = self.hash(key)?;
         // What is not written in place is filled before the lock is taken.
@@ -211,14 +222,14 @@ impl Hash {
         wanted: Wanted,
         spare: &mut Option<Slot>,
         claimed: &mut bool,
-    ) -> Result<(), Errno> {
+    ) -> Result<Added, Errno> {
         loop {
             let chain = self.table.lock(on, hash)?;
             let old = chain.find(key);
             wanted.check(old.is_some())?;
             if let (Some(old), true) = (old, self.def.is_per_cpu()) {
                 self.mark(old);
-                return self.write(on, old, given, IsNew::No);
+                return self.write(on, old, given, IsNew::No).map(|()| Added::Replacement);
             }
             if old.is_none() && !*claimed {
                 *claimed = self.claim();
@@ -242,10 +253,13 @@ impl Hash {
                     chain.unlink(old);
                     self.mark(new);
                     self.release(old);
+                    return Ok(Added::Replacement);
                 }
-                None => *claimed = false,
+                None => {
+                    *claimed = false;
+                    return Ok(Added::New);
+                }
             }
-            return Ok(());
         }
     }
 
@@ -320,6 +334,15 @@ enum Grown {
     No,
 }
 
+/// What an update has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// An element of a new key.
+    New,
+    /// A new value of a key that was there.
+    Replacement,
+}
+
 /// How often a slot is asked for where none seems free.
 const SLOT_TRIES: u32 = 1000;
 
@@ -345,7 +368,7 @@ impl Map for Hash {
     }
 
     fn update(&self, on: &OnCpu<'_>, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
-        self.insert(on, key, Given::Own(sized(value, self.def.value_size as usize)?), flags)
+        self.insert_element(on, key, value, flags).map(drop)
     }
 
     fn delete(&self, on: &OnCpu<'_>, key: Bytes<'_>) -> Result<(), Errno> {
@@ -384,8 +407,8 @@ impl Map for Hash {
     fn sys_update(&self, on: &OnCpu<'_>, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
         let value = sized(value, self.sys_value_size())?;
         match self.def.is_per_cpu() {
-            true => self.insert(on, key, Given::All(value), flags),
-            false => self.insert(on, key, Given::Own(value), flags),
+            true => self.insert(on, key, Given::All(value), flags).map(drop),
+            false => self.insert(on, key, Given::Own(value), flags).map(drop),
         }
     }
 
@@ -440,12 +463,12 @@ impl Map for Hash {
             if expected > room {
                 return Err(Errno::ENOSPC);
             }
-            group.reserve(expected as usize, key_size, value_size).map_err(|NoMemory| Errno::ENOMEM)?;
+            group.reserve(expected as usize, key_size, value_size)?;
             if expected > 0 && self.read_bucket(on, bucket, expected, then, group)? == Grown::Yes {
                 continue;
             }
             bucket += 1;
-            cursor.set(&bucket.to_ne_bytes()).map_err(|NoMemory| Errno::ENOMEM)?;
+            cursor.set(&bucket.to_ne_bytes())?;
         }
         if bucket >= buckets { Err(Errno::ENOENT) } else { Ok(()) }
     }

@@ -1,6 +1,6 @@
 //! The table of kinds, and the one way to make a map.
 
-use crate::{Batches, Map, MapDef, array, hash, objects, queue, ringbuf};
+use crate::{Batches, Map, MapDef, array, bloom, hash, lpm, objects, queue, ringbuf};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use skep_abi::flags::{
@@ -22,6 +22,11 @@ type Make = fn(&Arc<dyn Host>, &MapDef) -> Result<Box<dyn Map>, Errno>;
 
 /// `QUEUE_STACK_CREATE_FLAG_MASK` (kernel/bpf/queue_stack_maps.c).
 const QUEUE: u32 = BPF_F_NUMA_NODE | ACCESS;
+
+/// `LPM_CREATE_FLAG_MASK` (kernel/bpf/lpm_trie.c).
+const LPM: u32 = BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | ACCESS;
+/// `BLOOM_CREATE_FLAG_MASK` (kernel/bpf/bloom_filter.c).
+const BLOOM: u32 = BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | ACCESS;
 
 /// What `map_extra` may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +64,14 @@ pub const KINDS: &[Kind] = &[
     row(MapType::PERCPU_ARRAY, ARRAY, Batches::LookupUpdate, array::check, array::make),
     row(MapType::LRU_HASH, HASH, Batches::All, hash::check, hash::make),
     row(MapType::LRU_PERCPU_HASH, HASH, Batches::All, hash::check, hash::make),
+    row(MapType::LPM_TRIE, LPM, Batches::LookupUpdateDelete, lpm::check, lpm::make),
     row(MapType::QUEUE, QUEUE, Batches::None, queue::check, queue::make),
     row(MapType::STACK, QUEUE, Batches::None, queue::check, queue::make),
     row(MapType::RINGBUF, BPF_F_NUMA_NODE, Batches::None, ringbuf::check, ringbuf::make),
+    Kind {
+        extra: Extra::Used,
+        ..row(MapType::BLOOM_FILTER, BLOOM, Batches::None, bloom::check, bloom::make)
+    },
 ];
 
 const fn row(map_type: MapType, flags: u32, batches: Batches, check: Check, make: Make) -> Kind {

@@ -27,6 +27,15 @@ pub struct Region {
     pub len: usize,
 }
 
+impl Region {
+    /// Lends the bytes; fewer than `len` where they appear twice and the host could not mirror them.
+    pub fn bytes(&self) -> Bytes<'_> {
+        let all = self.pages.bytes();
+        let offset = self.offset.min(all.len());
+        all.slice(offset, self.len.min(all.len() - offset)).unwrap_or(Bytes::empty())
+    }
+}
+
 /// A visitor of elements: key, value of this CPU; tells whether to go on.
 pub type Visit<'v, 'm> = dyn FnMut(Bytes<'m>, Bytes<'m>) -> ControlFlow<()> + 'v;
 

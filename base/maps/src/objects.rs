@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use skep_abi::flags::{BPF_ANY, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
 use skep_abi::{Errno, MapType};
-use skep_mem::{Bytes, FileObject, Host, NoMemory, OnCpu, RcuArray, RcuRef, try_box};
+use skep_mem::{Bytes, FileObject, Host, OnCpu, RcuArray, RcuRef, try_box};
 
 /// Checks as `fd_array_map_alloc_check` does.
 pub(crate) fn check(host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
@@ -20,8 +20,8 @@ pub(crate) fn check(host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
 
 /// Makes an array of objects.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
-    let entries = RcuArray::new(host, def.max_entries as usize).map_err(|NoMemory| Errno::ENOMEM)?;
-    Ok(try_box(Objects { def: *def, entries }).map_err(|NoMemory| Errno::ENOMEM)?)
+    let entries = RcuArray::new(host, def.max_entries as usize)?;
+    Ok(try_box(Objects { def: *def, entries })?)
 }
 
 /// What an element holds.
@@ -78,7 +78,7 @@ impl Objects {
             return Err(Errno::EINVAL);
         }
         let index = self.index(key)?;
-        self.entries.replace(index, Some(resolve()?)).map_err(|NoMemory| Errno::ENOMEM)?;
+        self.entries.replace(index, Some(resolve()?))?;
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! Perf events of type SW_BPF_OUTPUT, which a PERF_EVENT_ARRAY holds, and the buffer that one writes
-//! (kernel/events/core.c, kernel/events/ring_buffer.c, kernel/trace/bpf_trace.c).
+//! (kernel/events/core.c, kernel/events/ring_buffer.c).
 
 mod buffer;
 
@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use skep_abi::flags::{BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK};
 use skep_abi::perf::{PERF_SAMPLE_RAW, attr_bit, attr_bits};
 use skep_abi::{Errno, PerfEventAttr};
-use skep_mem::{Bytes, Host, NoMemory, OnCpu, RcuSlot, WaitQueue};
+use skep_mem::{Bytes, Host, OnCpu, RcuSlot, WaitQueue};
 
 /// `PERF_TYPE_SOFTWARE` and `PERF_COUNT_SW_BPF_OUTPUT` (include/uapi/linux/perf_event.h).
 const TYPE_SOFTWARE: u32 = 1;
@@ -51,8 +51,6 @@ pub struct PerfEvent {
     is_enabled: AtomicBool,
     buffer: RcuSlot<Buffer>,
     waiters: WaitQueue,
-    /// Whether somebody was to be woken since the last poll.
-    is_ready: AtomicBool,
     lost: AtomicU64,
 }
 
@@ -92,9 +90,8 @@ impl PerfEvent {
             sample_type: attr.sample_type,
             limit,
             is_enabled: AtomicBool::new(!is(attr_bits::DISABLED)),
-            buffer: RcuSlot::new(host).map_err(|NoMemory| Errno::ENOMEM)?,
+            buffer: RcuSlot::new(host)?,
             waiters: WaitQueue::new(),
-            is_ready: AtomicBool::new(false),
             lost: AtomicU64::new(0),
         })
     }
@@ -127,8 +124,8 @@ impl PerfEvent {
             return Err(Errno::EINVAL);
         }
         if self.buffer.is_empty() {
-            let buffer = Buffer::new(&self.host, data, how).map_err(|NoMemory| Errno::ENOMEM)?;
-            self.buffer.fill(buffer).map_err(|NoMemory| Errno::ENOMEM)?;
+            let buffer = Buffer::new(&self.host, data, how)?;
+            self.buffer.fill(buffer)?;
         }
         let buffer = self.buffer.read().ok_or(Errno::ENOMEM)?;
         match buffer.pages().bytes().len() == pages * page_size {
@@ -155,7 +152,6 @@ impl PerfEvent {
         let has_raw = self.sample_type & PERF_SAMPLE_RAW != 0;
         let wakes = buffer.write_sample(on, self.id, prefix, has_raw.then_some(parts), self.limit)?;
         if wakes {
-            self.is_ready.store(true, Ordering::Release);
             self.waiters.wake(&*self.host);
         }
         Ok(())
@@ -197,9 +193,10 @@ impl PerfEvent {
         &self.waiters
     }
 
-    /// Tells whether somebody was to be woken since this was last asked (`perf_poll`).
-    pub fn take_ready(&self) -> bool {
-        self.is_ready.swap(false, Ordering::AcqRel)
+    /// Tells whether there is something to read. (`perf_poll` says so only once a reader was to be woken; this answers
+    /// whoever asks before that, too.)
+    pub fn is_readable(&self) -> bool {
+        self.buffer.read().is_some_and(|buffer| buffer.is_readable())
     }
 
     /// Gives the number of samples that found no buffer, or no room in it.

@@ -26,7 +26,7 @@ pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
 
 /// Makes a queue or stack.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
-    Ok(try_box(Queue::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?).map_err(|NoMemory| Errno::ENOMEM)?)
+    Ok(try_box(Queue::new(host, def)?)?)
 }
 
 /// A queue or stack.

@@ -25,8 +25,7 @@ pub(crate) fn check(host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
 
 /// Makes a ring.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
-    Ok(try_box(RingBuf::new(host, def).map_err(|NoMemory| Errno::ENOMEM)?)
-        .map_err(|NoMemory| Errno::ENOMEM)?)
+    Ok(try_box(RingBuf::new(host, def)?)?)
 }
 
 /// What `bpf_ringbuf_query` may ask.

@@ -81,6 +81,7 @@ fn sizes_are_bounded_as_in_linux() {
         (MapType::RINGBUF, 4, 0, 4096, INVAL),
         (MapType::RINGBUF, 0, 4, 4096, INVAL),
         (MapType::PROG_ARRAY, 4, 8, 1, INVAL),
+        (MapType::BLOOM_FILTER, 0, (4 << 20) + 1, 1, TOO_BIG),
     ] {
         check(def(map_type, key, value, entries), expect);
     }
@@ -93,6 +94,7 @@ fn flags_are_bounded_as_in_linux() {
     let hash = def(MapType::HASH, 4, 4, 1);
     let lru = def(MapType::LRU_HASH, 4, 4, 1);
     let events = def(MapType::PERF_EVENT_ARRAY, 4, 4, 1);
+    let prefixes = |key, value| def(MapType::LPM_TRIE, key, value, 1);
     for (def, flags, expect) in [
         (array, BPF_F_MMAPABLE, Ok(())),
         (array, BPF_F_PRESERVE_ELEMS, INVAL),
@@ -109,6 +111,12 @@ fn flags_are_bounded_as_in_linux() {
         (lru, BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE, INVAL),
         (events, BPF_F_PRESERVE_ELEMS, Ok(())),
         (events, BPF_F_RDONLY_PROG, INVAL),
+        (prefixes(8, 4), 0, INVAL),
+        (prefixes(4, 4), BPF_F_NO_PREALLOC, INVAL),
+        (prefixes(260, 4), BPF_F_NO_PREALLOC, Ok(())),
+        (prefixes(261, 4), BPF_F_NO_PREALLOC, INVAL),
+        (prefixes(8, (4 << 20) - 280), BPF_F_NO_PREALLOC, Ok(())),
+        (prefixes(8, (4 << 20) - 279), BPF_F_NO_PREALLOC, INVAL),
     ] {
         check(with_flags(def, flags), expect);
     }

@@ -119,14 +119,22 @@ impl Buffer {
         Errno::ENOSPC
     }
 
+    /// Tells whether the reader has not read all.
+    pub(super) fn is_readable(&self) -> bool {
+        self.state.lock().head != self.tail()
+    }
+
+    fn tail(&self) -> u64 {
+        let tail = self.pages.bytes().atomic_u64(MMAP_DATA_TAIL).ok().flatten();
+        tail.map_or(0, |tail| tail.load(Ordering::Acquire))
+    }
+
     /// One byte always stays free, so that full and empty differ (`CIRC_SPACE`).
     fn has_room(&self, head: u64, size: usize) -> bool {
         if self.overwrites {
             return size < self.size;
         }
-        let tail = self.pages.bytes().atomic_u64(MMAP_DATA_TAIL).ok().flatten();
-        let tail = tail.map_or(0, |tail| tail.load(Ordering::Acquire));
-        let free = tail.wrapping_sub(head + 1) & (self.size as u64 - 1);
+        let free = self.tail().wrapping_sub(head + 1) & (self.size as u64 - 1);
         free >= size as u64
     }
 
