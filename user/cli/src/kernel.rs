@@ -3,6 +3,7 @@
 use crate::args::RunKernel;
 use crate::failure::Failure;
 use skep::Kernel;
+use skep_embedded::{Config, Embedded, Fault};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,16 +13,35 @@ pub(crate) struct Target {
     pub(crate) kernel: Kernel,
     /// Its name.
     pub(crate) name: &'static str,
+    /// The kernel once more, where it lives in this process and can be looked into.
+    embedded: Option<Embedded>,
+}
+
+impl Target {
+    /// Gives the latest run that was stopped.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.embedded.as_ref()?.faults().last().map(|report| report.fault)
+    }
+
+    /// Takes what programs have printed; nothing where somebody else reads that.
+    pub(crate) fn printed(&self) -> Option<Vec<String>> {
+        let embedded = self.embedded.as_ref()?;
+        Some(std::iter::from_fn(|| embedded.take_trace()).collect())
+    }
 }
 
 /// Finds a kernel by its name.
 ///
 /// # Errors
-/// This machine or build does not have it.
+/// This machine does not have it.
 pub(crate) fn target(on: RunKernel) -> Result<Target, Failure> {
     match on {
-        RunKernel::Linux => Ok(Target { kernel: linux()?, name: "linux" }),
-        RunKernel::Embedded => Err(Failure::unable("unsupported", "this build has no embedded kernel")),
+        RunKernel::Linux => Ok(Target { kernel: linux()?, name: "linux", embedded: None }),
+        RunKernel::Embedded => {
+            let embedded = Embedded::new(Config::new()).map_err(|errno| Failure::unable("memory", errno))?;
+            let kernel = Kernel::from_sys(embedded.clone());
+            Ok(Target { kernel, name: "embedded", embedded: Some(embedded) })
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod test;
 
 use crate::args::{Checks, Engine, RunArgs, RunKernel};
 use crate::failure::{Failure, Place, Status};
-use crate::kernel;
+use crate::kernel::Target;
 use crate::output::Report;
 use crate::render;
 use crate::shapes::run::RunReport;
@@ -87,8 +87,7 @@ fn refuse_all_but_exact(engine: Option<Engine>, checks: Option<Checks>) -> Resul
 }
 
 /// Loads the object, with what the answer says of that.
-fn load(object: &Object, args: &RunArgs) -> Result<(Loaded, RunReport), Failure> {
-    let target = kernel::target(args.on)?;
+fn load(target: &Target, object: &Object, args: &RunArgs) -> Result<(Loaded, RunReport), Failure> {
     let start = Instant::now();
     let loaded = object.load(&target.kernel).map_err(|error| {
         let log = error.verifier_log().map(str::to_owned);

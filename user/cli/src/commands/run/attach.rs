@@ -26,7 +26,7 @@ pub(super) fn run(object: &Object, args: &RunArgs) -> Result<RunReport, Failure>
         return Err(Failure::unable("attach", message).help("say --on linux, or give --data or --pcap"));
     }
     let stop = kernel::interrupts()?;
-    let (loaded, mut report) = load(object, args)?;
+    let (loaded, mut report) = load(&kernel::target(args.on)?, object, args)?;
     let mut buffers = Buffers::open(object, &loaded)?;
     let links = attach(&loaded, args.interface.as_deref())?;
     let started = Instant::now();

@@ -7,15 +7,17 @@ use crate::args::RunArgs;
 use crate::capture::{Capture, ETHERNET, Packet, Writer};
 use crate::failure::{Failure, Place};
 use crate::json;
+use crate::kernel::{self, Target};
 use crate::object;
-use crate::shapes::run::{NsPerRun, RunReport};
-use skep::{Literal, Loaded, Object, ProgType, Program, TestOutput, TestRun};
+use crate::shapes::run::{Event, NsPerRun, RunError, RunReport};
+use skep::{Errno, Literal, Loaded, Object, ProgType, Program, TestOutput, TestRun};
 use skep_model::platform::Platform;
 use skep_model::platform::prog;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
+use std::time::Instant;
 
 /// The variable that takes each packet's time.
 const CLOCK: &str = "skep_now_ns";
@@ -44,46 +46,29 @@ impl Tally {
 /// Says what of the input is bad, or what the kernel refused.
 pub(super) fn run(object: &Object, name: &str, args: &RunArgs) -> Result<RunReport, Failure> {
     let input = Input::read(args)?;
-    let (loaded, mut report) = load(object, args)?;
+    let target = kernel::target(args.on)?;
+    let (loaded, mut report) = load(&target, object, args)?;
     let program = loaded.program(name)?;
     describe(&mut report, program, args.on)?;
-    let mut buffers = Buffers::open(object, &loaded)?;
-    let mut events = Vec::new();
+    report.text.unit = input.unit();
+    let buffers = Buffers::open(object, &loaded)?;
+    let mut bench = Bench { target: &target, program, buffers, events: Vec::new(), printed: Vec::new() };
     let mut tally = Tally::default();
-    match &input {
-        Input::Data(bytes) => {
-            let takes_packet = Platform::LINUX_6_18
-                .prog(program.prog_type())
-                .is_some_and(|row| row.test_run == prog::TestRun::Packet);
-            let test = match takes_packet {
-                true => TestRun::packet(bytes),
-                false => TestRun::new().with_ctx(bytes),
-            };
-            let output = program.test_run(&test.repeat(args.repeat))?;
-            match takes_packet {
-                true => report.data_out = Some(json::hex(&output.data)),
-                false if !output.ctx.is_empty() => report.ctx_out = Some(json::hex(&output.ctx)),
-                false => {}
-            }
-            report.text.unit = "run";
-            tally.add(output, args.repeat);
-            buffers.drain(|event| events.push(event));
-        }
-        Input::Capture(path, capture) => {
-            report.text.unit = "packet";
-            let mut writer = args.write.as_deref().map(Kept::create).transpose()?;
-            for (index, packet) in capture.packets().enumerate() {
-                let output = one(program, &loaded, packet, args.repeat)
-                    .map_err(|failure| numbered(failure, path, index))?;
-                if let Some(writer) = &mut writer {
-                    writer.keep(program.prog_type(), packet, &output)?;
-                }
-                tally.add(output, args.repeat);
-                buffers.drain(|event| events.push(event));
-            }
-            if let Some(writer) = writer {
-                writer.finish()?;
-            }
+    let outcome = match &input {
+        Input::Data(bytes) => bench.data(bytes, args.repeat, &mut tally),
+        Input::Capture(path, capture) => bench.capture(path, capture, &loaded, args, &mut tally),
+    };
+    match outcome {
+        Ok(()) => {}
+        Err(Stop::Fault(error)) => report.error = Some(error),
+        Err(Stop::Failure(failure)) => return Err(failure),
+    }
+    let Bench { buffers, events, printed, .. } = bench;
+    if let (Input::Data(_), Some(last)) = (&input, &tally.last) {
+        match takes_packet(program) {
+            true => report.data_out = Some(json::hex(&last.data)),
+            false if !last.ctx.is_empty() => report.ctx_out = Some(json::hex(&last.ctx)),
+            false => {}
         }
     }
     report.runs = tally.runs;
@@ -94,8 +79,112 @@ pub(super) fn run(object: &Object, name: &str, args: &RunArgs) -> Result<RunRepo
     report.ns_per_run = NsPerRun::of(tally.times_ns);
     report.lost_events = Some(buffers.lost());
     report.events = Some(events);
+    report.printk = target.printed().map(|rest| [printed, rest].concat());
     dump(object, &loaded, Queues::Emptied, &mut report)?;
     Ok(report)
+}
+
+fn takes_packet(program: &Program) -> bool {
+    let row = Platform::LINUX_6_18.prog(program.prog_type());
+    row.is_some_and(|row| row.test_run == prog::TestRun::Packet)
+}
+
+/// Why there are no more runs.
+enum Stop {
+    /// The program did something wrong.
+    Fault(RunError),
+    /// The run could not be made.
+    Failure(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Failure(failure)
+    }
+}
+
+/// A program being run, and what it leaves on the way.
+struct Bench<'a> {
+    target: &'a Target,
+    program: &'a Program,
+    buffers: Buffers<'a>,
+    events: Vec<Event>,
+    printed: Vec<String>,
+}
+
+impl Bench<'_> {
+    fn data(&mut self, bytes: &[u8], repeat: u32, tally: &mut Tally) -> Result<(), Stop> {
+        if takes_packet(self.program) {
+            let output = self.once(&TestRun::packet(bytes).repeat(repeat))?;
+            tally.add(output, repeat);
+            return Ok(());
+        }
+        // Kernels repeat runs on packets only.
+        for _ in 0..repeat {
+            let start = Instant::now();
+            let mut output = self.once(&TestRun::new().with_ctx(bytes))?;
+            output.duration_ns = u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX);
+            tally.add(output, 1);
+        }
+        Ok(())
+    }
+
+    fn capture(
+        &mut self,
+        path: &Path,
+        capture: &Capture,
+        loaded: &Loaded,
+        args: &RunArgs,
+        tally: &mut Tally,
+    ) -> Result<(), Stop> {
+        let mut writer = args.write.as_deref().map(Kept::create).transpose()?;
+        let clock = loaded.global(CLOCK).ok();
+        for (index, packet) in capture.packets().enumerate() {
+            if let Some(clock) = &clock {
+                clock.set_to(Literal::Int(packet.time_ns.into())).map_err(Failure::from)?;
+            }
+            let test = TestRun::packet(packet.data).repeat(args.repeat);
+            let output = self.once(&test).map_err(|stop| stop.at_packet(path, index))?;
+            if let Some(writer) = &mut writer {
+                writer.keep(self.program.prog_type(), packet, &output)?;
+            }
+            tally.add(output, args.repeat);
+        }
+        match writer {
+            Some(writer) => Ok(writer.finish()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs once, and takes what the run has written before there is no room left.
+    fn once(&mut self, test: &TestRun<'_>) -> Result<TestOutput, Stop> {
+        let result = self.program.test_run(test);
+        let events = &mut self.events;
+        self.buffers.drain(|event| events.push(event));
+        self.printed.extend(self.target.printed().unwrap_or_default());
+        result.map_err(|error| match self.target.fault() {
+            // What the kernel answers to a run that its machine has stopped.
+            Some(fault) if error.errno() == Some(Errno::EFAULT) => Stop::Fault(RunError {
+                kind: fault.kind.code().to_owned(),
+                insn: Some(fault.at.0),
+                message: fault.kind.to_string(),
+            }),
+            _ => Stop::Failure(error.into()),
+        })
+    }
+}
+
+impl Stop {
+    /// Says which packet it was, counted from 1 as other tools do.
+    fn at_packet(self, path: &Path, index: usize) -> Stop {
+        match self {
+            Stop::Fault(error) => {
+                let message = format!("packet {}: {}", index + 1, error.message);
+                Stop::Fault(RunError { message, ..error })
+            }
+            Stop::Failure(failure) => Stop::Failure(numbered(failure, path, index)),
+        }
+    }
 }
 
 enum Input<'a> {
@@ -104,6 +193,14 @@ enum Input<'a> {
 }
 
 impl Input<'_> {
+    /// What a run is called.
+    fn unit(&self) -> &'static str {
+        match self {
+            Input::Data(_) => "run",
+            Input::Capture(..) => "packet",
+        }
+    }
+
     /// Reads the input, before anything is loaded.
     fn read(args: &RunArgs) -> Result<Input<'_>, Failure> {
         match (&args.data, &args.pcap) {
@@ -130,13 +227,6 @@ fn numbered(failure: Failure, path: &Path, index: usize) -> Failure {
     let file = Place::file(path).file;
     let symbol = failure.place.symbol.clone();
     Failure { message, ..failure }.at(Place { file, symbol, ..Place::default() })
-}
-
-fn one(program: &Program, loaded: &Loaded, packet: Packet<'_>, repeat: u32) -> Result<TestOutput, Failure> {
-    if let Ok(clock) = loaded.global(CLOCK) {
-        clock.set_to(Literal::Int(packet.time_ns.into()))?;
-    }
-    Ok(program.test_run(&TestRun::packet(packet.data).repeat(repeat))?)
 }
 
 /// The file of packets that the program lets pass.
