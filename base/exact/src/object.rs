@@ -140,6 +140,12 @@ impl<'m> Objects<'m> {
         self.list.get(id.0 as usize)
     }
 
+    /// Gives the bytes of a live object from an offset to its end, where a program may read them.
+    pub(crate) fn readable_from(&self, id: ObjectId, offset: usize) -> Option<Bytes<'m>> {
+        let object = self.find(id).filter(|object| object.state == State::Live && object.rights.reads())?;
+        object.bytes.slice(offset, object.bytes.len().checked_sub(offset)?).ok()
+    }
+
     pub(crate) fn kill(&mut self, id: ObjectId) {
         if let Some(object) = self.list.get_mut(id.0 as usize) {
             object.state = State::Dead;

@@ -40,6 +40,8 @@ const CONTEXT: u64 = 1;
 const FUNCTION: u64 = 2;
 const MAPS: u64 = 0x0100_0000;
 const OBJECTS: u64 = 0x1000_0000;
+/// The lower half at offset zero.
+const FIRST_OFFSET: u64 = 0x1000_0000;
 
 impl Value {
     /// The null pointer.
@@ -52,7 +54,7 @@ impl Value {
     /// ordered by offset within one object. It is not an address: nothing can be reached through it.
     pub fn bits(self) -> Option<u64> {
         let at = |region: u64, offset: i64| {
-            Some((region << 32).wrapping_add(0x1000_0000).wrapping_add(offset as u64))
+            Some((region << 32).wrapping_add(FIRST_OFFSET).wrapping_add(offset as u64))
         };
         match self {
             Value::Uninit => None,
@@ -62,6 +64,13 @@ impl Value {
             Value::Map(MapIndex(index)) => at(MAPS.wrapping_add(u64::from(index)), 0),
             Value::Func(FuncIndex(slot)) => at(FUNCTION, i64::from(slot) * 8),
         }
+    }
+
+    /// Finds the object and offset that a number of [`Value::bits`] was made of, if it was made of a pointer to one.
+    pub(crate) fn object_of_bits(bits: u64) -> Option<(ObjectId, usize)> {
+        let object = u32::try_from((bits >> 32).checked_sub(OBJECTS)?).ok()?;
+        let offset = (bits as u32).checked_sub(FIRST_OFFSET as u32)?;
+        Some((ObjectId(object), offset as usize))
     }
 
     /// Tells whether it is a pointer or a handle, which loses its provenance as a number.
@@ -120,6 +129,10 @@ mod tests {
             assert!(all[i + 1..].iter().all(|b| b.bits() != a.bits()), "{a}");
         }
         assert!(pointer(0, -8).bits() < pointer(0, 0).bits());
+        let back = |value: Value| Value::object_of_bits(value.bits().unwrap());
+        assert_eq!(back(pointer(7, 9)), Some((ObjectId(7), 9)));
+        assert_eq!(back(pointer(7, -1)), None);
+        assert_eq!((back(Value::Context(0)), Value::object_of_bits(0)), (None, None));
         assert_eq!(Value::Uninit.bits(), None);
     }
 }

@@ -14,12 +14,14 @@ pub(crate) enum Value<'m> {
     Int(u64),
     /// A pointer into memory that the program may read.
     Bytes(Bytes<'m>),
+    /// The number that the engine made of such a pointer, and the memory.
+    Pointer(u64, Bytes<'m>),
 }
 
 impl Value<'_> {
     fn number(&self) -> u64 {
         match self {
-            Value::Int(value) => *value,
+            Value::Int(value) | Value::Pointer(value, _) => *value,
             Value::Bytes(bytes) => bytes.addr() as u64,
         }
     }
@@ -302,7 +304,7 @@ fn string(
         return Err(Errno::ENOSPC);
     }
     match value {
-        Value::Bytes(bytes) => {
+        Value::Bytes(bytes) | Value::Pointer(_, bytes) => {
             let most = bytes.len().min(into.len());
             for (i, place) in into[..most].iter_mut().enumerate() {
                 *place = bytes.load_u8(i).unwrap_or(0);
@@ -322,7 +324,7 @@ fn string(
 /// Fills an address; one that cannot be read is zero, as on Linux.
 fn read(value: &Value<'_>, probe: Option<&dyn Probe>, into: &mut [u8]) {
     let done = match value {
-        Value::Bytes(bytes) => bytes.copy_out(0, into).is_ok(),
+        Value::Bytes(bytes) | Value::Pointer(_, bytes) => bytes.copy_out(0, into).is_ok(),
         Value::Int(addr) => probe.is_some_and(|probe| probe.read(ProbeSpace::Kernel, *addr, into).is_ok()),
     };
     if !done {

@@ -134,7 +134,7 @@ impl<'m> Packet<'m> {
         }
         let len = self.data.get() - meta;
         if len % 4 != 0 || len > MOST_META {
-            return Err(Errno::EINVAL);
+            return Err(Errno::EACCES);
         }
         self.meta.set(meta);
         Ok(())

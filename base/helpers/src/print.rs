@@ -27,9 +27,13 @@ pub(crate) fn trace_printk<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, _: Invoker
 }
 
 /// `bpf_trace_vprintk`: a format and values in memory, eight bytes each.
-pub(crate) fn trace_vprintk<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, _: Invoker<'_, 'm>) -> Answer<'m> {
+pub(crate) fn trace_vprintk<'m>(
+    env: &dyn Env<'m>,
+    args: Args<'_, 'm>,
+    program: Invoker<'_, 'm>,
+) -> Answer<'m> {
     let format = args.bytes(0)?;
-    let Some((values, count)) = values(args, 2)? else { return status(Err(Errno::EINVAL)) };
+    let Some((values, count)) = values(args, 2, program)? else { return status(Err(Errno::EINVAL)) };
     trace(env, format, &values[..count])
 }
 
@@ -46,9 +50,9 @@ fn trace<'m>(env: &dyn Env<'m>, format: Bytes<'m>, values: &[Value<'m>]) -> Answ
 }
 
 /// `bpf_snprintf`: gives the length that the text would have, its NUL included.
-pub(crate) fn snprintf<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, _: Invoker<'_, 'm>) -> Answer<'m> {
+pub(crate) fn snprintf<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, program: Invoker<'_, 'm>) -> Answer<'m> {
     let (into, format) = (args.bytes(0)?, args.bytes(2)?);
-    let Some((values, count)) = values(args, 3)? else { return status(Err(Errno::EINVAL)) };
+    let Some((values, count)) = values(args, 3, program)? else { return status(Err(Errno::EINVAL)) };
     let mut copy = [0; MOST_FORMAT];
     let Some(format) = copied(format, &mut copy) else { return status(Err(Errno::EINVAL)) };
     let mut buffer = [0; MOST_MESSAGE];
@@ -74,14 +78,22 @@ fn copied<'b>(format: Bytes<'_>, copy: &'b mut [u8]) -> Option<&'b [u8]> {
 }
 
 /// The values in memory whose pointer and size are the arguments at `index`; `None` where the size is wrong.
-fn values<'m>(args: Args<'_, 'm>, index: usize) -> Result<Option<([Value<'m>; MOST_VALUES], usize)>, Halt> {
+fn values<'m>(
+    args: Args<'_, 'm>,
+    index: usize,
+    program: Invoker<'_, 'm>,
+) -> Result<Option<([Value<'m>; MOST_VALUES], usize)>, Halt> {
     let data = args.bytes(index)?;
     let mut values = [Value::Int(0); MOST_VALUES];
     if data.len() % 8 != 0 || data.len() > MOST_VALUES * 8 {
         return Ok(None);
     }
     for (i, value) in values[..data.len() / 8].iter_mut().enumerate() {
-        *value = Value::Int(data.load_u64(i * 8).unwrap_or(0));
+        let number = data.load_u64(i * 8).unwrap_or(0);
+        *value = match program.pointee(number) {
+            Some(bytes) => Value::Pointer(number, bytes),
+            None => Value::Int(number),
+        };
     }
     Ok(Some((values, data.len() / 8)))
 }

@@ -8,8 +8,17 @@ use skep_mem::{Bytes, Probe, ProbeFault, ProbeSpace};
 /// Reads `into.len()` bytes in pieces of this size.
 const PIECE: usize = 256;
 
-fn read<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, space: ProbeSpace) -> Answer<'m> {
+fn read<'m>(
+    env: &dyn Env<'m>,
+    args: Args<'_, 'm>,
+    space: ProbeSpace,
+    program: Invoker<'_, 'm>,
+) -> Answer<'m> {
     let (into, addr) = (args.bytes(0)?, args.int(2)?);
+    // A pointer that was a number in memory meanwhile.
+    if let Some(from) = program.pointee(addr).and_then(|bytes| bytes.slice(0, into.len()).ok()) {
+        return status(into.copy_from(0, from).map_err(|_| Errno::EFAULT));
+    }
     let done = env.host().probe().ok_or(ProbeFault).and_then(|probe| fill(probe, space, addr, into));
     if done.is_err() {
         into.fill(0);
@@ -58,13 +67,21 @@ fn fill_str(probe: &dyn Probe, space: ProbeSpace, addr: u64, into: Bytes<'_>) ->
 }
 
 /// `bpf_probe_read_kernel`.
-pub(crate) fn probe_read_kernel<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, _: Invoker<'_, 'm>) -> Answer<'m> {
-    read(env, args, ProbeSpace::Kernel)
+pub(crate) fn probe_read_kernel<'m>(
+    env: &dyn Env<'m>,
+    args: Args<'_, 'm>,
+    program: Invoker<'_, 'm>,
+) -> Answer<'m> {
+    read(env, args, ProbeSpace::Kernel, program)
 }
 
 /// `bpf_probe_read_user`.
-pub(crate) fn probe_read_user<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, _: Invoker<'_, 'm>) -> Answer<'m> {
-    read(env, args, ProbeSpace::User)
+pub(crate) fn probe_read_user<'m>(
+    env: &dyn Env<'m>,
+    args: Args<'_, 'm>,
+    program: Invoker<'_, 'm>,
+) -> Answer<'m> {
+    read(env, args, ProbeSpace::User, program)
 }
 
 /// `bpf_probe_read_kernel_str`.

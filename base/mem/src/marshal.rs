@@ -85,4 +85,12 @@ pub trait Invoke<'m> {
     /// # Errors
     /// [`Halt`] where the fuel is spent.
     fn charge(&mut self, units: u64) -> Result<(), Halt>;
+
+    /// Finds the memory from where a pointer pointed up to its end, given the number that the engine made of the
+    /// pointer, for helpers to which programs hand pointers as numbers in memory; nothing where numbers are addresses,
+    /// or there is no such memory any more.
+    fn pointee(&self, number: u64) -> Option<Bytes<'m>> {
+        let _ = number;
+        None
+    }
 }

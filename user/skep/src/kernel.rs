@@ -42,6 +42,18 @@ impl Kernel {
         Kernel::from(skep_linux::kernel())
     }
 
+    /// Makes a kernel in this process; whoever wants to run its hooks keeps the [`crate::embedded::Embedded`] itself and
+    /// gives a clone of it to [`Kernel::from_sys`].
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(config: skep_embedded::Config) -> Result<Kernel> {
+        let embedded =
+            skep_embedded::Embedded::new(config).map_err(|errno| Error::call("embedded kernel", errno))?;
+        Ok(Kernel::from_sys(embedded))
+    }
+
     /// Takes whatever answers the seam.
     pub fn from_sys(sys: impl Sys + 'static) -> Kernel {
         Kernel::from(skep_sys::Kernel::from_sys(sys))

@@ -83,6 +83,12 @@ pub mod flags {
     pub use skep_abi::flags::*;
 }
 
+/// The kernel in this process: its configuration, its hooks.
+#[cfg(feature = "embedded")]
+pub mod embedded {
+    pub use skep_embedded::*;
+}
+
 /// The seam, and the kernels that answer it.
 pub mod sys {
     pub use skep_sys::*;

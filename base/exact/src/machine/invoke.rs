@@ -5,7 +5,7 @@ use super::{End, Machine, Trap, within};
 use crate::object::Object;
 use crate::{FaultKind, ObjectId, Observer, Region, Rights, Value};
 use skep_isa::{InsnIdx, Reg};
-use skep_mem::{CallbackArg, FuncIndex, Halt, Invoke};
+use skep_mem::{Bytes, CallbackArg, FuncIndex, Halt, Invoke};
 
 /// What a running helper may do to the machine.
 pub(super) struct Invoker<'x, 'm, 'r, O> {
@@ -119,5 +119,10 @@ impl<'m, O: Observer> Invoke<'m> for Invoker<'_, 'm, '_, O> {
             return Err(Halt);
         }
         self.machine.meter.charge(units).map_err(|spent| self.end(spent.into()))
+    }
+
+    fn pointee(&self, number: u64) -> Option<Bytes<'m>> {
+        let (object, offset) = Value::object_of_bits(number)?;
+        self.machine.objects.readable_from(object, offset)
     }
 }

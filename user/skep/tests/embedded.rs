@@ -1,0 +1,99 @@
+//! Every committed object does on the embedded kernel what `lab/vectors/objects.txt` says.
+
+mod common;
+
+use common::{Row, object, packet, rows};
+use skep::embedded::{Config, Embedded};
+use skep::{Kernel, Loaded, ProgType, Program, TestRun};
+
+fn kernel() -> (Embedded, Kernel) {
+    let embedded = Embedded::new(Config::new()).unwrap();
+    (embedded.clone(), Kernel::from_sys(embedded))
+}
+
+fn load(stem: &str, kernel: &Kernel) -> Result<Loaded, skep::Error> {
+    let mut object = object(stem);
+    for map in object.maps().map(str::to_owned).collect::<Vec<_>>() {
+        object.map_mut(&map).unwrap().do_not_pin();
+    }
+    object.load(kernel)
+}
+
+fn run(program: &Program, packet: &[u8]) -> Result<u32, skep::Error> {
+    let arguments = [0; 96];
+    let run = match program.prog_type() {
+        ProgType::RAW_TRACEPOINT => TestRun::new().with_ctx(&arguments),
+        _ => TestRun::packet(packet),
+    };
+    program.test_run(&run).map(|run| run.retval)
+}
+
+/// Objects that want what this kernel does not have yet, and what its refusal names.
+const LACKING: &[(&str, &str)] = &[
+    ("maps/extra", "map bloom: BPF_MAP_CREATE: EINVAL"),
+    ("maps/inner", "map outer_array: BPF_MAP_CREATE: EINVAL"),
+    ("helpers/skb_bytes", "helper 68 (skb_load_bytes_relative) is not supported here"),
+    ("helpers/tasks", "helper 35 (get_current_task) is not supported here"),
+];
+
+fn lacking(row: &Row) -> Option<&'static str> {
+    LACKING.iter().find(|(stem, _)| row.stem.ends_with(stem)).map(|(_, names)| *names)
+}
+
+#[test]
+fn what_is_to_run_finds_nothing_wrong() {
+    let packet = packet();
+    let (mut wrong, mut programs) = (Vec::new(), 0);
+    for row in rows().iter().filter(|row| row.expect == "run" && lacking(row).is_none()) {
+        let (embedded, kernel) = kernel();
+        let loaded = match load(&row.stem, &kernel) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                wrong.push(format!("{}: {error:?}", row.stem));
+                continue;
+            }
+        };
+        for program in loaded.programs() {
+            for _ in 0..2 {
+                match run(program, &packet) {
+                    Ok(0) => programs += 1,
+                    Ok(line) => {
+                        wrong.push(format!("{}.bpf.c, line {line}, program {}", row.stem, program.name()))
+                    }
+                    Err(error) => wrong.push(format!("{}, program {}: {error}", row.stem, program.name())),
+                }
+            }
+        }
+        if let Some(fault) = embedded.faults().first() {
+            wrong.push(format!("{}: {fault:?}", row.stem));
+        }
+        drop(loaded);
+        drop(kernel);
+        if (embedded.open_descriptors(), embedded.page_bytes()) != (0, 0) {
+            wrong.push(format!("{}: something is left", row.stem));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(programs > 60, "{programs} were run");
+}
+
+#[test]
+fn what_is_to_load_loads() {
+    let mut loaded = 0;
+    for row in rows().iter().filter(|row| ["load", "run"].contains(&row.expect.as_str())) {
+        let (embedded, kernel) = kernel();
+        let answer = load(&row.stem, &kernel);
+        match (lacking(row), &answer) {
+            (None, Ok(found)) => {
+                assert_ne!(found.programs().len(), 0, "{}", row.stem);
+                loaded += 1;
+            }
+            (Some(names), Err(error)) => assert!(format!("{error:?}").contains(names), "{error:?}"),
+            (None, Err(error)) => panic!("{}: {error:?}", row.stem),
+            (Some(_), Ok(_)) => panic!("{}: loads, and is still listed as lacking", row.stem),
+        }
+        drop((answer, kernel));
+        assert_eq!((embedded.open_descriptors(), embedded.page_bytes()), (0, 0), "{}", row.stem);
+    }
+    assert!(loaded > 30, "{loaded} were loaded");
+}
