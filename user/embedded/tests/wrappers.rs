@@ -50,7 +50,7 @@ fn every_call_that_fails_leaves_nothing_behind() {
         assert_eq!(left, (0, 0), "call {number} ({name})");
         match outcome {
             Err(failure) => {
-                assert_eq!(failure.errno, Some(Errno::EXFULL), "call {number} ({name}): {failure}")
+                assert_eq!(failure.errno, Some(Errno::EXFULL), "call {number} ({name}): {failure}");
             }
             Ok(()) => assert!(["close", "munmap"].contains(name), "call {number} ({name})"),
         }
