@@ -8,6 +8,7 @@
 
 mod abi;
 mod bare;
+mod bench;
 mod boot;
 mod cache;
 mod cargo;
@@ -53,6 +54,7 @@ const CHORES: &[Chore] = &[
         about: "run base/ on a machine without an operating system, in QEMU",
         run: bare::run,
     },
+    Chore { name: "bench", about: "measure against named peers, in interleaved rounds", run: bench::run },
     Chore { name: "boot", about: "run a program inside Linux 5.10, 6.1 and 6.12, in QEMU", run: boot::run },
     Chore { name: "checkers", about: "run tests under the address sanitizer or loom", run: checkers::run },
     Chore { name: "deny", about: "check what is depended on, with cargo-deny", run: deny::run },

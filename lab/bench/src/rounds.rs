@@ -1,0 +1,40 @@
+//! Interleaved rounds and their medians.
+
+use std::time::Instant;
+
+/// A measurement, or why it cannot be made here.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// One side: does the work once and gives the number of units done.
+pub(crate) type Side = Box<dyn FnMut() -> Outcome<u64>>;
+
+/// A case: the same work, by skep and by a peer.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) peer: &'static str,
+    pub(crate) ours: fn() -> Outcome<Side>,
+    pub(crate) theirs: fn() -> Outcome<Side>,
+}
+
+/// Runs both sides in turn, once to warm up and then as often as asked; gives the medians in nanoseconds a unit.
+pub(crate) fn interleave(rounds: usize, mut ours: Side, mut theirs: Side) -> Outcome<(f64, f64)> {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    once(&mut ours)?;
+    once(&mut theirs)?;
+    for _ in 0..rounds {
+        left.push(once(&mut ours)?);
+        right.push(once(&mut theirs)?);
+    }
+    Ok((median(left), median(right)))
+}
+
+fn once(side: &mut Side) -> Outcome<f64> {
+    let start = Instant::now();
+    let units = side()?;
+    Ok(start.elapsed().as_nanos() as f64 / units.max(1) as f64)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
