@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use std::process::{Command, Stdio};
 
 /// The crates that hold unsafe code or read what others wrote.
-const CRATES: &[&str] = &["skep-btf", "skep-elf", "skep-exact", "skep-isa", "skep-mem", "skep-sys"];
+const CRATES: &[&str] =
+    &["skep-btf", "skep-elf", "skep-exact", "skep-isa", "skep-maps", "skep-mem", "skep-sys"];
 
 /// Crates whose models loom explores (`tests/loom.rs`).
 const MODELLED: &[&str] = &["skep-mem"];

@@ -1,34 +1,14 @@
 //! ARRAY and PERCPU_ARRAY: values by a 32-bit index, all there from the start (kernel/bpf/arraymap.c).
 
 use crate::map::{Visit, sized};
-use crate::values::{PCPU_MIN_UNIT_SIZE, Wanted, check_lookup_flags, copy, fill_from};
+use crate::values::{Wanted, check_lookup_flags, copy, fill_from};
 use crate::{Map, MapDef, Mmap, Region};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
-use skep_abi::flags::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_F_NUMA_NODE, BPF_F_PRESERVE_ELEMS};
+use skep_abi::flags::BPF_F_MMAPABLE;
 use skep_abi::{Errno, MapType};
 use skep_mem::{Block, Bytes, Host, NoMemory, OnCpu, PageRun, Shared, try_box};
-
-/// Checks as `array_map_alloc_check` does.
-pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
-    let per_cpu = def.is_per_cpu();
-    if def.max_entries == 0 || def.key_size != 4 || def.value_size == 0 || per_cpu && def.has(BPF_F_NUMA_NODE)
-    {
-        return Err(Errno::EINVAL);
-    }
-    def.check_access_flags()?;
-    if def.map_type != MapType::ARRAY && def.flags & (BPF_F_MMAPABLE | BPF_F_INNER_MAP) != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if def.map_type != MapType::PERF_EVENT_ARRAY && def.has(BPF_F_PRESERVE_ELEMS) {
-        return Err(Errno::EINVAL);
-    }
-    if def.value_size > i32::MAX as u32 || per_cpu && def.stride() > PCPU_MIN_UNIT_SIZE {
-        return Err(Errno::E2BIG);
-    }
-    Ok(())
-}
 
 /// Makes an array.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {

@@ -10,22 +10,8 @@ use skep_abi::Errno;
 use skep_abi::flags::{BPF_ANY, BPF_F_ZERO_SEED};
 use skep_mem::{Block, Bytes, Host, NoMemory, OnCpu, try_box};
 
-/// `KMALLOC_MAX_SIZE` with pages of 4 KiB.
-const MAX_VALUE_SIZE: u32 = 4 << 20;
-/// The bits of `map_extra` that count; they say how many hashes to use.
-const HASHES_MASK: u64 = 0xf;
+/// How many hashes there are where `map_extra` does not say.
 const DEFAULT_HASHES: u64 = 5;
-
-/// Checks as `bloom_map_alloc_check` and `bloom_map_alloc` do.
-pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
-    if def.value_size > MAX_VALUE_SIZE {
-        return Err(Errno::E2BIG);
-    }
-    if def.key_size != 0 || def.value_size == 0 || def.max_entries == 0 || def.extra & !HASHES_MASK != 0 {
-        return Err(Errno::EINVAL);
-    }
-    def.check_access_flags()
-}
 
 /// Makes a filter.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {

@@ -1,7 +1,7 @@
 //! What a map is made from.
 
 use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
-use skep_abi::{Errno, MapCreate, MapType};
+use skep_abi::{MapCreate, MapType};
 
 /// The attributes of `BPF_MAP_CREATE` that decide what a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +59,5 @@ impl MapDef {
     /// Gives the bytes of one value in memory, rounded up to 8.
     pub(crate) fn stride(&self) -> usize {
         (self.value_size as usize).next_multiple_of(8)
-    }
-
-    /// Checks what `bpf_map_flags_access_ok` does: not both of the flags about programs.
-    pub(crate) fn check_access_flags(&self) -> Result<(), Errno> {
-        match self.has(BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG) {
-            true => Err(Errno::EINVAL),
-            false => Ok(()),
-        }
     }
 }

@@ -12,51 +12,20 @@ mod lru;
 mod table;
 
 use crate::map::{Visit, sized};
-use crate::values::{PCPU_MIN_UNIT_SIZE, Wanted, check_lookup_flags, copy, fill_from, hash_key};
+use crate::values::{Wanted, check_lookup_flags, copy, fill_from, hash_key};
 use crate::{BatchThen, Cursor, Group, Map, MapDef};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU32, Ordering};
 use lru::Clock;
-use skep_abi::flags::{BPF_F_NO_COMMON_LRU, BPF_F_NO_PREALLOC, BPF_F_NUMA_NODE, BPF_F_ZERO_SEED};
+use skep_abi::flags::{BPF_F_NO_COMMON_LRU, BPF_F_ZERO_SEED};
 use skep_abi::{Errno, MapType};
 use skep_mem::{Bytes, Host, NoMemory, OnCpu, Pool, Slot, try_box};
 use table::Table;
 
-/// The largest allocation of the kernel (`KMALLOC_MAX_SIZE`, with pages of 4 KiB) and the size of an element's head
-/// (`struct htab_elem`), which bound key and value together.
-const KMALLOC_MAX_SIZE: u64 = 4 << 20;
-const HTAB_ELEM_SIZE: u64 = 48;
-/// The most buckets (`U32_MAX / sizeof(struct bucket)`, rounded down to a power of two).
-const MAX_BUCKETS: u32 = 1 << 27;
 /// How deep interruptions nest: task, deferred, interrupt, NMI.
 const LEVELS: u32 = 4;
-
-/// Checks as `htab_map_alloc_check` and `htab_map_alloc` do.
-pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
-    let lru = is_lru(def);
-    def.check_access_flags()?;
-    if !lru && def.has(BPF_F_NO_COMMON_LRU) {
-        return Err(Errno::EINVAL);
-    }
-    if lru && def.has(BPF_F_NO_PREALLOC) {
-        return Err(Errno::ENOTSUPP);
-    }
-    if def.has(BPF_F_NUMA_NODE) && (def.is_per_cpu() || def.has(BPF_F_NO_COMMON_LRU)) {
-        return Err(Errno::EINVAL);
-    }
-    if def.max_entries == 0 || def.key_size == 0 || def.value_size == 0 {
-        return Err(Errno::EINVAL);
-    }
-    if u64::from(def.key_size) + u64::from(def.value_size) >= KMALLOC_MAX_SIZE - HTAB_ELEM_SIZE
-        || def.is_per_cpu() && def.stride() > PCPU_MIN_UNIT_SIZE
-        || def.max_entries > MAX_BUCKETS
-    {
-        return Err(Errno::E2BIG);
-    }
-    Ok(())
-}
 
 /// Makes a hash.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {

@@ -1,81 +1,48 @@
-//! The table of kinds, and the one way to make a map.
+//! The table of the kinds that there are here, and the one way to make a map.
 
 use crate::{Batches, Map, MapDef, array, bloom, hash, lpm, objects, queue, ringbuf};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use skep_abi::flags::{
-    BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_F_NO_COMMON_LRU, BPF_F_NO_PREALLOC, BPF_F_NUMA_NODE,
-    BPF_F_PRESERVE_ELEMS, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG, BPF_F_ZERO_SEED,
-};
+use skep_abi::flags::{BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_WRONLY};
 use skep_abi::{Errno, MapType};
 use skep_mem::Host;
+use skep_model::platform::maps::{MAPS, Mistake};
 
-/// `BPF_F_ACCESS_MASK` (include/linux/bpf.h).
-const ACCESS: u32 = BPF_F_RDONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY | BPF_F_WRONLY_PROG;
-/// `ARRAY_CREATE_FLAG_MASK` (kernel/bpf/arraymap.c).
-const ARRAY: u32 = BPF_F_NUMA_NODE | BPF_F_MMAPABLE | ACCESS | BPF_F_PRESERVE_ELEMS | BPF_F_INNER_MAP;
-/// `HTAB_CREATE_FLAG_MASK` (kernel/bpf/hashtab.c).
-const HASH: u32 = BPF_F_NO_PREALLOC | BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE | ACCESS | BPF_F_ZERO_SEED;
-
-type Check = fn(&dyn Host, &MapDef) -> Result<(), Errno>;
 type Make = fn(&Arc<dyn Host>, &MapDef) -> Result<Box<dyn Map>, Errno>;
 
-/// `QUEUE_STACK_CREATE_FLAG_MASK` (kernel/bpf/queue_stack_maps.c).
-const QUEUE: u32 = BPF_F_NUMA_NODE | ACCESS;
-
-/// `LPM_CREATE_FLAG_MASK` (kernel/bpf/lpm_trie.c).
-const LPM: u32 = BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | ACCESS;
-/// `BLOOM_CREATE_FLAG_MASK` (kernel/bpf/bloom_filter.c).
-const BLOOM: u32 = BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | ACCESS;
-
-/// What `map_extra` may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extra {
-    /// Zero.
-    Unused,
-    /// What the kind says.
-    Used,
-}
-
-/// One kind of map.
+/// One kind of map. Its sizes and flags are in the platform's table ([`MAPS`]).
 #[derive(Debug)]
 pub struct Kind {
     /// Its number.
     pub map_type: MapType,
-    /// The flags that MAP_CREATE takes for it; others are EINVAL.
-    pub flags: u32,
-    /// What `map_extra` may be.
-    pub extra: Extra,
+    /// The bits of `map_extra` that it uses.
+    pub extra: u64,
     /// Which batches it has.
     pub batches: Batches,
-    /// Checks everything else, without allocating.
-    check: Check,
     /// Makes a map from checked attributes.
     make: Make,
 }
 
 /// Every kind that there is.
 pub const KINDS: &[Kind] = &[
-    row(MapType::HASH, HASH, Batches::All, hash::check, hash::make),
-    row(MapType::ARRAY, ARRAY, Batches::LookupUpdate, array::check, array::make),
-    row(MapType::PROG_ARRAY, ARRAY, Batches::None, objects::check, objects::make),
-    row(MapType::PERF_EVENT_ARRAY, ARRAY, Batches::None, objects::check, objects::make),
-    row(MapType::PERCPU_HASH, HASH, Batches::All, hash::check, hash::make),
-    row(MapType::PERCPU_ARRAY, ARRAY, Batches::LookupUpdate, array::check, array::make),
-    row(MapType::LRU_HASH, HASH, Batches::All, hash::check, hash::make),
-    row(MapType::LRU_PERCPU_HASH, HASH, Batches::All, hash::check, hash::make),
-    row(MapType::LPM_TRIE, LPM, Batches::LookupUpdateDelete, lpm::check, lpm::make),
-    row(MapType::QUEUE, QUEUE, Batches::None, queue::check, queue::make),
-    row(MapType::STACK, QUEUE, Batches::None, queue::check, queue::make),
-    row(MapType::RINGBUF, BPF_F_NUMA_NODE, Batches::None, ringbuf::check, ringbuf::make),
-    Kind {
-        extra: Extra::Used,
-        ..row(MapType::BLOOM_FILTER, BLOOM, Batches::None, bloom::check, bloom::make)
-    },
+    row(MapType::HASH, Batches::All, hash::make),
+    row(MapType::ARRAY, Batches::LookupUpdate, array::make),
+    row(MapType::PROG_ARRAY, Batches::None, objects::make),
+    row(MapType::PERF_EVENT_ARRAY, Batches::None, objects::make),
+    row(MapType::PERCPU_HASH, Batches::All, hash::make),
+    row(MapType::PERCPU_ARRAY, Batches::LookupUpdate, array::make),
+    row(MapType::LRU_HASH, Batches::All, hash::make),
+    row(MapType::LRU_PERCPU_HASH, Batches::All, hash::make),
+    row(MapType::LPM_TRIE, Batches::LookupUpdateDelete, lpm::make),
+    row(MapType::QUEUE, Batches::None, queue::make),
+    row(MapType::STACK, Batches::None, queue::make),
+    row(MapType::RINGBUF, Batches::None, ringbuf::make),
+    // The low four bits say how many hashes to use (kernel/bpf/bloom_filter.c).
+    Kind { extra: 0xf, ..row(MapType::BLOOM_FILTER, Batches::None, bloom::make) },
 ];
 
-const fn row(map_type: MapType, flags: u32, batches: Batches, check: Check, make: Make) -> Kind {
-    Kind { map_type, flags, extra: Extra::Unused, batches, check, make }
+const fn row(map_type: MapType, batches: Batches, make: Make) -> Kind {
+    Kind { map_type, extra: 0, batches, make }
 }
 
 impl Kind {
@@ -86,28 +53,22 @@ impl Kind {
 }
 
 /// Makes a map, with the checks of `map_create` (kernel/bpf/syscall.c) and of the kind in Linux's order, all of them
-/// before the first allocation.
+/// before the first allocation. What needs a right (`BPF_F_ZERO_SEED`: `CAP_SYS_ADMIN`) is the caller's to check.
 ///
 /// # Errors
 /// `EINVAL` for an unknown kind and for sizes and flags that do not fit it; `E2BIG` and `ENOMEM` where it would be
 /// too large.
 pub fn create(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
     let kind = Kind::of(def.map_type);
-    let takes_extra = kind.is_some_and(|kind| kind.extra == Extra::Used);
-    if def.extra != 0 && !takes_extra {
-        return Err(Errno::EINVAL);
-    }
     // bpf_get_file_flag: not read-only and write-only at once.
-    if def.has(BPF_F_RDONLY | BPF_F_WRONLY) {
-        return Err(Errno::EINVAL);
-    }
-    if def.has(BPF_F_NUMA_NODE) && def.numa_node != 0 {
+    if def.extra & !kind.map_or(0, |kind| kind.extra) != 0
+        || def.has(BPF_F_RDONLY | BPF_F_WRONLY)
+        || def.has(BPF_F_NUMA_NODE) && def.numa_node != 0
+    {
         return Err(Errno::EINVAL);
     }
     let kind = kind.ok_or(Errno::EINVAL)?;
-    if def.flags & !kind.flags != 0 {
-        return Err(Errno::EINVAL);
-    }
-    (kind.check)(&**host, def)?;
+    let limits = MAPS.iter().find(|row| row.kind == def.map_type).ok_or(Errno::EINVAL)?;
+    limits.check(def.key_size, def.value_size, def.max_entries, def.flags).map_err(Mistake::errno)?;
     (kind.make)(host, def)
 }

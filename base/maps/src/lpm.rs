@@ -10,25 +10,11 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::Errno;
-use skep_abi::flags::BPF_F_NO_PREALLOC;
 use skep_mem::{Block, Bytes, Host, NoMemory, OnCpu, try_box};
 
-/// The bytes of the prefix length before the data, and the fewest and most bytes of data
-/// (`LPM_DATA_SIZE_MIN`, `LPM_DATA_SIZE_MAX`).
+/// The bytes of the prefix length before the data, and the most bytes of data (`LPM_DATA_SIZE_MAX`).
 const LENGTH: usize = 4;
 const MAX_DATA: usize = 256;
-const KEY_SIZES: core::ops::RangeInclusive<u32> = 5..=260;
-/// `LPM_VAL_SIZE_MAX`: `KMALLOC_MAX_SIZE` less the most data and a `struct lpm_trie_node`.
-const MAX_VALUE_SIZE: u32 = (4 << 20) - 256 - 24;
-
-/// Checks as `trie_alloc` does.
-pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
-    let sizes_fit = KEY_SIZES.contains(&def.key_size) && (1..=MAX_VALUE_SIZE).contains(&def.value_size);
-    if def.max_entries == 0 || !def.has(BPF_F_NO_PREALLOC) || !sizes_fit {
-        return Err(Errno::EINVAL);
-    }
-    def.check_access_flags()
-}
 
 /// Makes a set of prefixes.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {

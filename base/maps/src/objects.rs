@@ -6,17 +6,9 @@ use crate::{Map, MapDef, array};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
-use skep_abi::flags::{BPF_ANY, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
+use skep_abi::flags::BPF_ANY;
 use skep_abi::{Errno, MapType};
 use skep_mem::{Bytes, FileObject, Host, OnCpu, RcuArray, RcuRef, try_box};
-
-/// Checks as `fd_array_map_alloc_check` does.
-pub(crate) fn check(host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
-    if def.value_size != 4 || def.flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG) != 0 {
-        return Err(Errno::EINVAL);
-    }
-    array::check(host, def)
-}
 
 /// Makes an array of objects.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {

@@ -9,21 +9,6 @@ use skep_abi::flags::BPF_EXIST;
 use skep_abi::{Errno, MapType};
 use skep_mem::{Block, Bytes, Guard, Host, Level, Locked, NoMemory, OnCpu, try_box};
 
-/// `KMALLOC_MAX_SIZE` with pages of 4 KiB.
-const MAX_VALUE_SIZE: u32 = 4 << 20;
-
-/// Checks as `queue_stack_map_alloc_check` does.
-pub(crate) fn check(_host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
-    if def.max_entries == 0 || def.key_size != 0 || def.value_size == 0 {
-        return Err(Errno::EINVAL);
-    }
-    def.check_access_flags()?;
-    if def.value_size > MAX_VALUE_SIZE {
-        return Err(Errno::E2BIG);
-    }
-    Ok(())
-}
-
 /// Makes a queue or stack.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
     Ok(try_box(Queue::new(host, def)?)?)

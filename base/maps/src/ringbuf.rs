@@ -13,18 +13,12 @@ use skep_mem::{
     RingError, RingMemory, Shared, WaitQueue, Wrap, try_box,
 };
 
-/// Checks as `ringbuf_map_alloc` does. A host without pages has no such kind.
-pub(crate) fn check(host: &dyn Host, def: &MapDef) -> Result<(), Errno> {
+/// Makes a ring. A host without pages has no such kind; one with larger pages wants a multiple of those.
+pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
     let page_size = host.pages().ok_or(Errno::EINVAL)?.page_size();
-    let size = def.max_entries as usize;
-    if def.key_size != 0 || def.value_size != 0 || !size.is_power_of_two() || size % page_size != 0 {
+    if def.max_entries as usize % page_size != 0 {
         return Err(Errno::EINVAL);
     }
-    Ok(())
-}
-
-/// Makes a ring.
-pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
     Ok(try_box(RingBuf::new(host, def)?)?)
 }
 

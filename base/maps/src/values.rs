@@ -4,9 +4,6 @@ use skep_abi::Errno;
 use skep_abi::flags::{BPF_EXIST, BPF_F_LOCK, BPF_NOEXIST};
 use skep_mem::Bytes;
 
-/// The smallest chunk of per-CPU memory, which bounds per-CPU values (`PCPU_MIN_UNIT_SIZE`, include/linux/percpu.h).
-pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
-
 /// Whether an update wants the element to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {

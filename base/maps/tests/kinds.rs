@@ -6,6 +6,7 @@ use skep_abi::flags::*;
 use skep_abi::{Errno, MapType};
 use skep_maps::{KINDS, Kind, MapDef, create};
 use skep_mem::testing::{TestHost, TestHostOptions};
+use skep_model::platform::maps::MAPS;
 use support::{def, with_flags};
 
 fn outcome(def: &MapDef) -> Result<(), Errno> {
@@ -38,15 +39,20 @@ fn each_kind_has_a_smallest_map_and_refuses_unknown_flags() {
         let def = smallest(kind);
         check(def, Ok(()));
         for bit in 0..32 {
-            if kind.flags & (1 << bit) == 0 {
-                check(with_flags(def, def.flags | 1 << bit), INVAL);
+            let flag = 1 << bit;
+            let limits = MAPS.iter().find(|row| row.kind == kind.map_type).unwrap();
+            let lru = [MapType::LRU_HASH, MapType::LRU_PERCPU_HASH].contains(&kind.map_type);
+            if limits.flags & flag == 0 && !(lru && flag == BPF_F_NO_PREALLOC) {
+                check(with_flags(def, def.flags | flag), INVAL);
             }
         }
         check(MapDef { extra: 1 << 20, ..def }, INVAL);
         check(MapDef { max_entries: 0, ..def }, INVAL);
         check(with_flags(def, def.flags | BPF_F_RDONLY | BPF_F_WRONLY), INVAL);
         check(with_flags(def, def.flags | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG), INVAL);
-        check(MapDef { numa_node: 1, ..with_flags(def, def.flags | BPF_F_NUMA_NODE) }, INVAL);
+        let numa = with_flags(def, def.flags | BPF_F_NUMA_NODE);
+        check(MapDef { numa_node: 1, ..numa }, INVAL);
+        check(numa, if def.is_per_cpu() { INVAL } else { Ok(()) });
         check(MapDef { numa_node: 1, ..def }, Ok(()));
     }
 }

@@ -137,7 +137,7 @@ fn an_array_leads_to_the_event_of_this_cpu_or_of_an_index() {
     let objects = array.map.objects().unwrap();
     let event = Shared::try_new(PerfEvent::new(&array.host.as_dyn(), &attr(), 1, 5).unwrap()).unwrap();
     let _region = event.mmap(0, 2 * PAGE, Mmap::ReadWrite).unwrap();
-    for (index, object) in [(1, event.clone().into_any()), (2, Shared::try_new(7u8).unwrap().into_any())] {
+    for (index, object) in [(1, event.into_any()), (2, Shared::try_new(7u8).unwrap().into_any())] {
         let entry = Entry { object, id: 0, owner: 0 };
         lend(k(index), |key| objects.store(key, 0, || Ok(entry))).unwrap();
     }

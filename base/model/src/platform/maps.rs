@@ -194,6 +194,12 @@ const KMALLOC_MAX: u64 = 4 << 20;
 const PER_CPU_MAX: u32 = 32 << 10;
 /// The bytes of Linux's own header of a hash element (`struct htab_elem`).
 const HASH_HEADER: u64 = 48;
+/// The most buckets of a hash, a power of two that is at least the number of elements: `U32_MAX` bytes of
+/// `struct bucket` (16 bytes).
+const HASH_BUCKETS_MAX: u32 = 1 << 27;
+/// The longest value of a trie (`LPM_VAL_SIZE_MAX`): `KMALLOC_MAX_SIZE` less the most data and a
+/// `struct lpm_trie_node`.
+const LPM_VALUE_MAX: u32 = (4 << 20) - 256 - 24;
 /// The page that rings are measured in.
 const PAGE: u32 = 4096;
 /// The deepest stack of a stack-trace map (`sysctl_perf_event_max_stack`, as it is set at boot).
@@ -234,6 +240,10 @@ impl MapKind {
                 return Err(Mistake::Flags(both));
             }
         }
+        // One list for each CPU, each on its own node.
+        if flags & (BPF_F_NO_COMMON_LRU | NUMA) == BPF_F_NO_COMMON_LRU | NUMA {
+            return Err(Mistake::Flags(NUMA));
+        }
         if flags & self.required != self.required {
             return Err(Mistake::Missing(self.required & !flags));
         }
@@ -266,11 +276,10 @@ impl MapKind {
             | MapType::PERCPU_HASH
             | MapType::LRU_PERCPU_HASH
             | MapType::HASH_OF_MAPS => {
-                // The table is rounded up to a power of two of buckets, counted in 32 bits.
-                u64::from(key) + u64::from(value) >= KMALLOC_MAX - HASH_HEADER || entries > 1 << 31
+                u64::from(key) + u64::from(value) >= KMALLOC_MAX - HASH_HEADER || entries > HASH_BUCKETS_MAX
             }
             MapType::ARRAY => value > i32::MAX as u32,
-            MapType::QUEUE | MapType::STACK => u64::from(value) > KMALLOC_MAX,
+            MapType::QUEUE | MapType::STACK | MapType::BLOOM_FILTER => u64::from(value) > KMALLOC_MAX,
             MapType::SOCKHASH => key > SOCKHASH_KEY_MAX,
             _ => false,
         }
@@ -350,7 +359,7 @@ pub static MAPS: &[MapKind] = &[
     MapKind::new(MapType::LRU_PERCPU_HASH, v(4, 10), Access::Key)
         .sizes(SOME, SOME).flags(BPF_F_NO_COMMON_LRU | RW_PROG | BPF_F_ZERO_SEED).per_cpu(),
     MapKind::new(MapType::LPM_TRIE, v(4, 11), Access::Key)
-        .sizes(Sizes::Within(5, 260), SOME).flags(NUMA | RW_PROG).required(PREALLOC),
+        .sizes(Sizes::Within(5, 260), Sizes::Within(1, LPM_VALUE_MAX)).flags(NUMA | RW_PROG).required(PREALLOC),
     MapKind::new(MapType::ARRAY_OF_MAPS, v(4, 12), Access::Index).sizes(INDEX, FD).flags(NUMA | RW).without_btf(),
     MapKind::new(MapType::HASH_OF_MAPS, v(4, 12), Access::Key)
         .sizes(SOME, FD).flags(PREALLOC | NUMA | RW_PROG | BPF_F_ZERO_SEED).without_btf(),
@@ -415,7 +424,13 @@ mod tests {
         assert_eq!(check(MapType::ARRAY, 4, 1 << 31, 1, 0), Err(Errno::E2BIG));
         assert_eq!(check(MapType::HASH, 4, 4 << 20, 1, 0), Err(Errno::E2BIG));
         assert_eq!(check(MapType::HASH, u32::MAX, u32::MAX, 1, 0), Err(Errno::E2BIG));
-        assert_eq!(check(MapType::HASH, 4, 8, (1 << 31) + 1, 0), Err(Errno::E2BIG));
+        assert_eq!(check(MapType::HASH, 4, 8, 1 << 27, 0), Ok(()));
+        assert_eq!(check(MapType::HASH, 4, 8, (1 << 27) + 1, 0), Err(Errno::E2BIG));
+        assert_eq!(check(MapType::BLOOM_FILTER, 0, (4 << 20) + 1, 1, 0), Err(Errno::E2BIG));
+        assert_eq!(
+            check(MapType::LRU_HASH, 4, 8, 1, BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE),
+            Err(Errno::EINVAL)
+        );
         assert_eq!(check(MapType::PERCPU_ARRAY, 4, 32769, 1, 0), Err(Errno::E2BIG));
         assert_eq!(check(MapType::PERCPU_ARRAY, 4, u32::MAX, 1, 0), Err(Errno::E2BIG));
         assert_eq!(check(MapType::LRU_HASH, 4, 8, 1, BPF_F_NO_PREALLOC), Err(Errno::ENOTSUPP));
