@@ -4,12 +4,15 @@
 
 use crate::debian::{self, Archive};
 use crate::outcome::Outcome;
-use crate::{cache, files};
+use crate::{cache, cargo, files};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use skep_elf::ObjectSpec;
+use skep_isa::Program;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The release whose packages are taken, on every machine the same.
 const RELEASE: &str = "bookworm";
@@ -27,7 +30,11 @@ const PACKAGES: &[(&str, usize)] = &[
 /// Find the BPF objects in Debian's packages, and print where they are kept.
 #[derive(Parser)]
 #[command(name = "cargo xtask objects")]
-struct Options {}
+struct Options {
+    /// Check that every object is read and shown, and that its instructions encode to what they were decoded from.
+    #[arg(long)]
+    check: bool,
+}
 
 /// One object, on disk and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,15 +46,76 @@ pub(crate) struct Object {
 }
 
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
-    let Options {} = Options::parse_from(std::iter::once("objects").chain(args.iter().map(String::as_str)));
+    let options = Options::parse_from(std::iter::once("objects").chain(args.iter().map(String::as_str)));
     if let Some(reason) = debian::missing() {
         return Ok(Outcome::Skipped(reason));
     }
     let objects = fetch()?;
+    if options.check {
+        return check(&objects);
+    }
     for object in &objects {
         println!("{}\t{}", object.package, object.file.display());
     }
     Ok(Outcome::Done(format!("{} objects of {} packages", objects.len(), PACKAGES.len())))
+}
+
+fn check(objects: &[Object]) -> Result<Outcome> {
+    let skep = build_skep()?;
+    let mut faults = Vec::new();
+    let (mut programs, mut insns) = (0, 0);
+    for object in objects {
+        match check_object(object, &skep) {
+            Ok(counted) => {
+                programs += counted.programs;
+                insns += counted.insns;
+            }
+            Err(error) => faults.push(format!("{} {}: {error:#}", object.package, object.file.display())),
+        }
+    }
+    if !faults.is_empty() {
+        bail!("{} of {} objects:\n  {}", faults.len(), objects.len(), faults.join("\n  "));
+    }
+    Ok(Outcome::Done(format!("{} objects, {programs} programs, {insns} instruction slots", objects.len())))
+}
+
+/// What was checked in an object.
+struct Counted {
+    programs: usize,
+    insns: usize,
+}
+
+fn check_object(object: &Object, skep: &Path) -> Result<Counted> {
+    let name = object.file.to_string_lossy();
+    let spec = ObjectSpec::parse(&name, &fs::read(&object.file)?)?;
+    let mut insns = 0;
+    for program in &spec.programs {
+        let decoded = Program::decode(&program.insns).with_context(|| program.name.clone())?;
+        if !decoded.encode().eq(program.insns.iter().copied()) {
+            bail!("{}: decoding is not the identity", program.name);
+        }
+        insns += program.insns.len();
+    }
+    let shown = Command::new(skep).args(["show", "--json"]).arg(&object.file).output()?;
+    if !shown.status.success() {
+        bail!("skep show: {} {}", shown.status, String::from_utf8_lossy(&shown.stderr).trim());
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&shown.stdout).context("skep show printed no JSON")?;
+    let listed = json["programs"].as_array().map(Vec::len);
+    if listed != Some(spec.programs.len()) {
+        bail!("skep show lists {listed:?} of {} programs", spec.programs.len());
+    }
+    Ok(Counted { programs: spec.programs.len(), insns })
+}
+
+/// Builds the command, and says where it is.
+fn build_skep() -> Result<PathBuf> {
+    let status = cargo::cargo().args(["build", "--quiet", "--package", "skep-cli"]).status()?;
+    if !status.success() {
+        bail!("cannot build the skep command");
+    }
+    Ok(cargo::target_dir().join("debug/skep"))
 }
 
 /// All objects of all packages, sorted; downloads what the cache does not have.

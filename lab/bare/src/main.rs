@@ -13,10 +13,14 @@ extern crate alloc;
 use skep_abi as _;
 use skep_btf as _;
 use skep_exact as _;
+use skep_helpers as _;
 use skep_isa as _;
+use skep_kernel as _;
+use skep_maps as _;
 use skep_mem as _;
 use skep_model as _;
 use skep_sys as _;
+use skep_verifier as _;
 
 mod checks;
 mod heap;

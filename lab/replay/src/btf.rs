@@ -67,7 +67,9 @@ fn check_parts(btf: &Btf<'_>, ty: &Type<'_>) {
     }
     match ty.as_composite() {
         Ok(composite) => {
-            for member in composite.members.iter() {
+            let members = composite.members;
+            assert!(members.get(members.len()).is_none());
+            for member in members.iter() {
                 assert!(btf.get(member.type_id).is_some());
                 let _ = (btf.resolve(member.type_id).is_ok(), btf.member(ty.id(), member.name).is_ok());
             }

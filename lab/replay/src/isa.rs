@@ -1,13 +1,16 @@
-//! Instructions: the first byte chooses the byte order, the rest is a program.
+//! Instructions: the first byte chooses the byte order, or text; the rest is a program.
 //!
-//! Promised: bytes and slots are the same thing; what decodes encodes to what it came from; any slots have a text; the
-//! structure of a program covers each of its instructions once; every refusal can be said.
+//! Promised: bytes and slots are the same thing; what decodes encodes to what it came from; any slots have a text that
+//! assembles to them; the structure of a program covers each of its instructions once; every refusal has a place.
 
-use skep_isa::text::{Dialect, Labels, disassemble};
+use skep_isa::text::{Dialect, Labels, assemble, disassemble};
 use skep_isa::{ByteOrder, Insn, InsnIdx, Program, RawInsn, raw, structure, table};
 
 pub(crate) fn run(data: &[u8]) {
     let Some((choice, bytes)) = data.split_first() else { return };
+    if choice & 2 == 2 {
+        return std::str::from_utf8(bytes).map_or((), check_source);
+    }
     let order = if choice & 1 == 0 { ByteOrder::Little } else { ByteOrder::Big };
     let slots = match raw::from_bytes(bytes, order) {
         Ok(slots) => slots,
@@ -31,7 +34,32 @@ fn check_text(slots: &[RawInsn], dialect: Dialect) {
     let labels = Labels::find(slots, &helpers).expect("memory");
     let mut text = String::new();
     disassemble(slots, dialect, &labels, &helpers, &mut text).expect("memory");
-    assert!(slots.is_empty() || text.ends_with('\n'), "every slot has a line");
+    let assembled = assemble(&text, &|name: &str| (name == "helper").then_some(5));
+    match assembled {
+        Ok(assembled) => assert_eq!(assembled.slots(), slots, "text is its slots:\n{text}"),
+        Err(error) => panic!("{error}:\n{text}"),
+    }
+}
+
+/// Text that somebody wrote.
+fn check_source(source: &str) {
+    match assemble(source, &()) {
+        Ok(assembled) => {
+            for (name, at) in assembled.labels() {
+                assert_eq!(assembled.label(name), Some(at));
+            }
+            for (at, _) in skep_isa::insns(assembled.slots()).flatten() {
+                assert!(assembled.line(at).is_some(), "every instruction has a line");
+            }
+            check_text(assembled.slots(), Dialect::Linux);
+            check_text(assembled.slots(), Dialect::Mnemonic);
+        }
+        Err(error) => {
+            let lines = source.split('\n').count().max(1);
+            assert!((1..=lines).contains(&(error.line as usize)) && error.column >= 1, "{error}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
 }
 
 fn check_program(program: &Program, slots: &[RawInsn]) {

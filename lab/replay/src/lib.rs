@@ -7,6 +7,7 @@
 //! A target must never expect an input to be good, nor look at what it came from.
 
 mod btf;
+mod elf;
 mod exact;
 mod isa;
 
@@ -28,5 +29,8 @@ pub const BTF: Target = Target { name: "btf", run: btf::run };
 /// The promises of `skep-exact`.
 pub const EXACT: Target = Target { name: "exact", run: exact::run_input };
 
+/// The promises of `skep-elf`.
+pub const ELF: Target = Target { name: "elf", run: elf::run };
+
 /// All targets.
-pub const TARGETS: &[Target] = &[BTF, EXACT, ISA];
+pub const TARGETS: &[Target] = &[BTF, ELF, EXACT, ISA];

@@ -38,6 +38,7 @@ macro_rules! replays {
 
 replays! {
     btf: lab_replay::BTF,
+    elf: lab_replay::ELF,
     exact: lab_replay::EXACT,
     isa: lab_replay::ISA,
 }

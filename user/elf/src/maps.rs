@@ -50,8 +50,7 @@ impl Maps {
         for section in &image.sections {
             let found = match section.name {
                 ".maps" => btf::find(image, section, btf, &mut slots),
-                "maps" => legacy::find(image, section),
-                name if name.starts_with("maps/") => legacy::find(image, section),
+                name if legacy::is_section(name) => legacy::find(image, section),
                 _ => continue,
             };
             for found in found.map_err(|error| error.in_section(section.name))? {
@@ -93,7 +92,7 @@ impl Maps {
             });
         }
         let name = image.section(section).name;
-        if name != ".maps" && name != "maps" && !name.starts_with("maps/") {
+        if name != ".maps" && !legacy::is_section(name) {
             return None;
         }
         Some(self.defined_at(section, offset).map(RelocTarget::Map).ok_or_else(|| bad("the start of a map")))

@@ -1,4 +1,4 @@
-//! Definitions of up to seven words in `maps` and `maps/NAME`, as aya's programs carry them.
+//! Definitions of up to seven words in `maps` and `maps/NAME`, as aya's programs and older ones carry them.
 //!
 //! The words are `type, key_size, value_size, max_entries, map_flags, id, pinning`; the last two may be missing, and
 //! `id` means nothing to a loader (aya's `bpf_map_def`, `aya-ebpf-bindings`; iproute2's `struct bpf_elf_map` goes on
@@ -13,6 +13,12 @@ use skep_model::{MapOrigin, MapSpec, Pinning};
 
 const LEAST: u64 = 20;
 const MOST: u64 = 28;
+
+/// Says whether a section of that name holds such definitions; the last is where the infrared decoders of v4l-utils have
+/// theirs (`utils/keytable/bpf_load.c`).
+pub(super) fn is_section(name: &str) -> bool {
+    matches!(name, "maps" | "lirc_mode2/maps") || name.starts_with("maps/")
+}
 
 pub(super) fn find(image: &Image<'_>, section: &Section<'_>) -> Result<Vec<Found>, ElfError> {
     let mut symbols: Vec<_> =
