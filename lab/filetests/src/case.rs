@@ -20,6 +20,8 @@ pub struct Case {
     pub unwritten_is_zero: bool,
     /// What must come of it.
     pub expected: Expected,
+    /// Whether Linux's verifier refuses it all the same.
+    pub linux_refuses: bool,
     /// The memory, or the packet, afterwards, where the case says.
     pub leaves: Option<Vec<u8>>,
 }

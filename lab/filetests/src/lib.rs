@@ -23,16 +23,23 @@
 //! | `unwritten zero` | stack that was not written may be read and is zero |
 //! | `returns NUMBER` | what r0 is at the end, decimal or `0x` |
 //! | `leaves HEX` | the memory, or the packet, afterwards |
+//! | `linux refuses` | Linux's verifier refuses the program, although it does what the case says |
 //! | `… ;! KIND` | the run stops on this instruction, with this kind of error (`exact` faults' codes); `: TEXT` after it is the message |
 //! | `… ;! exact KIND` | likewise, but engines that know less than the reference machine may do anything |
 //! | `… ;! refused` | the program is not loaded, because of this instruction |
 //!
 //! A case says either `returns` or, once, `;!`.
+//!
+//! On a kernel behind the seam the program is loaded with a few instructions around it: those that put the address of an
+//! array's value and its size into r1 and r2, and those that write r0 into another where the program exits. Linux
+//! must refuse, on the very instruction, what other engines stop there.
 
 mod case;
 mod engine;
 mod parse;
 
 pub use case::{Case, Expected, Input, Place};
-pub use engine::{Ending, Engine, Exact, check};
+#[cfg(target_os = "linux")]
+pub use engine::Linux;
+pub use engine::{Checked, Embedded, Ending, Engine, Exact, Knows, check};
 pub use parse::{ParseError, parse};

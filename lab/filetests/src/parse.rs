@@ -42,6 +42,7 @@ struct Draft {
     fields: Vec<(String, u64)>,
     fuel: Option<u64>,
     unwritten_is_zero: bool,
+    linux_refuses: bool,
     returns: Option<u64>,
     /// The line and the words of `;!`.
     stops: Option<(u32, String)>,
@@ -111,6 +112,7 @@ impl Draft {
             }
             "fuel" => self.fuel = Some(number(rest)?),
             "unwritten" if rest == "zero" => self.unwritten_is_zero = true,
+            "linux" if rest == "refuses" => self.linux_refuses = true,
             "returns" => self.returns = Some(number(rest)?),
             "leaves" => self.leaves = Some(hex(rest)?),
             _ => return Err(format!("`{word}` says nothing here")),
@@ -161,6 +163,7 @@ impl Draft {
             fuel: self.fuel.unwrap_or(FUEL),
             unwritten_is_zero: self.unwritten_is_zero,
             expected,
+            linux_refuses: self.linux_refuses,
             leaves: self.leaves,
         })
     }

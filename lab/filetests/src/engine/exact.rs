@@ -1,0 +1,113 @@
+//! The reference machine, by itself.
+
+use super::{Ending, Engine, Knows};
+use crate::{Case, Input};
+use skep_exact::{
+    CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Packet, PacketPoint, Platform, Program, Rules,
+    Stack, UninitStack, World, run,
+};
+use skep_isa::Size;
+use skep_mem::{Block, MapIndex};
+use skep_model::platform::context::{Landing, Meaning};
+use skep_model::platform::{self, FuncId};
+
+/// The reference machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Exact;
+
+impl Engine for Exact {
+    fn name(&self) -> &'static str {
+        "exact"
+    }
+
+    fn knows(&self) -> Knows {
+        Knows::Everything
+    }
+
+    fn run(&self, case: &Case) -> Result<Ending, String> {
+        let bytes = match &case.input {
+            Input::Memory(bytes) => bytes.clone(),
+            Input::Context { meta, packet, .. } => [&meta[..], &packet[..]].concat(),
+        };
+        let block = Block::copy_of(&bytes).map_err(|error| error.to_string())?;
+        let surroundings = Surroundings { case, block: &block };
+        let prog = match &case.input {
+            Input::Memory(_) => None,
+            Input::Context { kind, .. } => platform::Platform::LINUX_6_18.prog(*kind),
+        };
+        let uninit_stack = if case.unwritten_is_zero { UninitStack::Zero } else { UninitStack::Fault };
+        let rules = Rules { prog, uninit_stack, ..Rules::default() };
+        let program = match Program::new(&case.slots, &surroundings, rules) {
+            Ok(program) => program,
+            Err(error) => return Ok(Ending::Refused(Some(error.at.0), error.kind.to_string())),
+        };
+        let stack = Stack::new().map_err(|error| error.to_string())?;
+        let entry = match &case.input {
+            Input::Memory(_) => Entry::Memory(block.bytes()),
+            Input::Context { .. } => Entry::Context,
+        };
+        let outcome = run(&program, &surroundings, &stack, entry, &Fuel::new(case.fuel));
+        Ok(match outcome.result {
+            Ok(number) => {
+                let mut left = vec![0; surroundings.case_len()];
+                let start = bytes.len() - left.len();
+                block.bytes().copy_out(start, &mut left).map_err(|error| error.to_string())?;
+                Ending::Returned(number, left)
+            }
+            Err(fault) => Ending::Stopped(fault.at.0, fault.kind.code().to_owned(), fault.kind.to_string()),
+        })
+    }
+}
+
+/// What a case's program has around it.
+struct Surroundings<'m> {
+    case: &'m Case,
+    block: &'m Block,
+}
+
+impl Surroundings<'_> {
+    /// Counts the bytes of the memory or of the packet.
+    fn case_len(&self) -> usize {
+        match &self.case.input {
+            Input::Memory(bytes) => bytes.len(),
+            Input::Context { packet, .. } => packet.len(),
+        }
+    }
+}
+
+impl Platform for Surroundings<'_> {
+    fn map(&self, _: MapRef) -> Option<MapIndex> {
+        None
+    }
+
+    fn maps(&self) -> &[MapShape] {
+        &[]
+    }
+
+    fn helper(&self, id: u32) -> HelperLink {
+        match platform::Platform::LINUX_6_18.helper(FuncId(id)) {
+            Ok(helper) => HelperLink::Known(helper),
+            Err(_) => HelperLink::Refused(None),
+        }
+    }
+}
+
+impl<'m> World<'m> for Surroundings<'m> {
+    fn ctx_load(&self, landing: Landing, _: Size) -> Option<CtxValue<'m>> {
+        let Input::Context { fields, .. } = &self.case.input else { return None };
+        match landing.field.meaning {
+            Meaning::PacketData => Some(CtxValue::Packet(PacketPoint::Data)),
+            Meaning::PacketEnd => Some(CtxValue::Packet(PacketPoint::End)),
+            Meaning::PacketMeta => Some(CtxValue::Packet(PacketPoint::Meta)),
+            _ => {
+                let named = fields.iter().find(|(name, _)| name == landing.field.name);
+                Some(CtxValue::Field(named.map_or(0, |(_, value)| *value)))
+            }
+        }
+    }
+
+    fn packet(&self) -> Option<Packet<'m>> {
+        let Input::Context { meta, .. } = &self.case.input else { return None };
+        Some(Packet { bytes: self.block.bytes(), data: meta.len() })
+    }
+}

@@ -1,0 +1,76 @@
+//! The running Linux kernel.
+
+use super::seam::{Outcome, run};
+use super::{Ending, Engine, Knows};
+use crate::Case;
+use skep_sys::Kernel;
+
+/// The running Linux kernel, whose verifier refuses beforehand.
+#[derive(Debug)]
+pub struct Linux {
+    kernel: Kernel,
+}
+
+impl Linux {
+    /// Takes the running kernel.
+    pub fn new() -> Linux {
+        Linux { kernel: skep_linux::kernel() }
+    }
+
+    /// Gives the kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+}
+
+impl Default for Linux {
+    fn default() -> Linux {
+        Linux::new()
+    }
+}
+
+impl Engine for Linux {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn knows(&self) -> Knows {
+        Knows::Beforehand
+    }
+
+    fn run(&self, case: &Case) -> Result<Ending, String> {
+        if case.unwritten_is_zero {
+            return Ok(Ending::NotHere("its frames hold what was there before"));
+        }
+        let (outcome, loaded) = run(&self.kernel, case)?;
+        Ok(match outcome {
+            Outcome::Returned(number, left) => Ending::Returned(number, left),
+            Outcome::NotHere(why) => Ending::NotHere(why),
+            Outcome::Failed(errno) => return Err(format!("the run fails: {errno}")),
+            Outcome::Refused(errno, log) => {
+                let slot = last_insn(&log).and_then(|at| loaded.slot(at));
+                let text: Vec<&str> = log.lines().rev().take(6).collect();
+                let text: Vec<&str> = text.into_iter().rev().collect();
+                Ending::Refused(slot, format!("{errno}: {}", text.join(" / ")))
+            }
+        })
+    }
+}
+
+/// Finds the instruction that the verifier looked at last: its log has a line `N: (code) text` for each.
+fn last_insn(log: &str) -> Option<u32> {
+    let number = |line: &str| line.split_once(": (").and_then(|(number, _)| number.parse().ok());
+    log.lines().filter_map(number).next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_instruction_is_the_one_refused() {
+        let log = "0: R1=ctx() R10=fp0\n0: (b7) r0 = 1  ; R0=1\n12: (71) r0 = *(u8 *)(r1 +64)\nR1 max value\nprocessed 3 insns\n";
+        assert_eq!(last_insn(log), Some(12));
+        assert_eq!(last_insn("last insn is not an exit or jmp\n"), None);
+    }
+}
