@@ -312,7 +312,7 @@ mod tests {
         let mut memory = [0u8; 400];
         let packet = Packet::new(PacketKind::Xdp, Bytes::from_mut(&mut memory), 256, 60).unwrap();
         packet.data().fill(7);
-        assert_eq!(packet.adjust_meta(-6), Err(Errno::EINVAL));
+        assert_eq!(packet.adjust_meta(-6), Err(Errno::EACCES), "whole words only");
         assert_eq!(packet.adjust_meta(-256), Err(Errno::EINVAL));
         assert_eq!(packet.adjust_meta(-8), Ok(()));
         packet.with_metadata().store_u8(0, 9).unwrap();

@@ -15,6 +15,7 @@
 extern crate alloc;
 
 mod flow;
+mod registers;
 mod rejection;
 mod rules;
 mod structured;

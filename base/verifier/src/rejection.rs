@@ -133,6 +133,8 @@ rules! {
     ClassicLoad = "insn-packet-load", Instruction, EINVAL, "read the packet through data and data_end, or bpf_skb_load_bytes";
     /// The frame pointer is read only.
     FramePointer = "register-frame-pointer", Register, EACCES, "copy r10 to another register and change that";
+    /// What an instruction reads was written before.
+    Initialised = "register-uninitialised", Register, EACCES, "give the variable a value first, and each function a result";
     /// A helper of that number exists, and the program may call it.
     Helper = "call-helper", Call, EINVAL, "call a helper that the program type, licence and kernel version have";
     /// Functions of the kernel exist.

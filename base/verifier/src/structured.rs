@@ -1,6 +1,7 @@
 //! The structural verdict.
 
 use crate::flow::{Reach, Reached, no_memory};
+use crate::registers;
 use crate::rejection::{Rejection, Rule};
 use crate::rules::{self, Fault};
 use crate::subject::Subject;
@@ -88,7 +89,12 @@ pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
     let reached = Reached::walk(&program, &structure)?;
     reached.check(&program)?;
     let mut doubts = Vec::new();
+    let mut uninitialised = registers::uninitialised(&program, &reached);
     for (at, insn) in program.iter() {
+        // What an instruction reads is looked at before what it does.
+        if let Some(rejection) = uninitialised.take_if(|rejection| rejection.insn == Some(at)) {
+            return Err(rejection);
+        }
         let Some(fault) = rules::fault(subject, prog, at, insn) else { continue };
         let message = match (fault, reached.at(at)) {
             (Fault::Broken(rejection), Reach::Certainly) => return Err(rejection),

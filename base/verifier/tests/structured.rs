@@ -168,3 +168,20 @@ fn the_type_and_the_size_are_the_platforms() {
     (0..256).for_each(|i| many.push_str(&format!("f{i}: r0 = 0\nexit\n")));
     assert_eq!(xdp(&many).unwrap_err().id(), "limit-functions");
 }
+
+#[test]
+fn what_is_read_was_written() {
+    accepts("r0 = 2\nexit");
+    let rejection = rejects("exit", "register-uninitialised", 0);
+    assert_eq!(rejection.errno(), Errno::EACCES);
+    assert_eq!(rejection.message, "`exit` reads r0, which nothing has written before");
+    rejects("r0 = r2\nexit", "register-uninitialised", 0);
+    rejects("r6 ^= r6\nr0 = 0\nexit", "register-uninitialised", 0);
+    accepts("r6 = r1\nr0 = *(u32 *)(r6 + 0)\nexit");
+    // A call leaves r0, and takes r1 to r5.
+    accepts("call 5\nexit");
+    rejects("r6 = r1\ncall 5\nr0 = r1\nexit", "register-uninitialised", 2);
+    // Behind a branch nothing is certain.
+    accepts("r0 = 0\nif r1 == 0 goto +1\nr0 = r7\nexit");
+    rejects("goto +0\nr0 = r3\nexit", "register-uninitialised", 1);
+}

@@ -18,10 +18,11 @@ use skep_abi::flags::{
 use skep_abi::{AttachType, Errno, FuncId, FuncInfo, LineInfo, ProgLoad, ProgType};
 use skep_btf::{Def, TypeId};
 use skep_exact::{HelperLink, LoadErrorKind, MapRef, MapShape, Platform, Rights, Rules, UninitStack};
-use skep_isa::{Addr, Insn, RawInsn};
+use skep_isa::{Addr, Insn, InsnIdx, RawInsn};
 use skep_mem::{Capability, MapIndex, Shared};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::{self, Platform as Model};
+use skep_verifier::{Reference, References, Subject, structured};
 use zerocopy::FromBytes;
 
 /// The most instructions of a privileged program (`BPF_COMPLEXITY_LIMIT_INSNS`).
@@ -86,6 +87,17 @@ fn load(
     let mut linker =
         Linker { kernel, request, model, licence, maps: Vec::new(), shapes: Vec::new(), refs: Vec::new() };
     linker.collect(&insns, attr, log)?;
+    structured(&Subject {
+        slots: &insns,
+        platform: &Model::LINUX_6_18,
+        kind: model.kind,
+        licence,
+        references: &linker,
+    })
+    .map_err(|rejection| {
+        log.line(&rejection);
+        rejection.errno()
+    })?;
     let attach_type = AttachType(attr.expected_attach_type);
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
@@ -272,6 +284,22 @@ impl Linker<'_> {
         self.maps.push(map);
         self.shapes.push(shape);
         Ok(self.maps.len() - 1)
+    }
+}
+
+impl References for Linker<'_> {
+    fn address(&self, _: InsnIdx, addr: Addr) -> Reference {
+        let named = match addr {
+            Addr::MapFd { fd } | Addr::MapValueFd { fd, .. } => MapRef::Fd(fd),
+            Addr::MapIndex { index } | Addr::MapValueIndex { index, .. } => MapRef::Index(index),
+            _ => return Reference::Missing,
+        };
+        let shape = self.map(named).and_then(|index| self.shapes.get(index.0 as usize));
+        shape.map_or(Reference::Missing, |shape| Reference::Map(shape.kind))
+    }
+
+    fn kfunc(&self, _: InsnIdx, _: u32) -> Reference {
+        Reference::Missing
     }
 }
 
