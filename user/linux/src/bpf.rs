@@ -10,7 +10,7 @@ pub(crate) fn bpf(mut attr: Attr<'_>) -> Result<Reply, Errno> {
     let value = attr.with_addresses(|cmd, at, size| {
         // SAFETY: `at` points to `size` bytes for the time of the call, and whoever made the attributes promises that
         // each pointer field in them covers what the command reads or writes (`Attr::raw`).
-        unsafe { libc::syscall(libc::SYS_bpf, c_long::from(cmd.0), at, c_long::from(size)) }
+        unsafe { libc::syscall(libc::SYS_bpf, cmd.0 as c_long, at, size as c_long) }
     });
     #[allow(clippy::useless_conversion, reason = "c_long has 32 bits on some machines")]
     let value = i64::from(value);

@@ -161,7 +161,7 @@ impl Drop for Record {
         let mappings = core::mem::take(&mut self.state.lock().mappings);
         for mapped in mappings {
             let _ = self.inner.call(Call::Unmap(mapped.real));
-            core::mem::forget(mapped.copy);
+            core::mem::forget(mapped.copy.shown);
         }
     }
 }

@@ -242,7 +242,9 @@ impl Sys for Replay {
 impl Drop for Replay {
     fn drop(&mut self) {
         // Whoever still holds a raw mapping was promised its memory for ever.
-        core::mem::forget(core::mem::take(&mut self.state.lock().copies));
+        for copy in core::mem::take(&mut self.state.lock().copies) {
+            core::mem::forget(copy.shown);
+        }
     }
 }
 
