@@ -37,7 +37,7 @@ pub(super) fn dump(
         let access = Platform::LINUX_6_18.map(map.map_type()).map(|row| row.access);
         let entries = match access {
             Some(Access::Index | Access::Key) if holds_values(map) => elements(object, map)?,
-            Some(Access::Ends) if queues == Queues::Emptied && map.key_size() == 0 => queued(map)?,
+            _ if is_queue(map) && queues == Queues::Emptied => queued(map)?,
             _ => continue,
         };
         let (documents, texts) = entries.into_iter().unzip();
@@ -56,6 +56,10 @@ fn holds_values(map: &Map) -> bool {
     const VALUES: [T; 7] =
         [T::ARRAY, T::PERCPU_ARRAY, T::HASH, T::PERCPU_HASH, T::LRU_HASH, T::LRU_PERCPU_HASH, T::LPM_TRIE];
     VALUES.contains(&map.map_type())
+}
+
+fn is_queue(map: &Map) -> bool {
+    matches!(map.map_type(), skep::MapType::QUEUE | skep::MapType::STACK)
 }
 
 fn is_array(map: &Map) -> bool {
