@@ -250,6 +250,11 @@ impl Program {
         self.rules.tag
     }
 
+    /// Changes what faults say the program is, for whoever knows it only after linking.
+    pub fn set_tag(&mut self, tag: u32) {
+        self.rules.tag = tag;
+    }
+
     /// Lists the functions, sorted by start, the main one first.
     pub fn functions(&self) -> &[Subprogram] {
         &self.functions

@@ -78,8 +78,11 @@ impl Prog {
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(crate) fn publish(ids: &Arc<IdTable<Prog>>, body: ProgBody) -> Result<Shared<Prog>> {
-        let prog = Shared::try_new(Prog { id: ids.reserve()?, body, ids: Arc::clone(ids) })?;
+    pub(crate) fn publish(ids: &Arc<IdTable<Prog>>, mut body: ProgBody) -> Result<Shared<Prog>> {
+        let id = ids.reserve()?;
+        // So that a fault after a tail call names the program that it is in.
+        body.code.set_tag(id);
+        let prog = Shared::try_new(Prog { id, body, ids: Arc::clone(ids) })?;
         ids.publish(prog.id, &prog);
         Ok(prog)
     }

@@ -1,8 +1,7 @@
 //! The source lines of a program's instructions.
 
 use serde::Serialize;
-use skep_btf::StrOff;
-use skep_elf::ObjectSpec;
+use skep_btf::{Btf, StrOff};
 use skep_isa::InsnIdx;
 use skep_model::{LineInfoSpec, ProgramSpec};
 use std::borrow::Cow;
@@ -23,14 +22,14 @@ pub(crate) struct Source {
 
 /// The lines of one program.
 pub(crate) struct Lines<'a> {
-    object: &'a ObjectSpec,
+    btf: Option<&'a Btf<'static>>,
     infos: &'a [LineInfoSpec],
 }
 
 impl<'a> Lines<'a> {
     /// Takes the lines of a program; they ascend by instruction.
-    pub(crate) fn of(object: &'a ObjectSpec, program: &'a ProgramSpec) -> Lines<'a> {
-        Lines { object, infos: &program.line_info }
+    pub(crate) fn of(btf: Option<&'a Btf<'static>>, program: &'a ProgramSpec) -> Lines<'a> {
+        Lines { btf, infos: &program.line_info }
     }
 
     /// The line that begins at an instruction.
@@ -47,8 +46,7 @@ impl<'a> Lines<'a> {
 
     fn source(&self, info: &LineInfoSpec) -> Source {
         let text = |off: u32| {
-            let text =
-                self.object.btf.as_ref().and_then(|btf| btf.text(StrOff(off))).unwrap_or(Cow::Borrowed(""));
+            let text = self.btf.and_then(|btf| btf.text(StrOff(off))).unwrap_or(Cow::Borrowed(""));
             // One line, whatever bytes somebody put there.
             text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
         };

@@ -92,7 +92,7 @@ fn check_program(
         let (verdict, rejection) = embedded::check(spec, program, kind);
         checked.embedded = Some(verdict);
         checked.rejection = rejection.map(|mut rejection| {
-            let lines = Lines::of(spec, program);
+            let lines = Lines::of(spec.btf.as_ref(), program);
             rejection.source = rejection.insn.and_then(|insn| lines.covering(skep_isa::InsnIdx(insn)));
             rejection
         });

@@ -112,7 +112,7 @@ impl Report for Disasm {
                     }
                     writeln!(out, "// program {}, section {}", program.name, program.section)?;
                     let end = start + program.insns.len() as u32;
-                    let sources = Lines::of(object, program);
+                    let sources = Lines::of(object.btf.as_ref(), program);
                     let mut shown = None;
                     while let Some(line) = all.next_if(|line| line.at.0 < end) {
                         let source = sources.at(InsnIdx(line.at.0 - start));
@@ -180,7 +180,7 @@ impl Names for Bare<'_> {
 
 fn program_json(object: &ObjectSpec, program: &ProgramSpec, helpers: &Helpers, dialect: Dialect) -> Value {
     let names = ProgramNames::new(helpers, object, std::iter::once((0, program)));
-    let sources = Lines::of(object, program);
+    let sources = Lines::of(object.btf.as_ref(), program);
     let insn = |line: &Line| {
         let mut insn = line.json(&program.insns, object.order);
         if let Some(reference) = names.reference(line.at) {

@@ -48,11 +48,20 @@ fn rejection(found: &RejectionShape, out: &mut dyn Write) -> io::Result<()> {
         Some(insn) => writeln!(out, "error[{}]: instruction {insn}: {}", found.id, found.message)?,
         None => writeln!(out, "error[{}]: {}", found.id, found.message)?,
     }
-    if let Some(Source { file, line, column, text }) = &found.source {
-        let number = line.to_string();
-        let margin = " ".repeat(number.len());
-        writeln!(out, "{margin}--> {file}:{line}:{column}")?;
-        writeln!(out, "{margin} |\n{number} | {text}\n{margin} |")?;
+    if let Some(place) = &found.source {
+        source(place, out)?;
     }
     writeln!(out, "  help: {}", found.help)
+}
+
+/// Writes a line of the source with its place.
+///
+/// # Errors
+/// Those of `out`.
+pub(crate) fn source(of: &Source, out: &mut dyn Write) -> io::Result<()> {
+    let Source { file, line, column, text } = of;
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    writeln!(out, "{margin}--> {file}:{line}:{column}")?;
+    writeln!(out, "{margin} |\n{number} | {text}\n{margin} |")
 }

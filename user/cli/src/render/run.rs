@@ -1,5 +1,6 @@
 //! What a run did, for people.
 
+use super::diagnostic;
 use crate::shapes::run::{NsPerRun, RunReport};
 use serde_json::Value;
 use std::io::{self, Write};
@@ -45,7 +46,11 @@ pub(crate) fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Some(error) = &report.error {
         let place = error.insn.map_or_else(String::new, |insn| format!(" at instruction {insn}"));
-        writeln!(out, "\nstopped{place}: {} ({})", error.message, error.kind)?;
+        let program = error.program.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+        writeln!(out, "\nstopped{place}{program}: {} ({})", error.message, error.kind)?;
+        if let Some(source) = &error.source {
+            diagnostic::source(source, out)?;
+        }
     }
     Ok(())
 }

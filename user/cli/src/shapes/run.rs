@@ -1,5 +1,6 @@
 //! The document of `skep run`.
 
+use crate::source::Source;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -90,6 +91,12 @@ pub(crate) struct RunError {
     pub(crate) kind: String,
     pub(crate) insn: Option<u32>,
     pub(crate) message: String,
+    /// The program, where a tail call led to another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) program: Option<String>,
+    /// The line that the instruction belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<Source>,
 }
 
 /// Maps and globals in words.

@@ -270,3 +270,67 @@ fn a_rejected_program_shows_the_log() {
         assert!(ran.stderr.contains("invalid access to packet"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_fault_has_its_place_in_the_source() {
+    let object = "lab/vectors/refused/unchecked_packet.bpf.o";
+    // The reference machine stops what reads past the packet; this program reads its first bytes only, so none is missing.
+    let document = run(&[object, "--data", &packet(), "--json"]).expect(0).json();
+    assert_eq!(document["runs"], 1);
+
+    // Its first instruction made to load the end of the packet: what is read from there is no packet.
+    let mut bytes = std::fs::read(root().join(object)).unwrap();
+    let code = [0x61, 0x11, 0, 0, 0, 0, 0, 0];
+    let at = bytes.windows(8).position(|window| window == code).unwrap();
+    bytes[at + 2] = 4;
+    let object = scratch("past_the_end.o", &bytes);
+    let object = object.to_str().unwrap();
+    let document = run(&[object, "--data", &packet(), "--json"]).expect(1).json();
+    let error = &document["error"];
+    assert_eq!((&error["kind"], &error["insn"]), (&"out_of_bounds".into(), &1.into()), "{document}");
+    assert_eq!(error["source"]["file"], "./lab/vectors/refused/unchecked_packet.bpf.c");
+    assert_eq!((&document["runs"], document.get("return")), (&0.into(), None));
+    let human = run(&[object, "--data", &packet()]).expect(1);
+    assert!(human.text().contains("stopped at instruction 1: "), "{}", human.text());
+    assert!(human.text().contains("--> ./lab/vectors/refused"), "{}", human.text());
+}
+
+#[test]
+fn the_embedded_kernel_and_linux_agree() {
+    if !has_linux("the_embedded_kernel_and_linux_agree") {
+        return;
+    }
+    for object in [FIREWALL, "examples/tail-calls/tail_calls.bpf.o"] {
+        let on = |kernel: &str| {
+            let kept = scratch(&format!("{kernel}.pcap"), b"");
+            let args =
+                [object, "--on", kernel, "--pcap", TRAFFIC, "--write", kept.to_str().unwrap(), "--json"];
+            let mut document = run(&args).expect(0).json();
+            // Which CPU it was is the scheduler's business; the sums stay.
+            for entry in document["maps"]
+                .as_object_mut()
+                .unwrap()
+                .values_mut()
+                .flat_map(|map| map.as_array_mut().unwrap())
+            {
+                if entry.get("sum").is_some() {
+                    entry["value"].take();
+                }
+            }
+            let compared = ["returns", "maps", "globals", "events", "lost_events"];
+            (compared.map(|member| document[member].take()), std::fs::read(kept).unwrap())
+        };
+        let (embedded, linux) = (on("embedded"), on("linux"));
+        assert_eq!(embedded.0, linux.0, "{object}");
+        assert!(embedded.1 == linux.1, "{object}: the packets kept differ");
+    }
+}
+
+#[test]
+fn what_programs_print_is_in_the_answer() {
+    let object = "lab/vectors/helpers/text.bpf.o";
+    let document = run(&[object, "--program", "printk", "--data", &packet(), "--json"]).expect(0).json();
+    assert!(!document["printk"].as_array().unwrap().is_empty(), "{document}");
+    let human = run(&[object, "--program", "printk", "--data", &packet()]).expect(0);
+    assert!(human.text().contains("printed:"), "{}", human.text());
+}

@@ -99,6 +99,8 @@ pub(super) fn run(path: &Path, args: &RunArgs) -> Result<RunReport, Failure> {
                     kind: fault.kind.code().to_owned(),
                     insn: Some(fault.at.0),
                     message: fault.kind.to_string(),
+                    program: None,
+                    source: None,
                 });
                 break;
             }

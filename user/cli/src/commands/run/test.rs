@@ -10,7 +10,9 @@ use crate::json;
 use crate::kernel::{self, Target};
 use crate::object;
 use crate::shapes::run::{Event, NsPerRun, RunError, RunReport};
+use crate::source::Lines;
 use skep::{Errno, Literal, Loaded, Object, ProgType, Program, TestOutput, TestRun};
+use skep_embedded::Fault;
 use skep_model::platform::Platform;
 use skep_model::platform::prog;
 use std::collections::BTreeMap;
@@ -52,11 +54,19 @@ pub(super) fn run(object: &Object, name: &str, args: &RunArgs) -> Result<RunRepo
     describe(&mut report, program, args.on)?;
     report.text.unit = input.unit();
     let buffers = Buffers::open(object, &loaded)?;
-    let mut bench = Bench { target: &target, program, buffers, events: Vec::new(), printed: Vec::new() };
+    let mut bench = Bench {
+        target: &target,
+        object,
+        loaded: &loaded,
+        program,
+        buffers,
+        events: Vec::new(),
+        printed: Vec::new(),
+    };
     let mut tally = Tally::default();
     let outcome = match &input {
         Input::Data(bytes) => bench.data(bytes, args.repeat, &mut tally),
-        Input::Capture(path, capture) => bench.capture(path, capture, &loaded, args, &mut tally),
+        Input::Capture(path, capture) => bench.capture(path, capture, args, &mut tally),
     };
     match outcome {
         Ok(()) => {}
@@ -106,6 +116,8 @@ impl From<Failure> for Stop {
 /// A program being run, and what it leaves on the way.
 struct Bench<'a> {
     target: &'a Target,
+    object: &'a Object,
+    loaded: &'a Loaded,
     program: &'a Program,
     buffers: Buffers<'a>,
     events: Vec<Event>,
@@ -133,12 +145,11 @@ impl Bench<'_> {
         &mut self,
         path: &Path,
         capture: &Capture,
-        loaded: &Loaded,
         args: &RunArgs,
         tally: &mut Tally,
     ) -> Result<(), Stop> {
         let mut writer = args.write.as_deref().map(Kept::create).transpose()?;
-        let clock = loaded.global(CLOCK).ok();
+        let clock = self.loaded.global(CLOCK).ok();
         for (index, packet) in capture.packets().enumerate() {
             if let Some(clock) = &clock {
                 clock.set_to(Literal::Int(packet.time_ns.into())).map_err(Failure::from)?;
@@ -164,13 +175,25 @@ impl Bench<'_> {
         self.printed.extend(self.target.printed().unwrap_or_default());
         result.map_err(|error| match self.target.fault() {
             // What the kernel answers to a run that its machine has stopped.
-            Some(fault) if error.errno() == Some(Errno::EFAULT) => Stop::Fault(RunError {
-                kind: fault.kind.code().to_owned(),
-                insn: Some(fault.at.0),
-                message: fault.kind.to_string(),
-            }),
+            Some(fault) if error.errno() == Some(Errno::EFAULT) => Stop::Fault(self.explain(&fault)),
             _ => Stop::Failure(error.into()),
         })
+    }
+}
+
+impl Bench<'_> {
+    /// Names the program and the line of a fault, which after a tail call is another program's.
+    fn explain(&self, fault: &Fault) -> RunError {
+        let is_it = |program: &&Program| program.info().is_ok_and(|info| info.id == fault.program);
+        let found = self.loaded.programs().find(is_it).map(Program::name);
+        let spec = found.and_then(|name| self.object.program(name).ok());
+        RunError {
+            kind: fault.kind.code().to_owned(),
+            insn: Some(fault.at.0),
+            message: fault.kind.to_string(),
+            program: found.filter(|&name| name != self.program.name()).map(str::to_owned),
+            source: spec.and_then(|spec| Lines::of(self.object.btf(), spec).covering(fault.at)),
+        }
     }
 }
 
