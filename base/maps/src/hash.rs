@@ -8,6 +8,7 @@
 //! An update puts a new element in the place of the old one, whose bytes stay as they were until the slot is used
 //! again; per-CPU values are written where they are.
 
+mod draft;
 mod lru;
 mod table;
 
@@ -18,6 +19,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU32, Ordering};
+use draft::Draft;
 use lru::Clock;
 use skep_abi::flags::{BPF_F_NO_COMMON_LRU, BPF_F_ZERO_SEED};
 use skep_abi::{Errno, MapType};
@@ -84,8 +86,13 @@ impl Hash {
         })
     }
 
-    fn hash(&self, key: Bytes<'_>) -> Result<u32, Errno> {
-        Ok(hash_key(sized(key, self.def.key_size as usize)?, self.seed))
+    fn hash(&self, key: Bytes<'_>) -> u32 {
+        hash_key(key, self.seed)
+    }
+
+    /// Checks a key's size and hashes it.
+    fn hash_of(&self, key: Bytes<'_>) -> Result<u32, Errno> {
+        Ok(self.hash(sized(key, self.def.key_size as usize)?))
     }
 
     fn lane_of(&self, cpu: u32) -> u32 {
@@ -120,21 +127,6 @@ impl Hash {
         Ok(())
     }
 
-    /// Takes a slot and fills it.
-    fn prepare(&self, on: &OnCpu<'_>, key: Bytes<'_>, hash: u32, given: Given<'_>) -> Result<Slot, Errno> {
-        // There is a slot for each CPU and level beyond the elements, so one is free or about to be.
-        let slot = (0..SLOT_TRIES).find_map(|_| self.values.take()).ok_or(Errno::EBUSY)?;
-        let filled = self.write(on, slot, given, IsNew::Yes);
-        self.table.set_key(slot, hash, key);
-        match filled {
-            Ok(()) => Ok(slot),
-            Err(errno) => {
-                self.release(slot);
-                Err(errno)
-            }
-        }
-    }
-
     fn release(&self, slot: Slot) {
         let freed = self.values.free(slot);
         debug_assert!(freed.is_ok(), "a slot is freed twice");
@@ -163,70 +155,43 @@ impl Hash {
 
     fn insert(&self, on: &OnCpu<'_>, key: Bytes<'_>, given: Given<'_>, flags: u64) -> Result<Added, Errno> {
         let wanted = Wanted::from_flags(flags)?;
-        let hash = self.hash(key)?;
-        // What is not written in place is filled before the lock is taken.
-        let mut spare = match self.def.is_per_cpu() {
-            true => None,
-            false => Some(self.prepare(on, key, hash, given)?),
-        };
-        let mut claimed = false;
-        let outcome = self.insert_prepared(on, key, hash, given, wanted, &mut spare, &mut claimed);
-        if let Some(slot) = spare {
-            self.release(slot);
+        let mut draft = Draft::new(self, sized(key, self.def.key_size as usize)?)?;
+        // What is not written in place is written before the lock is taken.
+        if !self.def.is_per_cpu() {
+            draft.write(on, given)?;
         }
-        if claimed {
-            self.unclaim();
-        }
-        outcome
-    }
-
-    /// Links an element; takes `spare` and `claimed` for it as far as it needs them.
-    #[expect(clippy::too_many_arguments, reason = "the state of one loop, which its caller cleans up")]
-    fn insert_prepared(
-        &self,
-        on: &OnCpu<'_>,
-        key: Bytes<'_>,
-        hash: u32,
-        given: Given<'_>,
-        wanted: Wanted,
-        spare: &mut Option<Slot>,
-        claimed: &mut bool,
-    ) -> Result<Added, Errno> {
         loop {
-            let chain = self.table.lock(on, hash)?;
-            let old = chain.find(key);
+            let chain = self.table.lock(on, draft.hash)?;
+            let old = chain.find(draft.key());
             wanted.check(old.is_some())?;
-            if let (Some(old), true) = (old, self.def.is_per_cpu()) {
-                self.mark(old);
-                return self.write(on, old, given, IsNew::No).map(|()| Added::Replacement);
-            }
-            if old.is_none() && !*claimed {
-                *claimed = self.claim();
-                if !*claimed {
-                    let clock = self.clock.as_ref().ok_or(Errno::E2BIG)?;
-                    drop(chain);
-                    // Evicting takes locks of other stripes; the element's room becomes ours.
-                    let victim = clock.evict(on, &self.table, &self.values)?;
-                    self.release(victim);
-                    *claimed = true;
-                    continue;
-                }
-            }
-            let new = match spare.take() {
-                Some(slot) => slot,
-                None => self.prepare(on, key, hash, given)?,
-            };
-            chain.link(new);
             match old {
+                Some(old) if self.def.is_per_cpu() => {
+                    self.mark(old);
+                    return self.write(on, old, given, IsNew::No).map(|()| Added::Replacement);
+                }
                 Some(old) => {
+                    let new = draft.finish().ok_or(Errno::EBUSY)?;
+                    // First, so that who looks meanwhile finds one or the other.
+                    chain.link(new);
                     chain.unlink(old);
                     self.mark(new);
                     self.release(old);
                     return Ok(Added::Replacement);
                 }
-                None => {
-                    *claimed = false;
+                None if draft.claim() => {
+                    if self.def.is_per_cpu() {
+                        draft.write(on, given)?;
+                    }
+                    chain.link(draft.finish().ok_or(Errno::EBUSY)?);
+                    draft.keep_room();
                     return Ok(Added::New);
+                }
+                None => {
+                    let clock = self.clock.as_ref().ok_or(Errno::E2BIG)?;
+                    // Evicting takes the locks of other chains.
+                    drop(chain);
+                    self.release(clock.evict(on, &self.table, &self.values)?);
+                    draft.inherit();
                 }
             }
         }
@@ -246,7 +211,7 @@ impl Hash {
         key: Bytes<'_>,
         look: impl FnOnce(Slot) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let hash = self.hash(key)?;
+        let hash = self.hash_of(key)?;
         let chain = self.table.lock(on, hash)?;
         let slot = chain.find(key).ok_or(Errno::ENOENT)?;
         look(slot)?;
@@ -312,9 +277,6 @@ pub(crate) enum Added {
     Replacement,
 }
 
-/// How often a slot is asked for where none seems free.
-const SLOT_TRIES: u32 = 1000;
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IsNew {
     Yes,
@@ -331,7 +293,7 @@ impl Map for Hash {
     }
 
     fn lookup_lane(&self, on: &OnCpu<'_>, key: Bytes<'_>, cpu: u32) -> Option<Bytes<'_>> {
-        let slot = self.table.find(on, self.hash(key).ok()?, key)?;
+        let (slot, _) = self.table.find(on, self.hash_of(key).ok()?, key)?;
         self.mark(slot);
         self.value(slot, self.lane_of(cpu))
     }
@@ -369,8 +331,15 @@ impl Map for Hash {
     fn sys_lookup(&self, on: &OnCpu<'_>, key: Bytes<'_>, into: Bytes<'_>, flags: u64) -> Result<(), Errno> {
         check_lookup_flags(flags)?;
         let into = sized(into, self.sys_value_size())?;
-        let slot = self.table.find(on, self.hash(key)?, key).ok_or(Errno::ENOENT)?;
-        self.copy_all(slot, into)
+        let hash = self.hash_of(key)?;
+        loop {
+            let (slot, sequence) = self.table.find(on, hash, key).ok_or(Errno::ENOENT)?;
+            self.copy_all(slot, into)?;
+            // The slot may have become another key's meanwhile.
+            if self.table.is_unchanged(slot, sequence) {
+                return Ok(());
+            }
+        }
     }
 
     fn sys_update(&self, on: &OnCpu<'_>, key: Bytes<'_>, value: Bytes<'_>, flags: u64) -> Result<(), Errno> {
@@ -392,7 +361,7 @@ impl Map for Hash {
         let bucket = match key {
             None => 0,
             Some(key) => {
-                let hash = self.hash(key)?;
+                let hash = self.hash_of(key)?;
                 let chain = self.table.lock(on, hash)?;
                 match chain.find(key) {
                     // A key that has gone meanwhile starts over (htab_map_get_next_key).

@@ -179,6 +179,9 @@ fn a_key_that_is_always_there_is_always_found_with_a_value_of_its_own() {
                     for key in 0..8 {
                         let cpu = OnCpu::enter(map.host.cpus());
                         assert!(lend(v(key), |key| map.map.lookup(&cpu, key).is_some()), "key {key} is lost");
+                        drop(cpu);
+                        let value = map.sys_lookup(v(key), 0).expect("the key is there");
+                        assert_eq!(value[..8], v(key), "the value of another key");
                     }
                 }
             });

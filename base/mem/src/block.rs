@@ -86,12 +86,14 @@ impl Block {
     }
 
     /// Lends the bytes.
+    #[inline]
     pub fn bytes(&self) -> Bytes<'_> {
         // SAFETY: the block owns `len` bytes at `base` until it is dropped, and hands out no reference to them.
         unsafe { Bytes::from_raw(self.base, self.len) }
     }
 
     /// Lends the bytes as 32-bit words; what is left over at the end is not among them.
+    #[inline]
     pub fn words(&self) -> &[AtomicU32] {
         // SAFETY: the block is aligned to 64 and owns its bytes; they are reached through atomics only.
         unsafe { core::slice::from_raw_parts(self.base.cast::<AtomicU32>().as_ptr(), self.len / 4) }

@@ -20,6 +20,7 @@ pub enum Width {
 
 impl Width {
     /// Gives the number of bytes.
+    #[inline]
     pub const fn bytes(self) -> usize {
         match self {
             Width::B1 => 1,
@@ -30,6 +31,7 @@ impl Width {
     }
 
     /// Finds the width that has `bytes` bytes, if there is one.
+    #[inline]
     pub const fn from_bytes(bytes: usize) -> Option<Width> {
         match bytes {
             1 => Some(Width::B1),
@@ -90,6 +92,7 @@ impl fmt::Debug for Bytes<'_> {
 macro_rules! scalar_access {
     ($atomic:ident, $int:ident, $load:ident, $store:ident) => {
         /// Loads one integer, in one piece where it is aligned.
+        #[inline]
         pub fn $load(self, offset: usize) -> Result<$int, OutOfBounds> {
             let at = self.at(offset, size_of::<$int>())?;
             if at.cast::<$int>().is_aligned() {
@@ -103,6 +106,7 @@ macro_rules! scalar_access {
         }
 
         /// Stores one integer, in one piece where it is aligned.
+        #[inline]
         pub fn $store(self, offset: usize, value: $int) -> Result<(), OutOfBounds> {
             let at = self.at(offset, size_of::<$int>())?;
             if at.cast::<$int>().is_aligned() {
@@ -122,46 +126,55 @@ impl<'a> Bytes<'a> {
     /// # Safety
     /// For all of `'a` the bytes must be mapped for reading and writing, and nobody may hold a Rust reference to
     /// them other than to atomics.
+    #[inline]
     pub const unsafe fn from_raw(base: NonNull<u8>, len: usize) -> Bytes<'a> {
         Bytes { base, len, life: PhantomData }
     }
 
     /// Makes a view of a slice that is borrowed for as long.
+    #[inline]
     pub fn from_mut(slice: &'a mut [u8]) -> Bytes<'a> {
         let len = slice.len();
         Bytes { base: NonNull::from(slice).cast(), len, life: PhantomData }
     }
 
     /// Makes the view of no bytes.
+    #[inline]
     pub const fn empty() -> Bytes<'a> {
         Bytes { base: NonNull::dangling(), len: 0, life: PhantomData }
     }
 
     /// Gives the number of bytes.
+    #[inline]
     pub const fn len(self) -> usize {
         self.len
     }
 
     /// Tells whether there are no bytes.
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.len == 0
     }
 
     /// Gives the address of the first byte, as a number to compare or show.
+    #[inline]
     pub fn addr(self) -> usize {
         self.base.addr().get()
     }
 
     /// Gives the pointer to the first byte, for engines and system calls.
+    #[inline]
     pub const fn as_ptr(self) -> NonNull<u8> {
         self.base
     }
 
     /// Narrows the view to `len` bytes at `offset`.
+    #[inline]
     pub fn slice(self, offset: usize, len: usize) -> Result<Bytes<'a>, OutOfBounds> {
         Ok(Bytes { base: self.at(offset, len)?, len, life: PhantomData })
     }
 
+    #[inline]
     fn at(self, offset: usize, wanted: usize) -> Result<NonNull<u8>, OutOfBounds> {
         match offset.checked_add(wanted) {
             // SAFETY: offset <= end <= len, so the result stays within (or one past) the view's memory.
@@ -176,6 +189,7 @@ impl<'a> Bytes<'a> {
     scalar_access!(AtomicU64, u64, load_u64, store_u64);
 
     /// Loads `width` bytes as an integer, zero-extended.
+    #[inline]
     pub fn load(self, offset: usize, width: Width) -> Result<u64, OutOfBounds> {
         match width {
             Width::B1 => self.load_u8(offset).map(u64::from),
@@ -186,6 +200,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Stores the low `width` bytes of `value`.
+    #[inline]
     pub fn store(self, offset: usize, width: Width, value: u64) -> Result<(), OutOfBounds> {
         match width {
             Width::B1 => self.store_u8(offset, value as u8),
@@ -199,6 +214,7 @@ impl<'a> Bytes<'a> {
     ///
     /// # Errors
     /// [`OutOfBounds`] where the four bytes are not inside.
+    #[inline]
     pub fn atomic_u32(self, offset: usize) -> Result<Option<&'a AtomicU32>, OutOfBounds> {
         let at = self.at(offset, 4)?.cast::<AtomicU32>();
         if !at.is_aligned() {
@@ -212,6 +228,7 @@ impl<'a> Bytes<'a> {
     ///
     /// # Errors
     /// [`OutOfBounds`] where the eight bytes are not inside.
+    #[inline]
     pub fn atomic_u64(self, offset: usize) -> Result<Option<&'a AtomicU64>, OutOfBounds> {
         let at = self.at(offset, 8)?.cast::<AtomicU64>();
         if !at.is_aligned() {
@@ -222,6 +239,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Copies `into.len()` bytes at `offset` out.
+    #[inline]
     pub fn copy_out(self, offset: usize, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.at(offset, into.len())?;
         let (head, words) = self.split(offset, into.len());
@@ -236,6 +254,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Copies `from` in at `offset`.
+    #[inline]
     pub fn copy_in(self, offset: usize, from: &[u8]) -> Result<(), OutOfBounds> {
         self.at(offset, from.len())?;
         let (head, words) = self.split(offset, from.len());
@@ -304,12 +323,14 @@ impl<'a> Bytes<'a> {
     }
 
     /// Splits `len` bytes at `offset` into the unaligned head and a number of aligned 8-byte words.
+    #[inline]
     fn split(self, offset: usize, len: usize) -> (usize, usize) {
         let addr = self.addr() + offset;
         let head = (addr.next_multiple_of(8) - addr).min(len);
         (head, (len - head) / 8)
     }
 
+    #[inline]
     fn byte(self, offset: usize) -> &'a AtomicU8 {
         debug_assert!(offset < self.len);
         // SAFETY: the callers above have checked that `offset` is in bounds.
@@ -318,6 +339,7 @@ impl<'a> Bytes<'a> {
         unsafe { at.cast::<AtomicU8>().as_ref() }
     }
 
+    #[inline]
     fn word(self, offset: usize) -> &'a AtomicU64 {
         debug_assert!(offset + 8 <= self.len && (self.addr() + offset) % 8 == 0);
         // SAFETY: the callers above have checked that the eight bytes are in bounds.
@@ -326,12 +348,14 @@ impl<'a> Bytes<'a> {
         unsafe { at.cast::<AtomicU64>().as_ref() }
     }
 
+    #[inline]
     fn bytes_out(self, offset: usize, into: &mut [u8]) {
         for (i, byte) in into.iter_mut().enumerate() {
             *byte = self.byte(offset + i).load(Ordering::Relaxed);
         }
     }
 
+    #[inline]
     fn bytes_in(self, offset: usize, from: &[u8]) {
         for (i, byte) in from.iter().enumerate() {
             self.byte(offset + i).store(*byte, Ordering::Relaxed);

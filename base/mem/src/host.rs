@@ -105,11 +105,13 @@ impl<'h> OnCpu<'h> {
     }
 
     /// Gives the logical CPU number.
+    #[inline]
     pub fn id(&self) -> u32 {
         self.id
     }
 
     /// Gives the level entered.
+    #[inline]
     pub fn level(&self) -> Level {
         self.level
     }

@@ -51,16 +51,19 @@ impl Pool {
     }
 
     /// Gives the number of slots, free or not.
+    #[inline]
     pub fn count(&self) -> u32 {
         self.slots.count()
     }
 
     /// Gives the number of lanes.
+    #[inline]
     pub fn lanes(&self) -> u32 {
         self.lanes
     }
 
     /// Gives the bytes of one lane of a slot; `None` where there is no such slot or lane.
+    #[inline]
     pub fn bytes(&self, slot: Slot, lane: u32) -> Option<Bytes<'_>> {
         if slot.0 >= self.slots.count() || lane >= self.lanes {
             return None;

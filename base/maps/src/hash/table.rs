@@ -103,29 +103,41 @@ impl Table {
         self.records.bytes().slice(at, self.key_size).unwrap_or(Bytes::empty())
     }
 
-    /// Writes the key of a slot that is the caller's and not linked.
-    pub(super) fn set_key(&self, slot: Slot, hash: u32, key: Bytes<'_>) {
+    /// Begins to write a slot that is the caller's and not linked, with its key.
+    pub(super) fn begin(&self, slot: Slot, key: Bytes<'_>) {
         let sequence = self.word(slot, SEQUENCE);
-        let before = sequence.load(Ordering::Relaxed);
-        sequence.store(before.wrapping_add(1), Ordering::Relaxed);
+        sequence.store(sequence.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // A reader that sees any of what follows sees the odd number before it, and the even one only after it.
         fence(Ordering::Release);
-        self.word(slot, HASH).store(hash, Ordering::Relaxed);
         self.word(slot, USED).store(0, Ordering::Relaxed);
         // Both are of the map's key size.
         let _ = copy(self.key(slot), key);
-        sequence.store(before.wrapping_add(2), Ordering::Release);
     }
 
-    /// Compares a slot's key, and makes sure that it did not change meanwhile; `None` where it did.
-    fn is_key(&self, slot: Slot, hash: u32, key: Bytes<'_>) -> Option<bool> {
+    /// Writes the hash of the key of a slot that is being written.
+    pub(super) fn set_hash(&self, slot: Slot, hash: u32) {
+        self.word(slot, HASH).store(hash, Ordering::Relaxed);
+    }
+
+    /// Ends the writing of a slot.
+    pub(super) fn end(&self, slot: Slot) {
         let sequence = self.word(slot, SEQUENCE);
-        let before = sequence.load(Ordering::Acquire);
+        sequence.store(sequence.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    /// Compares a slot's key and gives the number under which it is that key; `None` where it is changing.
+    fn is_key(&self, slot: Slot, hash: u32, key: Bytes<'_>) -> Option<Option<u32>> {
+        let before = self.word(slot, SEQUENCE).load(Ordering::Acquire);
         if self.word(slot, HASH).load(Ordering::Relaxed) != hash || !same_key(self.key(slot), key) {
-            return Some(false);
+            return Some(None);
         }
+        (before % 2 == 0 && self.is_unchanged(slot, before)).then_some(Some(before))
+    }
+
+    /// Tells whether what was read of a slot since its number was `sequence` belongs together.
+    pub(super) fn is_unchanged(&self, slot: Slot, sequence: u32) -> bool {
         fence(Ordering::Acquire);
-        (before % 2 == 0 && sequence.load(Ordering::Relaxed) == before).then_some(true)
+        self.word(slot, SEQUENCE).load(Ordering::Relaxed) == sequence
     }
 
     /// Notes that a slot was used since the clock's hand last passed.
@@ -146,8 +158,8 @@ impl Table {
         self.word(slot, HASH).load(Ordering::Relaxed)
     }
 
-    /// Finds a key without a lock, as long as others do not disturb.
-    pub(super) fn find(&self, on: &OnCpu<'_>, hash: u32, key: Bytes<'_>) -> Option<Slot> {
+    /// Finds a key without a lock, as long as others do not disturb, and the number that its slot has then.
+    pub(super) fn find(&self, on: &OnCpu<'_>, hash: u32, key: Bytes<'_>) -> Option<(Slot, u32)> {
         let mut walks = 0;
         loop {
             match self.try_find(hash, key) {
@@ -156,20 +168,21 @@ impl Table {
             }
             if walks >= WALKS {
                 if let Ok(chain) = self.lock(on, hash) {
-                    return chain.find(key);
+                    let slot = chain.find(key)?;
+                    return Some((slot, self.word(slot, SEQUENCE).load(Ordering::Acquire)));
                 }
             }
         }
     }
 
-    fn try_find(&self, hash: u32, key: Bytes<'_>) -> Result<Option<Slot>, Disturbed> {
+    fn try_find(&self, hash: u32, key: Bytes<'_>) -> Result<Option<(Slot, u32)>, Disturbed> {
         let bucket = self.bucket(hash);
         let unlinked = self.unlinked(bucket);
         let before = unlinked.load(Ordering::Acquire);
         let mut link = self.head(bucket).load(Ordering::Acquire);
         while let Some(slot) = slot_of(link) {
-            if self.is_key(slot, hash, key).ok_or(Disturbed)? {
-                return Ok(Some(slot));
+            if let Some(sequence) = self.is_key(slot, hash, key).ok_or(Disturbed)? {
+                return Ok(Some((slot, sequence)));
             }
             link = self.word(slot, NEXT).load(Ordering::Acquire);
         }
