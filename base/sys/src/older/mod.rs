@@ -204,6 +204,11 @@ pub fn command_since(cmd: Cmd) -> Option<KernelVersion> {
     since(table::COMMANDS, cmd.0)
 }
 
+/// Gives the size of a version's `union bpf_attr` in bytes; `E2BIG` answers anything set beyond.
+pub fn attr_size(version: KernelVersion) -> usize {
+    table::attr_size(version)
+}
+
 fn since(known: &[Known], value: u32) -> Option<KernelVersion> {
     known.iter().find(|row| row.value == value).map(|row| row.since)
 }
