@@ -18,7 +18,9 @@ pub(crate) fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(times) = report.ns_per_run {
         let NsPerRun { min, median, max } = times;
         let unit = report.text.unit;
-        writeln!(out, "time per {unit}: {} median, {} to {}", time(median), time(min), time(max))?;
+        let range =
+            if min == max { String::new() } else { format!(" median, {} to {}", time(min), time(max)) };
+        writeln!(out, "time per {unit}: {}{range}", time(median))?;
     }
     for map in &report.text.maps {
         let count = map.entries.len();

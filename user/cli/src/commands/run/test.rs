@@ -70,7 +70,7 @@ pub(super) fn run(object: &Object, name: &str, args: &RunArgs) -> Result<RunRepo
     };
     match outcome {
         Ok(()) => {}
-        Err(Stop::Fault(error)) => report.error = Some(error),
+        Err(Stop::Fault(error)) => report.error = Some(*error),
         Err(Stop::Failure(failure)) => return Err(failure),
     }
     let Bench { buffers, events, printed, .. } = bench;
@@ -102,7 +102,7 @@ fn takes_packet(program: &Program) -> bool {
 /// Why there are no more runs.
 enum Stop {
     /// The program did something wrong.
-    Fault(RunError),
+    Fault(Box<RunError>),
     /// The run could not be made.
     Failure(Failure),
 }
@@ -175,7 +175,9 @@ impl Bench<'_> {
         self.printed.extend(self.target.printed().unwrap_or_default());
         result.map_err(|error| match self.target.fault() {
             // What the kernel answers to a run that its machine has stopped.
-            Some(fault) if error.errno() == Some(Errno::EFAULT) => Stop::Fault(self.explain(&fault)),
+            Some(fault) if error.errno() == Some(Errno::EFAULT) => {
+                Stop::Fault(Box::new(self.explain(&fault)))
+            }
             _ => Stop::Failure(error.into()),
         })
     }
@@ -201,9 +203,9 @@ impl Stop {
     /// Says which packet it was, counted from 1 as other tools do.
     fn at_packet(self, path: &Path, index: usize) -> Stop {
         match self {
-            Stop::Fault(error) => {
-                let message = format!("packet {}: {}", index + 1, error.message);
-                Stop::Fault(RunError { message, ..error })
+            Stop::Fault(mut error) => {
+                error.message = format!("packet {}: {}", index + 1, error.message);
+                Stop::Fault(error)
             }
             Stop::Failure(failure) => Stop::Failure(numbered(failure, path, index)),
         }
