@@ -41,6 +41,9 @@ pub(crate) struct Failure {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) help: Option<String>,
+    /// The end of what the kernel's verifier wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_tail: Option<String>,
 }
 
 /// Where something went wrong.
@@ -102,7 +105,14 @@ impl Failure {
     }
 
     fn new(status: Status, kind: &'static str, message: impl fmt::Display) -> Failure {
-        Failure { status, kind, message: message.to_string(), place: Box::default(), help: None }
+        Failure {
+            status,
+            kind,
+            message: message.to_string(),
+            place: Box::default(),
+            help: None,
+            log_tail: None,
+        }
     }
 
     /// Adds the place.
@@ -137,6 +147,15 @@ impl From<ElfError> for Failure {
     }
 }
 
+/// Lines of a verifier's log that are kept.
+const TAIL: usize = 12;
+
+/// The last lines of a verifier's log that are not statistics: the reason stands there.
+pub(crate) fn log_tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with("processed ")).collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+}
+
 /// Answers of kernels that say: not this kernel, or not with these rights.
 fn status_of(kind: ErrorKind) -> (Status, &'static str) {
     match kind {
@@ -167,7 +186,8 @@ impl From<skep::Error> for Failure {
         let prefix = format!("{place}: ");
         let message = text.strip_prefix(&prefix).unwrap_or(&text);
         let (status, kind) = status_of(error.kind());
-        let failure = Failure::new(status, kind, message).at(at);
+        let mut failure = Failure::new(status, kind, message).at(at);
+        failure.log_tail = error.verifier_log().map(log_tail);
         match kind {
             "permission" => {
                 failure.help("run it as root, or with CAP_BPF and what the program type needs besides")
@@ -215,5 +235,33 @@ impl fmt::Display for Failure {
             write!(f, "{}: ", self.place)?;
         }
         f.write_str(&self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_stands_at_the_end_of_a_log() {
+        let log = "0: R1=ctx() R10=fp0\n1: (95) exit\nR0 !read_ok\nprocessed 2 insns (limit 1000000) max\n";
+        assert_eq!(log_tail(log), "0: R1=ctx() R10=fp0\n1: (95) exit\nR0 !read_ok");
+        assert_eq!(log_tail(""), "");
+        assert_eq!(log_tail(&"line\n".repeat(50)).lines().count(), TAIL);
+    }
+
+    #[test]
+    fn a_place_reads_from_the_outside_in() {
+        let place = Place {
+            file: Some("x.o".to_owned()),
+            section: Some("xdp".to_owned()),
+            symbol: Some("drop".to_owned()),
+            insn: Some(3),
+            ..Place::default()
+        };
+        assert_eq!(place.to_string(), "x.o: section xdp: drop: instruction 3");
+        let place = Place { line: Some(2), column: Some(7), ..Place::file(Path::new("a.s")) };
+        let failure = Failure::bad("syntax", "wanted a number").at(place);
+        assert_eq!(failure.to_string(), "a.s:2:7: wanted a number");
     }
 }

@@ -114,6 +114,9 @@ fn document(out: &mut dyn Write, members: impl Serialize) -> io::Result<()> {
 pub(crate) fn complain(failure: &Failure) {
     let mut err = io::stderr().lock();
     let _ = writeln!(err, "skep: {failure}");
+    for line in failure.log_tail.iter().flat_map(|log| log.lines()) {
+        let _ = writeln!(err, "  | {line}");
+    }
     if let Some(help) = &failure.help {
         let _ = writeln!(err, "  help: {help}");
     }

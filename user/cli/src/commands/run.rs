@@ -89,14 +89,7 @@ fn refuse_all_but_exact(engine: Option<Engine>, checks: Option<Checks>) -> Resul
 /// Loads the object, with what the answer says of that.
 fn load(target: &Target, object: &Object, args: &RunArgs) -> Result<(Loaded, RunReport), Failure> {
     let start = Instant::now();
-    let loaded = object.load(&target.kernel).map_err(|error| {
-        let log = error.verifier_log().map(str::to_owned);
-        let failure = Failure::from(error);
-        match log {
-            Some(log) => failure.help(log.trim_end().to_owned()),
-            None => failure,
-        }
-    })?;
+    let loaded = object.load(&target.kernel)?;
     let load_ns = u64::try_from(start.elapsed().as_nanos()).ok();
     settings::fill(&loaded, object, &args.map_entry)?;
     let report =

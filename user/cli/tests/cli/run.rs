@@ -2,6 +2,7 @@
 
 use crate::common::{Ran, root, scratch, skep};
 use serde_json::Value;
+use std::process::{Command, Stdio};
 
 const FIREWALL: &str = "examples/xdp-firewall/xdp_firewall.bpf.o";
 const TRAFFIC: &str = "examples/xdp-firewall/traffic.pcap";
@@ -266,7 +267,9 @@ fn a_rejected_program_shows_the_log() {
         }
         let object = "lab/vectors/refused/unchecked_packet.bpf.o";
         let ran = run(&[object, "--on", on, "--data", &packet(), "--json"]).expect(1);
-        assert_eq!(ran.json()["error"]["kind"], "rejected");
+        let document = ran.json();
+        assert_eq!(document["error"]["kind"], "rejected");
+        assert!(document["error"]["log_tail"].as_str().unwrap().contains("invalid access to packet"));
         assert!(ran.stderr.contains("invalid access to packet"), "{}", ran.stderr);
     }
 }
@@ -333,4 +336,33 @@ fn what_programs_print_is_in_the_answer() {
     assert!(!document["printk"].as_array().unwrap().is_empty(), "{document}");
     let human = run(&[object, "--program", "printk", "--data", &packet()]).expect(0);
     assert!(human.text().contains("printed:"), "{}", human.text());
+}
+
+#[test]
+fn an_interrupt_ends_the_attachment_with_an_answer() {
+    if !has_linux("an_interrupt_ends_the_attachment_with_an_answer") {
+        return;
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_skep"))
+        .args(["run", "examples/syscount/syscount.bpf.o", "--on", "linux", "--attach"])
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Attached is who has opened a link: until then the signal would end the process.
+    let links = format!("/proc/{}/fd", child.id());
+    let is_attached = || {
+        let fds = std::fs::read_dir(&links).unwrap();
+        fds.flatten()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.ends_with("anon_inode:bpf_link")))
+    };
+    while !is_attached() {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended before it was attached");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("map processes"), "{text}");
 }
