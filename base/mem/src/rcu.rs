@@ -29,7 +29,8 @@ struct Node<T> {
 
 /// Keeps a value from being freed while it is looked at.
 pub struct RcuRef<'a, T> {
-    value: &'a T,
+    /// No reference: leaving the read side may free the value while this is still being dropped.
+    value: NonNull<T>,
     _side: ReadSide<'a>,
 }
 
@@ -62,9 +63,10 @@ impl<T: Send + Sync + 'static> RcuArray<T> {
         let place = self.places().get(index)?;
         let side = ReadSide::enter(self.host.rcu());
         let node = NonNull::new(place.load(Ordering::Acquire))?;
-        // SAFETY: the node was published whole, and is freed a grace period after it is unpublished, which cannot
-        // end before `side`; `RcuRef` keeps the side as long as the reference.
-        let value = unsafe { &(*node.as_ptr()).value };
+        // SAFETY: the node was published whole and is alive: it is freed a grace period after it is unpublished,
+        // which cannot end before `side`.
+        let value = unsafe { &raw mut (*node.as_ptr()).value };
+        let value = NonNull::new(value)?;
         Some(RcuRef { value, _side: side })
     }
 
@@ -167,7 +169,9 @@ impl<T> Deref for RcuRef<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value
+        // SAFETY: the value is alive as long as the read side, which ends after the last use of `self`; nobody
+        // writes it.
+        unsafe { self.value.as_ref() }
     }
 }
 
@@ -185,7 +189,7 @@ impl<T> fmt::Debug for RcuSlot<T> {
 
 impl<T: fmt::Debug> fmt::Debug for RcuRef<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
+        (**self).fmt(f)
     }
 }
 

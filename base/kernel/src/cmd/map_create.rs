@@ -8,6 +8,7 @@ use crate::map::{MapObject, MapTypes, NewMap};
 use crate::name;
 use crate::request::Request;
 use alloc::sync::Arc;
+use skep_abi::flags::BPF_F_ZERO_SEED;
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_btf::TypeId;
 use skep_maps::{MapDef, Mode};
@@ -24,6 +25,14 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
         return Err(Errno::EINVAL);
     }
     let mode = Mode::from_flags(attr.map_flags)?;
+    let is_hash = matches!(
+        MapType(attr.map_type),
+        MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH
+    );
+    if is_hash && attr.map_flags & BPF_F_ZERO_SEED != 0 {
+        // Whoever knows the seed can fill one bucket (`htab_map_alloc_check`).
+        request.require(Capability::SysAdmin)?;
+    }
     let types = types(request, &attr)?;
     let def = MapDef::from_attr(&attr);
     let map = MapObject::create(&kernel.host, &kernel.maps, NewMap { def, name: attr.map_name, types })?;

@@ -53,7 +53,11 @@ pub(super) fn lookup(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> 
     map.access.check_read(mode)?;
     check_lookup_flags(attr.flags)?;
     let key = key(request, &map, attr.key)?;
-    let value = Block::zeroed(map.map.sys_value_size())?;
+    let value = match map.map_type() {
+        // The value is what to look for (`map_lookup_elem`).
+        MapType::BLOOM_FILTER => request.copy_block(attr.value, map.map.sys_value_size())?,
+        _ => Block::zeroed(map.map.sys_value_size())?,
+    };
     let on = OnCpu::enter(kernel.host.cpus());
     // A queue's or stack's look-up is a peek (`bpf_map_copy_value`).
     match map.map_type() {
