@@ -36,7 +36,7 @@
 //!     // Keys and values by the types of the C.
 //!     for entry in loaded.map("sources")?.entries() {
 //!         let entry = entry?;
-//!         println!("{}: {:?}", entry.key, entry.value);
+//!         println!("{}: {}", entry.key, entry.value);
 //!     }
 //!     Ok(())
 //! }
@@ -93,3 +93,8 @@ pub mod embedded {
 pub mod sys {
     pub use skep_sys::*;
 }
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct ReadmeDoctests;

@@ -27,6 +27,21 @@ pub enum EntryValue<'m> {
     PerCpu(Vec<Value<'m>>),
 }
 
+impl fmt::Display for EntryValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EntryValue::One(value) => value.fmt(f),
+            EntryValue::PerCpu(values) => {
+                for (cpu, value) in values.iter().enumerate() {
+                    let gap = if cpu == 0 { "" } else { ", " };
+                    write!(f, "{gap}CPU {cpu}: {value}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 /// The keys of a map, each once.
 ///
 /// The next key is asked for before one is given out, so an element may be deleted while the walk stands on it. Where
