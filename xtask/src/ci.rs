@@ -67,7 +67,6 @@ const STEPS: &[Step] = &[
         call: Call::Cargo(&["doc", "--workspace", "--no-deps"]),
         env: &[("RUSTDOCFLAGS", "-Dwarnings")],
     },
-    Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN },
     Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN },
     Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN },
     Step { name: "coverage", call: Call::Xtask(&["fuzz", "--coverage"]), env: PLAIN },

@@ -1,8 +1,8 @@
 //! The workspace's own tests, run inside the other kernels: the same programs that `cargo test` runs here.
 
 use super::{Content, Guest, Kernel, run_in};
-use crate::cargo;
 use crate::outcome::Outcome;
+use crate::{cargo, tools};
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -11,13 +11,16 @@ use std::process::Stdio;
 use std::time::Duration;
 
 /// The crates whose tests talk to a kernel.
-const SUITES: &[&str] = &["skep-linux"];
+const SUITES: &[&str] = &["skep", "skep-linux"];
 
 /// Modules that the tests need and Debian builds as modules.
 const MODULES: &[&str] = &["veth"];
 
 /// Folders of committed data, which the tests find where they are here.
 const DATA: &[&str] = &["examples", "lab/vectors"];
+
+/// Programs that tests call and busybox does not have, or not whole.
+const PROGRAMS: &[(&str, &str)] = &[("ip", "/bin/ip"), ("strace", "/bin/strace")];
 
 /// How long all tests may take in one kernel; without KVM they run some ten times slower than here.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -29,6 +32,13 @@ pub(super) fn run(kernels: &[&Kernel]) -> Result<Outcome> {
     guest.env.push(("RUST_BACKTRACE".to_owned(), "1".to_owned()));
     for folder in DATA {
         guest.send_folder(&cargo::root().join(folder))?;
+    }
+    // Tests find data relative to their crate's folder, which must exist.
+    for package in cargo::packages()?.iter().filter(|package| SUITES.contains(&package.name.as_str())) {
+        guest.send_folder(&cargo::root().join(&package.dir).join("tests"))?;
+    }
+    for (program, place) in PROGRAMS.iter().filter_map(|(name, place)| Some((tools::find(name)?, place))) {
+        guest.send(place, Content::File(program));
     }
     let mut script = "failed=0\n".to_owned();
     for (name, program) in build()? {
