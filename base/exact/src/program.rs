@@ -196,6 +196,24 @@ impl fmt::Display for LoadErrorKind {
     }
 }
 
+impl From<DecodeErrorKind> for LoadErrorKind {
+    fn from(kind: DecodeErrorKind) -> LoadErrorKind {
+        match kind {
+            DecodeErrorKind::OutOfMemory => LoadErrorKind::OutOfMemory,
+            kind => LoadErrorKind::Decode(kind),
+        }
+    }
+}
+
+impl From<StructureErrorKind> for LoadErrorKind {
+    fn from(kind: StructureErrorKind) -> LoadErrorKind {
+        match kind {
+            StructureErrorKind::OutOfMemory => LoadErrorKind::OutOfMemory,
+            kind => LoadErrorKind::Structure(kind),
+        }
+    }
+}
+
 impl Program {
     /// Decodes slots and links them.
     ///
@@ -203,7 +221,7 @@ impl Program {
     /// [`LoadError`] names the first instruction that cannot be run.
     pub fn new(slots: &[RawInsn], platform: &dyn Platform, rules: Rules) -> Result<Program, LoadError> {
         let decoded = skep_isa::Program::decode(slots)
-            .map_err(|error| LoadError { at: error.at, kind: LoadErrorKind::Decode(error.kind) })?;
+            .map_err(|error| LoadError { at: error.at, kind: error.kind.into() })?;
         Program::link(&decoded, platform, rules)
     }
 
@@ -216,8 +234,8 @@ impl Program {
         platform: &dyn Platform,
         rules: Rules,
     ) -> Result<Program, LoadError> {
-        let structure = structure::check(decoded)
-            .map_err(|error| LoadError { at: error.at, kind: LoadErrorKind::Structure(error.kind) })?;
+        let structure =
+            structure::check(decoded).map_err(|error| LoadError { at: error.at, kind: error.kind.into() })?;
         let no_memory = |_| LoadError { at: InsnIdx::ZERO, kind: LoadErrorKind::OutOfMemory };
         let mut functions = Vec::new();
         functions.try_reserve_exact(structure.subprograms().len()).map_err(no_memory)?;

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::Errno;
-use skep_exact::{Outcome, Stack};
+use skep_exact::{FaultKind, Outcome, Stack};
 use skep_mem::{Host, Locked, OnCpu};
 
 /// How many runs may lie on one CPU, each interrupting the one before.
@@ -89,7 +89,7 @@ impl Entered<'_> {
                 fault,
             };
             self.runner.observer.fault(&report);
-            Errno::EFAULT
+            if fault.kind == FaultKind::OutOfMemory { Errno::ENOMEM } else { Errno::EFAULT }
         })
     }
 }

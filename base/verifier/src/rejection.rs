@@ -12,7 +12,7 @@ pub struct Rejection {
     pub rule: Rule,
     /// The instruction; `None` where it is the program as a whole.
     pub insn: Option<InsnIdx>,
-    /// What was wanted and what was found.
+    /// What was wanted and what was found; empty where there was no memory for it.
     pub message: String,
 }
 
@@ -42,6 +42,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.insn {
             Some(at) => write!(f, "instruction {at}: {}", self.message),
+            None if self.message.is_empty() => write!(f, "{}: {}", self.id(), self.help()),
             None => f.write_str(&self.message),
         }
     }

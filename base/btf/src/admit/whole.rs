@@ -174,6 +174,7 @@ impl<'b> Resolver<'b> {
         if self.known(ty.id()).state != State::New {
             return Err(refuse(ty, Reason::Loop));
         }
+        stack.try_reserve(1).map_err(|_| refuse(ty, Reason::NoMemory))?;
         self.set(ty.id(), Known { state: State::Open, ..self.known(ty.id()) });
         stack.push(Open { id: ty.id(), next: 0 });
         if *mode == Mode::Undecided {

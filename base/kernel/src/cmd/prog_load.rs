@@ -87,7 +87,7 @@ fn load(
     let mut linker =
         Linker { kernel, request, model, licence, maps: Vec::new(), shapes: Vec::new(), refs: Vec::new() };
     linker.collect(&insns, attr, log)?;
-    structured(&Subject {
+    let structured = structured(&Subject {
         slots: &insns,
         platform: &Model::LINUX_6_18,
         kind: model.kind,
@@ -101,7 +101,7 @@ fn load(
     let attach_type = AttachType(attr.expected_attach_type);
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
-    let code = skep_exact::Program::new(&insns, &linker, rules).map_err(|error| {
+    let code = skep_exact::Program::link(structured.program(), &linker, rules).map_err(|error| {
         log.line(error);
         match error.kind {
             LoadErrorKind::OutOfMemory => Errno::ENOMEM,
