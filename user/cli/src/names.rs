@@ -1,6 +1,7 @@
 //! Names for what instructions have as numbers: helpers, functions, and what relocations refer to.
 
 use crate::json;
+use crate::render::table::plain;
 use skep_abi::FuncId;
 use skep_btf::{Btf, TypeId};
 use skep_elf::ObjectSpec;
@@ -74,7 +75,7 @@ impl<'a> ProgramNames<'a> {
 
     /// The relocation of an instruction, in words.
     pub(crate) fn reference(&self, at: InsnIdx) -> Option<String> {
-        self.relocations.get(&at).map(|relocation| describe(self.object, &relocation.target))
+        self.relocations.get(&at).map(|relocation| plain(&describe(self.object, &relocation.target)))
     }
 }
 

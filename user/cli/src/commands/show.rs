@@ -3,7 +3,7 @@
 use crate::args::ShowArgs;
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::render::table::Table;
+use crate::render::table::{Table, plain};
 use crate::{ctype, json, names, object, vocabulary};
 use serde_json::{Map, Value, json};
 use skep_btf::{Btf, TypeId};
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Show, Failure> {
 impl Report for Show {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let object = &self.object;
-        let licence = if object.license.is_empty() { "none" } else { &object.license };
+        let licence = if object.license.is_empty() { "none".to_owned() } else { plain(&object.license) };
         writeln!(out, "{}: {} byte order, licence {licence}", object.file, order_name(object.order))?;
         if let Some(version) = object.kernel_version {
             writeln!(out, "made for kernel version {version:#x}")?;

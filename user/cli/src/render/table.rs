@@ -2,6 +2,11 @@
 
 use std::io::{self, Write};
 
+/// Makes text of an object safe to print: what would move a terminal's cursor becomes U+FFFD.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// A table of text.
 pub(crate) struct Table {
     heads: &'static [&'static str],
@@ -17,7 +22,7 @@ impl Table {
     /// Adds a row with as many cells as there are columns.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.heads.len(), "a cell for each column");
-        self.rows.push(Vec::from(cells));
+        self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
     /// Writes an empty line, the title and the rows; nothing if there are no rows. Columns that are empty throughout are left out.
@@ -54,4 +59,21 @@ fn line(cells: &[&str], widths: &[usize], out: &mut dyn Write) -> io::Result<()>
         text.push_str(&format!(" {cell:width$} "));
     }
     writeln!(out, "{}", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_columns_and_control_characters_are_left_out() {
+        let mut table = Table::new(&["name", "notes", "size"]);
+        table.row(["a\x1b[2J".to_owned(), String::new(), "7".to_owned()]);
+        table.row(["longer than that".to_owned(), String::new(), String::new()]);
+        let mut out = Vec::new();
+        table.write("things", &mut out).unwrap();
+        let wanted = "\nthings:\n  name              size\n  a\u{fffd}[2J             7\n  longer than that\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+        Table::new(&["nothing"]).write("none", &mut Vec::new()).unwrap();
+    }
 }
