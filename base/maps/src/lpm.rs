@@ -1,7 +1,8 @@
 //! LPM_TRIE: values by prefix, found by the longest that matches (kernel/bpf/lpm_trie.c).
 //!
 //! Linux keeps a trie; here prefixes are elements of a hash, and a look-up tries each length that occurs, longest
-//! first. Results are the same; only the order of `get_next_key` differs, which Linux does not promise either.
+//! first. Results are the same; `get_next_key` has another order, which Linux does not promise either, and shows the
+//! bits beyond a prefix as zero, where Linux shows what was stored.
 
 use crate::hash::{Added, Hash};
 use crate::map::sized;
