@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 /// The crates that hold unsafe code or read what others wrote.
 const CRATES: &[&str] =
-    &["skep-btf", "skep-elf", "skep-exact", "skep-isa", "skep-maps", "skep-mem", "skep-sys"];
+    &["skep-btf", "skep-elf", "skep-exact", "skep-isa", "skep-maps", "skep-linux", "skep-mem", "skep-sys"];
 
 /// Crates whose models loom explores (`tests/loom.rs`).
 const MODELLED: &[&str] = &["skep-mem"];
@@ -18,7 +18,14 @@ struct Checker {
     run: fn() -> Result<Outcome>,
 }
 
-const CHECKERS: &[Checker] = &[Checker { name: "asan", run: asan }, Checker { name: "loom", run: loom }];
+const CHECKERS: &[Checker] = &[
+    Checker { name: "asan", run: asan },
+    Checker { name: "loom", run: loom },
+    Checker { name: "miri", run: miri },
+];
+
+/// Crates whose tests Miri interprets: those with unsafe code that make no system calls.
+const INTERPRETED: &[&str] = &["skep-sys"];
 
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let names: Vec<_> = CHECKERS.iter().map(|checker| checker.name).collect();
@@ -53,6 +60,27 @@ fn loom() -> Result<Outcome> {
     command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", cargo::target_dir().join("loom"));
     run_tests(&mut command)?;
     Ok(Outcome::Done(MODELLED.join(", ")))
+}
+
+/// The tests on an interpreter that knows every rule of the language.
+fn miri() -> Result<Outcome> {
+    if let Some(reason) = no_nightly() {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let version =
+        cargo::nightly().args(["miri", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !version.is_ok_and(|status| status.success()) {
+        return Ok(Outcome::Skipped("no Miri (`rustup +nightly component add miri rust-src`)".to_owned()));
+    }
+    let mut command = cargo::nightly();
+    command.args(["miri", "test", "--quiet", "--lib", "--tests"]);
+    command.args(INTERPRETED.iter().flat_map(|name| ["--package", name]));
+    // Attributes carry addresses as numbers. Miri's model of weak memory stops at accesses of several widths to the same
+    // bytes, which memory shared with a kernel cannot do without.
+    command.env("MIRIFLAGS", "-Zmiri-permissive-provenance -Zmiri-disable-weak-memory-emulation");
+    command.env("CARGO_TARGET_DIR", cargo::target_dir().join("miri"));
+    run_tests(&mut command)?;
+    Ok(Outcome::Done(INTERPRETED.join(", ")))
 }
 
 /// Says that there is no nightly Rust, if so.

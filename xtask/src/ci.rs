@@ -68,6 +68,7 @@ const STEPS: &[Step] = &[
         env: &[("RUSTDOCFLAGS", "-Dwarnings")],
     },
     Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN },
+    Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN },
     Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN },
     Step { name: "coverage", call: Call::Xtask(&["fuzz", "--coverage"]), env: PLAIN },
     Step { name: "fuzz", call: Call::Xtask(&["fuzz", "--for=20s"]), env: PLAIN },
