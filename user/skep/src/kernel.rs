@@ -98,6 +98,13 @@ impl Kernel {
         Ok(*self.known.page_size.get_or_init(|| size))
     }
 
+    /// Gives the number of CPUs there can ever be, which sizes per-CPU values. The seam asks for it when it needs it; to
+    /// ask before is to know what failed.
+    pub(crate) fn possible_cpus(&self) -> Result<u32> {
+        const PATH: &str = "/sys/devices/system/cpu/possible";
+        self.sys.possible_cpus().map_err(|error| Error::call("read", error).at_path(PATH))
+    }
+
     /// Gives the kernel's own BTF.
     pub(crate) fn vmlinux(&self) -> Result<Arc<Btf<'static>>> {
         const PATH: &str = "/sys/kernel/btf/vmlinux";

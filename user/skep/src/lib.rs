@@ -30,7 +30,7 @@
 //!     for _ in 0..10 {
 //!         events.wait(None)?;
 //!         while let Some(event) = events.next() {
-//!             println!("dropped a packet: {:?}", event.bytes());
+//!             println!("dropped a packet: {:?}", loaded.map("events")?.decode_record(&event));
 //!         }
 //!     }
 //!     // Keys and values by the types of the C.

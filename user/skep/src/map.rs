@@ -11,7 +11,7 @@ use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::flags::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use skep_abi::{Errno, MapInfo, MapType};
-use skep_btf::{Btf, TypeId, Value};
+use skep_btf::{Btf, Def, Kind, TypeId, Value};
 use skep_model::{MapOrigin, MapSpec};
 use skep_sys::{MapFd, Mapping};
 use std::sync::{Arc, OnceLock};
@@ -31,6 +31,8 @@ pub struct Map {
     max_entries: OnceLock<u32>,
     /// Its memory, where it is an array that can be mapped.
     memory: OnceLock<Option<Mapping>>,
+    /// The type of its records, where it is a buffer and the object says it.
+    record_type: OnceLock<Option<TypeId>>,
 }
 
 /// The types of keys and values.
@@ -87,6 +89,7 @@ impl Map {
             section,
             max_entries: OnceLock::new(),
             memory: OnceLock::new(),
+            record_type: OnceLock::new(),
         }
     }
 
@@ -102,6 +105,7 @@ impl Map {
                 _ => made,
             }
         })?;
+        kernel.possible_cpus()?;
         let fd = kernel
             .sys()
             .map_from_handle(handle)
@@ -114,6 +118,7 @@ impl Map {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such map; [`ErrorKind::Permission`].
     pub fn from_id(kernel: &Kernel, id: u32) -> Result<Map> {
+        kernel.possible_cpus()?;
         let fd = kernel.sys().map_by_id(id, 0).map_err(|error| {
             let made = Error::call("BPF_MAP_GET_FD_BY_ID", error);
             match made.errno() {
@@ -144,6 +149,7 @@ impl Map {
             section: None,
             max_entries: OnceLock::from(info.max_entries),
             memory: OnceLock::new(),
+            record_type: OnceLock::new(),
         })
     }
 
@@ -359,6 +365,19 @@ impl Map {
     pub fn decode_value(&self, value: &[u8]) -> Option<Value<'_>> {
         let types = self.types.as_ref()?;
         Some(types.btf.value(types.value?, value))
+    }
+
+    /// Reads a record of a ring or perf buffer by its type; `None` where the object does not say it. An object says it
+    /// with a variable that nothing uses, called like the map with `_record` behind it: a pointer to the type.
+    pub fn decode_record(&self, record: &[u8]) -> Option<Value<'_>> {
+        let btf = &self.types.as_ref()?.btf;
+        let find = || {
+            let name = format!("{}_record", self.name);
+            let Def::Var(variable) = btf.ty(btf.find(&name, Kind::Var)?).ok()?.def() else { return None };
+            let Def::Ptr(target) = btf.resolve(variable.type_id).ok()?.def() else { return None };
+            Some(target)
+        };
+        Some(btf.value((*self.record_type.get_or_init(find))?, record))
     }
 
     /// Makes room for what a look-up gives.

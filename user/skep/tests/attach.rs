@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Held, linux, object};
-use skep::{Attach, EntryValue, Errno, ErrorKind, Link, ProgType};
+use skep::{Attach, EntryValue, Errno, ErrorKind, Kernel, Link, ProgType};
 use std::io::ErrorKind as IoError;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
@@ -125,53 +125,23 @@ fn a_socket_filter_drops_until_its_link_is_dropped() {
     assert_eq!(Held::left_since(&before), "");
 }
 
-/// Set in the copy of this test that runs in a network of its own.
-const IN_OWN_NETWORK: &str = "SKEP_TEST_IN_OWN_NETWORK";
-
 #[test]
 fn the_firewall_guards_an_interface() {
     let name = "the_firewall_guards_an_interface";
     let Some(turn) = linux(name) else { return };
-    if std::env::var_os(IN_OWN_NETWORK).is_some() {
-        return guard_an_interface(&turn);
+    let kernel = turn.kernel.clone();
+    if common::in_own_network(name, turn) {
+        guard_an_interface(&kernel);
     }
-    // /sys/class/net shows the network that it was mounted in, so it is mounted anew.
-    let network = "mount -t sysfs skep /sys && ip link add name skep0 type veth peer name skep1 && \
-                   ip address add 192.0.2.1/24 dev skep0 && ip link set skep0 up && ip link set skep1 up";
-    let this = std::env::current_exe().unwrap();
-    let run = |command: &str| {
-        let mut unshare = command_in_own_network();
-        unshare.args(["sh", "-c", command, "sh"]).arg(&this).args(["--exact", name, "--nocapture"]);
-        unshare.env(IN_OWN_NETWORK, "1").output()
-    };
-    match run(network) {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => {
-            return println!("skipped: {name}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Err(error) => return println!("skipped: {name}: unshare: {error}"),
-    }
-    drop(turn);
-    let output = run(&format!("{network} && exec \"$@\"")).unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
 }
 
-#[allow(clippy::disallowed_methods, reason = "the test makes the network that it tests in")]
-fn command_in_own_network() -> std::process::Command {
-    let mut command = std::process::Command::new("unshare");
-    command.args(["--net", "--mount"]);
-    command
-}
-
-fn guard_an_interface(turn: &common::Turn) {
+fn guard_an_interface(kernel: &Kernel) {
     let before = Held::now();
     let mut object = object("examples/xdp-firewall/xdp_firewall");
     object.set_global("use_ktime", "true").unwrap();
     object.set_global("limit_packets", "3").unwrap();
     object.set_global("window_ns", "60000000000").unwrap();
-    let loaded = object.load(&turn.kernel).unwrap();
+    let loaded = object.load(kernel).unwrap();
     let program = loaded.program("xdp_firewall").unwrap();
     let link = program.attach(Attach::xdp("skep1")).unwrap();
     let taken = program.attach(Attach::xdp("skep1")).unwrap_err();
@@ -179,7 +149,8 @@ fn guard_an_interface(turn: &common::Turn) {
     let error = program.attach(Attach::xdp("no_such")).unwrap_err();
     assert_eq!((error.kind(), error.errno()), (ErrorKind::NotFound, Some(Errno::ENODEV)), "{error}");
 
-    let mut events = skep::RingBuffer::new(loaded.map("events").unwrap()).unwrap();
+    let map = loaded.map("events").unwrap();
+    let mut events = skep::RingBuffer::new(map).unwrap();
     let socket = UdpSocket::bind("192.0.2.1:4660").unwrap();
     socket.set_broadcast(true).unwrap();
     let send = |times: u32| {
@@ -192,11 +163,12 @@ fn guard_an_interface(turn: &common::Turn) {
     for seen in [4, 5] {
         assert!(events.wait(Some(Duration::from_secs(5))).unwrap());
         let (saddr, found) = loop {
-            // `struct event`: saddr at 8, seen at 20, family at 30. The interfaces also talk of themselves, in IPv6.
+            // The interfaces also talk of themselves, in IPv6.
             let record = events.next().expect("an event");
-            let word = |at: usize| u32::from_ne_bytes(record[at..at + 4].try_into().unwrap());
-            if record[30] == 4 {
-                break (word(8), word(20));
+            let event = map.decode_record(&record).expect("the object says what its records are");
+            let number = |name| event.member(name).unwrap().as_int().unwrap();
+            if number("family") == 4 {
+                break (number("saddr"), number("seen"));
             }
         };
         assert_eq!((saddr, found), (0xc000_0201, seen));
@@ -212,24 +184,24 @@ fn guard_an_interface(turn: &common::Turn) {
     assert_eq!(count(), [5, 2]);
 
     // Another program in its place, with nothing missed in between, and then none.
-    let second = object_again(turn);
+    let second = object_again(kernel);
     link.update(second.program("xdp_firewall").unwrap()).unwrap();
     send(2);
     assert_eq!(count(), [5, 2]);
     assert!(second.map("sources").unwrap().lookup(&address).unwrap().is_some());
     let id = link.info().unwrap().id;
     drop(link);
-    let gone = turn.kernel.sys().fd_by_id(skep::sys::ObjectKind::Link, id, 0);
+    let gone = kernel.sys().fd_by_id(skep::sys::ObjectKind::Link, id, 0);
     assert_eq!(gone.unwrap_err().errno(), Errno::ENOENT);
     send(1);
     drop((loaded, second, events, socket));
     assert_eq!(Held::left_since(&before), "");
 }
 
-fn object_again(turn: &common::Turn) -> skep::Loaded {
+fn object_again(kernel: &Kernel) -> skep::Loaded {
     let mut object = object("examples/xdp-firewall/xdp_firewall");
     object.set_global("use_ktime", "true").unwrap();
-    object.load(&turn.kernel).unwrap()
+    object.load(kernel).unwrap()
 }
 
 #[test]

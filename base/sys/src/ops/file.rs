@@ -34,22 +34,26 @@ impl Kernel {
     /// As `read(2)`; `EFBIG` beyond 256 MiB; `ENOMEM`.
     pub fn read_to_end(&self, file: &Handle) -> Result<Vec<u8>, CallError> {
         let mut whole = Vec::new();
+        let mut filled = 0;
         let mut step = 4096;
         loop {
-            let filled = whole.len();
-            whole.try_reserve(step).map_err(|_| Errno::ENOMEM)?;
-            whole.resize(filled + step, 0);
-            let count = retry(|| {
-                self.call(Call::File(FileCall::Read(file.fd(), &mut whole[filled..])))?.into_count()
-            })?;
-            whole.truncate(filled + (count as usize).min(step));
+            // Room is added only when it is used up: sysfs gives a page at a time, whatever it is asked for.
+            if filled == whole.len() {
+                whole.try_reserve(step).map_err(|_| Errno::ENOMEM)?;
+                whole.resize(filled + step, 0);
+                step = (step * 2).min(1 << 20);
+            }
+            let rest = &mut whole[filled..];
+            let room = rest.len();
+            let count = retry(|| self.call(Call::File(FileCall::Read(file.fd(), rest)))?.into_count())?;
+            filled += (count as usize).min(room);
             if count == 0 {
+                whole.truncate(filled);
                 return Ok(whole);
             }
-            if whole.len() > MOST {
+            if filled > MOST {
                 return Err(Errno::EFBIG.into());
             }
-            step = (step * 2).min(1 << 20);
         }
     }
 

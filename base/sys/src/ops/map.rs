@@ -253,7 +253,7 @@ impl MapFd {
             .lend(offset_of!(MapBatch, keys), AreaMemory::In(keys))
             .lend(offset_of!(MapBatch, values), AreaMemory::In(values));
         let outcome = self.handle.kernel().call(Call::Bpf(attr));
-        outcome.map(|_| batch.count).map_err(|errno| (errno.into(), batch.count))
+        outcome.map(|_| batch.count).map_err(|errno| (errno.into(), done_before(batch.count, count)))
     }
 
     /// Deletes `count` elements (`BPF_MAP_DELETE_BATCH`) and gives how many were deleted.
@@ -266,8 +266,14 @@ impl MapFd {
         let attr = Attr::new(Cmd::MAP_DELETE_BATCH, &mut batch)
             .lend(offset_of!(MapBatch, keys), AreaMemory::In(keys));
         let outcome = self.handle.kernel().call(Call::Bpf(attr));
-        outcome.map(|_| batch.count).map_err(|errno| (errno.into(), batch.count))
+        outcome.map(|_| batch.count).map_err(|errno| (errno.into(), done_before(batch.count, count)))
     }
+}
+
+/// Gives how many elements went before the one that failed. A kernel that refuses the batch as a whole leaves the
+/// number as it was asked (kernel/bpf/syscall.c, `bpf_map_do_batch`), and then none did.
+fn done_before(told: u32, asked: u32) -> u32 {
+    if told >= asked { 0 } else { told }
 }
 
 /// What becomes of the elements that a batch has read.

@@ -8,7 +8,7 @@ use crate::object::{MapSetting, PinSetting};
 use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_model::platform::Platform;
-use skep_model::platform::maps::BtfUse;
+use skep_model::platform::maps::{BtfUse, Copies};
 use skep_model::{DataKind, MapData, MapOrigin, MapSpec};
 use skep_sys::MapFd;
 use std::borrow::Cow;
@@ -80,11 +80,12 @@ impl Loading<'_> {
         if spec.map_type == MapType::STRUCT_OPS {
             return Err(Error::new(ErrorKind::Unsupported, "struct_ops are not supported yet"));
         }
+        let row = Platform::LINUX_6_18.map(spec.map_type);
+        if row.is_some_and(|row| row.copies == Copies::PerCpu) {
+            self.kernel.possible_cpus()?;
+        }
         let max_entries = match spec.map_type {
-            MapType::PERF_EVENT_ARRAY if spec.max_entries == 0 => {
-                const PATH: &str = "/sys/devices/system/cpu/possible";
-                self.kernel.sys().possible_cpus().map_err(|error| Error::call("read", error).at_path(PATH))?
-            }
+            MapType::PERF_EVENT_ARRAY if spec.max_entries == 0 => self.kernel.possible_cpus()?,
             MapType::RINGBUF | MapType::USER_RINGBUF => self.ring_bytes(spec.max_entries)?,
             _ => spec.max_entries,
         };

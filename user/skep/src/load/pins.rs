@@ -46,6 +46,7 @@ impl Loading<'_> {
             Err(error) => return Err(Error::call("BPF_OBJ_GET", error).at_path(path)),
         };
         let read = |error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error).at_path(path);
+        self.kernel.possible_cpus()?;
         let map = sys.map_from_handle(handle).map_err(read)?;
         let found = map.info().map_err(read)?;
         check_alike(wanted, &found).map_err(|error| error.at_path(path))?;

@@ -20,7 +20,7 @@ const LARGEST_LOG: usize = 16 << 20;
 const LOG_LEVEL: u32 = 1;
 /// Refusals that a verifier has nothing to say about.
 const WITHOUT_LOG: &[Errno] =
-    &[Errno::EPERM, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::EAGAIN, Errno::EINTR, Errno::EBADF];
+    &[Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::EAGAIN, Errno::EINTR, Errno::EBADF];
 
 /// Refuses what no load can succeed with, before anything is made.
 pub(super) fn check(spec: &ProgramSpec, setting: &ProgramSetting) -> Result<()> {

@@ -7,6 +7,7 @@ use skep::{Kernel, Object};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -111,16 +112,47 @@ impl Held {
         Held { fds, mappings, ids, pins }
     }
 
-    /// Tells what is held now and was not before. What the kernel frees later it gets five seconds for; ids are of the
-    /// whole system, so they may also be somebody else's, and gone soon.
+    /// Tells what is held now and was not before. What the kernel frees later it gets five seconds for. Ids are of the
+    /// whole system: those that other processes hold are theirs.
     pub(crate) fn left_since(before: &Held) -> String {
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let start = std::time::Instant::now();
         loop {
-            let left = Held::now().beyond(before);
-            if left.is_empty() || std::time::Instant::now() > until {
+            let mut now = Held::now();
+            let mut left = now.beyond(before);
+            if !left.is_empty() && start.elapsed() > Duration::from_millis(50) {
+                now.forget_foreign();
+                left = now.beyond(before);
+            }
+            if left.is_empty() || start.elapsed() > Duration::from_secs(5) {
                 return left;
             }
             std::thread::yield_now();
+        }
+    }
+
+    /// Leaves out what other processes hold by a descriptor, and what those objects hold.
+    fn forget_foreign(&mut self) {
+        let sys = Kernel::linux();
+        let sys = sys.sys();
+        let foreign = foreign_ids();
+        let mut theirs: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+        for (kind, id) in foreign {
+            theirs.entry(kind).or_default().insert(id);
+            if kind == "prog" {
+                let Ok(handle) = sys.fd_by_id(ObjectKind::Prog, id, 0) else { continue };
+                let prog = skep::sys::ProgFd::from_handle(handle);
+                theirs.entry("map").or_default().extend(prog.map_ids().unwrap_or_default());
+                theirs.entry("btf").or_default().extend(prog.info().map(|info| info.btf_id));
+            }
+        }
+        for id in theirs.get("map").cloned().unwrap_or_default() {
+            let info = sys.map_by_id(id, 0).and_then(|map| map.info());
+            theirs.entry("btf").or_default().extend(info.map(|info| info.btf_id));
+        }
+        for (kind, ids) in &mut self.ids {
+            if let Some(theirs) = theirs.get(kind) {
+                ids.retain(|id| !theirs.contains(id));
+            }
         }
     }
 
@@ -144,6 +176,30 @@ impl Held {
     }
 }
 
+/// Lists the ids of BPF objects that other processes have descriptors of (`/proc/PID/fdinfo/FD`).
+fn foreign_ids() -> Vec<(&'static str, u32)> {
+    let me = std::process::id().to_string();
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let name = process.file_name();
+        if !name.to_string_lossy().bytes().all(|c| c.is_ascii_digit()) || name == *me {
+            continue;
+        }
+        let Ok(fds) = fs::read_dir(process.path().join("fdinfo")) else { continue };
+        for text in fds.flatten().filter_map(|fd| fs::read_to_string(fd.path()).ok()) {
+            for line in text.lines() {
+                let Some((key, id)) = line.split_once("_id:") else { continue };
+                let kinds = ["map", "prog", "btf", "link"];
+                if let (Some(kind), Ok(id)) = (kinds.into_iter().find(|kind| *kind == key), id.trim().parse())
+                {
+                    found.push((kind, id));
+                }
+            }
+        }
+    }
+    found
+}
+
 fn ids(kernel: &Kernel, kind: ObjectKind) -> BTreeSet<u32> {
     let mut ids = BTreeSet::new();
     let mut last = 0;
@@ -152,4 +208,49 @@ fn ids(kernel: &Kernel, kind: ObjectKind) -> BTreeSet<u32> {
         last = id;
     }
     ids
+}
+
+pub(crate) fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Set in the copy of a test that runs in a network of its own.
+pub(crate) const IN_OWN_NETWORK: &str = "SKEP_TEST_IN_OWN_NETWORK";
+
+/// Makes a network with the two ends of a cable, `skep0` (192.0.2.1) and `skep1`. /sys/class/net shows the network
+/// that it was mounted in, so it is mounted anew, and with it what lies in it.
+const NETWORK: &str = "mount -t sysfs skep /sys && \
+    (mount -t bpf skep /sys/fs/bpf; mount -t tracefs skep /sys/kernel/tracing; true) && \
+    ip link add name skep0 type veth peer name skep1 && \
+    ip address add 192.0.2.1/24 dev skep0 && ip link set skep0 up && ip link set skep1 up";
+
+/// Tells whether this is the copy of a test that runs in a network of its own; elsewhere runs that copy, and says that
+/// `test` is skipped where it cannot be run.
+pub(crate) fn in_own_network(test: &str, turn: Turn) -> bool {
+    if std::env::var_os(IN_OWN_NETWORK).is_some() {
+        return true;
+    }
+    drop(turn);
+    let this = std::env::current_exe().unwrap();
+    let run = |command: &str| {
+        let mut unshare = std::process::Command::new("unshare");
+        unshare.args(["--net", "--mount", "sh", "-c", command, "sh"]).arg(&this);
+        unshare.args(["--exact", test, "--nocapture"]).env(IN_OWN_NETWORK, "1").output()
+    };
+    match run(NETWORK) {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            println!("skipped: {test}: {}", String::from_utf8_lossy(&output.stderr).trim());
+            return false;
+        }
+        Err(error) => {
+            println!("skipped: {test}: unshare: {error}");
+            return false;
+        }
+    }
+    let output = run(&format!("{NETWORK} && exec \"$@\"")).unwrap();
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
+    println!("{text}");
+    false
 }
