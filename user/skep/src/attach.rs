@@ -5,7 +5,7 @@ use crate::{Link, Program, files};
 use skep_abi::net::{XDP_FLAGS_DRV_MODE, XDP_FLAGS_HW_MODE, XDP_FLAGS_SKB_MODE};
 use skep_abi::{AttachType, Errno, LinkCreate, LinkCreatePerfEvent, PerfEventAttr, PerfType, ProgType};
 use skep_model::platform::sections::{self, Target};
-use skep_sys::{Fd, Handle, LinkFd, PerfEventOpen};
+use skep_sys::{Fd, Handle, PerfEventOpen};
 
 /// Where a program is to be attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +163,10 @@ impl Program {
                     flags,
                 };
                 let link = sys.link_create(&create);
-                Ok(Link::of(link.map_err(|error| Error::call("BPF_LINK_CREATE", error).at_path(&name))?))
+                Ok(Link::of(
+                    self.name(),
+                    link.map_err(|error| Error::call("BPF_LINK_CREATE", error).at_path(&name))?,
+                ))
             }
             Attach::Tracepoint { category, name } => {
                 let id = files::tracepoint_id(self.kernel(), category, name)?;
@@ -174,6 +177,7 @@ impl Program {
                 let link = sys.raw_tracepoint_open(Some(name), prog, 0);
                 let place = format!("raw tracepoint {name}");
                 Ok(Link::of(
+                    self.name(),
                     link.map_err(|error| Error::call("BPF_RAW_TRACEPOINT_OPEN", error).at_path(&place))?,
                 ))
             }
@@ -188,16 +192,19 @@ impl Program {
                 })?;
                 sys.socket_attach(socket.fd(), prog)
                     .map_err(|error| Error::call("setsockopt SO_ATTACH_BPF", error))?;
-                Ok(Link::of_socket(socket))
+                Ok(Link::of_socket(self.name(), socket))
             }
             Attach::LoadedFor => {
                 let link = sys.raw_tracepoint_open(None, prog, 0);
-                Ok(Link::of(link.map_err(|error| Error::call("BPF_RAW_TRACEPOINT_OPEN", error))?))
+                Ok(Link::of(
+                    self.name(),
+                    link.map_err(|error| Error::call("BPF_RAW_TRACEPOINT_OPEN", error))?,
+                ))
             }
             Attach::Iter => {
                 let base = LinkCreate { prog_fd: prog.raw(), ..LinkCreate::default() };
                 let link = sys.link_create_iter(&base, &[]);
-                Ok(Link::of(link.map_err(|error| Error::call("BPF_LINK_CREATE", error))?))
+                Ok(Link::of(self.name(), link.map_err(|error| Error::call("BPF_LINK_CREATE", error))?))
             }
         }
     }
@@ -228,13 +235,13 @@ impl Program {
         match sys.link_create(&link) {
             Ok(link) => {
                 self.enable(&event)?;
-                Ok(Link::of_event(event, Some(link)))
+                Ok(Link::of_linked_event(self.name(), event, link))
             }
             Err(error) if error.errno() == Errno::EINVAL => {
                 let set = sys.perf_set_bpf(&event, self.fd().fd());
                 set.map_err(|error| Error::call("PERF_EVENT_IOC_SET_BPF", error))?;
                 self.enable(&event)?;
-                Ok(Link::of_event(event, None))
+                Ok(Link::of_bare_event(self.name(), event))
             }
             Err(error) => Err(Error::call("BPF_LINK_CREATE", error)),
         }
@@ -263,15 +270,5 @@ impl Program {
         }
         let what = format!("a program of type {} cannot be attached to {place}", self.prog_type());
         Err(Error::new(ErrorKind::Setting, what).with_errno(Errno::EINVAL))
-    }
-}
-
-/// Takes the seam's links apart from their makers.
-impl Link {
-    fn of_event(event: Handle, link: Option<LinkFd>) -> Link {
-        match link {
-            Some(link) => Link::of_linked_event(event, link),
-            None => Link::of_bare_event(event),
-        }
     }
 }

@@ -9,6 +9,8 @@ use skep_sys::{Handle, LinkFd};
 #[derive(Debug)]
 #[must_use = "dropping the link detaches the program"]
 pub struct Link {
+    /// The program's name, or the path of the pin.
+    name: String,
     held: Held,
 }
 
@@ -37,20 +39,20 @@ impl Drop for AttachedSocket {
 }
 
 impl Link {
-    pub(crate) fn of(link: LinkFd) -> Link {
-        Link { held: Held::Link(link) }
+    pub(crate) fn of(name: &str, link: LinkFd) -> Link {
+        Link { name: name.to_owned(), held: Held::Link(link) }
     }
 
-    pub(crate) fn of_linked_event(event: Handle, link: LinkFd) -> Link {
-        Link { held: Held::LinkOnEvent(link, event) }
+    pub(crate) fn of_linked_event(name: &str, event: Handle, link: LinkFd) -> Link {
+        Link { name: name.to_owned(), held: Held::LinkOnEvent(link, event) }
     }
 
-    pub(crate) fn of_bare_event(event: Handle) -> Link {
-        Link { held: Held::Event(event) }
+    pub(crate) fn of_bare_event(name: &str, event: Handle) -> Link {
+        Link { name: name.to_owned(), held: Held::Event(event) }
     }
 
-    pub(crate) fn of_socket(socket: Handle) -> Link {
-        Link { held: Held::Socket(AttachedSocket(socket)) }
+    pub(crate) fn of_socket(name: &str, socket: Handle) -> Link {
+        Link { name: name.to_owned(), held: Held::Socket(AttachedSocket(socket)) }
     }
 
     /// Opens a link that is pinned.
@@ -65,7 +67,7 @@ impl Link {
                 _ => made,
             }
         })?;
-        Ok(Link::of(LinkFd::from_handle(handle)))
+        Ok(Link::of(path, LinkFd::from_handle(handle)))
     }
 
     /// Gives the kernel's link; `None` where the program is attached without one.
@@ -81,7 +83,7 @@ impl Link {
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the program is attached without a link of the kernel's.
     pub fn info(&self) -> Result<LinkInfo> {
-        self.linked()?.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))
+        self.linked()?.info().map_err(|error| self.error("BPF_OBJ_GET_INFO_BY_FD", error))
     }
 
     /// Leaves the program attached for as long as this process lives; [`Link::pin`] is for longer.
@@ -98,7 +100,7 @@ impl Link {
     pub fn pin(&self, path: &str) -> Result<()> {
         let link = self.linked()?;
         let answer = link.handle().kernel().obj_pin(link.handle(), path);
-        answer.map_err(|error| Error::call("BPF_OBJ_PIN", error).at_path(path))
+        answer.map_err(|error| self.error("BPF_OBJ_PIN", error).at_path(path))
     }
 
     /// Puts another program in the place of the one attached, so that none is missing in between.
@@ -117,15 +119,19 @@ impl Link {
     /// [`ErrorKind::Kernel`] where it is no iterator, or fails.
     pub fn read_iter(&self) -> Result<Vec<u8>> {
         let link = self.linked()?;
-        let output = link.iter_create().map_err(|error| Error::call("BPF_ITER_CREATE", error))?;
+        let output = link.iter_create().map_err(|error| self.error("BPF_ITER_CREATE", error))?;
         let answer = output.kernel().read_to_end(&output);
-        answer.map_err(|error| Error::call("read", error))
+        answer.map_err(|error| self.error("read", error))
+    }
+
+    fn error(&self, call: &'static str, error: impl Into<skep_sys::CallError>) -> Error {
+        Error::call(call, error).in_program(&self.name)
     }
 
     fn linked(&self) -> Result<&LinkFd> {
         self.fd().ok_or_else(|| {
             let what = "the program is attached without a link of the kernel's";
-            Error::new(ErrorKind::Unsupported, what).with_errno(Errno::EOPNOTSUPP)
+            Error::new(ErrorKind::Unsupported, what).with_errno(Errno::EOPNOTSUPP).in_program(&self.name)
         })
     }
 }

@@ -169,14 +169,12 @@ impl Map {
         }
         let page = self.kernel.page_size()?;
         let Some(len) = self.value_size().checked_next_multiple_of(page) else { return Ok(None) };
-        let map = |protection| self.kernel.sys().map(self.fd.handle(), 0, len, protection);
-        match map(Protection::ReadWrite) {
+        // What is frozen cannot be mapped for writing (kernel/bpf/syscall.c, `bpf_map_mmap`).
+        let frozen =
+            self.section().is_some_and(|section| section.starts_with(".rodata") || section == ".kconfig");
+        let protection = if frozen { Protection::Read } else { Protection::ReadWrite };
+        match self.kernel.sys().map(self.fd.handle(), 0, len, protection) {
             Ok(memory) => Ok(Some(memory)),
-            // Frozen (kernel/bpf/syscall.c, `bpf_map_mmap`).
-            Err(Errno::EPERM | Errno::EACCES) => match map(Protection::Read) {
-                Ok(memory) => Ok(Some(memory)),
-                Err(error) => Err(self.error("mmap", error)),
-            },
             Err(Errno::EOPNOTSUPP | Errno::ENOTSUPP | Errno::ENODEV) => Ok(None),
             Err(error) => Err(self.error("mmap", error)),
         }
