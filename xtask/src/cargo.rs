@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The folder that holds the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
@@ -37,6 +37,23 @@ pub(crate) fn nightly() -> Command {
 /// Makes a command use nightly Rust: `cargo xtask` names its own cargo and toolchain to its children.
 pub(crate) fn on_nightly(command: &mut Command) {
     command.env_remove("CARGO").env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly");
+}
+
+/// Builds the `skep` command, and returns where it is.
+pub(crate) fn skep() -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--message-format=json", "--package=skep-cli", "--bin=skep"]);
+    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo build")?;
+    if !output.status.success() {
+        bail!("cannot build skep ({})", output.status);
+    }
+    executables(&String::from_utf8_lossy(&output.stdout)).pop().context("cargo names no program")
+}
+
+/// The programs that cargo's messages name.
+pub(crate) fn executables(messages: &str) -> Vec<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect()
 }
 
 /// One crate of the workspace.

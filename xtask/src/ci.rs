@@ -67,6 +67,7 @@ const STEPS: &[Step] = &[
         call: Call::Cargo(&["doc", "--workspace", "--no-deps"]),
         env: &[("RUSTDOCFLAGS", "-Dwarnings")],
     },
+    Step { name: "compare", call: Call::Xtask(&["compare"]), env: PLAIN },
     Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN },
     Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN },
     Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN },

@@ -14,6 +14,7 @@ mod cache;
 mod cargo;
 mod checkers;
 mod ci;
+mod compare;
 mod debian;
 mod deny;
 mod files;
@@ -57,6 +58,11 @@ const CHORES: &[Chore] = &[
     Chore { name: "bench", about: "measure against named peers, in interleaved rounds", run: bench::run },
     Chore { name: "boot", about: "run a program inside Linux 5.10, 6.1 and 6.12, in QEMU", run: boot::run },
     Chore { name: "checkers", about: "run tests under the address sanitizer or loom", run: checkers::run },
+    Chore {
+        name: "compare",
+        about: "hold the examples' verdicts, maps and events on all kernels beside each other",
+        run: compare::run,
+    },
     Chore { name: "deny", about: "check what is depended on, with cargo-deny", run: deny::run },
     Chore {
         name: "fuzz",

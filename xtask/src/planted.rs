@@ -23,6 +23,17 @@ struct Planted {
     now: String,
 }
 
+/// A planted bug that is compiled.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The bug's name.
+    pub(crate) name: String,
+    /// The source that it is planted in, relative to the workspace.
+    pub(crate) source: PathBuf,
+    /// The object with the bug.
+    pub(crate) object: PathBuf,
+}
+
 /// Builds them all into `target/planted/firewall` and says where they are.
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     if let Some(word) = args.first() {
@@ -32,16 +43,27 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         Ok(clang) => clang,
         Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
-    let folder = target_dir().join("planted/firewall");
-    let planted = all()?;
-    for bug in &planted {
+    let built = build(&clang)?;
+    Ok(Outcome::Done(format!("{} objects in {}", built.len(), folder().display())))
+}
+
+/// Builds them all, in the order of their names.
+pub(crate) fn build(clang: &Path) -> Result<Vec<Built>> {
+    let folder = folder();
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let compile = |bug: Planted| {
         let source = folder.join(format!("{}.bpf.c", bug.name));
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         std::fs::write(&source, bug.plant()?)
             .with_context(|| format!("cannot write {}", source.display()))?;
-        vectors::compile(&clang, &source, &folder.join(format!("{}.bpf.o", bug.name)), &[])?;
-    }
-    Ok(Outcome::Done(format!("{} objects in {}", planted.len(), folder.display())))
+        let object = folder.join(format!("{}.bpf.o", bug.name));
+        vectors::compile(clang, &source, &object, &[])?;
+        Ok(Built { name: bug.name, source: bug.file, object })
+    };
+    all()?.into_iter().map(compile).collect()
+}
+
+fn folder() -> PathBuf {
+    target_dir().join("planted/firewall")
 }
 
 /// Every planted bug, by name.

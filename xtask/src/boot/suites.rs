@@ -4,7 +4,6 @@ use super::{Content, Guest, Kernel, run_in};
 use crate::outcome::Outcome;
 use crate::{cargo, tools};
 use anyhow::{Result, bail};
-use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -77,12 +76,8 @@ fn build() -> Result<Vec<(String, PathBuf)>> {
 
 /// The test programs that cargo's messages name: file names and files.
 fn test_programs(messages: &str) -> Vec<(String, PathBuf)> {
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let of_message = |message: Value| {
-        let program = PathBuf::from(message["executable"].as_str()?);
-        Some((program.file_name()?.to_string_lossy().into_owned(), program))
-    };
-    messages.filter_map(of_message).collect()
+    let named = |program: PathBuf| Some((program.file_name()?.to_string_lossy().into_owned(), program));
+    cargo::executables(messages).into_iter().filter_map(named).collect()
 }
 
 /// The sum of `N passed` over libtest's result lines.

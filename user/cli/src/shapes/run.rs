@@ -20,6 +20,9 @@ pub(crate) struct RunReport {
     pub(crate) returned: Option<String>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub(crate) returns: Map<String, Value>,
+    /// What each packet of a capture got, in order, as the kernel says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) verdicts: Option<Vec<u32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ns_per_run: Option<NsPerRun>,
     /// From the object to programs in the kernel, verification and compilation included.

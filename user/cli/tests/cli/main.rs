@@ -6,4 +6,6 @@ mod common;
 mod raw;
 mod run;
 mod show;
+#[cfg(target_os = "linux")]
+mod syscount;
 mod text;

@@ -8,7 +8,7 @@ const FIREWALL: &str = "examples/xdp-firewall/xdp_firewall.bpf.o";
 const TRAFFIC: &str = "examples/xdp-firewall/traffic.pcap";
 
 /// Whether this process may use the running kernel; says so where not.
-fn has_linux(test: &str) -> bool {
+pub(crate) fn has_linux(test: &str) -> bool {
     let ran = skep(&["check", "--on", "linux", "lab/vectors/code/branches.v1.bpf.o", "--json"]);
     if ran.status != 0 {
         println!("skipped: {test}: {}", ran.json());
@@ -48,8 +48,12 @@ fn the_firewall_runs_over_the_capture() {
         assert_eq!((&document["program"], &document["on"]), (&"xdp_firewall".into(), &on.into()));
         assert_eq!(document["type"], "xdp");
         let (passed, dropped) = (&document["returns"]["XDP_PASS"], &document["returns"]["XDP_DROP"]);
+        let whole = |count: &Value| usize::try_from(count.as_u64().unwrap()).unwrap();
         let sum = passed.as_u64().unwrap() + dropped.as_u64().unwrap();
         assert_eq!(document["runs"], sum);
+        let verdicts = document["verdicts"].as_array().unwrap();
+        let count = |verdict: u32| verdicts.iter().filter(|found| **found == verdict).count();
+        assert_eq!((count(1), count(2)), (whole(dropped), whole(passed)), "XDP_DROP is 1 and XDP_PASS is 2");
         let events = document["events"].as_array().unwrap();
         assert_eq!(
             (Some(events.len() as u64), document["lost_events"].as_u64()),

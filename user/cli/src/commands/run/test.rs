@@ -29,6 +29,8 @@ const CLOCK: &str = "skep_now_ns";
 struct Tally {
     runs: u64,
     returns: BTreeMap<i32, u64>,
+    /// What each packet of a capture got, in order.
+    verdicts: Vec<u32>,
     times_ns: Vec<f64>,
     last: Option<TestOutput>,
 }
@@ -82,6 +84,7 @@ pub(super) fn run(object: &Object, name: &str, args: &RunArgs) -> Result<RunRepo
         }
     }
     report.runs = tally.runs;
+    report.verdicts = matches!(input, Input::Capture(..)).then_some(tally.verdicts);
     report.returned = tally.last.as_ref().map(|last| format!("{:#x}", last.retval));
     for (value, count) in tally.returns {
         report.returns.insert(verdict(program.prog_type(), value as u32), count.into());
@@ -159,6 +162,7 @@ impl Bench<'_> {
             if let Some(writer) = &mut writer {
                 writer.keep(self.program.prog_type(), packet, &output)?;
             }
+            tally.verdicts.push(output.retval);
             tally.add(output, args.repeat);
         }
         match writer {
