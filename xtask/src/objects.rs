@@ -2,17 +2,18 @@
 //!
 //! They are downloaded when needed, carved out, kept in the cache, and never committed.
 
+mod check;
+mod load;
+
 use crate::debian::{self, Archive};
 use crate::outcome::Outcome;
-use crate::{cache, cargo, files};
+use crate::{cache, files};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use skep_elf::ObjectSpec;
-use skep_isa::Program;
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The release whose packages are taken, on every machine the same.
 const RELEASE: &str = "bookworm";
@@ -31,7 +32,7 @@ const PACKAGES: &[(&str, usize)] = &[
 #[derive(Parser)]
 #[command(name = "cargo xtask objects")]
 struct Options {
-    /// Check that every object is read and shown, and that its instructions encode to what they were decoded from.
+    /// Read and show each, decode and encode its instructions, and load those without CO-RE relocations beside libbpf.
     #[arg(long)]
     check: bool,
 }
@@ -45,77 +46,27 @@ pub(crate) struct Object {
     pub(crate) file: PathBuf,
 }
 
+impl Object {
+    /// `PACKAGE/FILE`, the same on every machine.
+    fn name(&self) -> String {
+        format!("{}/{}", self.package, self.file.file_name().unwrap_or_default().to_string_lossy())
+    }
+}
+
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
-    let options = Options::parse_from(std::iter::once("objects").chain(args.iter().map(String::as_str)));
+    let Options { check } =
+        Options::parse_from(std::iter::once("objects").chain(args.iter().map(String::as_str)));
     if let Some(reason) = debian::missing() {
         return Ok(Outcome::Skipped(reason));
     }
     let objects = fetch()?;
-    if options.check {
-        return check(&objects);
+    if check {
+        return check::run(&objects);
     }
     for object in &objects {
         println!("{}\t{}", object.package, object.file.display());
     }
     Ok(Outcome::Done(format!("{} objects of {} packages", objects.len(), PACKAGES.len())))
-}
-
-fn check(objects: &[Object]) -> Result<Outcome> {
-    let skep = build_skep()?;
-    let mut faults = Vec::new();
-    let (mut programs, mut insns) = (0, 0);
-    for object in objects {
-        match check_object(object, &skep) {
-            Ok(counted) => {
-                programs += counted.programs;
-                insns += counted.insns;
-            }
-            Err(error) => faults.push(format!("{} {}: {error:#}", object.package, object.file.display())),
-        }
-    }
-    if !faults.is_empty() {
-        bail!("{} of {} objects:\n  {}", faults.len(), objects.len(), faults.join("\n  "));
-    }
-    Ok(Outcome::Done(format!("{} objects, {programs} programs, {insns} instruction slots", objects.len())))
-}
-
-/// What was checked in an object.
-struct Counted {
-    programs: usize,
-    insns: usize,
-}
-
-fn check_object(object: &Object, skep: &Path) -> Result<Counted> {
-    let name = object.file.to_string_lossy();
-    let spec = ObjectSpec::parse(&name, &fs::read(&object.file)?)?;
-    let mut insns = 0;
-    for program in &spec.programs {
-        let decoded = Program::decode(&program.insns).with_context(|| program.name.clone())?;
-        if !decoded.encode().eq(program.insns.iter().copied()) {
-            bail!("{}: decoding is not the identity", program.name);
-        }
-        insns += program.insns.len();
-    }
-    let shown = Command::new(skep).args(["show", "--json"]).arg(&object.file).output()?;
-    if !shown.status.success() {
-        bail!("skep show: {} {}", shown.status, String::from_utf8_lossy(&shown.stderr).trim());
-    }
-    let json: serde_json::Value =
-        serde_json::from_slice(&shown.stdout).context("skep show printed no JSON")?;
-    let listed = json["programs"].as_array().map(Vec::len);
-    if listed != Some(spec.programs.len()) {
-        bail!("skep show lists {listed:?} of {} programs", spec.programs.len());
-    }
-    Ok(Counted { programs: spec.programs.len(), insns })
-}
-
-/// Builds the command, and says where it is.
-fn build_skep() -> Result<PathBuf> {
-    let status = cargo::cargo().args(["build", "--quiet", "--package", "skep-cli"]).status()?;
-    if !status.success() {
-        bail!("cannot build the skep command");
-    }
-    Ok(cargo::target_dir().join("debug/skep"))
 }
 
 /// All objects of all packages, sorted; downloads what the cache does not have.
@@ -171,11 +122,24 @@ fn bpf_images(bytes: &[u8]) -> Vec<(usize, usize)> {
 const ELF64: u8 = 2;
 const EM_BPF: u64 = 247;
 const SHT_NOBITS: u64 = 8;
+const SHF_EXECINSTR: u64 = 4;
 const HEADER: usize = 64;
 const SECTION_HEADER: usize = 64;
 
 /// The length of the ELF64 image for BPF at the start of `bytes`: the furthest end of its section headers and sections.
 fn bpf_image_len(bytes: &[u8]) -> Option<usize> {
+    let (order, table) = section_headers(bytes)?;
+    let mut end = table.end;
+    for section in bytes.get(table)?.chunks_exact(SECTION_HEADER) {
+        if order.read(section, 4, 4)? != SHT_NOBITS {
+            end = end.max(section_bytes(section, order)?.end);
+        }
+    }
+    (end <= bytes.len()).then_some(end)
+}
+
+/// The byte order of a BPF image, and where its section headers are.
+fn section_headers(bytes: &[u8]) -> Option<(Order, Range<usize>)> {
     let header = bytes.get(..HEADER)?;
     let order = match (header[4], header[5]) {
         (ELF64, 1) => Order::Little,
@@ -191,16 +155,27 @@ fn bpf_image_len(bytes: &[u8]) -> Option<usize> {
     if entry != SECTION_HEADER || count == 0 {
         return None;
     }
-    let table_end = table.checked_add(count * SECTION_HEADER)?;
-    let mut end = table_end;
-    for section in bytes.get(table..table_end)?.chunks_exact(SECTION_HEADER) {
-        if order.read(section, 4, 4)? != SHT_NOBITS {
-            let offset = usize::try_from(order.read(section, 24, 8)?).ok()?;
-            let size = usize::try_from(order.read(section, 32, 8)?).ok()?;
-            end = end.max(offset.checked_add(size)?);
+    Some((order, table..table.checked_add(count * SECTION_HEADER)?))
+}
+
+/// Where a section's bytes are, by its header.
+fn section_bytes(section: &[u8], order: Order) -> Option<Range<usize>> {
+    let offset = usize::try_from(order.read(section, 24, 8)?).ok()?;
+    let size = usize::try_from(order.read(section, 32, 8)?).ok()?;
+    Some(offset..offset.checked_add(size)?)
+}
+
+/// The bytes of the sections that hold instructions, as they stand in the file.
+fn code_sections(bytes: &[u8]) -> Option<(Order, Vec<&[u8]>)> {
+    let (order, table) = section_headers(bytes)?;
+    let mut found = Vec::new();
+    for section in bytes.get(table)?.chunks_exact(SECTION_HEADER) {
+        let is_code = order.read(section, 8, 8)? & SHF_EXECINSTR != 0;
+        if is_code && order.read(section, 4, 4)? != SHT_NOBITS {
+            found.push(bytes.get(section_bytes(section, order)?)?);
         }
     }
-    (end <= bytes.len()).then_some(end)
+    Some((order, found))
 }
 
 #[derive(Clone, Copy)]
