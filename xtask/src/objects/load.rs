@@ -16,9 +16,8 @@ pub(super) struct Loads {
     kernel: skep::Kernel,
     /// What libbpf loaded, and what skep said of it.
     by_libbpf: Vec<(String, Result<(), String>)>,
-    /// What skep alone loaded.
-    by_skep: usize,
-    by_none: usize,
+    /// How many it did not load.
+    refused: usize,
 }
 
 impl Loads {
@@ -28,19 +27,19 @@ impl Loads {
             true => ["bpftool", "unshare"].iter().find_map(|program| tools::need(program).err()),
             false => Some("needs root".to_owned()),
         };
-        Self { missing, kernel: skep::Kernel::linux(), by_libbpf: Vec::new(), by_skep: 0, by_none: 0 }
+        Self { missing, kernel: skep::Kernel::linux(), by_libbpf: Vec::new(), refused: 0 }
     }
 
-    /// Loads an object by both.
+    /// Loads an object by libbpf, and by skep if libbpf did.
     pub(super) fn object(&mut self, object: &Object) -> Result<()> {
         if self.missing.is_some() {
             return Ok(());
         }
-        let ours = self.by_skep(&object.file).map_err(|error| error.to_string());
-        match (by_libbpf(&object.file)?, ours) {
-            (true, ours) => self.by_libbpf.push((object.name(), ours)),
-            (false, Ok(())) => self.by_skep += 1,
-            (false, Err(_)) => self.by_none += 1,
+        if by_libbpf(&object.file)? {
+            let ours = self.by_skep(&object.file).map_err(|error| error.to_string());
+            self.by_libbpf.push((object.name(), ours));
+        } else {
+            self.refused += 1;
         }
         Ok(())
     }
@@ -66,7 +65,7 @@ fn by_libbpf(file: &Path) -> Result<bool> {
 
 /// Adds what is wrong to `faults`, and says what was loaded.
 pub(super) fn finish(loads: Loads, faults: &mut Vec<String>) -> String {
-    let Loads { missing, by_libbpf, by_skep, by_none, .. } = loads;
+    let Loads { missing, by_libbpf, refused, .. } = loads;
     if let Some(reason) = missing {
         println!("skipped: loads beside libbpf: {reason}");
         return "none loaded".to_owned();
@@ -74,7 +73,7 @@ pub(super) fn finish(loads: Loads, faults: &mut Vec<String>) -> String {
     let total = by_libbpf.len();
     let both = by_libbpf.iter().filter(|(_, ours)| ours.is_ok()).count();
     judge(by_libbpf, KNOWN, faults);
-    format!("libbpf loads {total}, skep {both} of these and {by_skep} more, {by_none} load with neither")
+    format!("skep loads {both} of the {total} that libbpf loads; libbpf refuses {refused}")
 }
 
 /// Holds the answers beside the list.
