@@ -19,7 +19,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use skep_abi::{AttachType, Cmd, Errno, PerfEventAttr};
-use skep_maps::{Mmap, Region};
+use skep_maps::{Mmap, Mode, Region};
 use skep_mem::{Bytes, Caller, Capability, FileObject, Host, Shared, WaitQueue};
 use zerocopy::FromBytes;
 
@@ -155,17 +155,22 @@ impl Kernel {
         match &*file {
             File::Map(map, mode) => {
                 let writes = how == Mmap::ReadWrite;
-                match (mode, writes) {
-                    (skep_maps::Mode::Write, _) | (skep_maps::Mode::Read, true) => return Err(Errno::EPERM),
-                    _ => {}
+                // What the file was opened for (`do_mmap`), whether the kind can be mapped at all, whether the map may
+                // be written, and the range: in this order (`bpf_map_mmap`, kernel/bpf/syscall.c).
+                if *mode == Mode::Write || (*mode == Mode::Read && writes) {
+                    return Err(Errno::EACCES);
                 }
-                let region = map.map.mmap(offset, len, how)?;
+                let region = map.map.mmap(offset, len, how);
+                if matches!(region, Err(Errno::ENOTSUPP)) {
+                    return Err(Errno::ENOTSUPP);
+                }
                 let writing = if writes {
                     map.access.map_writable(map.map.def().flags)?;
                     Some(WritableMap(map.clone()))
                 } else {
                     None
                 };
+                let region = region?;
                 Ok(Mapped { region, _writing: writing })
             }
             File::Perf(event) => {

@@ -79,10 +79,13 @@ impl Access {
     /// # Errors
     /// `EPERM` where the map is frozen; `EACCES` where it is read-only to programs, whose verifier then relies on it.
     pub fn map_writable(&self, map_flags: u32) -> Result<(), Errno> {
+        // Whether it is frozen is looked at first (`bpf_map_mmap`).
+        self.count_writer()?;
         if map_flags & BPF_F_RDONLY_PROG != 0 {
+            self.unmap_writable();
             return Err(Errno::EACCES);
         }
-        self.count_writer()
+        Ok(())
     }
 
     /// Takes a mapping for writing back.

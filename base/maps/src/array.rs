@@ -206,14 +206,16 @@ impl Map for Array {
     }
 
     fn mmap(&self, offset: usize, len: usize, _how: Mmap) -> Result<Region, Errno> {
+        // `percpu_array_map_ops` has no `map_mmap`.
+        if self.def.is_per_cpu() {
+            return Err(Errno::ENOTSUPP);
+        }
         let Memory::Pages(pages) = &self.memory else { return Err(Errno::EINVAL) };
-        let end = offset.checked_add(len).ok_or(Errno::EINVAL)?;
-        if offset % self.page_size != 0
-            || len == 0
-            || end.div_ceil(self.page_size) * self.page_size > pages.bytes().len()
-        {
+        let end = offset.checked_add(len).and_then(|end| end.checked_next_multiple_of(self.page_size));
+        let end = end.filter(|end| *end <= pages.bytes().len()).ok_or(Errno::EINVAL)?;
+        if offset % self.page_size != 0 || len == 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(Region { pages: pages.clone(), offset, len: end.next_multiple_of(self.page_size) - offset })
+        Ok(Region { pages: pages.clone(), offset, len: end - offset })
     }
 }

@@ -7,12 +7,12 @@ use crate::host::ProcessHost;
 use crate::mappings::Mappings;
 use crate::memory::Lent;
 use crate::observe::FaultLog;
-use crate::{vmlinux, wait};
+use crate::wait;
 use skep_abi::{Errno, PerfEventAttr};
 use skep_kernel::{FaultReport, Interface, Kernel, Mmap, PerfIoctl, Tracepoint};
 use skep_mem::{Capability, FileObject, Host};
 use skep_sys::{Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use zerocopy::IntoBytes;
 
 /// A BPF kernel in this process. Cheap to clone, each clone the same kernel; two made by [`Embedded::new`] share
@@ -31,7 +31,6 @@ struct Inner {
     faults: Arc<FaultLog>,
     denied: Vec<Capability>,
     memlock: Mutex<(u64, u64)>,
-    vmlinux: OnceLock<Arc<[u8]>>,
     host: Settling,
 }
 
@@ -63,7 +62,6 @@ impl Embedded {
                 denied: config.denied,
                 // RLIM_INFINITY.
                 memlock: Mutex::new((u64::MAX, u64::MAX)),
-                vmlinux: OnceLock::new(),
                 host: Settling(host),
             }),
         })
@@ -142,11 +140,6 @@ impl Embedded {
         &self.inner.denied
     }
 
-    /// Gives the BTF of this kernel, made when it is first asked for.
-    pub(crate) fn vmlinux(&self) -> Arc<[u8]> {
-        Arc::clone(self.inner.vmlinux.get_or_init(vmlinux::btf))
-    }
-
     /// Finds what a descriptor means.
     pub(crate) fn open_object(&self, fd: Fd) -> Result<FileObject, Errno> {
         match fd {
@@ -216,7 +209,7 @@ impl Embedded {
             Protection::ReadWrite => Mmap::ReadWrite,
         };
         let mapped = self.inner.kernel.mmap(&object, call.offset, call.len, how)?;
-        self.inner.mappings.add(mapped).map(Reply::Mapping)
+        self.inner.mappings.add(mapped, call.len).map(Reply::Mapping)
     }
 
     fn limit(&self, limit: Limit) -> Result<Reply, Errno> {

@@ -3,7 +3,7 @@
 //!
 //! Descriptors are numbers of its own (`Fd::Virtual`); programs run on logical CPUs that the calling threads take in
 //! turn; the owner registers the places where programs attach ([`Embedded::add_interface`],
-//! [`Embedded::add_tracepoint`]) and runs them. Files that a loader reads (target BTF, possible CPUs, the release,
+//! [`Embedded::add_tracepoint`]) and runs them. Files that a loader reads (possible CPUs, the release,
 //! tracefs) come from a small tree in memory, pins from a BPF file system in memory.
 //!
 //! This crate knows nothing about object files and loaders, and never touches memory that a call has not lent it:
@@ -16,7 +16,6 @@ mod host;
 mod mappings;
 mod memory;
 mod observe;
-mod vmlinux;
 mod wait;
 
 pub use config::Config;

@@ -19,13 +19,13 @@ struct Live {
 }
 
 impl Mappings {
-    /// Hands a mapping out.
+    /// Hands out the first `len` bytes of a mapping, or what there is.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(crate) fn add(&self, mapped: Mapped) -> Result<RawMapping, Errno> {
+    pub(crate) fn add(&self, mapped: Mapped, len: usize) -> Result<RawMapping, Errno> {
         let base = mapped.bytes().as_ptr();
-        let len = mapped.bytes().len();
+        let len = mapped.bytes().len().min(len);
         let mut live = relock(&self.live);
         live.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let cookie = live.iter().map(|live| live.cookie).max().map_or(1, |last| last + 1);

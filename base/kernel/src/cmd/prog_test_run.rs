@@ -10,6 +10,7 @@ use crate::request::Request;
 use alloc::sync::Arc;
 use core::cell::Cell;
 use core::mem::offset_of;
+use skep_abi::flags::BPF_F_TEST_RUN_ON_CPU;
 use skep_abi::{Errno, ProgTestRun, ProgType, SkBuff, XdpMd};
 use skep_helpers::{Packet, PacketKind};
 use skep_mem::{Block, Bytes, Capability};
@@ -77,7 +78,7 @@ fn context_in<T: FromBytes + Default>(request: &Request<'_>, attr: &ProgTestRun)
 }
 
 fn xdp(kernel: &Arc<Inner>, request: &Request<'_>, attr: &ProgTestRun, prog: &Prog) -> Result<i64> {
-    if attr.flags != 0 || attr.cpu != 0 || attr.batch_size != 0 {
+    if attr.flags != 0 || attr.batch_size != 0 {
         return Err(Errno::EINVAL);
     }
     let md: Option<XdpMd> = context_in(request, attr)?;
@@ -193,7 +194,8 @@ fn args(kernel: &Arc<Inner>, request: &Request<'_>, attr: &ProgTestRun, prog: &P
     if others != [0; 3] || attr.duration != 0 || attr.repeat != 0 || attr.batch_size != 0 {
         return Err(Errno::EINVAL);
     }
-    if attr.ctx_size_in as usize > MOST_ARGS * 8 || attr.flags != 0 || attr.cpu != 0 {
+    // Running on a CPU of the caller's choice (BPF_F_TEST_RUN_ON_CPU) is not done here; Linux looks at no other flag.
+    if attr.ctx_size_in as usize > MOST_ARGS * 8 || attr.flags & BPF_F_TEST_RUN_ON_CPU != 0 || attr.cpu != 0 {
         return Err(Errno::EINVAL);
     }
     let bytes = request.copy_block(attr.ctx_in, attr.ctx_size_in as usize)?;

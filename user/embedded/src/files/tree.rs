@@ -22,7 +22,6 @@ const FILES: &[File] = &[
     ("sys/devices/system/cpu/online", possible),
     ("sys/devices/system/cpu/possible", possible),
     ("sys/devices/system/cpu/present", possible),
-    ("sys/kernel/btf/vmlinux", Embedded::vmlinux),
 ];
 
 /// What is at a path.

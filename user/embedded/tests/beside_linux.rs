@@ -1,0 +1,331 @@
+//! The same calls on the running Linux and on the embedded kernel, and the same answers.
+#![cfg(target_os = "linux")]
+
+use skep_abi::flags::{
+    BPF_ANY, BPF_EXIST, BPF_F_INNER_MAP, BPF_F_LOCK, BPF_F_MMAPABLE, BPF_F_NO_COMMON_LRU, BPF_F_NO_PREALLOC,
+    BPF_F_PRESERVE_ELEMS, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG, BPF_F_ZERO_SEED,
+    BPF_NOEXIST,
+};
+use skep_abi::{Errno, MapCreate, MapType, ProgLoad, ProgTestRun, ProgType};
+use skep_embedded::{Config, Embedded};
+use skep_sys::{CallError, Kernel, MapFd, ProgFd, ProgLoadMemory, Protection, TestRunMemory};
+use std::num::NonZeroU32;
+
+/// Both kernels; says that `test` is skipped where this process may not use `bpf(2)`, or Linux is older than what
+/// the embedded kernel answers as by more than its answers are known to differ.
+fn both(test: &str) -> Option<[Kernel; 2]> {
+    let linux = skep_linux::kernel();
+    let probe = MapCreate {
+        map_type: MapType::ARRAY.0,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+        ..MapCreate::default()
+    };
+    if let Err(error) = linux.map_create(&probe) {
+        println!("skipped: {test}: {error}");
+        return None;
+    }
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version < (6, 12) {
+        println!("skipped: {test}: this is Linux {}.{}", version.0, version.1);
+        return None;
+    }
+    let cpus = NonZeroU32::new(linux.possible_cpus().unwrap()).unwrap();
+    Some([linux, Kernel::from_sys(Embedded::new(Config::new().cpus(cpus)).unwrap())])
+}
+
+/// What is known to differ: beginnings of lines, each of which must differ.
+const DIFFER: &[&str] = &[
+    // From 6.18 on the context says how much of an XDP packet is linear; the rest would lie in fragments, which there
+    // are none of here.
+    "BPF_PROG_TYPE_XDP, context of ",
+];
+
+/// Runs the same on both, and compares line by line.
+fn compare(test: &str, run: impl Fn(&Kernel) -> Vec<(String, String)>) {
+    let Some([linux, embedded]) = both(test) else { return };
+    let (wanted, found) = (run(&linux), run(&embedded));
+    assert_eq!(wanted.len(), found.len());
+    let differ: Vec<String> = wanted
+        .iter()
+        .zip(&found)
+        .filter(|(wanted, found)| (wanted == found) == DIFFER.iter().any(|known| wanted.0.starts_with(known)))
+        .map(|((what, wanted), (_, found))| format!("{what}: Linux {wanted}, here {found}"))
+        .collect();
+    let few = differ.iter().take(60).cloned().collect::<Vec<_>>().join("\n");
+    assert!(differ.is_empty(), "{} of {} answers differ:\n{few}", differ.len(), wanted.len());
+    println!("{test}: {} answers", wanted.len());
+}
+
+fn said<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(CallError::Errno(errno)) => errno.name().unwrap_or("?").to_owned(),
+        Err(error) => format!("{error}"),
+    }
+}
+
+fn map(kernel: &Kernel, map_type: MapType, sizes: [u32; 3], map_flags: u32) -> Result<MapFd, CallError> {
+    let [key_size, value_size, max_entries] = sizes;
+    let create = MapCreate {
+        map_type: map_type.0,
+        key_size,
+        value_size,
+        max_entries,
+        map_flags,
+        ..Default::default()
+    };
+    kernel.map_create(&create)
+}
+
+/// The kinds that the embedded kernel has, with sizes that suit.
+const KINDS: &[(MapType, [u32; 3])] = &[
+    (MapType::HASH, [4, 8, 16]),
+    (MapType::ARRAY, [4, 8, 16]),
+    (MapType::PROG_ARRAY, [4, 4, 16]),
+    (MapType::PERF_EVENT_ARRAY, [4, 4, 16]),
+    (MapType::PERCPU_HASH, [4, 8, 16]),
+    (MapType::PERCPU_ARRAY, [4, 8, 16]),
+    (MapType::LRU_HASH, [4, 8, 64]),
+    (MapType::QUEUE, [0, 8, 16]),
+    (MapType::STACK, [0, 8, 16]),
+    (MapType::RINGBUF, [0, 0, 4096]),
+];
+
+const FLAGS: &[u32] = &[
+    0,
+    BPF_F_NO_PREALLOC,
+    BPF_F_NO_COMMON_LRU,
+    BPF_F_RDONLY,
+    BPF_F_WRONLY,
+    BPF_F_RDONLY | BPF_F_WRONLY,
+    BPF_F_ZERO_SEED,
+    BPF_F_RDONLY_PROG,
+    BPF_F_WRONLY_PROG,
+    BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG,
+    BPF_F_MMAPABLE,
+    BPF_F_PRESERVE_ELEMS,
+    BPF_F_INNER_MAP,
+    BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG,
+    1 << 20,
+    1 << 31,
+];
+
+#[test]
+fn maps_are_made_or_refused_alike() {
+    compare("maps_are_made_or_refused_alike", |kernel| {
+        let mut answers = Vec::new();
+        let mut create = |map_type, sizes: [u32; 3], flags| {
+            let answer = said(map(kernel, map_type, sizes, flags).map(|map| map.shape().value_stride()));
+            answers.push((format!("{map_type} {sizes:?} flags {flags:#x}"), answer));
+        };
+        for &(map_type, sizes) in KINDS {
+            for &flags in FLAGS {
+                create(map_type, sizes, flags);
+            }
+            for size in [0, 1, 3, 4, 5, 8, 12, 512, 513, 4096, 1 << 20, u32::MAX] {
+                create(map_type, [size, sizes[1], sizes[2]], 0);
+                create(map_type, [sizes[0], size, sizes[2]], 0);
+            }
+            for entries in [0, 1, 2, 3, 4096, 8192, 4097] {
+                create(map_type, [sizes[0], sizes[1], entries], 0);
+            }
+        }
+        for map_type in [1000, u32::MAX] {
+            create(MapType(map_type), [4, 4, 4], 0);
+        }
+        answers
+    });
+}
+
+#[test]
+fn elements_are_stored_and_refused_alike() {
+    compare("elements_are_stored_and_refused_alike", |kernel| {
+        let mut answers = Vec::new();
+        for &(map_type, sizes) in KINDS {
+            if [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY].contains(&map_type) {
+                continue;
+            }
+            for flags in [0, BPF_F_RDONLY, BPF_F_WRONLY, BPF_F_RDONLY_PROG] {
+                let Ok(map) = map(kernel, map_type, sizes, flags) else { continue };
+                let mut note = |what: String, answer: String| {
+                    answers.push((format!("{map_type} flags {flags:#x}: {what}"), answer));
+                };
+                let stride = map.shape().value_stride();
+                let mut value = vec![0; stride];
+                for index in [0u32, 1, 15, 16, u32::MAX] {
+                    let key = &index.to_ne_bytes()[..sizes[0] as usize];
+                    let update = |flags| said(map.update(key, &vec![index as u8; stride], flags));
+                    note(format!("lookup {index} first"), said(map.lookup(key, &mut value, 0)));
+                    for flags in
+                        [BPF_EXIST, BPF_NOEXIST, BPF_NOEXIST, BPF_ANY, BPF_EXIST, BPF_F_LOCK, 3, 8, 1 << 40]
+                    {
+                        note(format!("update {index} flags {flags:#x}"), update(flags));
+                    }
+                    for flags in [0, BPF_F_LOCK, 1, 8, 1 << 40] {
+                        note(
+                            format!("lookup {index} flags {flags:#x}"),
+                            said(map.lookup(key, &mut value, flags)),
+                        );
+                    }
+                    note(format!("value of {index}"), format!("{value:?}"));
+                }
+                if sizes[0] == 4 {
+                    let mut next = [0; 4];
+                    note("next key of 99".into(), said(map.next_key(Some(&[99; 4]), &mut next).map(|()| ())));
+                    let next_of_last = map.next_key(Some(&15u32.to_ne_bytes()), &mut next);
+                    if map_type == MapType::ARRAY {
+                        note("next key of the last".into(), said(next_of_last));
+                    }
+                }
+                for index in [0u32, 0, 77] {
+                    let key = &index.to_ne_bytes()[..sizes[0] as usize];
+                    note(format!("take {index}"), said(map.lookup_and_delete(key, &mut value, 0)));
+                    note(format!("take {index} flags 8"), said(map.lookup_and_delete(key, &mut value, 8)));
+                    note(format!("delete {index}"), said(map.delete(key)));
+                }
+                note("freeze".into(), said(map.freeze()));
+                note("freeze again".into(), said(map.freeze()));
+                let key = &1u32.to_ne_bytes()[..sizes[0] as usize];
+                note("update when frozen".into(), said(map.update(key, &vec![1; stride], BPF_ANY)));
+                note("delete when frozen".into(), said(map.delete(key)));
+                for (offset, len) in [(0, 4096), (4096, 4096), (0, 0), (0, 1), (1, 4096), (0, 1 << 20)] {
+                    for protection in [Protection::Read, Protection::ReadWrite] {
+                        let mapped = kernel.map(map.handle(), offset, len, protection);
+                        let mapped = mapped.map(|memory| memory.len()).map_err(CallError::Errno);
+                        note(format!("map {len} at {offset} for {protection:?}"), said(mapped));
+                    }
+                }
+            }
+        }
+        answers
+    });
+}
+
+/// One instruction (RFC 9669 §3), little-endian.
+fn insn(opcode: u8, registers: u8, offset: i16, imm: i32) -> [u8; 8] {
+    let mut bytes = [opcode, registers, 0, 0, 0, 0, 0, 0];
+    bytes[2..4].copy_from_slice(&offset.to_ne_bytes());
+    bytes[4..].copy_from_slice(&imm.to_ne_bytes());
+    bytes
+}
+
+fn load(kernel: &Kernel, prog_type: ProgType, insns: &[[u8; 8]], licence: &str) -> Result<ProgFd, CallError> {
+    let mut load = ProgLoad { prog_type: prog_type.0, ..ProgLoad::default() };
+    let memory =
+        ProgLoadMemory { insns: insns.as_flattened(), license: licence, ..ProgLoadMemory::default() };
+    kernel.prog_load(&mut load, memory)
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn programs_load_or_are_refused_alike() {
+    let (zero, exit) = (insn(0xb7, 0, 0, 0), insn(0x95, 0, 0, 0));
+    let programs: &[(&str, &[[u8; 8]])] = &[
+        ("returns", &[zero, exit]),
+        ("nothing", &[]),
+        ("no result", &[exit]),
+        ("no end", &[zero]),
+        ("runs off", &[exit, zero]),
+        ("jumps away", &[insn(0x05, 0, 7, 0), exit]),
+        ("jumps back out", &[insn(0x05, 0, -3, 0), exit]),
+        ("unreachable", &[zero, exit, zero, exit]),
+        ("no instruction", &[insn(0xff, 0, 0, 0), exit]),
+        ("reserved field", &[insn(0xb7, 0, 5, 0), exit]),
+        ("register 11", &[insn(0xb7, 11, 0, 0), exit]),
+        ("frame pointer", &[insn(0xb7, 10, 0, 0), zero, exit]),
+        ("divides by zero", &[zero, insn(0x37, 0, 0, 0), exit]),
+        ("shifts by 64", &[zero, insn(0x67, 0, 0, 64), exit]),
+        ("half a wide load", &[insn(0x18, 0, 0, 0)]),
+        ("second half", &[insn(0x18, 0, 0, 0), insn(1, 0, 0, 0), exit]),
+        ("no map", &[insn(0x18, 0x11, 0, 9999), insn(0, 0, 0, 0), zero, exit]),
+        ("no helper", &[insn(0x85, 0, 0, 99_999), exit]),
+        ("reads r5", &[insn(0xbf, 0x50, 0, 0), exit]),
+    ];
+    compare("programs_load_or_are_refused_alike", |kernel| {
+        let mut answers = Vec::new();
+        let types = [
+            ProgType::XDP,
+            ProgType::SCHED_CLS,
+            ProgType::SOCKET_FILTER,
+            ProgType::RAW_TRACEPOINT,
+            ProgType(999),
+        ];
+        for prog_type in types {
+            for (what, insns) in programs {
+                let answer = said(load(kernel, prog_type, insns, "GPL").map(|_| ()));
+                answers.push((format!("{prog_type} that {what}"), answer));
+            }
+        }
+        answers
+    });
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn test_runs_answer_alike() {
+    compare("test_runs_answer_alike", |kernel| {
+        let mut answers = Vec::new();
+        let insns = [insn(0xb7, 0, 0, 2), insn(0x95, 0, 0, 0)];
+        for prog_type in
+            [ProgType::XDP, ProgType::SCHED_CLS, ProgType::SOCKET_FILTER, ProgType::RAW_TRACEPOINT]
+        {
+            let prog = load(kernel, prog_type, &insns, "GPL").unwrap();
+            let mut run = |what: String, attr: ProgTestRun, data: &[u8], ctx: &[u8], room: usize| {
+                let (mut attr, mut out) = (attr, vec![0xee; room]);
+                let memory = TestRunMemory {
+                    data_in: data,
+                    data_out: &mut out,
+                    ctx_in: ctx,
+                    ..TestRunMemory::default()
+                };
+                let answer = said(prog.test_run(&mut attr, memory));
+                let sizes = (attr.retval, attr.data_size_out, attr.ctx_size_out);
+                answers.push((format!("{prog_type}, {what}"), format!("{answer} {sizes:?} {out:?}")));
+            };
+            for len in [0, 1, 13, 14, 60, 1500, 3000] {
+                run(format!("{len} bytes"), ProgTestRun::default(), &vec![7; len], &[], 64);
+            }
+            run("short room".into(), ProgTestRun::default(), &[7; 64], &[], 20);
+            run("no room".into(), ProgTestRun::default(), &[7; 64], &[], 0);
+            for len in [1, 4, 8, 12, 24, 96, 97, 104, 192] {
+                run(format!("context of {len} zeros"), ProgTestRun::default(), &[7; 64], &vec![0; len], 64);
+                run(format!("only a context of {len} ones"), ProgTestRun::default(), &[], &vec![1; len], 0);
+            }
+            for (what, attr) in [
+                ("flags", ProgTestRun { flags: 1 << 7, ..ProgTestRun::default() }),
+                ("repeat", ProgTestRun { repeat: 3, ..ProgTestRun::default() }),
+                ("cpu", ProgTestRun { cpu: 1, ..ProgTestRun::default() }),
+                ("batch", ProgTestRun { batch_size: 2, ..ProgTestRun::default() }),
+            ] {
+                run(what.into(), attr, &[7; 64], &[], 64);
+                run(format!("{what} without data"), attr, &[], &[0; 8], 0);
+            }
+        }
+        answers
+    });
+}
+
+#[test]
+fn what_is_not_there_is_not_found_alike() {
+    compare("what_is_not_there_is_not_found_alike", |kernel| {
+        use skep_sys::ObjectKind::{Btf, Link, Map, Prog};
+        let mut answers = Vec::new();
+        for kind in [Map, Prog, Btf, Link] {
+            for id in [0, i32::MAX as u32, u32::MAX] {
+                answers.push((format!("open {kind:?} {id}"), said(kernel.fd_by_id(kind, id, 0).map(|_| ()))));
+            }
+            for after in [i32::MAX as u32 - 1, i32::MAX as u32, u32::MAX] {
+                answers.push((format!("{kind:?} after {after}"), said(kernel.next_id(kind, after))));
+            }
+        }
+        for path in ["/sys/fs/bpf/no/such", "/nowhere", "/proc/sys/kernel/osrelease", "/sys/fs/bpf"] {
+            answers.push((format!("get {path}"), said(kernel.obj_get(path, 0).map(|_| ()))));
+        }
+        assert_eq!(Errno::ENOENT.name(), Some("ENOENT"));
+        answers
+    });
+}
