@@ -72,7 +72,8 @@ mod tests {
         table.row(["longer than that".to_owned(), String::new(), String::new()]);
         let mut out = Vec::new();
         table.write("things", &mut out).unwrap();
-        let wanted = "\nthings:\n  name              size\n  a\u{fffd}[2J             7\n  longer than that\n";
+        let wanted =
+            "\nthings:\n  name              size\n  a\u{fffd}[2J             7\n  longer than that\n";
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
         Table::new(&["nothing"]).write("none", &mut Vec::new()).unwrap();
     }
