@@ -28,7 +28,7 @@ impl Map {
     /// Takes all elements out, many at once where the kernel can (Linux 5.6), else one by one.
     ///
     /// # Errors
-    /// As [`Map::take`] and [`super::Keys`].
+    /// As [`Map::take`] and [`super::Keys`]; what was taken out before the error is gone.
     pub fn drain(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         if let Some(all) = self.batches(BatchThen::Delete)? {
             return Ok(all);
@@ -140,9 +140,9 @@ impl Map {
             }
             let read = match self.fd.lookup_batch(&mut step, &mut keys, &mut values, count, then) {
                 Ok(read) => read.min(count) as usize,
-                // A bucket with more than there was room for.
-                Err(error) if error.errno() == Errno::ENOSPC && count < most => {
-                    count = count.saturating_mul(2).min(most);
+                // A bucket with more than there was room for; twice the map's size is room for any.
+                Err(error) if error.errno() == Errno::ENOSPC && u64::from(count) < enough => {
+                    count = count.saturating_mul(2);
                     continue;
                 }
                 Err(error) if all.is_empty() && has_no_batches(error.errno()) => return Ok(None),

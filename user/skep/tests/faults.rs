@@ -1,0 +1,334 @@
+//! Every call of every path through the loader fails, one at a time and then for good, with each of the errors that
+//! matter: nothing is left behind, and the error says which call failed and where.
+//!
+//! `faults.txt` lists the pairs of path and call that are swept. It may only grow: a pair that is no longer made fails
+//! this test, and so does one that is not listed.
+
+mod common;
+
+use common::{Held, ROOT, linux, object, packet};
+use skep::sys::{Fault, Faulty, On, With};
+use skep::{
+    Attach, Autoload, Errno, Error, ErrorKind, Kernel, Map, Object, PerfBuffer, PerfOptions, ProgType,
+    Result, RingBuffer, TestRun,
+};
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ERRORS: [Errno; 8] = [
+    Errno::EPERM,
+    Errno::ENOMEM,
+    Errno::EINVAL,
+    Errno::EBUSY,
+    Errno::EMFILE,
+    Errno::ENOSPC,
+    Errno::EINTR,
+    Errno::EAGAIN,
+];
+
+/// A path through the loader; it checks its own results wherever nothing fails.
+struct Path {
+    name: &'static str,
+    run: fn(&Kernel) -> Result<()>,
+}
+
+const PATHS: &[Path] = &[
+    Path { name: "load_and_run", run: load_and_run },
+    Path { name: "load_rejected", run: load_rejected },
+    Path { name: "load_maps_of_maps", run: load_maps_of_maps },
+    Path { name: "load_maps_of_programs", run: load_maps_of_programs },
+    Path { name: "load_for_a_kernel_type", run: load_for_a_kernel_type },
+    Path { name: "globals", run: globals },
+    Path { name: "elements", run: elements },
+    Path { name: "pins", run: pins },
+    Path { name: "raw_tracepoint", run: raw_tracepoint },
+    Path { name: "tracepoint", run: tracepoint },
+    Path { name: "socket", run: socket },
+    Path { name: "interface", run: interface },
+    Path { name: "ring_buffer", run: ring_buffer },
+    Path { name: "perf_buffer", run: perf_buffer },
+];
+
+fn load_and_run(kernel: &Kernel) -> Result<()> {
+    let loaded = object("examples/xdp-firewall/xdp_firewall").load(kernel)?;
+    let packet = packet();
+    let output = loaded.program("xdp_firewall")?.test_run(&TestRun::packet(&packet))?;
+    assert_eq!((output.retval, output.data), (2, packet));
+    Ok(())
+}
+
+fn load_rejected(kernel: &Kernel) -> Result<()> {
+    match object("lab/vectors/refused/unchecked_packet").load(kernel) {
+        Ok(_) => panic!("it must be rejected"),
+        Err(error) if error.verifier_log().is_some() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn run_all(object: &Object, kernel: &Kernel) -> Result<()> {
+    let loaded = object.load(kernel)?;
+    for program in loaded.programs() {
+        assert_eq!(program.test_run(&TestRun::packet(&packet()))?.retval, 0, "{}", program.name());
+    }
+    Ok(())
+}
+
+fn load_maps_of_maps(kernel: &Kernel) -> Result<()> {
+    run_all(&object("lab/vectors/maps/inner"), kernel)
+}
+
+fn load_maps_of_programs(kernel: &Kernel) -> Result<()> {
+    run_all(&object("lab/vectors/maps/typed_keys"), kernel)
+}
+
+/// A program that is loaded for a function of the kernel's BTF.
+fn load_for_a_kernel_type(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/maps/typed_keys");
+    object.only_program("second")?.program_mut("second")?.set_type(ProgType::TRACING);
+    object
+        .program_mut("second")?
+        .set_attach_type(skep::AttachType::TRACE_RAW_TP)
+        .set_target("sched_process_exit");
+    let loaded = object.load(kernel)?;
+    drop(loaded.program("second")?.attach(Attach::LoadedFor)?);
+    Ok(())
+}
+
+fn globals(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/data/globals");
+    object.only_program("writes")?;
+    let loaded = object.load(kernel)?;
+    let variable = loaded.global("points[1].y")?;
+    assert_eq!(variable.value()?.as_int(), Some(4));
+    variable.set("40")?;
+    assert_eq!(variable.value()?.as_int(), Some(40));
+    assert_eq!(loaded.global("in_rodata")?.value()?.as_int(), Some(4));
+    Ok(())
+}
+
+fn elements(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/maps/kinds");
+    for program in object.programs().map(str::to_owned).collect::<Vec<_>>() {
+        object.program_mut(&program)?.set_autoload(Autoload::No);
+    }
+    let loaded = object.load(kernel)?;
+    let (hash, queue) = (loaded.map("hash")?, loaded.map("queue")?);
+    let elements: Vec<_> = (0..5u8).map(|n| ([n; 8], vec![n; hash.value_stride()])).collect();
+    hash.insert_all(&elements)?;
+    hash.insert(&[9; 8], &vec![9; hash.value_stride()])?;
+    assert_eq!(hash.lookup(&[3; 8])?.map(|value| value[0]), Some(3));
+    assert_eq!(hash.keys().collect::<Result<Vec<_>>>()?.len(), 6);
+    assert_eq!(hash.entries().collect::<Result<Vec<_>>>()?.len(), 6);
+    assert_eq!(hash.read_all()?.len(), 6);
+    assert!(hash.delete(&[3; 8])?);
+    hash.delete_all(&[[1; 8], [2; 8]])?;
+    assert_eq!(hash.drain()?.len(), 3);
+    queue.push(&[1; 8])?;
+    assert_eq!(queue.pop()?, Some(vec![1; 8]));
+    hash.freeze()
+}
+
+fn pins(kernel: &Kernel) -> Result<()> {
+    let path = |what| format!("/sys/fs/bpf/skep_faults_{}_{what}", std::process::id());
+    let run = || {
+        let mut object = object("lab/vectors/maps/pinning");
+        object.map_mut("vector_pinned")?.pin_at(&path("map"));
+        let loaded = object.load(kernel)?;
+        loaded.program("count_runs")?.pin(&path("program"))?;
+        drop(loaded);
+        let loaded = object.load(kernel)?;
+        let opened = Map::open_pinned(kernel, &path("map"))?;
+        assert_eq!(opened.info()?.id, loaded.map("vector_pinned")?.info()?.id);
+        skep::Program::open_pinned(kernel, &path("program"))?.info()?;
+        Ok(())
+    };
+    let result = run();
+    // What a caller has pinned stays until the caller takes it away.
+    for what in ["map", "program"] {
+        let _ = Kernel::linux().sys().file_remove(&path(what));
+    }
+    result
+}
+
+fn raw_tracepoint(kernel: &Kernel) -> Result<()> {
+    let loaded = object("examples/syscount/syscount").load(kernel)?;
+    let link = loaded.program("syscount")?.attach_auto()?;
+    link.info()?;
+    drop(link);
+    Ok(())
+}
+
+fn tracepoint(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/contexts/tracing");
+    object.only_program("short_name")?;
+    drop(object.load(kernel)?.program("short_name")?.attach_auto()?);
+    Ok(())
+}
+
+fn socket(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/maps/typed_keys");
+    object.only_program("second")?.program_mut("second")?.set_type(ProgType::SOCKET_FILTER);
+    let loaded = object.load(kernel)?;
+    let (_sender, receiver) = UnixDatagram::pair().unwrap();
+    drop(loaded.program("second")?.attach(Attach::socket(&receiver))?);
+    Ok(())
+}
+
+/// Only where the network is this test's own.
+fn interface(kernel: &Kernel) -> Result<()> {
+    if std::env::var_os(common::IN_OWN_NETWORK).is_none() {
+        return Ok(());
+    }
+    let loaded = object("examples/xdp-firewall/xdp_firewall").load(kernel)?;
+    let program = loaded.program("xdp_firewall")?;
+    let link = program.attach(Attach::xdp("skep1"))?;
+    link.update(program)?;
+    Ok(())
+}
+
+fn ring_buffer(kernel: &Kernel) -> Result<()> {
+    let loaded = object("lab/vectors/helpers/ringbuf").load(kernel)?;
+    let mut ring = RingBuffer::new(loaded.map("ring")?)?;
+    loaded.program("output")?.test_run(&TestRun::packet(&packet()))?;
+    // An interrupted wait ends like one whose time is over.
+    let ready = ring.wait(Some(Duration::from_secs(1)))?;
+    assert_eq!(ring.next().map(|record| record.len()), Some(13), "{ready}");
+    Ok(())
+}
+
+fn perf_buffer(kernel: &Kernel) -> Result<()> {
+    let loaded = object("lab/vectors/helpers/perf_event").load(kernel)?;
+    let mut events =
+        PerfBuffer::new(loaded.map("events")?, PerfOptions { pages: 1, ..PerfOptions::default() })?;
+    loaded.program("output")?.test_run(&TestRun::packet(&packet()))?;
+    events.wait(Some(Duration::from_secs(1)))?;
+    assert!(events.next().is_some());
+    Ok(())
+}
+
+/// Runs a path with a fault; gives the names of its calls, how many were struck, and what came of it.
+fn with_fault(path: &Path, fault: Option<Fault>) -> (Vec<&'static str>, u64, Result<()>) {
+    let faulty = Arc::new(Faulty::new(Kernel::linux().sys()));
+    if let Some(fault) = fault {
+        faulty.plan(fault);
+    }
+    let kernel = Kernel::from(skep::sys::Kernel::from_arc(faulty.clone()));
+    let result = (path.run)(&kernel);
+    drop(kernel);
+    (faulty.names(), faulty.struck(), result)
+}
+
+/// Tells what is missing in an error, which is to say which call failed, how and where. A file's `open` is part of
+/// reading it.
+fn missing_in(error: &Error, call: &str, errno: Errno) -> Option<&'static str> {
+    let told = error.failed_call().unwrap_or_default();
+    let place = error.place();
+    if error.errno() != Some(errno) || !error.to_string().contains(&errno.to_string()) {
+        return Some("the error number");
+    }
+    if told != call && !(told == "read" && call == "open") {
+        return Some("the call");
+    }
+    let placed = place.map.is_some() || place.program.is_some() || place.path.is_some();
+    (!placed).then_some("the place")
+}
+
+/// Sweeps a path: gives the number of runs and of those that failed, and notes what was wrong.
+fn sweep(path: &Path, pairs: &mut BTreeSet<(String, String)>, wrong: &mut Vec<String>) -> (u32, u32) {
+    let before = Held::now();
+    let (calls, _, result) = with_fault(path, None);
+    result.unwrap_or_else(|error| panic!("{}: {error:?}", path.name));
+    assert_eq!(Held::left_since(&before), "", "{}", path.name);
+    pairs.extend(calls.iter().map(|call| (path.name.to_owned(), (*call).to_owned())));
+
+    let (mut runs, mut failures) = (0, 0);
+    let mut strike = |call: &'static str, on: On, with: With| {
+        let what = format!("{}: {call} {on:?} {with:?}", path.name);
+        let (_, struck, result) = with_fault(path, Some(Fault { on, with }));
+        runs += 1;
+        let left = Held::left_since(&before);
+        if !left.is_empty() {
+            println!("{what}: left {left} after {result:?}");
+            wrong.push(format!("{what}: left {left} after {result:?}"));
+        }
+        match (with, result) {
+            (With::Errno(errno), Err(error)) => {
+                failures += 1;
+                if let Some(missing) =
+                    missing_in(&error, call, errno).or((struck == 0).then_some("the fault"))
+                {
+                    wrong.push(format!("{what}: {missing} is not in: {error}"));
+                }
+            }
+            (With::Short(_), Err(error)) => wrong.push(format!("{what}: {error}")),
+            (_, Ok(())) => {}
+        }
+    };
+    for (nth, call) in calls.iter().enumerate() {
+        // Of the reads of one large file (the kernel's BTF), the first, the second and the last.
+        let is_read = |at: usize| calls.get(at) == Some(&"read");
+        if nth >= 2 && (nth - 2..=nth + 1).all(is_read) {
+            continue;
+        }
+        for errno in ERRORS {
+            strike(call, On::Nth(nth as u64), With::Errno(errno));
+        }
+        if ["read", "pread", "write"].contains(call) || call.contains("LOOKUP_BATCH") {
+            strike(call, On::Nth(nth as u64), With::Short(1));
+        }
+    }
+    let names: BTreeSet<_> = calls.iter().copied().collect();
+    for call in names {
+        // A read that is interrupted is asked again, each time.
+        for errno in ERRORS.into_iter().filter(|errno| *errno != Errno::EINTR) {
+            strike(call, On::Named(call), With::Errno(errno));
+        }
+    }
+    (runs, failures)
+}
+
+#[test]
+fn every_call_of_every_path_fails_and_nothing_is_left() {
+    let name = "every_call_of_every_path_fails_and_nothing_is_left";
+    let Some(turn) = linux(name) else { return };
+    if !common::in_own_network(name, turn) {
+        return;
+    }
+    let (mut pairs, mut wrong) = (BTreeSet::new(), Vec::new());
+    for path in PATHS {
+        let (runs, failures) = sweep(path, &mut pairs, &mut wrong);
+        println!("{}: {runs} runs, {failures} failed", path.name);
+        assert!(failures > 0 || path.name == "interface", "{}", path.name);
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let list = format!("{ROOT}/user/skep/tests/faults.txt");
+    let text = common::read(&list);
+    let listed: BTreeSet<_> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|line| line.split_once(' '))
+        .map(|(path, call)| (path.to_owned(), call.to_owned()))
+        .collect();
+    let unlisted: Vec<_> = pairs.difference(&listed).map(|(path, call)| format!("{path} {call}")).collect();
+    let unmade: Vec<_> = listed.difference(&pairs).collect();
+    assert!(unlisted.is_empty(), "to be added to {list}:\n{}", unlisted.join("\n"));
+    assert!(unmade.is_empty() || common::running() < (6, 1), "no longer made: {unmade:?}");
+}
+
+#[test]
+fn an_error_of_a_load_is_of_one_kind_or_another() {
+    let Some(turn) = linux("an_error_of_a_load_is_of_one_kind_or_another") else { return };
+    drop(turn);
+    let path = &PATHS[0];
+    let kind = |call, errno| {
+        let fault = Fault { on: On::Named(call), with: With::Errno(errno) };
+        with_fault(path, Some(fault)).2.map_err(|error| error.kind())
+    };
+    assert_eq!(kind("BPF_MAP_CREATE", Errno::EPERM), Err(ErrorKind::Permission));
+    assert_eq!(kind("BPF_MAP_CREATE", Errno::ENOMEM), Err(ErrorKind::Kernel));
+    assert_eq!(kind("BPF_PROG_LOAD", Errno::EINVAL), Err(ErrorKind::Kernel));
+    assert_eq!(kind("BPF_PROG_TEST_RUN", Errno::ENOTSUPP), Err(ErrorKind::Unsupported));
+    assert_eq!(kind("BPF_BTF_LOAD", Errno::EINVAL), Ok(()), "types are of use, and not needed");
+}
