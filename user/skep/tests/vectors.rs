@@ -40,7 +40,14 @@ fn what_is_to_load_loads_and_leaves_nothing() {
     let mut loaded = 0;
     for row in rows().iter().filter(|row| ["load", "run"].contains(&row.expect.as_str()) && loads_here(row)) {
         let found = load(&row.stem, &turn.kernel);
-        assert_eq!(found.notes(), [] as [String; 0], "{}", row.stem);
+        // Before 5.12 `btf_datasec_check_meta` refuses a section of size 0, which the `.rodata` of these is.
+        let has_empty =
+            ["lab/vectors/maps/kinds", "lab/vectors/helpers/ringbuf"].contains(&row.stem.as_str());
+        let is_plain = has_empty && running() < (5, 12);
+        match found.notes() {
+            [note] if is_plain => assert!(note.contains("loaded without BTF"), "{}: {note}", row.stem),
+            notes => assert_eq!(notes, [] as [String; 0], "{}", row.stem),
+        }
         assert_ne!(found.programs().len(), 0, "{}", row.stem);
         loaded += 1;
     }
@@ -74,6 +81,9 @@ fn what_is_to_be_rejected_is_and_the_error_names_the_culprit() {
     for row in rejected {
         let (_, culprit) = CULPRITS.iter().find(|(name, _)| row.stem.ends_with(name)).expect(&row.stem);
         let error = object(&row.stem).load(&turn.kernel).expect_err(&row.stem);
+        // 5.10 looks at the types of functions before it looks at what calls them.
+        let is_early = row.stem.ends_with("call_by_register") && running() < (6, 1);
+        let culprit = if is_early { "func_info" } else { culprit };
         assert!(error.to_string().contains(culprit), "{error}");
         assert!(error.to_string().contains(&row.stem), "{error}");
         assert!(error.place().program.is_some(), "{error}");

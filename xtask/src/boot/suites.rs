@@ -18,8 +18,14 @@ const MODULES: &[&str] = &["veth"];
 /// Folders of committed data, which the tests find where they are here.
 const DATA: &[&str] = &["examples", "lab/vectors"];
 
-/// Programs that tests call and busybox does not have, or not whole.
-const PROGRAMS: &[(&str, &str)] = &[("ip", "/bin/ip"), ("strace", "/bin/strace")];
+/// Programs that tests call and busybox does not have, or not whole; and a shell that does not prefer busybox's.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("dash", "/bin/sh"),
+    ("ip", "/bin/ip"),
+    ("mount", "/bin/mount"),
+    ("strace", "/bin/strace"),
+    ("unshare", "/bin/unshare"),
+];
 
 /// How long all tests may take in one kernel; without KVM they run some ten times slower than here.
 const LIMIT: Duration = Duration::from_secs(600);
