@@ -80,6 +80,8 @@ fn fits(knows: Knows, case: &Case, ending: &Ending) -> bool {
         // What the verifier is known not to see through, so that a change is seen.
         (_, Ending::Refused(..)) if knows == Knows::Beforehand && case.linux_refuses => true,
         (_, _) if knows == Knows::Beforehand && case.linux_refuses => false,
+        // What Linux is certain to refuse, the embedded kernel refuses at load too.
+        (_, Ending::Refused(..)) if knows == Knows::Harm && case.linux_refuses => true,
         (Expected::Returns(wanted), Ending::Returned(found, left)) => {
             // A test run gives 32 bits of what a program with a context returns.
             let whole = knows == Knows::Everything || matches!(case.input, Input::Memory(_));
