@@ -49,7 +49,7 @@ const TABLE: &[Row] = &[
     row("base/machine", &["base/vm", "base/exact", "base/maps", "base/helpers", "base/verifier"]),
     Row { dir: "base/kernel", may_use: Uses::AllOfBase, by_feature: &[] },
     row("user/linux", &["base/sys", "base/abi"]),
-    row("user/embedded", &["base/sys", "base/kernel", "base/mem", "base/abi", "base/btf", "base/model"]),
+    row("user/embedded", &["base/sys", "base/kernel", "base/mem", "base/abi"]),
     row("user/elf", &["base/model", "base/btf", "base/isa", "base/abi"]),
     Row {
         dir: "user/skep",
