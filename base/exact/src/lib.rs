@@ -60,7 +60,7 @@ pub use fault::{Access, ArgError, CtxRefusal, Fault, FaultKind};
 pub use fuel::Fuel;
 pub use machine::{Outcome, run, run_observed};
 pub use object::{Region, Rights};
-pub use observe::{Observer, Step};
+pub use observe::{FrameView, Observer, Slot, Step};
 pub use program::{
     HelperLink, LoadError, LoadErrorKind, MapRef, MapShape, Platform, Program, RegisterCalls, Rules,
     UninitStack,

@@ -119,6 +119,11 @@ impl Shadow {
         if holds { self.pointers.get(slot).copied() } else { None }
     }
 
+    /// Gives which of the aligned eight bytes at `offset` were written.
+    pub(crate) fn written(&self, offset: usize) -> u8 {
+        self.written.get(offset / 8).copied().unwrap_or(0)
+    }
+
     /// Tells whether a byte of the range is part of a pointer.
     #[inline]
     pub(crate) fn has_pointer(&self, offset: usize, len: usize) -> bool {

@@ -128,6 +128,40 @@ fn an_observer_sees_every_step_before_it_is_taken() {
 }
 
 #[test]
+fn an_observer_sees_the_stack() {
+    use skep_exact::Slot;
+    let insns = [
+        common::store(skep_isa::Size::Dw, Reg::R10, -8, Reg::R10),
+        common::store(skep_isa::Size::W, Reg::R10, -16, -1),
+        Insn::CallLocal { off: 2 },
+        mov(R0, 0),
+        EXIT,
+        mov(R0, 0),
+        EXIT,
+    ];
+    let program = Program::new(&slots(&insns), &Bare, Rules::default()).unwrap();
+    let mut seen = Vec::new();
+    let mut look = |step: &Step<'_>| {
+        let main = step.frame(0).unwrap();
+        assert_eq!((main.len(), main.slots().count(), main.slot(0), main.slot(-520)), (512, 64, None, None));
+        assert_eq!(main.slot(-12), None, "slots are aligned");
+        let own = step.frame(step.depth).and_then(|frame| frame.slot(-8));
+        seen.push((step.at.0, main.slot(-8).unwrap(), main.slot(-16).unwrap(), own.unwrap()));
+        assert!(step.frame(step.depth + 1).is_none());
+    };
+    let stack = Stack::new().unwrap();
+    run_observed(&program, &Bare, &stack, Entry::Context, &Fuel::new(100), &mut look).result.unwrap();
+    let nothing = Slot::Data { bits: 0, written: 0 };
+    assert_eq!(seen[0], (0, nothing, nothing, nothing));
+    let Slot::Pointer(top) = seen[1].1 else { panic!("{:?}", seen[1]) };
+    assert!(top.has_provenance());
+    let half = if cfg!(target_endian = "big") { 0xffff_ffff_0000_0000 } else { 0xffff_ffff };
+    let written = Slot::Data { bits: half, written: 0x0f };
+    assert_eq!(seen[2], (2, Slot::Pointer(top), written, Slot::Pointer(top)));
+    assert_eq!(seen[3], (5, Slot::Pointer(top), written, nothing), "a callee has a stack of its own");
+}
+
+#[test]
 fn frames_may_be_larger() {
     let insns = [common::store(skep_isa::Size::B, Reg::R10, -4096, 1), mov(R0, 0), EXIT];
     let program = Program::new(&slots(&insns), &Bare, Rules::default()).unwrap();

@@ -2,8 +2,9 @@
 
 use super::{Flow, Machine};
 use crate::object::{Object, State};
+use crate::observe::{FrameView, Frames};
 use crate::stack::Shadow;
-use crate::{FaultKind, MAX_FRAMES, ObjectId, Observer, Program, Region, Rights, Value};
+use crate::{FaultKind, MAX_FRAMES, ObjectId, Observer, Program, Region, Rights, Stack, Value};
 use skep_isa::{InsnIdx, Reg};
 
 /// What one call may count down before `may_goto` jumps (`BPF_MAX_LOOPS` in `include/linux/bpf.h`).
@@ -24,6 +25,19 @@ pub(super) struct Frame<'m> {
     pub(super) object: ObjectId,
     pub(super) shadow: Shadow,
     loops_left: u32,
+}
+
+/// The frames, for an observer.
+pub(super) struct View<'a, 'm> {
+    pub(super) frames: &'a [Frame<'m>],
+    pub(super) stack: &'m Stack,
+}
+
+impl Frames for View<'_, '_> {
+    fn frame(&self, depth: usize) -> Option<FrameView<'_>> {
+        let shadow = &self.frames.get(depth)?.shadow;
+        Some(FrameView { bytes: self.stack.frame(depth)?, shadow })
+    }
 }
 
 impl<'m, O: Observer> Machine<'m, '_, O> {

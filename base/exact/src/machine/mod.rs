@@ -197,11 +197,13 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         let op = program.ops.get(self.at).ok_or(FaultKind::NoInstruction)?;
         self.meter.tick()?;
         if O::ACTIVE {
+            let frames = frame::View { frames: &self.frames, stack: self.stack };
             self.observer.step(&Step {
                 program: self.program.tag(),
                 at: InsnIdx(self.at as u32),
                 depth: self.depth,
                 regs: &self.regs,
+                frames: &frames,
             });
         }
         self.next = self.at + 1;
