@@ -50,30 +50,9 @@ fn embedded() {
 #[test]
 fn linux() {
     let linux = skep_lab_filetests::Linux::new();
-    if let Err(why) = can_run(linux.kernel()) {
-        println!("skipped: linux: {why}");
-        return;
-    }
-    all_pass(&linux, 4);
-}
-
-/// Tells whether this kernel has all instructions, and lets this process load programs.
-#[cfg(target_os = "linux")]
-fn can_run(kernel: &skep_sys::Kernel) -> Result<(), String> {
-    use skep_abi::{Errno, MapCreate, MapType};
-    use skep_model::platform::version::Version;
-    let release = kernel.file_read("/proc/sys/kernel/osrelease").map_err(|error| error.to_string())?;
-    let version = Version::parse(&String::from_utf8_lossy(&release));
-    if version.is_none_or(|version| version < Version::new(6, 15)) {
-        return Err("ordered loads and stores came with Linux 6.15".to_owned());
-    }
-    let sizes = MapCreate { key_size: 4, value_size: 8, max_entries: 1, ..MapCreate::default() };
-    match kernel.map_create(&MapCreate { map_type: MapType::ARRAY.0, ..sizes }) {
-        Ok(_) => Ok(()),
-        Err(error) if [Errno::EPERM, Errno::ENOSYS].contains(&error.errno()) => {
-            Err(format!("this process may not create a map: {error}"))
-        }
-        Err(error) => panic!("creating an array: {error}"),
+    match linux.is_usable() {
+        Ok(()) => all_pass(&linux, 4),
+        Err(why) => println!("skipped: linux: {why}"),
     }
 }
 

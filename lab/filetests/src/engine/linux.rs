@@ -3,6 +3,8 @@
 use super::seam::{Outcome, run};
 use super::{Ending, Engine, Knows};
 use crate::Case;
+use skep_abi::{MapCreate, MapType};
+use skep_model::platform::version::Version;
 use skep_sys::Kernel;
 
 /// The running Linux kernel, whose verifier refuses beforehand.
@@ -17,9 +19,19 @@ impl Linux {
         Linux { kernel: skep_linux::kernel() }
     }
 
-    /// Gives the kernel.
-    pub fn kernel(&self) -> &Kernel {
-        &self.kernel
+    /// Tells whether this kernel has all instructions, and lets this process load programs; an error says why not.
+    pub fn is_usable(&self) -> Result<(), String> {
+        let release =
+            self.kernel.file_read("/proc/sys/kernel/osrelease").map_err(|error| error.to_string())?;
+        let version = Version::parse(&String::from_utf8_lossy(&release));
+        if version.is_none_or(|version| version < Version::new(6, 15)) {
+            return Err("ordered loads and stores came with Linux 6.15".to_owned());
+        }
+        let create = MapCreate { map_type: MapType::ARRAY.0, key_size: 4, ..MapCreate::default() };
+        match self.kernel.map_create(&MapCreate { value_size: 8, max_entries: 1, ..create }) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("this process may not create a map: {error}")),
+        }
     }
 }
 
