@@ -63,7 +63,11 @@ const CHORES: &[Chore] = &[
         about: "hold the examples' verdicts, maps and events on all kernels beside each other",
         run: compare::run,
     },
-    Chore { name: "deny", about: "check what is depended on, with cargo-deny", run: deny::run },
+    Chore {
+        name: "deny",
+        about: "check licences, sources and duplicates of what is depended on",
+        run: deny::run,
+    },
     Chore {
         name: "fuzz",
         about: "fuzz what reads hostile input, from the committed corpora",
@@ -108,6 +112,10 @@ fn main() -> ExitCode {
                 println!("{name}: {note}");
             }
             ExitCode::SUCCESS
+        }
+        Ok(Outcome::Failed(note)) => {
+            println!("{name}: {note}");
+            ExitCode::FAILURE
         }
         Ok(Outcome::Skipped(reason)) => {
             println!("skipped: {name}: {reason}");

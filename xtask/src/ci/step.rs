@@ -42,6 +42,8 @@ pub(super) struct Report {
     pub(super) tests: usize,
     /// The end of the log.
     pub(super) tail: String,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +79,11 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Runs a step to its end, or to the limit.
 pub(super) fn run(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Report {
+    let begin = Instant::now();
     let ended = spawn_and_wait(step, xtask, log, limit);
     let text = std::fs::read(log).unwrap_or_default();
-    judge(step, ended, &String::from_utf8_lossy(&text))
+    let report = judge(step, ended, &String::from_utf8_lossy(&text));
+    Report { took: begin.elapsed(), ..report }
 }
 
 /// How a command ended.
@@ -155,7 +159,7 @@ fn judge(step: &Step, ended: Result<Ended>, log: &str) -> Report {
     let lines: Vec<_> = log.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     let skipped_tests = if kind == Kind::Skipped { Vec::new() } else { skipped_tests(log) };
-    Report { step: step.name, kind, note, skipped_tests, tests, tail }
+    Report { step: step.name, kind, note, skipped_tests, tests, tail, took: Duration::ZERO }
 }
 
 fn skipped_tests(log: &str) -> Vec<String> {
