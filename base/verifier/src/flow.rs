@@ -20,6 +20,8 @@ pub(crate) enum Reach {
 /// How each slot is reached; of a wide instruction, the first.
 pub(crate) struct Reached {
     slots: Vec<Reach>,
+    /// What is certainly reached, in the order of control.
+    certain: Vec<InsnIdx>,
 }
 
 impl Reached {
@@ -35,7 +37,9 @@ impl Reached {
         slots.resize(program.len(), Reach::Never);
         // A slot is pushed only when its mark changes, which it does once.
         pending.try_reserve_exact(program.len()).map_err(|_| no_memory())?;
-        let mut reached = Reached { slots };
+        let mut certain = Vec::new();
+        certain.try_reserve_exact(program.len()).map_err(|_| no_memory())?;
+        let mut reached = Reached { slots, certain };
         for subprogram in structure.subprograms() {
             reached.mark(Some(subprogram.start), program, &mut pending);
         }
@@ -59,7 +63,7 @@ impl Reached {
         }
     }
 
-    /// Follows the main function, and those it calls, up to the first branch.
+    /// Follows the main function up to the first branch, and so each function that it calls, where it is called.
     fn walk_certain(&mut self, program: &Program, pending: &mut Vec<InsnIdx>) {
         pending.push(InsnIdx::ZERO);
         while let Some(start) = pending.pop() {
@@ -72,17 +76,24 @@ impl Reached {
                     break;
                 }
                 *reach = Reach::Certainly;
-                // A function whose address is taken is not called by that.
-                if let skep_isa::Insn::CallLocal { .. } = insn {
-                    pending.extend(insn.call_target(at));
-                }
+                self.certain.push(at);
                 next = match insn.flow() {
                     Flow::Next => Some(InsnIdx(at.0 + insn.slots())),
                     Flow::Jump { .. } => insn.jump_target(at),
                     Flow::Branch { .. } | Flow::Indirect | Flow::Exit => None,
                 };
+                // A function whose address is taken is not called by that.
+                if let skep_isa::Insn::CallLocal { .. } = insn {
+                    pending.extend(next);
+                    next = insn.call_target(at);
+                }
             }
         }
+    }
+
+    /// Lists what is reached whatever the branches do, in the order of control.
+    pub(crate) fn certain(&self) -> &[InsnIdx] {
+        &self.certain
     }
 
     /// How an instruction is reached.

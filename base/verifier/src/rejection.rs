@@ -140,8 +140,10 @@ rules! {
     Helper = "call-helper", Call, EINVAL, "call a helper that the program type, licence and kernel version have";
     /// Functions of the kernel exist.
     Kfunc = "call-kfunc", Call, EINVAL, "declare it __weak and test for it, or run a kernel that has it";
-    /// Maps and variables exist.
-    Reference = "reference-missing", Reference, EBADF, "declare the map or variable in the object";
+    /// Maps exist.
+    Reference = "reference-missing", Reference, EBADF, "declare the map in the object";
+    /// Variables of the kernel exist.
+    Variable = "reference-variable", Reference, EINVAL, "declare it __weak and test for it, or run a kernel that has it";
     /// A program is no longer than the kernel takes.
     Length = "limit-instructions", Limit, E2BIG, "split the program with tail calls";
     /// A program has no more functions than the kernel takes.

@@ -42,6 +42,9 @@ pub(crate) fn known(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<()
 pub(crate) fn refers(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
     let (rule, reference) = match insn {
         Insn::LoadAddr { addr: skep_isa::Addr::Code { .. }, .. } => return Ok(()),
+        Insn::LoadAddr { addr: addr @ skep_isa::Addr::Variable { .. }, .. } => {
+            (Rule::Variable, subject.references.address(at, addr))
+        }
         Insn::LoadAddr { addr, .. } => (Rule::Reference, subject.references.address(at, addr)),
         Insn::CallKfunc { btf_id, .. } => (Rule::Kfunc, subject.references.kfunc(at, btf_id)),
         _ => return Ok(()),

@@ -1,6 +1,6 @@
 //! The structural verdict.
 
-use crate::flow::{Reach, Reached, no_memory};
+use crate::flow::{Reached, no_memory};
 use crate::registers;
 use crate::rejection::{Rejection, Rule};
 use crate::rules::{self, Fault};
@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use skep_isa::structure::{self, Structure, StructureErrorKind};
 use skep_isa::{DecodeErrorKind, InsnIdx, Program};
+use skep_model::platform::prog::Prog;
 
 /// The most slots of a program (`BPF_COMPLEXITY_LIMIT_INSNS`, include/linux/bpf_verifier.h).
 const MOST_SLOTS: usize = 1_000_000;
@@ -88,21 +89,37 @@ pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
     }
     let reached = Reached::walk(&program, &structure)?;
     reached.check(&program)?;
+    refuse_certain(subject, prog, &program, &reached)?;
     let mut doubts = Vec::new();
-    let mut uninitialised = registers::uninitialised(&program, &reached);
     for (at, insn) in program.iter() {
-        // What an instruction reads is looked at before what it does.
-        if let Some(rejection) = uninitialised.take_if(|rejection| rejection.insn == Some(at)) {
-            return Err(rejection);
-        }
-        let Some(fault) = rules::fault(subject, prog, at, insn) else { continue };
-        let message = match (fault, reached.at(at)) {
-            (Fault::Broken(rejection), Reach::Certainly) => return Err(rejection),
-            (Fault::Broken(rejection), _) => format!("{}, if control comes here", rejection.message),
-            (Fault::Unmodelled(message), _) => message,
+        let message = match rules::fault(subject, prog, at, insn) {
+            Some(Fault::Broken(rejection)) => format!("{}, if control comes here", rejection.message),
+            Some(Fault::Unmodelled(message)) => message,
+            None => continue,
         };
         doubts.try_reserve(1).map_err(|_| no_memory())?;
         doubts.push(Doubt { insn: at, message });
     }
     Ok(Structured { program, structure, doubts })
+}
+
+/// Refuses the first instruction on the certain way that breaks a rule: Linux follows control, not the text.
+fn refuse_certain(
+    subject: &Subject<'_>,
+    prog: &Prog,
+    program: &Program,
+    reached: &Reached,
+) -> Result<(), Rejection> {
+    let mut uninitialised = registers::uninitialised(program, reached);
+    for &at in reached.certain() {
+        // What an instruction reads is looked at before what it does.
+        if let Some(rejection) = uninitialised.take_if(|rejection| rejection.insn == Some(at)) {
+            return Err(rejection);
+        }
+        let Some(insn) = program.at(at) else { continue };
+        if let Some(Fault::Broken(rejection)) = rules::fault(subject, prog, at, insn) {
+            return Err(rejection);
+        }
+    }
+    Ok(())
 }

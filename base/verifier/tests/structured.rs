@@ -15,7 +15,7 @@ impl References for World {
     fn address(&self, _: InsnIdx, addr: Addr) -> Reference {
         match addr {
             Addr::MapFd { fd: 3..=9 } | Addr::MapValueFd { fd: 3..=9, .. } => Reference::Map(MapType::ARRAY),
-            Addr::Variable { .. } => Reference::Kernel,
+            Addr::Variable { btf_id: 77, .. } => Reference::Kernel,
             _ => Reference::Missing,
         }
     }
@@ -138,6 +138,9 @@ fn references_exist() {
     assert_eq!(rejection.errno(), Errno::EBADF);
     accepts("call kfunc[btf:77, fd:0]\nr0 = 0\nexit");
     rejects("call kfunc[btf:78, fd:0]\nr0 = 0\nexit", "call-kfunc", 0);
+    accepts("r1 = var[btf:77, fd:0] ll\nr0 = 0\nexit");
+    let rejection = rejects("r1 = var[btf:78, fd:0] ll\nr0 = 0\nexit", "reference-variable", 0);
+    assert_eq!(rejection.errno(), Errno::EINVAL);
 }
 
 #[test]
@@ -184,4 +187,12 @@ fn what_is_read_was_written() {
     // Behind a branch nothing is certain.
     accepts("r0 = 0\nif r1 == 0 goto +1\nr0 = r7\nexit");
     rejects("goto +0\nr0 = r3\nexit", "register-uninitialised", 1);
+}
+
+#[test]
+fn the_first_in_the_order_of_control_is_named() {
+    rejects("goto b\na: r0 = r3\nexit\nb: r10 = 0\ngoto a", "register-frame-pointer", 3);
+    rejects("goto b\na: r10 = 0\nr0 = 0\nexit\nb: r0 = r3\ngoto a", "register-uninitialised", 4);
+    // A call goes into its function, and what follows comes after that.
+    rejects("call local f\nr10 = 0\nr0 = 0\nexit\nf: call 9999\nexit", "call-helper", 4);
 }

@@ -18,12 +18,19 @@ pub struct Case {
     pub fuel: u64,
     /// Whether stack that was not written reads as zero.
     pub unwritten_is_zero: bool,
-    /// What must come of it.
+    /// What must come of it where nothing else is said.
     pub expected: Expected,
-    /// Whether Linux's verifier refuses it all the same.
-    pub linux_refuses: bool,
+    /// What must come of it on single engines, by their names.
+    pub besides: Vec<(&'static str, Expected)>,
     /// The memory, or the packet, afterwards, where the case says.
     pub leaves: Option<Vec<u8>>,
+}
+
+impl Case {
+    /// Gives what the case says for one engine alone, by its name.
+    pub fn besides(&self, engine: &str) -> Option<&Expected> {
+        self.besides.iter().find(|(name, _)| *name == engine).map(|(_, expected)| expected)
+    }
 }
 
 /// What a program is run with.
@@ -49,12 +56,14 @@ pub enum Input {
 pub enum Expected {
     /// It returns this.
     Returns(u64),
+    /// It is run to its end; what it returns is not said.
+    Ends,
     /// It is stopped here, with this kind of error and, where the case says, this message.
     Stops(Place, String, Option<String>),
-    /// The reference machine stops it here; other engines may do anything.
-    StopsExact(Place, String, Option<String>),
-    /// It is not loaded because of this instruction; the message, where the case says.
-    Refused(Place, Option<String>),
+    /// It is not loaded because of this instruction, or as a whole; the message, where the case says.
+    Refused(Option<Place>, Option<String>),
+    /// The engine cannot run it.
+    NotHere,
 }
 
 /// A line of the file, and the slot that it became.

@@ -11,7 +11,11 @@ pub use exact::Exact;
 #[cfg(target_os = "linux")]
 pub use linux::Linux;
 
-use crate::{Case, Expected, Input};
+use crate::{Case, Expected, Place};
+use skep_abi::Errno;
+
+/// The names by which a case speaks of engines.
+pub const ENGINES: [&str; 3] = ["exact", "embedded", "linux"];
 
 /// How a program ended on an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,104 +24,86 @@ pub enum Ending {
     Returned(u64, Vec<u8>),
     /// It was stopped on a slot: the kind of error, and the message.
     Stopped(u32, String, String),
-    /// It was not loaded because of a slot, where that is known; the message.
-    Refused(Option<u32>, String),
+    /// It was not loaded.
+    Refused(Refusal),
     /// It cannot be run here, and why.
     NotHere(&'static str),
 }
 
-/// How much an engine knows of a program that goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knows {
-    /// All that the reference machine knows.
-    Everything,
-    /// What cannot be done without breaking out: bounds, null, fuel.
-    Harm,
-    /// It refuses beforehand what might go wrong, as Linux's verifier does.
-    Beforehand,
+/// Why a program was not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The slot; none where it is the program as a whole.
+    pub slot: Option<u32>,
+    /// What the system call failed with, if there was one.
+    pub errno: Option<Errno>,
+    /// The reason.
+    pub text: String,
 }
 
 /// Something that runs programs.
 pub trait Engine {
-    /// Its name.
+    /// Its name, one of [`ENGINES`].
     fn name(&self) -> &'static str;
 
-    /// Tells how much it knows of a program that goes wrong.
-    fn knows(&self) -> Knows;
+    /// Tells what follows for this engine from what a case says without naming an engine.
+    fn follows(&self, case: &Case) -> Expected;
 
     /// Runs a case; an error says why it cannot be run here at all.
     fn run(&self, case: &Case) -> Result<Ending, String>;
 }
 
-/// What became of a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checked {
-    /// It came to what it says.
-    Fits,
-    /// It cannot be run here, and why.
-    NotHere(&'static str),
+/// Tells what must come of a case on an engine.
+pub fn wanted(engine: &dyn Engine, case: &Case) -> Expected {
+    case.besides(engine.name()).cloned().unwrap_or_else(|| engine.follows(case))
 }
 
 /// Runs a case and compares.
 ///
 /// # Errors
 /// What is different, or why it could not be run although it should.
-pub fn check(engine: &dyn Engine, case: &Case) -> Result<Checked, String> {
-    match engine.run(case)? {
-        Ending::NotHere(why) => Ok(Checked::NotHere(why)),
-        ending if fits(engine.knows(), case, &ending) => Ok(Checked::Fits),
-        ending => Err(format!("wanted {}, found {}", wanted(case), found(case, &ending))),
+pub fn check(engine: &dyn Engine, case: &Case) -> Result<(), String> {
+    let ending = engine.run(case)?;
+    let wanted = wanted(engine, case);
+    if fits(case, &wanted, &ending) {
+        return Ok(());
     }
+    Err(format!("wanted {}, found {}", say_wanted(case, &wanted), say_found(case, &ending)))
 }
 
-fn fits(knows: Knows, case: &Case, ending: &Ending) -> bool {
-    // Behind the seam the memory is a map's value, which messages name.
-    let said = |message: &Option<String>, found: &str| {
-        knows != Knows::Everything || message.as_ref().is_none_or(|wanted| wanted == found)
-    };
-    match (&case.expected, ending) {
-        (Expected::StopsExact(..), _) if knows != Knows::Everything => true,
-        // What the verifier is known not to see through, so that a change is seen.
-        (_, Ending::Refused(..)) if knows == Knows::Beforehand && case.linux_refuses => true,
-        (_, _) if knows == Knows::Beforehand && case.linux_refuses => false,
-        // What Linux is certain to refuse, the embedded kernel refuses at load too.
-        (_, Ending::Refused(..)) if knows == Knows::Harm && case.linux_refuses => true,
-        (Expected::Returns(wanted), Ending::Returned(found, left)) => {
-            // A test run gives 32 bits of what a program with a context returns.
-            let whole = knows == Knows::Everything || matches!(case.input, Input::Memory(_));
-            let wanted = if whole { *wanted } else { u64::from(*wanted as u32) };
-            wanted == *found && case.leaves.as_ref().is_none_or(|wanted| wanted == left)
+fn fits(case: &Case, wanted: &Expected, ending: &Ending) -> bool {
+    let said = |message: &Option<String>, found: &str| message.as_ref().is_none_or(|text| text == found);
+    let left = |bytes: &Vec<u8>| case.leaves.as_ref().is_none_or(|wanted| wanted == bytes);
+    match (wanted, ending) {
+        (Expected::Returns(wanted), Ending::Returned(found, bytes)) => wanted == found && left(bytes),
+        (Expected::Ends, Ending::Returned(_, bytes)) => left(bytes),
+        (Expected::Stops(place, kind, message), Ending::Stopped(slot, found, text)) => {
+            place.slot == *slot && kind == found && said(message, text)
         }
-        (Expected::Stops(place, ..), Ending::Refused(slot, _)) if knows == Knows::Beforehand => {
-            *slot == Some(place.slot)
+        (Expected::Refused(place, message), Ending::Refused(refusal)) => {
+            place.map(|place| place.slot) == refusal.slot && said(message, &refusal.text)
         }
-        (Expected::Refused(..), Ending::Refused(..)) if knows != Knows::Everything => true,
-        (
-            Expected::Stops(place, kind, message) | Expected::StopsExact(place, kind, message),
-            Ending::Stopped(slot, found, text),
-        ) => place.slot == *slot && kind == found && said(message, text),
-        (Expected::Refused(place, message), Ending::Refused(slot, text)) => {
-            *slot == Some(place.slot) && said(message, text)
-        }
+        (Expected::NotHere, Ending::NotHere(_)) => true,
         _ => false,
     }
 }
 
-fn wanted(case: &Case) -> String {
+fn say_wanted(case: &Case, wanted: &Expected) -> String {
     let text = |message: &Option<String>| message.as_ref().map_or(String::new(), |text| format!(": {text}"));
-    match &case.expected {
-        Expected::Returns(number) => match &case.leaves {
-            None => format!("{number:#x}"),
-            Some(bytes) => format!("{number:#x}, leaving {bytes:02x?}"),
-        },
-        Expected::Stops(place, kind, message) | Expected::StopsExact(place, kind, message) => {
-            format!("{kind} on line {}{}", place.line, text(message))
+    let leaving = || case.leaves.as_ref().map_or(String::new(), |bytes| format!(", leaving {bytes:02x?}"));
+    match wanted {
+        Expected::Returns(number) => format!("{number:#x}{}", leaving()),
+        Expected::Ends => format!("any number{}", leaving()),
+        Expected::Stops(place, kind, message) => format!("{kind} on line {}{}", place.line, text(message)),
+        Expected::Refused(Some(Place { line, .. }), message) => {
+            format!("a refusal of line {line}{}", text(message))
         }
-        Expected::Refused(place, message) => format!("a refusal of line {}{}", place.line, text(message)),
+        Expected::Refused(None, message) => format!("a refusal of the whole program{}", text(message)),
+        Expected::NotHere => "that it cannot be run".to_owned(),
     }
 }
 
-fn found(case: &Case, ending: &Ending) -> String {
+fn say_found(case: &Case, ending: &Ending) -> String {
     let line = |slot: &u32| case.lines.get(*slot as usize).copied().unwrap_or(0);
     match ending {
         Ending::Returned(number, bytes) if case.leaves.is_some() => {
@@ -125,8 +111,10 @@ fn found(case: &Case, ending: &Ending) -> String {
         }
         Ending::Returned(number, _) => format!("{number:#x}"),
         Ending::Stopped(slot, kind, text) => format!("{kind} on line {}: {text}", line(slot)),
-        Ending::Refused(Some(slot), text) => format!("a refusal of line {}: {text}", line(slot)),
-        Ending::Refused(None, text) => format!("a refusal: {text}"),
+        Ending::Refused(Refusal { slot: Some(slot), text, .. }) => {
+            format!("a refusal of line {}: {text}", line(slot))
+        }
+        Ending::Refused(refusal) => format!("a refusal of the whole program: {}", refusal.text),
         Ending::NotHere(why) => format!("that it cannot be run: {why}"),
     }
 }

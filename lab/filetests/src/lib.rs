@@ -23,16 +23,25 @@
 //! | `unwritten zero` | stack that was not written may be read and is zero |
 //! | `returns NUMBER` | what r0 is at the end, decimal or `0x` |
 //! | `leaves HEX` | the memory, or the packet, afterwards |
-//! | `linux refuses` | Linux's verifier refuses the program, although it does what the case says |
 //! | `… ;! KIND` | the run stops on this instruction, with this kind of error (`exact` faults' codes); `: TEXT` after it is the message |
-//! | `… ;! exact KIND` | likewise, but engines that know less than the reference machine may do anything |
-//! | `… ;! refused` | the program is not loaded, because of this instruction |
+//! | `… ;! refused` | the program is not loaded, because of this instruction; `: TEXT` likewise |
 //!
-//! A case says either `returns` or, once, `;!`.
+//! A case says either `returns` or, once, `;!` without the name of an engine. Every engine makes of that one definite
+//! expectation of its own: the reference machine exactly what is written; the embedded kernel, which runs it, the same, with
+//! its verifier's words for a refusal; Linux, whose verifier refuses beforehand, a refusal of the very instruction that stops
+//! other engines. Where an engine does something else, the case says what, by the engine's name (`exact`, `embedded`,
+//! `linux`):
+//!
+//! | line | says |
+//! | --- | --- |
+//! | `… ;! ENGINE… KIND`, `… ;! ENGINE… refused` | what these engines do on this instruction; a line may have several `;!` |
+//! | `on ENGINE… returns NUMBER` | what r0 is there |
+//! | `on ENGINE… ends` | it is loaded and runs to its end, and what it returns is not defined |
+//! | `on ENGINE… refused: TEXT` | the program is not loaded, and no instruction is named |
+//! | `on ENGINE… nothing` | it cannot be run there: the engine says why |
 //!
 //! On a kernel behind the seam the program is loaded with a few instructions around it: those that put the address of an
-//! array's value and its size into r1 and r2, and those that write r0 into another where the program exits. Linux
-//! must refuse, on the very instruction, what other engines stop there.
+//! array's value and its size into r1 and r2, and those that write r0 into another where the program exits.
 
 mod case;
 mod engine;
@@ -41,5 +50,5 @@ mod parse;
 pub use case::{Case, Expected, Input, Place};
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
-pub use engine::{Checked, Embedded, Ending, Engine, Exact, Knows, check};
+pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Refusal, check, wanted};
 pub use parse::{ParseError, parse};

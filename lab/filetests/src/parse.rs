@@ -1,6 +1,6 @@
 //! Reading a file of cases.
 
-use crate::{Case, Expected, Input, Place};
+use crate::{Case, ENGINES, Expected, Input, Place};
 use skep_isa::InsnIdx;
 use skep_isa::text::assemble;
 use skep_model::platform::ProgType;
@@ -42,10 +42,11 @@ struct Draft {
     fields: Vec<(String, u64)>,
     fuel: Option<u64>,
     unwritten_is_zero: bool,
-    linux_refuses: bool,
     returns: Option<u64>,
-    /// The line and the words of `;!`.
-    stops: Option<(u32, String)>,
+    /// The line and the words of each `;!`.
+    stops: Vec<(u32, String)>,
+    /// What `on` says.
+    besides: Vec<(&'static str, Expected)>,
     leaves: Option<Vec<u8>>,
 }
 
@@ -70,7 +71,7 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, ParseError> {
         }
         let draft = draft.as_mut().ok_or_else(|| error("wanted `test NAME` first"))?;
         if whole.starts_with(' ') {
-            draft.program(line, whole)?;
+            draft.program(line, whole);
         } else {
             let (word, rest) = whole.split_once(' ').unwrap_or((whole, ""));
             draft.say(word, rest.trim()).map_err(|message| ParseError { line, message })?;
@@ -88,16 +89,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, ParseError> {
 }
 
 impl Draft {
-    fn program(&mut self, line: u32, whole: &str) -> Result<(), ParseError> {
-        if let Some((_, stop)) = whole.split_once(";!") {
-            if self.stops.replace((line, stop.trim().to_owned())).is_some() {
-                return Err(ParseError { line, message: "a case has `;!` once".to_owned() });
-            }
-        }
+    fn program(&mut self, line: u32, whole: &str) {
+        self.stops.extend(whole.split(";!").skip(1).map(|words| (line, words.trim().to_owned())));
         self.text.push_str(whole);
         self.text.push('\n');
         self.lines.push(line);
-        Ok(())
     }
 
     fn say(&mut self, word: &str, rest: &str) -> Result<(), String> {
@@ -112,11 +108,30 @@ impl Draft {
             }
             "fuel" => self.fuel = Some(number(rest)?),
             "unwritten" if rest == "zero" => self.unwritten_is_zero = true,
-            "linux" if rest == "refuses" => self.linux_refuses = true,
+            "on" => self.on(rest)?,
             "returns" => self.returns = Some(number(rest)?),
             "leaves" => self.leaves = Some(hex(rest)?),
             _ => return Err(format!("`{word}` says nothing here")),
         }
+        Ok(())
+    }
+
+    /// Reads what stands after `on`.
+    fn on(&mut self, rest: &str) -> Result<(), String> {
+        let (engines, words) = engines(rest);
+        let expected = match kind_and_message(words) {
+            ("ends", None) => Expected::Ends,
+            ("nothing", None) => Expected::NotHere,
+            ("refused", message @ Some(_)) => Expected::Refused(None, message),
+            (words, None) if words.starts_with("returns ") => {
+                Expected::Returns(number(words.trim_start_matches("returns "))?)
+            }
+            _ => return Err(format!("`{words}` says nothing of an engine")),
+        };
+        if engines.is_empty() {
+            return Err(format!("wanted the name of an engine ({})", ENGINES.join(", ")));
+        }
+        self.besides.extend(engines.into_iter().map(|engine| (engine, expected.clone())));
         Ok(())
     }
 
@@ -136,15 +151,24 @@ impl Draft {
             self.lines.get(line as usize - 1).copied()
         };
         let lines: Vec<u32> = (0..slots.len()).map(|slot| line_of(slot).unwrap_or(0)).collect();
-        let expected = match (self.returns, &self.stops) {
-            (Some(number), None) => Expected::Returns(number),
-            (None, Some((line, words))) => {
-                let slot = lines.iter().position(|at| at == line);
-                let slot = slot.ok_or_else(|| error("`;!` stands on no instruction".to_owned()))? as u32;
-                stop(Place { line: *line, slot }, words)
+        let (mut expected, mut besides) = (self.returns.map(Expected::Returns), self.besides);
+        for (line, words) in &self.stops {
+            let slot = lines.iter().position(|at| at == line);
+            let slot = slot.ok_or_else(|| error("`;!` stands on no instruction".to_owned()))? as u32;
+            let (engines, words) = engines(words);
+            let stop = stop(Place { line: *line, slot }, words);
+            if engines.is_empty() && expected.replace(stop.clone()).is_some() {
+                return Err(error("a case says either `returns` or `;!`, and once".to_owned()));
             }
-            _ => return Err(error("a case says either `returns` or `;!`".to_owned())),
-        };
+            besides.extend(engines.into_iter().map(|engine| (engine, stop.clone())));
+        }
+        let expected =
+            expected.ok_or_else(|| error("a case says either `returns` or `;!`, and once".to_owned()))?;
+        for name in ENGINES {
+            if besides.iter().filter(|(engine, _)| *engine == name).count() > 1 {
+                return Err(error(format!("a case says one thing of `{name}`")));
+            }
+        }
         let input = match (self.kind, self.memory) {
             (None, memory) if self.packet.is_none() => Input::Memory(memory.unwrap_or_default()),
             (Some(kind), None) => Input::Context {
@@ -163,22 +187,36 @@ impl Draft {
             fuel: self.fuel.unwrap_or(FUEL),
             unwritten_is_zero: self.unwritten_is_zero,
             expected,
-            linux_refuses: self.linux_refuses,
+            besides,
             leaves: self.leaves,
         })
     }
 }
 
-/// Reads what stands after `;!`.
+/// Takes names of engines from the front.
+fn engines(words: &str) -> (Vec<&'static str>, &str) {
+    let (mut found, mut rest) = (Vec::new(), words);
+    while let Some((word, after)) = rest.split_once(' ') {
+        let Some(engine) = ENGINES.into_iter().find(|engine| *engine == word) else { break };
+        found.push(engine);
+        rest = after.trim_start();
+    }
+    (found, rest)
+}
+
+/// Reads what stands after `;!` and the names of engines.
 fn stop(place: Place, words: &str) -> Expected {
-    let (kind, message) = match words.split_once(':') {
+    let (kind, message) = kind_and_message(words);
+    match kind {
+        "refused" => Expected::Refused(Some(place), message),
+        _ => Expected::Stops(place, kind.to_owned(), message),
+    }
+}
+
+fn kind_and_message(words: &str) -> (&str, Option<String>) {
+    match words.split_once(':') {
         Some((kind, message)) => (kind.trim(), Some(message.trim().to_owned())),
         None => (words, None),
-    };
-    match kind.strip_prefix("exact ") {
-        Some(kind) => Expected::StopsExact(place, kind.trim().to_owned(), message),
-        None if kind == "refused" => Expected::Refused(place, message),
-        None => Expected::Stops(place, kind.to_owned(), message),
     }
 }
 
@@ -220,9 +258,18 @@ mod tests {
             ("test a\nreturns x", 2, "`x` is no number"),
             ("test a\nmemory 0", 2, "`0` is no byte"),
             ("test a\ntype xpd", 2, "`xpd` is no program type"),
-            ("test a\n  exit", 1, "a case says either `returns` or `;!`"),
-            ("test a\n  exit ;! fuel\nreturns 0", 1, "a case says either `returns` or `;!`"),
-            ("test a\n  exit ;! fuel\n  exit ;! fuel", 3, "a case has `;!` once"),
+            ("test a\n  exit", 1, "a case says either `returns` or `;!`, and once"),
+            ("test a\n  exit ;! fuel\nreturns 0", 1, "a case says either `returns` or `;!`, and once"),
+            ("test a\n  exit ;! fuel ;! fuel", 1, "a case says either `returns` or `;!`, and once"),
+            ("test a\n  exit ;! linux fuel", 1, "a case says either `returns` or `;!`, and once"),
+            (
+                "test a\n  exit ;! linux exact fuel\non linux ends\nreturns 0",
+                1,
+                "a case says one thing of `linux`",
+            ),
+            ("test a\non windows ends", 2, "`windows ends` says nothing of an engine"),
+            ("test a\non ends", 2, "wanted the name of an engine (exact, embedded, linux)"),
+            ("test a\non linux refused", 2, "`refused` says nothing of an engine"),
             ("test a\n  ;! fuel\n  exit", 1, "`;!` stands on no instruction"),
             ("test a\n\n  r11 = 0\nreturns 0", 3, "1:3: expected an instruction, found `r11`"),
             ("test a\n  exit\nreturns 0\ntest a\n  exit\nreturns 0", 1, "two cases are called `f: a`"),
@@ -235,12 +282,23 @@ mod tests {
 
     #[test]
     fn slots_know_their_lines() {
-        let text =
-            "test wide\n  r1 = 1 ll\n  # nothing\n  r0 = r2 ;! exact uninitialised: text: more\n  exit\n";
+        let text = "test wide\n  r1 = 1 ll\n  # nothing\n  r0 = r2 ;! uninitialised: text: more\n  exit\n";
         let cases = parse("f", text).unwrap();
         assert_eq!(cases[0].lines, [2, 2, 4, 5]);
         let place = Place { line: 4, slot: 2 };
-        let expected = Expected::StopsExact(place, "uninitialised".into(), Some("text: more".into()));
+        let expected = Expected::Stops(place, "uninitialised".into(), Some("text: more".into()));
         assert_eq!(cases[0].expected, expected);
+    }
+
+    #[test]
+    fn engines_have_expectations_of_their_own() {
+        let text = "test own\n  r0 = r2 ;! fuel ;! linux exact refused: why\n  exit\non embedded returns 3\n";
+        let case = &parse("f", text).unwrap()[0];
+        let place = Place { line: 2, slot: 0 };
+        assert_eq!(case.expected, Expected::Stops(place, "fuel".into(), None));
+        let refused = Expected::Refused(Some(place), Some("why".into()));
+        assert_eq!(case.besides("linux"), Some(&refused));
+        assert_eq!(case.besides("exact"), Some(&refused));
+        assert_eq!(case.besides("embedded"), Some(&Expected::Returns(3)));
     }
 }

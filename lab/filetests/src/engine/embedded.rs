@@ -1,8 +1,8 @@
 //! The embedded kernel, through `bpf(2)`.
 
-use super::seam::{Outcome, run};
-use super::{Ending, Engine, Knows};
-use crate::Case;
+use super::seam::{Loaded, Outcome, returns, run};
+use super::{Ending, Engine, Refusal};
+use crate::{Case, Expected, Input};
 use skep_abi::Errno;
 use skep_embedded::Config;
 use skep_sys::Kernel;
@@ -16,8 +16,21 @@ impl Engine for Embedded {
         "embedded"
     }
 
-    fn knows(&self) -> Knows {
-        Knows::Harm
+    fn follows(&self, case: &Case) -> Expected {
+        match &case.expected {
+            Expected::Returns(number) => returns(case, *number),
+            // The memory is a map's value here.
+            Expected::Stops(place, kind, message) => {
+                let named = |text: &String| match case.input {
+                    Input::Memory(_) => text.replace("the memory", "a value of map 0"),
+                    Input::Context { .. } => text.clone(),
+                };
+                Expected::Stops(*place, kind.clone(), message.as_ref().map(named))
+            }
+            // Its verifier has words of its own.
+            Expected::Refused(place, _) => Expected::Refused(*place, None),
+            expected @ (Expected::Ends | Expected::NotHere) => expected.clone(),
+        }
     }
 
     fn run(&self, case: &Case) -> Result<Ending, String> {
@@ -29,7 +42,10 @@ impl Engine for Embedded {
         Ok(match outcome {
             Outcome::Returned(number, left) => Ending::Returned(number, left),
             Outcome::NotHere(why) => Ending::NotHere(why),
-            Outcome::Refused(errno, log) => Ending::Refused(None, format!("{errno}: {log}")),
+            Outcome::Refused(errno, log) => {
+                let (slot, text) = last_line(&log, &loaded);
+                Ending::Refused(Refusal { slot, errno: Some(errno), text })
+            }
             Outcome::Failed(Errno::EFAULT) => {
                 let faults = embedded.faults();
                 let fault = faults.last().ok_or("a run fails without a report")?.fault;
@@ -44,3 +60,13 @@ impl Engine for Embedded {
 
 /// What a case has for fuel where it does not say: less is asked for on purpose.
 const FUEL: u64 = 100_000;
+
+/// Reads the log's last line, which is `instruction N: TEXT` where an instruction is to blame.
+fn last_line(log: &str, loaded: &Loaded) -> (Option<u32>, String) {
+    let line = log.lines().next_back().unwrap_or_default();
+    let placed = line.strip_prefix("instruction ").and_then(|rest| rest.split_once(": "));
+    match placed.and_then(|(number, text)| Some((number.parse().ok()?, text))) {
+        Some((at, text)) => (loaded.slot(at), text.to_owned()),
+        None => (None, line.to_owned()),
+    }
+}

@@ -1,7 +1,7 @@
 //! The reference machine, by itself.
 
-use super::{Ending, Engine, Knows};
-use crate::{Case, Input};
+use super::{Ending, Engine, Refusal};
+use crate::{Case, Expected, Input};
 use skep_exact::{
     CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Packet, PacketPoint, Platform, Program, Rules,
     Stack, UninitStack, World, run,
@@ -20,8 +20,8 @@ impl Engine for Exact {
         "exact"
     }
 
-    fn knows(&self) -> Knows {
-        Knows::Everything
+    fn follows(&self, case: &Case) -> Expected {
+        case.expected.clone()
     }
 
     fn run(&self, case: &Case) -> Result<Ending, String> {
@@ -39,7 +39,10 @@ impl Engine for Exact {
         let rules = Rules { prog, uninit_stack, ..Rules::default() };
         let program = match Program::new(&case.slots, &surroundings, rules) {
             Ok(program) => program,
-            Err(error) => return Ok(Ending::Refused(Some(error.at.0), error.kind.to_string())),
+            Err(error) => {
+                let (slot, text) = (Some(error.at.0), error.kind.to_string());
+                return Ok(Ending::Refused(Refusal { slot, errno: None, text }));
+            }
         };
         let stack = Stack::new().map_err(|error| error.to_string())?;
         let entry = match &case.input {

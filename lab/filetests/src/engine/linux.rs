@@ -1,8 +1,8 @@
 //! The running Linux kernel.
 
-use super::seam::{Outcome, run};
-use super::{Ending, Engine, Knows};
-use crate::Case;
+use super::seam::{Outcome, returns, run};
+use super::{Ending, Engine, Refusal};
+use crate::{Case, Expected};
 use skep_abi::{MapCreate, MapType};
 use skep_model::platform::version::Version;
 use skep_sys::Kernel;
@@ -46,8 +46,14 @@ impl Engine for Linux {
         "linux"
     }
 
-    fn knows(&self) -> Knows {
-        Knows::Beforehand
+    fn follows(&self, case: &Case) -> Expected {
+        match &case.expected {
+            Expected::Returns(number) => returns(case, *number),
+            // Its verifier refuses beforehand, in words of its own.
+            Expected::Stops(place, ..) => Expected::Refused(Some(*place), None),
+            Expected::Refused(place, _) => Expected::Refused(*place, None),
+            expected @ (Expected::Ends | Expected::NotHere) => expected.clone(),
+        }
     }
 
     fn run(&self, case: &Case) -> Result<Ending, String> {
@@ -61,9 +67,8 @@ impl Engine for Linux {
             Outcome::Failed(errno) => return Err(format!("the run fails: {errno}")),
             Outcome::Refused(errno, log) => {
                 let slot = last_insn(&log).and_then(|at| loaded.slot(at));
-                let text: Vec<&str> = log.lines().rev().take(6).collect();
-                let text: Vec<&str> = text.into_iter().rev().collect();
-                Ending::Refused(slot, format!("{errno}: {}", text.join(" / ")))
+                let text = reason(&log).to_owned();
+                Ending::Refused(Refusal { slot, errno: Some(errno), text })
             }
         })
     }
@@ -75,6 +80,12 @@ fn last_insn(log: &str) -> Option<u32> {
     log.lines().filter_map(number).next_back()
 }
 
+/// Finds the log's last line of words, which the verifier's own count follows.
+fn reason(log: &str) -> &str {
+    let line = log.lines().rev().find(|line| !line.starts_with("processed "));
+    line.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +94,7 @@ mod tests {
     fn the_last_instruction_is_the_one_refused() {
         let log = "0: R1=ctx() R10=fp0\n0: (b7) r0 = 1  ; R0=1\n12: (71) r0 = *(u8 *)(r1 +64)\nR1 max value\nprocessed 3 insns\n";
         assert_eq!(last_insn(log), Some(12));
+        assert_eq!(reason(log), "R1 max value");
         assert_eq!(last_insn("last insn is not an exit or jmp\n"), None);
     }
 }

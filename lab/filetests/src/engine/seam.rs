@@ -1,10 +1,11 @@
 //! Running a case on a kernel behind the seam.
 
-use crate::{Case, Input};
-use skep_abi::{Errno, MapCreate, MapType, ProgLoad, ProgTestRun, ProgType};
+use crate::{Case, Expected, Input};
+use skep_abi::{Errno, MapCreate, MapType, ProgLoad, ProgTestRun, ProgType, XdpMd};
 use skep_isa::{Addr, AluOp, ByteOrder, Insn, InsnIdx, Operand, Program, RawInsn, Reg, Size, Width};
 use skep_isa::{raw, structure};
 use skep_sys::{CallError, Fd, Kernel, MapFd, ProgLoadMemory, TestRunMemory};
+use zerocopy::IntoBytes;
 
 /// Bytes of a frame's header, which test runs of socket filters skip and those of XDP want.
 const HEADER: usize = 14;
@@ -24,14 +25,69 @@ pub(super) struct Loaded {
     slots: Vec<RawInsn>,
     /// Slots before the case's own.
     before: u32,
+    /// The only exit of the main function, if it has one.
+    exit: Option<u32>,
     memory: Option<MapFd>,
     result: Option<MapFd>,
 }
 
 impl Loaded {
     /// Gives the case's slot of a slot as it was loaded.
+    ///
+    /// What was put before the program reads r0, so if that is wrong, it is where the case exits.
     pub(super) fn slot(&self, at: u32) -> Option<u32> {
-        at.checked_sub(self.before)
+        at.checked_sub(self.before).or(self.exit)
+    }
+}
+
+/// What a case that returns this number does behind the seam: a test run gives 32 bits of what a program with a context
+/// returns.
+pub(super) fn returns(case: &Case, number: u64) -> Expected {
+    match case.input {
+        Input::Memory(_) => Expected::Returns(number),
+        Input::Context { .. } => Expected::Returns(u64::from(number as u32)),
+    }
+}
+
+/// What a test run is given.
+struct TestRun {
+    kind: ProgType,
+    data: Vec<u8>,
+    /// Bytes of the data before the packet.
+    before: usize,
+    context: Option<XdpMd>,
+}
+
+impl TestRun {
+    /// None where a test run cannot give this.
+    fn new(input: &Input) -> Option<TestRun> {
+        let (kind, meta, packet, fields) = match input {
+            Input::Memory(_) => {
+                let (kind, data) = (ProgType::SOCKET_FILTER, vec![0; HEADER]);
+                return Some(TestRun { kind, data, before: HEADER, context: None });
+            }
+            Input::Context { kind, meta, packet, fields } => (*kind, meta, packet, fields),
+        };
+        match kind {
+            ProgType::SOCKET_FILTER if meta.is_empty() && fields.is_empty() => {
+                let data = [&[0; HEADER][..], packet].concat();
+                Some(TestRun { kind, data, before: HEADER, context: None })
+            }
+            ProgType::XDP => {
+                let data = [&meta[..], packet].concat();
+                let (before, end) = (meta.len(), data.len() as u32);
+                let mut context = XdpMd { data: before as u32, data_end: end, ..XdpMd::default() };
+                for (name, value) in fields {
+                    match name.as_str() {
+                        "ingress_ifindex" => context.ingress_ifindex = *value as u32,
+                        "rx_queue_index" => context.rx_queue_index = *value as u32,
+                        _ => return None,
+                    }
+                }
+                Some(TestRun { kind, data, before, context: Some(context) })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -44,21 +100,13 @@ pub(super) fn run(kernel: &Kernel, case: &Case) -> Result<(Outcome, Loaded), Str
 }
 
 fn load_and_run(kernel: &Kernel, case: &Case, loaded: &Loaded) -> Result<Outcome, CallError> {
-    let (kind, input) = match &case.input {
-        Input::Memory(_) => (ProgType::SOCKET_FILTER, vec![0; HEADER]),
-        Input::Context { meta, fields, .. } if !(meta.is_empty() && fields.is_empty()) => {
-            return Ok(Outcome::NotHere("the context is not given"));
-        }
-        Input::Context { kind: ProgType::XDP, packet, .. } => (ProgType::XDP, packet.clone()),
-        Input::Context { kind: ProgType::SOCKET_FILTER, packet, .. } => {
-            (ProgType::SOCKET_FILTER, [&[0; HEADER][..], packet].concat())
-        }
-        Input::Context { .. } => return Ok(Outcome::NotHere("the type is not test-run with a packet")),
+    let Some(run) = TestRun::new(&case.input) else {
+        return Ok(Outcome::NotHere("the context is not given"));
     };
     let insns = raw::to_bytes(&loaded.slots, ByteOrder::NATIVE).unwrap_or_default();
     let mut log = vec![0; 1 << 20];
     let memory = ProgLoadMemory { insns: &insns, license: "GPL", log: &mut log, ..Default::default() };
-    let mut load = ProgLoad { prog_type: kind.0, log_level: 1, ..ProgLoad::default() };
+    let mut load = ProgLoad { prog_type: run.kind.0, log_level: 1, ..ProgLoad::default() };
     let program = match kernel.prog_load(&mut load, memory) {
         Ok(program) => program,
         Err(error) => {
@@ -67,8 +115,13 @@ fn load_and_run(kernel: &Kernel, case: &Case, loaded: &Loaded) -> Result<Outcome
         }
     };
     let mut test = ProgTestRun::default();
-    let mut data_out = vec![0; input.len() + 256];
-    let memory = TestRunMemory { data_in: &input, data_out: &mut data_out, ..Default::default() };
+    let mut data_out = vec![0; run.data.len() + 256];
+    let memory = TestRunMemory {
+        data_in: &run.data,
+        data_out: &mut data_out,
+        ctx_in: run.context.as_ref().map(IntoBytes::as_bytes).unwrap_or_default(),
+        ..Default::default()
+    };
     if let Err(error) = program.test_run(&mut test, memory) {
         return Ok(Outcome::Failed(error.errno()));
     }
@@ -80,9 +133,8 @@ fn load_and_run(kernel: &Kernel, case: &Case, loaded: &Loaded) -> Result<Outcome
             value
         }
         (Input::Memory(_), None) => Vec::new(),
-        (Input::Context { kind, .. }, _) => {
-            let skipped = if *kind == ProgType::XDP { 0 } else { HEADER };
-            data_out.get(skipped..test.data_size_out as usize).unwrap_or_default().to_vec()
+        (Input::Context { .. }, _) => {
+            data_out.get(run.before..test.data_size_out as usize).unwrap_or_default().to_vec()
         }
     };
     let number = match &loaded.result {
@@ -99,7 +151,7 @@ fn load_and_run(kernel: &Kernel, case: &Case, loaded: &Loaded) -> Result<Outcome
 /// Puts around a program what gives it its memory and takes its whole r0.
 fn prepare(kernel: &Kernel, case: &Case) -> Result<Loaded, CallError> {
     let Input::Memory(bytes) = &case.input else {
-        return Ok(Loaded { slots: case.slots.clone(), before: 0, memory: None, result: None });
+        return Ok(Loaded { slots: case.slots.clone(), before: 0, exit: None, memory: None, result: None });
     };
     let memory = match bytes.len() {
         0 => None,
@@ -128,12 +180,17 @@ fn prepare(kernel: &Kernel, case: &Case) -> Result<Loaded, CallError> {
     let end = before as i32 - 5;
     let mut slots = around;
     slots.extend(&case.slots);
-    for at in exits_of_main(&case.slots) {
+    let exits = exits_of_main(&case.slots);
+    for at in &exits {
         let at = before + at.index();
         let off = end - at as i32 - 1;
         slots[at] = Insn::Goto { off: off as i16 }.encode().first();
     }
-    Ok(Loaded { slots, before: before as u32, memory, result: Some(result) })
+    let exit = match exits[..] {
+        [exit] => Some(exit.0),
+        _ => None,
+    };
+    Ok(Loaded { slots, before: before as u32, exit, memory, result: Some(result) })
 }
 
 /// Finds the exits of the main function; none where the program does not hang together.
