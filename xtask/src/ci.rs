@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
         call: Call::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
         env: PLAIN,
     },
+    Step { name: "msrv", call: Call::Xtask(&["msrv"]), env: PLAIN },
     Step {
         name: "test",
         call: Call::Tests(&[

@@ -53,6 +53,11 @@ impl Archive {
         Ok(())
     }
 
+    /// Where the archive is.
+    pub(crate) fn site(&self) -> Result<String> {
+        Ok(machine_sites(&self.state)?.main)
+    }
+
     /// The packages that `package` depends on, first choices only, in order.
     pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>> {
         let shown = self.apt("apt-cache", &["show", "--no-all-versions", package])?;

@@ -20,6 +20,7 @@ mod deny;
 mod files;
 mod fuzz;
 mod layers;
+mod msrv;
 mod objects;
 mod outcome;
 mod planted;
@@ -74,6 +75,11 @@ const CHORES: &[Chore] = &[
         run: fuzz::run,
     },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
+    Chore {
+        name: "msrv",
+        about: "check the workspace with Debian's Rust, the oldest that is supported",
+        run: msrv::run,
+    },
     Chore { name: "objects", about: "find the BPF objects in Debian's packages", run: objects::run },
     Chore {
         name: "platform",

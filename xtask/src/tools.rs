@@ -21,6 +21,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", wanted_for: "booting other kernels" },
     Tool { program: "busybox", package: "busybox-static", wanted_for: "booting other kernels" },
     Tool { program: "dpkg-deb", package: "dpkg", wanted_for: "unpacking Debian packages" },
+    Tool { program: "debootstrap", package: "debootstrap", wanted_for: "building with the oldest Rust" },
     Tool { program: "strace", package: "strace", wanted_for: "tests that count system calls" },
     Tool { program: "bpftool", package: "bpftool", wanted_for: "loading objects beside libbpf" },
     Tool { program: "ip", package: "iproute2", wanted_for: "tests that attach to interfaces" },

@@ -247,6 +247,7 @@ fn programs() {
     let line_info: Vec<u8> = [0u32, 1, 1, 1 << 10 | 1].into_iter().flat_map(u32::to_ne_bytes).collect();
     let load = || {
         let mut log = [0; 256];
+        let fds = [array.fd()];
         let mut load = ProgLoad {
             prog_type: ProgType::XDP.0,
             prog_btf_fd: types.fd().raw(),
@@ -257,7 +258,7 @@ fn programs() {
             insns: insns.as_flattened(),
             license: "GPL",
             log: &mut log,
-            fd_array: FdArray::ByIndex(&[array.fd()]),
+            fd_array: FdArray::ByIndex(&fds),
             func_info: Records { size: 8, bytes: &func_info },
             line_info: Records { size: 16, bytes: &line_info },
             ..ProgLoadMemory::default()

@@ -135,11 +135,12 @@ fn programs_with_everything() {
         log_level: 1,
         ..ProgLoad::default()
     };
+    let fds = [array.fd()];
     let memory = ProgLoadMemory {
         insns: insns.as_flattened(),
         license: "GPL",
         log: &mut log,
-        fd_array: FdArray::ByIndex(&[array.fd()]),
+        fd_array: FdArray::ByIndex(&fds),
         func_info: Records { size: 8, bytes: &func_info },
         line_info: Records { size: 16, bytes: &line_info },
         ..ProgLoadMemory::default()
@@ -185,7 +186,8 @@ fn programs_with_everything() {
     let other = map(&kernel, MapType::ARRAY, [4, 8, 1]);
     prog.bind_map(&other).unwrap();
     assert_eq!(prog.map_ids().unwrap().len(), 2);
-    let bound = FdArray::Bound(&[array.fd(), other.fd()]);
+    let fds = [array.fd(), other.fd()];
+    let bound = FdArray::Bound(&fds);
     let memory = ProgLoadMemory { insns: TWO.as_flattened(), fd_array: bound, ..ProgLoadMemory::default() };
     match load_as(&kernel, ProgType::XDP, memory) {
         Ok(prog) => assert_eq!(prog.map_ids().unwrap().len(), 2),
