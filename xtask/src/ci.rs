@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     Step { name: "rooms", call: Call::Xtask(&["rooms"]), env: PLAIN },
     Step { name: "deny", call: Call::Xtask(&["deny"]), env: PLAIN },
     Step { name: "vectors", call: Call::Xtask(&["vectors", "--check"]), env: PLAIN },
+    Step { name: "programs", call: Call::Xtask(&["programs", "--check"]), env: PLAIN },
     Step { name: "traffic", call: Call::Xtask(&["traffic", "--check"]), env: PLAIN },
     Step { name: "planted", call: Call::Xtask(&["planted"]), env: PLAIN },
     Step { name: "abi", call: Call::Xtask(&["abi", "--check"]), env: PLAIN },

@@ -25,6 +25,7 @@ mod objects;
 mod outcome;
 mod planted;
 mod platform;
+mod programs;
 mod rooms;
 mod rust_text;
 mod tools;
@@ -86,6 +87,7 @@ const CHORES: &[Chore] = &[
         about: "ask Linux 6.18 what the model's platform tables say of it",
         run: platform::run,
     },
+    Chore { name: "programs", about: "compile and run the benchmark programs again", run: programs::run },
     Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },
     Chore {
         name: "tools",

@@ -170,7 +170,7 @@ fn check(objects: &[Object]) -> Result<Outcome> {
 }
 
 /// The first line of what the compiler says about itself.
-fn version(clang: &Path) -> Result<String> {
+pub(crate) fn version(clang: &Path) -> Result<String> {
     let output = Command::new(clang).arg("--version").output().context("cannot ask clang for its version")?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().next().context("clang did not say its version")?.trim().to_owned())
