@@ -15,6 +15,7 @@ use skep_btf as _;
 use skep_exact as _;
 use skep_helpers as _;
 use skep_isa as _;
+use skep_jit as _;
 use skep_kernel as _;
 use skep_maps as _;
 use skep_mem as _;
