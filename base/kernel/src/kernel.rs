@@ -12,7 +12,7 @@ use crate::observer::Observer;
 use crate::perf::PerfEvent;
 use crate::prog::Prog;
 use crate::request::Request;
-use crate::runner::Runner;
+use crate::runner::{FUEL_PER_RUN, Runner};
 use crate::tracepoint::{TracepointObject, Tracepoints};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -64,7 +64,15 @@ impl Kernel {
     /// # Errors
     /// `ENOMEM`.
     pub fn new(host: Arc<dyn Host>, observer: Arc<dyn Observer>) -> Result<Kernel> {
-        let runner = Arc::new(Runner::new(&host, observer)?);
+        Kernel::with_fuel(host, observer, FUEL_PER_RUN)
+    }
+
+    /// Makes a kernel where a run of a program may execute `fuel` instructions before it is stopped.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn with_fuel(host: Arc<dyn Host>, observer: Arc<dyn Observer>, fuel: u64) -> Result<Kernel> {
+        let runner = Arc::new(Runner::new(&host, observer, fuel)?);
         Ok(Kernel {
             inner: Arc::new(Inner {
                 runner,

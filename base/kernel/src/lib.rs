@@ -38,5 +38,6 @@ mod tracepoint;
 
 pub use kernel::{Interface, Kernel, Mapped, PerfIoctl, Tracepoint};
 pub use observer::{Deaf, FaultReport, Observer};
+pub use runner::FUEL_PER_RUN;
 pub use skep_exact::Fault;
 pub use skep_maps::Mmap;

@@ -13,10 +13,6 @@ use skep_maps::Map;
 use skep_mem::{Arg, Bytes, Host, Invoke, MapIndex, OnCpu, Ret, Shared};
 use skep_model::platform::context::Landing;
 
-/// Instructions that one run may execute before it is stopped: what Linux's verifier would bound by its own limits,
-/// and long enough for any program that it accepts.
-const FUEL: u64 = 1 << 32;
-
 /// The programs that tail calls of one run have led to, kept alive until it ends.
 type Holds = [OnceCell<Shared<Prog>>; MAX_TAIL_CALLS as usize + 1];
 
@@ -39,11 +35,12 @@ pub(crate) fn run(
     prog: &Prog,
     context: &Context<'_>,
     cookie: u64,
+    fuel: u64,
 ) -> Outcome {
     let holds: Holds = [const { OnceCell::new() }; MAX_TAIL_CALLS as usize + 1];
     let run = Run { host, on, first: prog, prog: Cell::new(prog), context, holds: &holds, cookie };
     prog.body.stats.count_run();
-    let fuel = Fuel::new(FUEL);
+    let fuel = Fuel::new(fuel);
     skep_exact::run(&prog.body.code, &run, stack, Entry::Context, &fuel)
 }
 

@@ -16,10 +16,16 @@ use skep_mem::{Host, Locked, OnCpu};
 /// How many runs may lie on one CPU, each interrupting the one before.
 const DEEPEST: u32 = 4;
 
+/// The instructions that one run may execute before it is stopped, unless its kernel says otherwise: what Linux's
+/// verifier would bound by its own limits, and long enough for any program that it accepts.
+pub const FUEL_PER_RUN: u64 = 1 << 32;
+
 /// Runs programs for one kernel.
 pub(crate) struct Runner {
     host: Arc<dyn Host>,
     observer: Arc<dyn Observer>,
+    /// The instructions that one run may execute.
+    fuel: u64,
     /// Stacks that nobody uses at the moment.
     spare: Locked<Vec<Stack>>,
     /// Runs under way on each logical CPU.
@@ -44,7 +50,7 @@ impl Runner {
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(crate) fn new(host: &Arc<dyn Host>, observer: Arc<dyn Observer>) -> Result<Runner> {
+    pub(crate) fn new(host: &Arc<dyn Host>, observer: Arc<dyn Observer>, fuel: u64) -> Result<Runner> {
         let cpus = host.cpus().possible() as usize;
         let mut depth = Vec::new();
         depth.try_reserve_exact(cpus).map_err(|_| Errno::ENOMEM)?;
@@ -52,7 +58,7 @@ impl Runner {
         let mut spare = Vec::new();
         // Room for every stack there can ever be, so that giving one back never allocates.
         spare.try_reserve_exact(cpus * DEEPEST as usize).map_err(|_| Errno::ENOMEM)?;
-        Ok(Runner { host: Arc::clone(host), observer, spare: Locked::new(host, spare), depth })
+        Ok(Runner { host: Arc::clone(host), observer, fuel, spare: Locked::new(host, spare), depth })
     }
 
     /// Enters a CPU for one or more runs.
@@ -80,7 +86,8 @@ impl Entered<'_> {
     /// Runs a program once.
     pub(crate) fn run(&self, prog: &Prog, context: &Context<'_>, cookie: u64) -> Result<u64> {
         let stack = self.stack.as_ref().ok_or(Errno::ENOMEM)?;
-        let outcome: Outcome = run::run(&self.runner.host, &self.on, stack, prog, context, cookie);
+        let outcome: Outcome =
+            run::run(&self.runner.host, &self.on, stack, prog, context, cookie, self.runner.fuel);
         outcome.result.map_err(|fault| {
             let report = FaultReport {
                 prog_id: prog.id,

@@ -1,7 +1,6 @@
 //! Which instructions can be reached, and which are reached whatever the branches do.
 
-use crate::rejection::{Rejection, Rule};
-use alloc::format;
+use crate::rejection::{Rejection, Rule, no_memory};
 use alloc::vec::Vec;
 use skep_isa::structure::Structure;
 use skep_isa::{Flow, InsnIdx, Program};
@@ -112,13 +111,8 @@ impl Reached {
             return Ok(());
         }
         match program.iter().find(|&(at, _)| self.at(at) == Reach::Never) {
-            Some((at, insn)) => Err(Rule::Reachable.broken(at, format!("nothing leads to `{insn}`"))),
+            Some((at, insn)) => Err(Rule::Reachable.broken(at, format_args!("nothing leads to `{insn}`"))),
             None => Ok(()),
         }
     }
-}
-
-pub(crate) fn no_memory() -> Rejection {
-    // Words would need memory too.
-    Rule::Memory.broken(None, alloc::string::String::new())
 }

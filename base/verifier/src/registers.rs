@@ -2,7 +2,6 @@
 
 use crate::flow::{Reach, Reached};
 use crate::rejection::{Rejection, Rule};
-use alloc::format;
 use skep_isa::{Flow, Insn, InsnIdx, Program, Reg, RegSet};
 
 /// Finds the first read of a register that nothing has written, on the way from the start to the first branch
@@ -19,8 +18,10 @@ pub(crate) fn uninitialised(program: &Program, reached: &Reached) -> Option<Reje
             written = written.without(RegSet::ARGUMENTS).with(Reg::R0);
         } else {
             if let Some(reg) = insn.reads().without(written).iter().next() {
-                let message = format!("`{insn}` reads {reg}, which nothing has written before");
-                return Some(Rule::Initialised.broken(at, message));
+                return Some(
+                    Rule::Initialised
+                        .broken(at, format_args!("`{insn}` reads {reg}, which nothing has written before")),
+                );
             }
             written = match insn {
                 Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {

@@ -12,7 +12,7 @@ pub struct Rejection {
     pub rule: Rule,
     /// The instruction; `None` where it is the program as a whole.
     pub insn: Option<InsnIdx>,
-    /// What was wanted and what was found; empty where there was no memory for it.
+    /// What was wanted and what was found; empty for [`Rule::Memory`].
     pub message: String,
 }
 
@@ -153,10 +153,36 @@ rules! {
 }
 
 impl Rule {
-    /// Makes the rejection of a program that breaks the rule.
-    pub(crate) fn broken(self, insn: impl Into<Option<InsnIdx>>, message: impl Into<String>) -> Rejection {
-        Rejection { rule: self, insn: insn.into(), message: message.into() }
+    /// Makes the rejection of a program that breaks the rule; where there is no memory for the words, that is the
+    /// reason instead.
+    pub(crate) fn broken(self, insn: impl Into<Option<InsnIdx>>, message: fmt::Arguments<'_>) -> Rejection {
+        match words(message) {
+            Some(message) => Rejection { rule: self, insn: insn.into(), message },
+            None => no_memory(),
+        }
     }
+}
+
+/// The rejection for want of memory, which words would need too.
+pub(crate) fn no_memory() -> Rejection {
+    Rejection { rule: Rule::Memory, insn: None, message: String::new() }
+}
+
+/// Puts something in words, if there is memory for them.
+pub(crate) fn words(message: fmt::Arguments<'_>) -> Option<String> {
+    /// A text that grows as long as there is memory.
+    struct Text(String);
+
+    impl fmt::Write for Text {
+        fn write_str(&mut self, more: &str) -> fmt::Result {
+            self.0.try_reserve(more.len()).map_err(|_| fmt::Error)?;
+            self.0.push_str(more);
+            Ok(())
+        }
+    }
+
+    let mut text = Text(String::new());
+    fmt::write(&mut text, message).ok().map(|()| text.0)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What single instructions must keep to, wherever they stand.
 
-use crate::rejection::{Rejection, Rule};
+use crate::rejection::{Rejection, Rule, no_memory, words};
 use crate::subject::{Reference, Subject};
-use alloc::format;
+use core::fmt;
 use skep_abi::FuncId;
 use skep_isa::{AluOp, Insn, InsnIdx, Operand, Reg, Width};
 use skep_model::platform::HelperRefusal;
@@ -25,11 +25,13 @@ pub(crate) enum Fault {
 pub(crate) fn known(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
     let row = insn.op().row();
     let Some(since) = row.since else {
-        return Err(Rule::Instruction.broken(at, format!("`{insn}` is not an instruction of Linux")));
+        return Err(Rule::Instruction.broken(at, format_args!("`{insn}` is not an instruction of Linux")));
     };
     if Version::new(since.major, since.minor) > subject.platform.version {
-        let message = format!("`{insn}` needs Linux {since}, this is {}", subject.platform.version);
-        return Err(Rule::Instruction.broken(at, message));
+        let version = subject.platform.version;
+        return Err(
+            Rule::Instruction.broken(at, format_args!("`{insn}` needs Linux {since}, this is {version}"))
+        );
     }
     Ok(())
 }
@@ -51,24 +53,24 @@ pub(crate) fn refers(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(
     };
     match reference {
         Reference::Map(_) | Reference::Kernel => Ok(()),
-        Reference::Missing => Err(rule.broken(at, format!("`{insn}` refers to nothing that is there"))),
+        Reference::Missing => Err(rule.broken(at, format_args!("`{insn}` refers to nothing that is there"))),
     }
 }
 
 /// Finds what is wrong with an instruction if control comes to it (`do_check` and what it calls).
 pub(crate) fn fault(subject: &Subject<'_>, prog: &Prog, at: InsnIdx, insn: Insn) -> Option<Fault> {
-    let broken = |rule: Rule, message: alloc::string::String| Some(Fault::Broken(rule.broken(at, message)));
+    let broken = |rule: Rule, message: fmt::Arguments<'_>| Some(Fault::Broken(rule.broken(at, message)));
     // A call's results are not written to r10, and nothing else that it changes is.
     if !insn.is_call() && insn.writes().contains(Reg::FP) {
         return broken(
             Rule::FramePointer,
-            format!("`{insn}` writes r10, the frame pointer, which is read only"),
+            format_args!("`{insn}` writes r10, the frame pointer, which is read only"),
         );
     }
     match insn {
         Insn::Alu {
             op: AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod, src: Operand::Imm(0), ..
-        } => broken(Rule::Divisor, format!("`{insn}` divides by zero")),
+        } => broken(Rule::Divisor, format_args!("`{insn}` divides by zero")),
         Insn::Alu { width, op: AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, src: Operand::Imm(by), .. } => {
             let bits = match width {
                 Width::W32 => 32,
@@ -77,16 +79,19 @@ pub(crate) fn fault(subject: &Subject<'_>, prog: &Prog, at: InsnIdx, insn: Insn)
             if (0..bits).contains(&by) {
                 return None;
             }
-            broken(Rule::Shift, format!("`{insn}` wants to shift by 0 to {}, found {by}", bits - 1))
+            broken(Rule::Shift, format_args!("`{insn}` wants to shift by 0 to {}, found {by}", bits - 1))
         }
         Insn::LoadAbs { .. } | Insn::LoadInd { .. } if prog.classic_loads == ClassicLoads::Refused => broken(
             Rule::ClassicLoad,
-            format!("`{insn}` wants a socket buffer, which a program of type {} has not", prog.kind),
+            format_args!("`{insn}` wants a socket buffer, which a program of type {} has not", prog.kind),
         ),
         Insn::CallHelper { id } => {
             match subject.platform.call(FuncId(id), subject.kind, subject.licence).err()? {
-                refusal @ HelperRefusal::NotModelled(_) => Some(Fault::Unmodelled(format!("{refusal}"))),
-                refusal => broken(Rule::Helper, format!("{refusal}")),
+                refusal @ HelperRefusal::NotModelled(_) => Some(match words(format_args!("{refusal}")) {
+                    Some(message) => Fault::Unmodelled(message),
+                    None => Fault::Broken(no_memory()),
+                }),
+                refusal => broken(Rule::Helper, format_args!("{refusal}")),
             }
         }
         _ => None,

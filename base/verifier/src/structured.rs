@@ -1,11 +1,10 @@
 //! The structural verdict.
 
-use crate::flow::{Reached, no_memory};
+use crate::flow::Reached;
 use crate::registers;
-use crate::rejection::{Rejection, Rule};
+use crate::rejection::{Rejection, Rule, no_memory, words};
 use crate::rules::{self, Fault};
 use crate::subject::Subject;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use skep_isa::structure::{self, Structure, StructureErrorKind};
@@ -62,27 +61,27 @@ pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
     let kind = subject.kind;
     let prog = subject.platform.prog(kind).ok_or_else(|| {
         let version = subject.platform.version;
-        Rule::ProgType.broken(None, format!("wanted a program type of Linux {version}, found {kind}"))
+        Rule::ProgType.broken(None, format_args!("wanted a program type of Linux {version}, found {kind}"))
     })?;
     if subject.slots.len() > MOST_SLOTS {
-        let message = format!("wanted at most {MOST_SLOTS} slots, found {}", subject.slots.len());
-        return Err(Rule::Length.broken(None, message));
+        return Err(Rule::Length
+            .broken(None, format_args!("wanted at most {MOST_SLOTS} slots, found {}", subject.slots.len())));
     }
     let program = Program::decode(subject.slots).map_err(|error| match error.kind {
         DecodeErrorKind::OutOfMemory => no_memory(),
-        kind => Rule::Decodes.broken(error.at, format!("{kind}")),
+        kind => Rule::Decodes.broken(error.at, format_args!("{kind}")),
     })?;
     for (at, insn) in program.iter() {
         rules::known(subject, at, insn)?;
     }
     let structure = structure::check(&program).map_err(|error| match error.kind {
         StructureErrorKind::OutOfMemory => no_memory(),
-        kind => Rule::Flow.broken(error.at, format!("{kind}")),
+        kind => Rule::Flow.broken(error.at, format_args!("{kind}")),
     })?;
     let functions = structure.subprograms().len();
     if functions > MOST_FUNCTIONS {
-        let message = format!("wanted at most {MOST_FUNCTIONS} functions, found {functions}");
-        return Err(Rule::Functions.broken(None, message));
+        return Err(Rule::Functions
+            .broken(None, format_args!("wanted at most {MOST_FUNCTIONS} functions, found {functions}")));
     }
     for (at, insn) in program.iter() {
         rules::refers(subject, at, insn)?;
@@ -93,7 +92,11 @@ pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
     let mut doubts = Vec::new();
     for (at, insn) in program.iter() {
         let message = match rules::fault(subject, prog, at, insn) {
-            Some(Fault::Broken(rejection)) => format!("{}, if control comes here", rejection.message),
+            Some(Fault::Broken(rejection)) if rejection.rule == Rule::Memory => return Err(rejection),
+            Some(Fault::Broken(rejection)) => {
+                let message = words(format_args!("{}, if control comes here", rejection.message));
+                message.ok_or_else(no_memory)?
+            }
             Some(Fault::Unmodelled(message)) => message,
             None => continue,
         };
@@ -113,7 +116,8 @@ fn refuse_certain(
     let mut uninitialised = registers::uninitialised(program, reached);
     for &at in reached.certain() {
         // What an instruction reads is looked at before what it does.
-        if let Some(rejection) = uninitialised.take_if(|rejection| rejection.insn == Some(at)) {
+        let is_here = |rejection: &mut Rejection| rejection.insn.is_none_or(|insn| insn == at);
+        if let Some(rejection) = uninitialised.take_if(is_here) {
             return Err(rejection);
         }
         let Some(insn) = program.at(at) else { continue };

@@ -6,6 +6,7 @@
 //!
 //! A target must never expect an input to be good, nor look at what it came from.
 
+mod attr;
 mod btf;
 mod elf;
 mod exact;
@@ -20,6 +21,9 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
+/// The promises of `skep-kernel`, through `skep-embedded`.
+pub const ATTR: Target = Target { name: "attr", run: attr::run };
+
 /// The promises of `skep-isa`.
 pub const ISA: Target = Target { name: "isa", run: isa::run };
 
@@ -33,4 +37,4 @@ pub const EXACT: Target = Target { name: "exact", run: exact::run_input };
 pub const ELF: Target = Target { name: "elf", run: elf::run };
 
 /// All targets.
-pub const TARGETS: &[Target] = &[BTF, ELF, EXACT, ISA];
+pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA];

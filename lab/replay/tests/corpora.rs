@@ -1,9 +1,21 @@
 //! Replays every corpus, on stable Rust and without a fuzzer.
 
 use lab_replay::{TARGETS, Target};
+use skep_mem::testing::{FailingAlloc, live_bytes};
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
+
+/// Counts bytes, which targets that promise to leave none look at.
+#[global_allocator]
+static ALLOC: FailingAlloc = FailingAlloc;
+
+#[test]
+fn bytes_are_counted() {
+    let before = live_bytes();
+    let held = Box::new([0u8; 100]);
+    assert_eq!(live_bytes() - before, held.len() as isize);
+}
 
 fn replay(target: &Target) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target.name);
@@ -37,6 +49,7 @@ macro_rules! replays {
 }
 
 replays! {
+    attr: lab_replay::ATTR,
     btf: lab_replay::BTF,
     elf: lab_replay::ELF,
     exact: lab_replay::EXACT,

@@ -1,7 +1,7 @@
 //! What whoever makes an embedded kernel may choose.
 
 use crate::host::{Mirror, Time, TraceSink};
-use skep_kernel::Observer;
+use skep_kernel::{FUEL_PER_RUN, Observer};
 use skep_mem::{Capability, Task};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -21,6 +21,7 @@ pub struct Config {
     pub(crate) cpus: u32,
     pub(crate) descriptors: usize,
     pub(crate) denied: Vec<Capability>,
+    pub(crate) fuel: u64,
     pub(crate) mirror: Mirror,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) seed: Option<u64>,
@@ -39,6 +40,7 @@ impl Config {
             cpus: std::thread::available_parallelism().map_or(1, |count| count.get().try_into().unwrap_or(1)),
             descriptors: DESCRIPTORS,
             denied: Vec::new(),
+            fuel: FUEL_PER_RUN,
             mirror: Mirror::default(),
             observer: None,
             seed: None,
@@ -57,6 +59,12 @@ impl Config {
     /// Sets how many descriptors may be open at once.
     pub fn descriptors(mut self, most: usize) -> Config {
         self.descriptors = most;
+        self
+    }
+
+    /// Sets how many instructions a run of a program may execute before it is stopped; helpers count by their work.
+    pub fn fuel(mut self, per_run: u64) -> Config {
+        self.fuel = per_run;
         self
     }
 

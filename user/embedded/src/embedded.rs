@@ -8,10 +8,12 @@ use crate::mappings::Mappings;
 use crate::memory::Lent;
 use crate::observe::FaultLog;
 use crate::wait;
-use skep_abi::{Errno, PerfEventAttr};
+use skep_abi::{Cmd, Errno, PerfEventAttr};
 use skep_kernel::{FaultReport, Interface, Kernel, Mmap, PerfIoctl, Tracepoint};
 use skep_mem::{Capability, FileObject, Host};
-use skep_sys::{Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys};
+use skep_sys::{
+    Area, Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys,
+};
 use std::sync::{Arc, Mutex};
 use zerocopy::IntoBytes;
 
@@ -52,7 +54,8 @@ impl Embedded {
     pub fn new(mut config: Config) -> Result<Embedded, Errno> {
         let host = Arc::new(ProcessHost::new(&mut config));
         let faults = Arc::new(FaultLog::new(config.observer));
-        let kernel = Kernel::new(Arc::clone(&host) as Arc<dyn Host>, Arc::clone(&faults) as _)?;
+        let kernel =
+            Kernel::with_fuel(Arc::clone(&host) as Arc<dyn Host>, Arc::clone(&faults) as _, config.fuel)?;
         Ok(Embedded {
             inner: Arc::new(Inner {
                 mappings: Mappings::default(),
@@ -158,7 +161,25 @@ impl Embedded {
         Arc::clone(&self.inner.host.0) as Arc<dyn Host>
     }
 
-    fn bpf(&self, mut attr: Attr<'_>) -> Result<Reply, Errno> {
+    /// Answers a command of `bpf(2)` whose attributes are `bytes`, for which there need not be a typed operation. Whatever
+    /// the bytes say, this kernel touches nothing but `areas`.
+    ///
+    /// # Errors
+    /// `EINVAL` for an area whose pointer field is not in the attributes (or in an earlier area), or lies on another's;
+    /// whatever the command answers.
+    pub fn bpf<'a>(
+        &self,
+        cmd: Cmd,
+        bytes: &'a mut [u8],
+        areas: impl IntoIterator<Item = Area<'a>>,
+    ) -> Result<Reply, Errno> {
+        // SAFETY: the attributes go to this kernel and no other; it reads and writes the caller's memory through `Lent`
+        // alone, which finds nothing but the areas, in safe code.
+        let attr = unsafe { Attr::raw(cmd, bytes, areas) }.map_err(|_| Errno::EINVAL)?;
+        self.call(Call::Bpf(attr))
+    }
+
+    fn command(&self, mut attr: Attr<'_>) -> Result<Reply, Errno> {
         let (cmd, makes_fd) = (attr.cmd(), attr.makes_fd());
         let size = u32::try_from(attr.bytes().len()).map_err(|_| Errno::E2BIG)?;
         let caller = EmbeddedCaller { embedded: self, memory: Lent::attributes(&mut attr)? };
@@ -247,7 +268,7 @@ impl Embedded {
 impl Sys for Embedded {
     fn call(&self, call: Call<'_>) -> Result<Reply, Errno> {
         let answer = match call {
-            Call::Bpf(attr) => self.bpf(attr),
+            Call::Bpf(attr) => self.command(attr),
             Call::PerfEvent(open) => self.perf_event(open),
             Call::Ioctl(fd, ioctl) => self.ioctl(fd, ioctl),
             Call::Map(call) => self.map(call),
