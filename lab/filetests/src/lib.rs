@@ -23,6 +23,7 @@
 //! | `unwritten zero` | stack that was not written may be read and is zero |
 //! | `returns NUMBER` | what r0 is at the end, decimal or `0x` |
 //! | `leaves HEX` | the memory, or the packet, afterwards |
+//! | `  times N INSTRUCTION` | the instruction stands N times |
 //! | `… ;! KIND` | the run stops on this instruction, with this kind of error (`exact` faults' codes); `: TEXT` after it is the message |
 //! | `… ;! refused` | the program is not loaded, because of this instruction; `: TEXT` likewise |
 //!

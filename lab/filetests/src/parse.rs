@@ -10,6 +10,9 @@ use std::fmt;
 /// What a run may execute unless its case says otherwise.
 const FUEL: u64 = 100_000;
 
+/// How often one line may stand.
+const MOST_TIMES: u64 = 100_000;
+
 /// What is wrong with a file, and on which line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
@@ -71,7 +74,7 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, ParseError> {
         }
         let draft = draft.as_mut().ok_or_else(|| error("wanted `test NAME` first"))?;
         if whole.starts_with(' ') {
-            draft.program(line, whole);
+            draft.program(line, whole).map_err(|message| ParseError { line, message })?;
         } else {
             let (word, rest) = whole.split_once(' ').unwrap_or((whole, ""));
             draft.say(word, rest.trim()).map_err(|message| ParseError { line, message })?;
@@ -89,11 +92,24 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, ParseError> {
 }
 
 impl Draft {
-    fn program(&mut self, line: u32, whole: &str) {
+    fn program(&mut self, line: u32, whole: &str) -> Result<(), String> {
+        let (count, insn) = match whole.trim_start().strip_prefix("times ") {
+            Some(rest) => {
+                let (count, insn) = rest.split_once(' ').ok_or("wanted `times NUMBER INSTRUCTION`")?;
+                (number(count)?, insn)
+            }
+            None => (1, whole),
+        };
+        if count > MOST_TIMES {
+            return Err(format!("wanted at most {MOST_TIMES} times"));
+        }
         self.stops.extend(whole.split(";!").skip(1).map(|words| (line, words.trim().to_owned())));
-        self.text.push_str(whole);
-        self.text.push('\n');
-        self.lines.push(line);
+        for _ in 0..count {
+            self.text.push_str(insn);
+            self.text.push('\n');
+            self.lines.push(line);
+        }
+        Ok(())
     }
 
     fn say(&mut self, word: &str, rest: &str) -> Result<(), String> {
@@ -267,6 +283,9 @@ mod tests {
                 1,
                 "a case says one thing of `linux`",
             ),
+            ("test a\n  times 1", 2, "wanted `times NUMBER INSTRUCTION`"),
+            ("test a\n  times x exit", 2, "`x` is no number"),
+            ("test a\n  times 100001 exit", 2, "wanted at most 100000 times"),
             ("test a\non windows ends", 2, "`windows ends` says nothing of an engine"),
             ("test a\non ends", 2, "wanted the name of an engine (exact, embedded, linux)"),
             ("test a\non linux refused", 2, "`refused` says nothing of an engine"),

@@ -3,8 +3,8 @@
 use super::{Ending, Engine, Refusal};
 use crate::{Case, Expected, Input};
 use skep_exact::{
-    CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Packet, PacketPoint, Platform, Program, Rules,
-    Stack, UninitStack, World, run,
+    CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Observer, Packet, PacketPoint, Platform, Program,
+    Rules, Stack, Step, UninitStack, World, run_observed,
 };
 use skep_isa::Size;
 use skep_mem::{Block, MapIndex};
@@ -25,6 +25,16 @@ impl Engine for Exact {
     }
 
     fn run(&self, case: &Case) -> Result<Ending, String> {
+        self.run_observed(case, &mut |_: &Step<'_>| {})
+    }
+}
+
+impl Exact {
+    /// Runs a case while somebody looks on.
+    ///
+    /// # Errors
+    /// Why it could not be run at all.
+    pub fn run_observed(&self, case: &Case, observer: &mut impl Observer) -> Result<Ending, String> {
         let bytes = match &case.input {
             Input::Memory(bytes) => bytes.clone(),
             Input::Context { meta, packet, .. } => [&meta[..], &packet[..]].concat(),
@@ -49,7 +59,8 @@ impl Engine for Exact {
             Input::Memory(_) => Entry::Memory(block.bytes()),
             Input::Context { .. } => Entry::Context,
         };
-        let outcome = run(&program, &surroundings, &stack, entry, &Fuel::new(case.fuel));
+        let fuel = Fuel::new(case.fuel);
+        let outcome = run_observed(&program, &surroundings, &stack, entry, &fuel, observer);
         Ok(match outcome.result {
             Ok(number) => {
                 let mut left = vec![0; surroundings.case_len()];

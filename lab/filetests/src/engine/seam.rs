@@ -184,7 +184,8 @@ fn prepare(kernel: &Kernel, case: &Case) -> Result<Loaded, CallError> {
     for at in &exits {
         let at = before + at.index();
         let off = end - at as i32 - 1;
-        slots[at] = Insn::Goto { off: off as i16 }.encode().first();
+        let back = i16::try_from(off).map_or(Insn::Gotol { off }, |off| Insn::Goto { off });
+        slots[at] = back.encode().first();
     }
     let exit = match exits[..] {
         [exit] => Some(exit.0),
