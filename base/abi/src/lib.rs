@@ -32,6 +32,11 @@ pub use generated::ids::*;
 pub use generated::info::*;
 pub use generated::records::*;
 
+/// BTF of the structs and enumerations that this crate is generated from, and of what else programs see of a kernel
+/// whatever it is: registers, the headers of packets. It is of Linux 6.18.44 on x86-64, in that machine's byte order;
+/// pointers to what is not in it point to `void`.
+pub static BTF: &[u8] = include_bytes!("../btf/linux-6.18.44-x86_64.btf");
+
 /// The bytes of an object's name, its NUL included (`BPF_OBJ_NAME_LEN`).
 pub const OBJ_NAME_LEN: usize = 16;
 /// The bytes of a program's tag (`BPF_TAG_SIZE`).

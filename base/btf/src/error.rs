@@ -111,7 +111,7 @@ pub enum Problem {
     NoRecords,
     /// A CO-RE relocation has a kind that does not exist.
     UnknownRelocation(u32),
-    /// Memory for the index could not be had.
+    /// Memory for an index, or for what is written, could not be had.
     NoMemory,
     /// The object has no section of that name, or an empty one.
     NoSection,
@@ -221,7 +221,7 @@ impl fmt::Display for Problem {
             Problem::UnknownRelocation(found) => {
                 write!(f, "wanted a CO-RE relocation kind from 0 to 12, found {found}")
             }
-            Problem::NoMemory => f.write_str("wanted memory for the index, found none"),
+            Problem::NoMemory => f.write_str("wanted memory, found none"),
             Problem::NoSection => {
                 f.write_str("wanted a section of that name with a size, found none in the object")
             }

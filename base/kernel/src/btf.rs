@@ -18,9 +18,10 @@ pub(crate) const MOST_BYTES: usize = 16 << 20;
 pub(crate) struct BtfObject {
     pub(crate) id: Id,
     pub(crate) btf: Btf<'static>,
-    /// The name of the module, or `vmlinux`; empty for one loaded by a program's owner.
+    /// `vmlinux` for the kernel's own; empty for one loaded by a program's owner.
     pub(crate) name: Name,
-    ids: Arc<IdTable<BtfObject>>,
+    /// Where the number goes back to; the kernel's own keeps it.
+    ids: Option<Arc<IdTable<BtfObject>>>,
 }
 
 impl BtfObject {
@@ -31,7 +32,6 @@ impl BtfObject {
     pub(crate) fn load(
         ids: &Arc<IdTable<BtfObject>>,
         bytes: Vec<u8>,
-        name: Name,
         log: &mut Log,
     ) -> Result<Shared<BtfObject>> {
         let btf = Btf::from_vec(bytes).map_err(|error| {
@@ -43,20 +43,35 @@ impl BtfObject {
             errno(refusal.errno())
         })?;
         // From here on the object's end gives the number back.
-        let object = BtfObject { id: ids.reserve()?, btf, name, ids: Arc::clone(ids) };
+        let object = BtfObject { id: ids.reserve()?, btf, name: [0; 16], ids: Some(Arc::clone(ids)) };
         let object = Shared::try_new(object)?;
         ids.publish(object.id, &object);
         Ok(object)
     }
+
+    /// Keeps the kernel's own types.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn of_kernel(id: Id, btf: Btf<'static>) -> Result<Shared<BtfObject>> {
+        Ok(Shared::try_new(BtfObject { id, btf, name: *b"vmlinux\0\0\0\0\0\0\0\0\0", ids: None })?)
+    }
+
+    /// Tells whether it is the kernel's own, which programs and maps of a loader's cannot have for theirs.
+    pub(crate) fn is_kernel(&self) -> bool {
+        self.name[0] != 0
+    }
 }
 
 /// The BTF crate has numbers only.
-fn errno(raw: u16) -> Errno {
+pub(crate) fn errno(raw: u16) -> Errno {
     Errno::from_raw(raw.into()).unwrap_or(Errno::EINVAL)
 }
 
 impl Drop for BtfObject {
     fn drop(&mut self) {
-        self.ids.release(self.id);
+        if let Some(ids) = &self.ids {
+            ids.release(self.id);
+        }
     }
 }

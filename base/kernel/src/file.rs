@@ -100,12 +100,14 @@ pub(crate) fn prog(kernel: &Inner, request: &Request<'_>, fd: u32) -> Result<Sha
     }
 }
 
-/// Finds types behind a descriptor.
+/// Finds types of a loader's behind a descriptor.
 ///
 /// # Errors
-/// `EBADF`; `EINVAL` where it is something else.
+/// `EBADF`; `EINVAL` where it is something else; `EACCES` where it is the kernel's own (`map_create`,
+/// kernel/bpf/syscall.c; `check_btf_info_early`, kernel/bpf/verifier.c).
 pub(crate) fn btf(request: &Request<'_>, fd: u32) -> Result<Shared<BtfObject>> {
     match &*lookup(request, fd)? {
+        File::Btf(btf) if btf.is_kernel() => Err(Errno::EACCES),
         File::Btf(btf) => Ok(btf.clone()),
         _ => Err(Errno::EINVAL),
     }

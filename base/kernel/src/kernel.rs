@@ -14,11 +14,12 @@ use crate::prog::Prog;
 use crate::request::Request;
 use crate::runner::{FUEL_PER_RUN, Runner};
 use crate::tracepoint::{TracepointObject, Tracepoints};
+use crate::vmlinux::Vmlinux;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use skep_abi::{AttachType, Cmd, Errno, PerfEventAttr};
+use skep_abi::{AttachType, Cmd, Errno, FuncId, PerfEventAttr};
 use skep_maps::{Mmap, Mode, Region};
 use skep_mem::{Bytes, Caller, Capability, FileObject, Host, Shared, WaitQueue};
 use zerocopy::FromBytes;
@@ -33,6 +34,14 @@ pub(crate) struct Inner {
     pub(crate) btfs: Arc<IdTable<BtfObject>>,
     pub(crate) interfaces: Interfaces,
     pub(crate) tracepoints: Tracepoints,
+    pub(crate) vmlinux: Vmlinux,
+}
+
+impl Inner {
+    /// Tells whether programs may call a helper here: it is there, and the host gives what it needs.
+    pub(crate) fn has_helper(&self, id: FuncId) -> bool {
+        id == FuncId::TAIL_CALL || skep_helpers::find(id).is_some_and(|row| row.needs.met_by(&*self.host))
+    }
 }
 
 /// A kernel: `bpf(2)` and the calls beside it. Cheap to clone; two of them share nothing.
@@ -73,15 +82,18 @@ impl Kernel {
     /// `ENOMEM`.
     pub fn with_fuel(host: Arc<dyn Host>, observer: Arc<dyn Observer>, fuel: u64) -> Result<Kernel> {
         let runner = Arc::new(Runner::new(&host, observer, fuel)?);
+        let btfs = Arc::new(IdTable::new(&host));
+        let vmlinux = Vmlinux::new(&host, btfs.reserve()?);
         Ok(Kernel {
             inner: Arc::new(Inner {
                 runner,
                 maps: Arc::new(IdTable::new(&host)),
                 progs: Arc::new(IdTable::new(&host)),
                 links: Arc::new(IdTable::new(&host)),
-                btfs: Arc::new(IdTable::new(&host)),
+                btfs,
                 interfaces: Interfaces::new(&host),
                 tracepoints: Tracepoints::new(&host),
+                vmlinux,
                 host,
             }),
         })
@@ -209,6 +221,19 @@ impl Kernel {
             File::Perf(event) => event.output().map(|event| look(event.waiters())),
             _ => None,
         }
+    }
+
+    /// Lends this kernel's own BTF, which Linux shows at `/sys/kernel/btf/vmlinux`; it is made when it is asked for
+    /// first, and stays.
+    ///
+    /// It has the contexts and enumerations of Linux 6.18, the headers of packets, a function for each helper that
+    /// programs may call here, and a type for each tracepoint whose arguments are Linux's and that was registered by
+    /// then.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn with_btf<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        self.inner.vmlinux.open(&self.inner).map(|object| look(object.btf.bytes()))
     }
 
     /// Registers an interface, whose packets programs may then see.

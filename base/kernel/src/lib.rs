@@ -35,6 +35,7 @@ mod run;
 mod runner;
 mod slots;
 mod tracepoint;
+mod vmlinux;
 
 pub use kernel::{Interface, Kernel, Mapped, PerfIoctl, Tracepoint};
 pub use observer::{Deaf, FaultReport, Observer};

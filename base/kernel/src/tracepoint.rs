@@ -110,6 +110,18 @@ impl Tracepoints {
         list.iter().find(|known| known.id == id).cloned().ok_or(Errno::ENOENT)
     }
 
+    /// Lists them, if there is memory for the list.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn snapshot(&self) -> Result<Vec<Arc<TracepointObject>>> {
+        let list = self.list.lock();
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(list.len()).map_err(|_| Errno::ENOMEM)?;
+        copy.extend(list.iter().cloned());
+        Ok(copy)
+    }
+
     /// Lists them.
     pub(crate) fn all(&self) -> Vec<Arc<TracepointObject>> {
         self.list.lock().clone()

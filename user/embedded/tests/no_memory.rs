@@ -398,6 +398,41 @@ fn events_and_mappings() {
     world.starve_made("duplicate", || Ok(ring.handle().try_clone()?));
 }
 
+#[test]
+fn the_kernels_own_types_are_made_whole_or_not_at_all() {
+    let mut left = Vec::with_capacity(1000);
+    for nth in 0..100_000 {
+        // They are made once for each kernel.
+        let world = World::new();
+        let _tracepoint = world.embedded.add_tracepoint("sched", "sched_switch").unwrap();
+        drop(world.map(MapType::ARRAY, [4, 8, 1], 0).unwrap());
+        let before = (world.ids(), world.embedded.open_descriptors());
+        let live = live_bytes();
+        let (result, reached) = fail_nth(nth, || world.kernel.fd_by_id(ObjectKind::Btf, 1, 0));
+        match result {
+            Err(error) => {
+                assert_eq!(error.errno(), Errno::ENOMEM, "allocation {nth}");
+                assert!(reached, "allocation {nth}: it was not refused");
+            }
+            Ok(made) => {
+                drop(made);
+                assert!(!reached, "allocation {nth}: nobody noticed that it was refused");
+                assert_eq!((world.ids(), world.embedded.open_descriptors()), before);
+                let kept = live_bytes() - live;
+                assert!(nth > 50, "{nth} allocations are less than there can be");
+                // Where it is the descriptor that there was no memory for, the types are there already.
+                assert!(left.iter().all(|bytes| [0, kept].contains(bytes)), "{left:?}, wanted 0 or {kept}");
+                println!("the kernel's own types: {nth} allocations, {kept} bytes");
+                return;
+            }
+        }
+        left.push(live_bytes() - live);
+        assert_eq!((world.ids(), world.embedded.open_descriptors()), before, "allocation {nth}");
+        drop(world.kernel.fd_by_id(ObjectKind::Btf, 1, 0).unwrap());
+    }
+    panic!("allocates without end");
+}
+
 /// BTF of `int f(void)`.
 fn btf() -> Vec<u8> {
     let types = [

@@ -9,15 +9,22 @@ const COMMON: usize = 12;
 /// The bytes of `struct btf_header`.
 const HEADER: u32 = 24;
 
-/// Copies the types with these names, and all that they contain by value. Pointers point to `void`.
+/// Copies the types with these names, and all that they contain by value. Pointers to those point to them, others to
+/// `void`.
 ///
 /// The result depends on the types alone, not on where they lie in the large one.
 pub(super) fn extract(btf: &Btf<'_>, roots: &[(Kind, &str)]) -> Result<Vec<u8>> {
     if u16::from_ne_bytes(btf.bytes()[..2].try_into()?) != 0xeb9f {
         bail!("the BTF is of the other byte order");
     }
-    let mut copy =
-        Copy { btf, ids: HashMap::new(), order: Vec::new(), strings: vec![0], known: HashMap::new() };
+    let mut copy = Copy {
+        btf,
+        ids: HashMap::new(),
+        order: Vec::new(),
+        roots: roots.len(),
+        strings: vec![0],
+        known: HashMap::new(),
+    };
     for &(kind, name) in roots {
         let id = btf.find(name, kind).with_context(|| format!("the BTF has no {} {name}", kind.name()))?;
         copy.take(id)?;
@@ -47,6 +54,8 @@ struct Copy<'b> {
     /// Where each type taken goes.
     ids: HashMap<TypeId, u32>,
     order: Vec<TypeId>,
+    /// How many of them were asked for by name.
+    roots: usize,
     strings: Vec<u8>,
     known: HashMap<Vec<u8>, u32>,
 }
@@ -72,7 +81,10 @@ impl Copy<'_> {
         self.name(&mut record, 0)?;
         match kind {
             Kind::Int | Kind::Float => {}
-            Kind::Ptr => record[8..COMMON].fill(0),
+            Kind::Ptr => {
+                let target = self.wanted(TypeId(word(&record, 8)?))?;
+                record[8..COMMON].copy_from_slice(&target.to_ne_bytes());
+            }
             Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
                 self.refer(&mut record, 8)?;
             }
@@ -99,6 +111,15 @@ impl Copy<'_> {
             other => bail!("type {} is a {}, which no struct contains by value", id.0, other.name()),
         }
         Ok(record)
+    }
+
+    /// Where what a pointer points to goes, if that is among the types with the names that were asked for.
+    ///
+    /// Those come first, so nothing depends on what else has been taken by now.
+    fn wanted(&self, target: TypeId) -> Result<u32> {
+        let is_record = matches!(self.btf.ty(target)?.kind(), Some(Kind::Struct | Kind::Union));
+        let taken = self.ids.get(&target).copied();
+        Ok(taken.filter(|&new| is_record && new as usize <= self.roots).unwrap_or(0))
     }
 
     fn refer(&mut self, record: &mut [u8], at: usize) -> Result<()> {

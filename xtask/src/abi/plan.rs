@@ -53,7 +53,8 @@ pub(super) enum Shown {
     WithoutPrefix,
 }
 
-/// The types that the extract holds.
+/// The types that the extract holds: what `base/abi` is made of, and what else programs see of a kernel, which the
+/// embedded kernel's own BTF shows.
 pub(super) const ROOTS: &[(Kind, &str)] = &[
     (Kind::Union, "bpf_attr"),
     (Kind::Struct, "bpf_prog_info"),
@@ -92,6 +93,21 @@ pub(super) const ROOTS: &[(Kind, &str)] = &[
     (Kind::Struct, "bpf_spin_lock"),
     (Kind::Struct, "bpf_timer"),
     (Kind::Struct, "bpf_tcp_sock"),
+    (Kind::Struct, "bpf_perf_event_data"),
+    (Kind::Struct, "bpf_raw_tracepoint_args"),
+    (Kind::Struct, "bpf_dynptr"),
+    (Kind::Struct, "pt_regs"),
+    (Kind::Struct, "trace_entry"),
+    (Kind::Struct, "trace_event_raw_sys_enter"),
+    (Kind::Struct, "trace_event_raw_sys_exit"),
+    (Kind::Struct, "ethhdr"),
+    (Kind::Struct, "vlan_hdr"),
+    (Kind::Struct, "arphdr"),
+    (Kind::Struct, "iphdr"),
+    (Kind::Struct, "ipv6hdr"),
+    (Kind::Struct, "icmphdr"),
+    (Kind::Struct, "tcphdr"),
+    (Kind::Struct, "udphdr"),
     (Kind::Struct, "nlmsghdr"),
     (Kind::Struct, "nlattr"),
     (Kind::Struct, "ifinfomsg"),

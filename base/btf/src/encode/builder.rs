@@ -20,7 +20,7 @@ const MAX_VLEN: usize = 0x00ff_ffff;
 /// Builds BTF, type by type.
 ///
 /// Each method appends a type and returns its identifier. Types may refer to ones that follow; names are stored
-/// once. What does not fit is reported by [`Builder::finish`].
+/// once. What does not fit, and memory that is refused, is reported by [`Builder::finish`].
 ///
 /// # Examples
 ///
@@ -53,14 +53,20 @@ pub struct Builder {
 impl Builder {
     /// Starts without types.
     pub fn new(endian: Endian) -> Builder {
-        Builder {
+        let mut builder = Builder {
             endian,
             types: Vec::new(),
             offsets: Vec::new(),
-            strings: Strings::new(),
+            strings: Strings::continuing(Vec::new(), 0),
             first: 1,
             error: None,
+        };
+        // The empty string comes first.
+        match copied(&[0]) {
+            Ok(bytes) => builder.strings = Strings::continuing(bytes, 0),
+            Err(problem) => builder.fail(problem),
         }
+        builder
     }
 
     /// Starts without types, in split BTF that continues `base`.
@@ -71,14 +77,22 @@ impl Builder {
 
     /// Starts with the own types and strings of `btf`, each byte as it is.
     pub fn from_btf(btf: &Btf<'_>) -> Builder {
-        Builder {
+        let mut builder = Builder {
             endian: btf.endian(),
-            types: btf.types_bytes().to_vec(),
-            offsets: btf.offsets().to_vec(),
-            strings: Strings::continuing(btf.strings().to_vec(), btf.first_string()),
+            types: Vec::new(),
+            offsets: Vec::new(),
+            strings: Strings::continuing(Vec::new(), btf.first_string()),
             first: btf.first_own().0,
             error: None,
+        };
+        match (copied(btf.types_bytes()), copied(btf.offsets()), copied(btf.strings())) {
+            (Ok(types), Ok(offsets), Ok(strings)) => {
+                (builder.types, builder.offsets) = (types, offsets);
+                builder.strings = Strings::continuing(strings, btf.first_string());
+            }
+            _ => builder.fail(Problem::NoMemory),
         }
+        builder
     }
 
     /// The identifier that the next type will have.
@@ -91,7 +105,7 @@ impl Builder {
     /// # Errors
     ///
     /// The first thing that did not fit: [`Problem::TooManyElements`], [`Problem::BadName`], [`Problem::TooLong`],
-    /// [`Problem::BadOffset`].
+    /// [`Problem::BadOffset`], [`Problem::BadValue`], [`Problem::NoMemory`].
     pub fn finish(self) -> Result<Vec<u8>, Error> {
         if let Some(error) = self.error {
             return Err(error);
@@ -101,7 +115,9 @@ impl Builder {
         if total > u64::from(u32::MAX) {
             return Err(Error::at(Section::Header, 0, Problem::TooLong));
         }
-        let mut bytes = Vec::with_capacity(total as usize);
+        let no_memory = |_| Error::at(Section::Header, 0, Problem::NoMemory);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(total as usize).map_err(no_memory)?;
         bytes.extend(self.endian.bytes16(header::MAGIC));
         bytes.extend([1, 0]);
         for word in [header::SIZE, 0, types.len(), types.len(), strings.len()] {
@@ -147,34 +163,28 @@ impl Builder {
         sign: Sign,
         values: &[Enumerator<'_>],
     ) -> TypeId {
-        let flag = u32::from(sign == Sign::Signed);
-        let mut tail = Vec::new();
-        for item in values {
-            let off = self.name(item.name);
-            let (fits, low, high) = match (width, sign) {
-                (EnumWidth::Bits32, Sign::Unsigned) => {
-                    (u32::try_from(item.value).is_ok(), item.value as u32, None)
-                }
-                (EnumWidth::Bits32, Sign::Signed) => {
-                    (i32::try_from(item.value).is_ok(), item.value as u32, None)
-                }
-                (EnumWidth::Bits64, Sign::Unsigned) => {
-                    (u64::try_from(item.value).is_ok(), item.value as u32, Some((item.value >> 32) as u32))
-                }
-                (EnumWidth::Bits64, Sign::Signed) => {
-                    (i64::try_from(item.value).is_ok(), item.value as u32, Some((item.value >> 32) as u32))
-                }
-            };
-            if !fits {
-                self.fail(Problem::BadValue);
-            }
-            tail.extend([Some(off), Some(low), high].into_iter().flatten());
-        }
         let kind = match width {
             EnumWidth::Bits32 => Kind::Enum,
             EnumWidth::Bits64 => Kind::Enum64,
         };
-        self.record(name, kind, flag, values.len(), size, tail)
+        let id = self.record(name, kind, u32::from(sign == Sign::Signed), values.len(), size, []);
+        for item in values {
+            let fits = match (width, sign) {
+                (EnumWidth::Bits32, Sign::Unsigned) => u32::try_from(item.value).is_ok(),
+                (EnumWidth::Bits32, Sign::Signed) => i32::try_from(item.value).is_ok(),
+                (EnumWidth::Bits64, Sign::Unsigned) => u64::try_from(item.value).is_ok(),
+                (EnumWidth::Bits64, Sign::Signed) => i64::try_from(item.value).is_ok(),
+            };
+            if !fits {
+                self.fail(Problem::BadValue);
+            }
+            let name = self.name(item.name);
+            self.words([name, item.value as u32]);
+            if width == EnumWidth::Bits64 {
+                self.words([(item.value >> 32) as u32]);
+            }
+        }
+        id
     }
 
     /// Appends a forward declaration.
@@ -210,11 +220,12 @@ impl Builder {
 
     /// Appends the prototype of a function.
     pub fn func_proto(&mut self, ret: TypeId, params: &[Param<'_>]) -> TypeId {
-        let mut tail = Vec::new();
+        let id = self.record("", Kind::FuncProto, 0, params.len(), ret.0, []);
         for param in params {
-            tail.extend([self.name(param.name), param.type_id.0]);
+            let name = self.name(param.name);
+            self.words([name, param.type_id.0]);
         }
-        self.record("", Kind::FuncProto, 0, params.len(), ret.0, tail)
+        id
     }
 
     /// Appends a variable.
@@ -254,31 +265,30 @@ impl Builder {
             return id;
         };
         let from = ty.btf();
-        let mut record: Vec<u32> =
-            ty.bytes().chunks_exact(4).map(|word| from.endian().word(word, 0)).collect();
-        let (mut names, mut targets) = (Vec::new(), Vec::new());
-        if kind.third() == Third::Type {
-            targets.push(8);
-        }
-        targets.extend(kind.info_types().iter().map(|&at| RECORD + usize::from(at)));
-        if kind.elem_size() != 0 {
-            for elem in (RECORD + kind.info_size()..ty.bytes().len()).step_by(kind.elem_size()) {
-                names.extend(kind.elem_names().iter().map(|&at| elem + usize::from(at)));
-                targets.extend(kind.elem_types().iter().map(|&at| elem + usize::from(at)));
+        let names: &[u8] = if kind.elem_size() == 0 { &[] } else { kind.elem_names() };
+        let is_in = |list: &[u8], at: usize| list.iter().any(|&listed| usize::from(listed) == at);
+        // What stands in the common record, then behind it, then in each element.
+        let elems = RECORD + kind.info_size();
+        for (index, word) in ty.bytes().chunks_exact(4).enumerate() {
+            let (at, word) = (index * 4, from.endian().word(word, 0));
+            let within = at.checked_sub(elems).and_then(|at| at.checked_rem(kind.elem_size()));
+            let is_name = at == 0 || within.is_some_and(|at| is_in(names, at));
+            let is_type = match within {
+                Some(at) => is_in(kind.elem_types(), at),
+                None if at < RECORD => at == 8 && kind.third() == Third::Type,
+                None => is_in(kind.info_types(), at - RECORD),
+            };
+            let word = match (is_name, is_type) {
+                (true, _) => self.name(from.name(StrOff(word))),
+                (_, true) => map(TypeId(word)).0,
+                _ => word,
+            };
+            match at {
+                0 => self.begin([word]),
+                _ => self.words([word]),
             }
         }
-        // The type's own name comes last, as in every other method.
-        for at in names.into_iter().chain([0]) {
-            if let Some(word) = record.get_mut(at / 4) {
-                *word = self.name(from.name(StrOff(*word)));
-            }
-        }
-        for at in targets {
-            if let Some(word) = record.get_mut(at / 4) {
-                *word = map(TypeId(*word)).0;
-            }
-        }
-        self.push(record)
+        id
     }
 
     fn composite(
@@ -289,7 +299,8 @@ impl Builder {
         packing: Packing,
         members: &[Member<'_>],
     ) -> TypeId {
-        let mut tail = Vec::new();
+        let flag = u32::from(packing == Packing::Bitfields);
+        let id = self.record(name, kind, flag, members.len(), size, []);
         for member in members {
             let width = member.bitfield.map_or(0, |width| u32::from(width.get()));
             let offset = match packing {
@@ -299,9 +310,10 @@ impl Builder {
             if packing == Packing::Bitfields && member.bit_offset > 0x00ff_ffff {
                 self.fail(Problem::BadOffset(member.bit_offset));
             }
-            tail.extend([self.name(member.name), member.type_id.0, offset]);
+            let name = self.name(member.name);
+            self.words([name, member.type_id.0, offset]);
         }
-        self.record(name, kind, u32::from(packing == Packing::Bitfields), members.len(), size, tail)
+        id
     }
 
     fn reference(&mut self, name: &str, kind: Kind, target: TypeId) -> TypeId {
@@ -317,31 +329,48 @@ impl Builder {
         third: u32,
         tail: impl IntoIterator<Item = u32>,
     ) -> TypeId {
+        let id = self.next_id();
         if vlen > MAX_VLEN {
             self.fail(Problem::TooManyElements(vlen as u64));
-            return self.next_id();
+            return id;
         }
         let name = self.name(name);
         let info = flag << 31 | u32::from(kind.number()) << 24 | vlen as u32;
-        self.push([name, info, third].into_iter().chain(tail))
+        self.begin([name, info, third]);
+        self.words(tail);
+        id
     }
 
-    pub(super) fn push(&mut self, words: impl IntoIterator<Item = u32>) -> TypeId {
-        let id = self.next_id();
+    /// Starts a record with its first words.
+    fn begin(&mut self, words: impl IntoIterator<Item = u32>) {
         let Ok(offset) = u32::try_from(self.types.len()) else {
             self.fail(Problem::TooLong);
-            return id;
+            return;
         };
+        if self.offsets.try_reserve(1).is_err() {
+            self.fail(Problem::NoMemory);
+            return;
+        }
         self.offsets.push(offset);
-        self.types.extend(words.into_iter().flat_map(|word| self.endian.bytes32(word)));
-        id
+        self.words(words);
+    }
+
+    /// Goes on with the record.
+    fn words(&mut self, words: impl IntoIterator<Item = u32>) {
+        for word in words {
+            if self.types.try_reserve(4).is_err() {
+                self.fail(Problem::NoMemory);
+                return;
+            }
+            self.types.extend_from_slice(&self.endian.bytes32(word));
+        }
     }
 
     /// The offset of a name.
     pub(super) fn name(&mut self, name: &str) -> u32 {
         self.strings.intern(name).map_or_else(
-            || {
-                self.fail(Problem::BadName);
+            |problem| {
+                self.fail(problem);
                 0
             },
             |off| off.0,
@@ -352,6 +381,14 @@ impl Builder {
         let error = Error::of(self.next_id(), self.types.len(), problem);
         self.error.get_or_insert(error);
     }
+}
+
+/// A copy, if there is memory for it.
+fn copied<T: Copy>(items: &[T]) -> Result<Vec<T>, Problem> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(items.len()).map_err(|_| Problem::NoMemory)?;
+    copy.extend_from_slice(items);
+    Ok(copy)
 }
 
 fn packing(members: &[Member<'_>]) -> Packing {

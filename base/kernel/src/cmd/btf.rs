@@ -23,7 +23,7 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
         return Err(Errno::E2BIG);
     }
     let bytes = request.copy_vec(attr.btf, attr.btf_size as usize)?;
-    let loaded = BtfObject::load(&kernel.btfs, bytes, [0; 16], &mut log);
+    let loaded = BtfObject::load(&kernel.btfs, bytes, &mut log);
     log.finish(request, offset_of!(BtfLoad, btf_log_true_size))?;
     file::install(request, File::Btf(loaded?))
 }

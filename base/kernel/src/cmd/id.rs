@@ -3,7 +3,7 @@
 use super::end_of;
 use crate::error::Result;
 use crate::file::{self, File};
-use crate::ids::IdTable;
+use crate::ids::Id;
 use crate::kernel::Inner;
 use crate::request::Request;
 use alloc::sync::Arc;
@@ -12,31 +12,31 @@ use skep_abi::{Errno, GetId};
 use skep_maps::Mode;
 use skep_mem::Capability;
 
-fn next<T>(table: &IdTable<T>, request: &Request<'_>) -> Result<i64> {
+fn next(request: &Request<'_>, after: impl FnOnce(Id) -> Result<Id>) -> Result<i64> {
     let attr: GetId = request.attr(end_of!(GetId, next_id))?;
     if attr.start_id >= i32::MAX as u32 {
         return Err(Errno::EINVAL);
     }
     request.require(Capability::SysAdmin)?;
-    let next = table.after(attr.start_id)?;
+    let next = after(attr.start_id)?;
     request.write_field(offset_of!(GetId, next_id), next)?;
     Ok(0)
 }
 
 pub(super) fn next_prog(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    next(&kernel.progs, request)
+    next(request, |id| kernel.progs.after(id))
 }
 
 pub(super) fn next_map(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    next(&kernel.maps, request)
+    next(request, |id| kernel.maps.after(id))
 }
 
 pub(super) fn next_btf(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    next(&kernel.btfs, request)
+    next(request, |id| kernel.vmlinux.after(id).map_or_else(|| kernel.btfs.after(id), Ok))
 }
 
 pub(super) fn next_link(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    next(&kernel.links, request)
+    next(request, |id| kernel.links.after(id))
 }
 
 fn wanted(request: &Request<'_>, end: usize) -> Result<GetId> {
@@ -61,7 +61,11 @@ pub(super) fn open_btf(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64
     if attr.open_flags != 0 || attr.fd_by_id_token_fd != 0 {
         return Err(Errno::EINVAL);
     }
-    file::install(request, File::Btf(kernel.btfs.find(attr.start_id)?))
+    let object = match attr.start_id == kernel.vmlinux.id() {
+        true => kernel.vmlinux.open(kernel)?,
+        false => kernel.btfs.find(attr.start_id)?,
+    };
+    file::install(request, File::Btf(object))
 }
 
 pub(super) fn open_link(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {

@@ -159,7 +159,7 @@ fn btf_info(request: &Request<'_>, attr: &InfoByFd, btf: &BtfObject) -> Result<(
         btf_size: bytes.len() as u32,
         id: btf.id,
         name_len: len as u32,
-        kernel_btf: u32::from(len != 0),
+        kernel_btf: u32::from(btf.is_kernel()),
         ..wanted
     };
     answer(request, attr, &info)

@@ -52,6 +52,7 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
     if let Some(capability) = capability(prog_type) {
         request.require(capability)?;
     }
+    check_target(request, &attr, prog_type)?;
     let mut log = Log::new(attr.log_level, attr.log_buf, attr.log_size)?;
     let body = load(kernel, request, &attr, model, licence, &mut log);
     log.finish(request, offset_of!(ProgLoad, log_true_size))?;
@@ -68,6 +69,33 @@ fn capability(prog_type: ProgType) -> Option<Capability> {
         }
         _ => None,
     }
+}
+
+/// Refuses targets where there can be none (`bpf_prog_load`, `bpf_prog_load_check_attach`, kernel/bpf/syscall.c): only
+/// programs of some types are loaded for a function, named by its type, or for another program.
+fn check_target(request: &Request<'_>, attr: &ProgLoad, prog_type: ProgType) -> Result<()> {
+    /// `BTF_MAX_TYPE`, include/uapi/linux/btf.h.
+    const LAST_TYPE: u32 = 0x000f_ffff;
+    let takes_types =
+        [ProgType::TRACING, ProgType::LSM, ProgType::STRUCT_OPS, ProgType::EXT].contains(&prog_type);
+    let takes_programs = [ProgType::TRACING, ProgType::EXT].contains(&prog_type);
+    let object = match attr.attach_prog_fd {
+        0 => None,
+        // The same field has the descriptor of a program or of types.
+        fd => match file::lookup(request, fd) {
+            Ok(object) => Some(object),
+            Err(_) => return Err(Errno::EINVAL),
+        },
+    };
+    let fits = match object.as_deref() {
+        None => true,
+        Some(File::Prog(_)) => takes_programs,
+        Some(File::Btf(btf)) if !btf.is_kernel() => return Err(Errno::ENOTSUPP),
+        Some(File::Btf(_)) => attr.attach_btf_id != 0,
+        Some(_) => false,
+    };
+    let named = attr.attach_btf_id == 0 || (takes_types && attr.attach_btf_id <= LAST_TYPE);
+    if fits && named { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 fn load(
@@ -314,13 +342,9 @@ impl Platform for Linker<'_> {
 
     fn helper(&self, id: u32) -> HelperLink {
         let id = FuncId(id);
-        let host = &*self.kernel.host;
         match Model::LINUX_6_18.call(id, self.model.kind, self.licence) {
-            Ok((helper, _)) if id == FuncId::TAIL_CALL => HelperLink::Known(helper),
-            Ok((helper, _)) => match skep_helpers::find(id) {
-                Some(row) if row.needs.met_by(host) => HelperLink::Known(helper),
-                _ => HelperLink::Refused(Some(helper.name)),
-            },
+            Ok((helper, _)) if self.kernel.has_helper(id) => HelperLink::Known(helper),
+            Ok((helper, _)) => HelperLink::Refused(Some(helper.name)),
             Err(_) => HelperLink::Refused(Model::LINUX_6_18.helper(id).ok().map(|helper| helper.name)),
         }
     }

@@ -2,6 +2,7 @@
 
 use skep_abi::FuncId;
 
+use super::ctype::{CType, Pointee};
 use super::sets::{MapSet, ProgSet};
 use super::version::Version;
 
@@ -111,6 +112,33 @@ pub enum Arg {
     Dynptr(Dynptr),
 }
 
+impl Arg {
+    /// The C type, as a program's declaration of the helper has it (`bpf_helper_defs.h` of libbpf), but for the context:
+    /// that one's struct depends on the program.
+    pub const fn c_type(self) -> CType {
+        const VOID: Pointee = Pointee::Void;
+        match self {
+            Self::Any | Self::Unchecked | Self::AllocSize => CType::U64,
+            Self::Size(_) => CType::U32,
+            Self::Ctx | Self::CtxOrNull | Self::Record | Self::Func(_) | Self::StackOrNull => {
+                CType::Pointer(VOID)
+            }
+            Self::Map => CType::Pointer(Pointee::Struct("bpf_map")),
+            Self::MapKey | Self::MapValue => CType::ConstPointer(VOID),
+            Self::MapValueOut => CType::Pointer(VOID),
+            Self::Mem(access, _) | Self::Fixed { access, .. } => match access {
+                MemAccess::Read => CType::ConstPointer(VOID),
+                MemAccess::ReadWrite | MemAccess::Write => CType::Pointer(VOID),
+            },
+            Self::ConstStr => CType::ConstPointer(Pointee::Char),
+            Self::SpinLock => CType::Pointer(Pointee::Struct("bpf_spin_lock")),
+            Self::Timer => CType::Pointer(Pointee::Struct("bpf_timer")),
+            Self::Dynptr(Dynptr::Any) => CType::ConstPointer(Pointee::Struct("bpf_dynptr")),
+            Self::Dynptr(_) => CType::Pointer(Pointee::Struct("bpf_dynptr")),
+        }
+    }
+}
+
 /// What r0 holds afterwards (Linux: `enum bpf_return_type` and `do_refine_retval_range`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ret {
@@ -128,6 +156,20 @@ pub enum Ret {
     RecordOrNull,
     /// Memory of a dynptr as long as [`Arg::AllocSize`] said, or null.
     DynptrMemOrNull,
+}
+
+impl Ret {
+    /// The C type.
+    pub const fn c_type(self) -> CType {
+        match self {
+            Self::Void => CType::Void,
+            // What the kernel's own functions return, whatever the declaration for programs says.
+            Self::Int | Self::UpToSize(_) | Self::Cpu => CType::U64,
+            Self::MapValueOrNull | Self::RecordOrNull | Self::DynptrMemOrNull => {
+                CType::Pointer(Pointee::Void)
+            }
+        }
+    }
 }
 
 /// What a call is charged besides the instruction itself, in units of about one instruction.

@@ -6,12 +6,14 @@
 
 pub mod context;
 pub mod contexts;
+pub mod ctype;
 pub mod helper;
 pub mod helpers;
 pub mod maps;
 pub mod prog;
 pub mod sections;
 pub mod sets;
+pub mod tracepoints;
 pub mod version;
 
 use core::fmt;

@@ -6,22 +6,25 @@ use skep_sys::{DirEntry, FileKind};
 use std::sync::Arc;
 
 /// The release that this kernel answers as.
-const RELEASE: &str = "6.18.0-skep\n";
+const RELEASE: &str = "6.18.0-skep";
 
 /// Directories that are there even when nothing is in them.
 const DIRECTORIES: &[&str] = &["proc", "sys/class/net", "sys/fs/bpf", "sys/kernel/tracing/events"];
 
 /// A directory's fixed files: path and contents.
-type File = (&'static str, fn(&Embedded) -> Arc<[u8]>);
+type File = (&'static str, fn(&Embedded) -> Result<Arc<[u8]>, Errno>);
 
 /// The files that every kernel has.
 const FILES: &[File] = &[
-    ("proc/kallsyms", |_| Arc::default()),
-    ("proc/self/auxv", |embedded| auxv(embedded.page_size()).into()),
-    ("proc/sys/kernel/osrelease", |_| RELEASE.as_bytes().into()),
+    ("boot/config-6.18.0-skep", |embedded| Ok(config(embedded).into_bytes().into())),
+    // Nothing here has an address that a program could use.
+    ("proc/kallsyms", |_| Ok(Arc::default())),
+    ("proc/self/auxv", |embedded| Ok(auxv(embedded.page_size()).into())),
+    ("proc/sys/kernel/osrelease", |_| Ok(format!("{RELEASE}\n").into_bytes().into())),
     ("sys/devices/system/cpu/online", possible),
     ("sys/devices/system/cpu/possible", possible),
     ("sys/devices/system/cpu/present", possible),
+    ("sys/kernel/btf/vmlinux", |embedded| embedded.kernel().with_btf(|bytes| Arc::from(bytes))),
 ];
 
 /// What is at a path.
@@ -34,12 +37,31 @@ pub(super) enum Found {
 }
 
 /// CPUs as the kernel lists them.
-fn possible(embedded: &Embedded) -> Arc<[u8]> {
+fn possible(embedded: &Embedded) -> Result<Arc<[u8]>, Errno> {
     let text = match embedded.cpus() {
         1 => "0\n".to_owned(),
         count => format!("0-{}\n", count - 1),
     };
-    text.into_bytes().into()
+    Ok(text.into_bytes().into())
+}
+
+/// What this kernel is made of, in the words of Linux's configuration; objects read it through externs (`.kconfig`).
+/// A tick is as long as `jiffies64` says.
+fn config(embedded: &Embedded) -> String {
+    const FIXED: &str = concat!(
+        "CONFIG_64BIT=y\n",
+        "CONFIG_LOCALVERSION=\"-skep\"\n",
+        "CONFIG_HZ=250\n",
+        "CONFIG_SMP=y\n",
+        "CONFIG_BPF=y\n",
+        "CONFIG_BPF_SYSCALL=y\n",
+        "CONFIG_BPF_EVENTS=y\n",
+        "CONFIG_DEBUG_INFO_BTF=y\n",
+        "CONFIG_NET=y\n",
+        "CONFIG_NET_XGRESS=y\n",
+        "CONFIG_TRACEPOINTS=y\n",
+    );
+    format!("{FIXED}CONFIG_NR_CPUS={}\n", embedded.cpus())
 }
 
 /// The auxiliary vector of a process here: the size of a page (`AT_PAGESZ`, include/uapi/linux/auxvec.h), and the end.
@@ -98,7 +120,7 @@ fn below<'o>(parts: &[&str], other: &'o str) -> Option<&'o str> {
 pub(super) fn find(embedded: &Embedded, parts: &[&str]) -> Result<Found, Errno> {
     let file = |at: &str| (below(parts, at) == Some("")).then_some(());
     if let Some((_, contents)) = FILES.iter().find(|(at, _)| file(at).is_some()) {
-        return Ok(Found::File(contents(embedded)));
+        return contents(embedded).map(Found::File);
     }
     let registered = registered(embedded);
     if let Some((_, contents)) = registered.iter().find(|(at, _)| file(at).is_some()) {
@@ -146,6 +168,21 @@ mod tests {
         assert_eq!(below(&[], "proc"), Some("proc"));
         assert_eq!(below(&["sys", "f"], "sys/fs/bpf"), None);
         assert_eq!(below(&["sys", "fs", "bpf", "x"], "sys/fs/bpf"), None);
+    }
+
+    #[test]
+    fn the_configuration_is_that_of_the_release() {
+        let embedded = Embedded::new(crate::Config::new()).unwrap();
+        let at = format!("config-{RELEASE}");
+        let Ok(Found::File(text)) = find(&embedded, &["boot", &at]) else { panic!("{at} is not there") };
+        let text = std::str::from_utf8(&text).unwrap();
+        assert!(text.contains(&format!("\nCONFIG_NR_CPUS={}\n", embedded.cpus())), "{text}");
+        let tick = std::time::Duration::from_secs(1) / 250;
+        let embedded = Embedded::new(crate::Config::new().time(crate::Time::Fixed(0))).unwrap();
+        let jiffies = || embedded.host_for_tests().clock().unwrap().jiffies();
+        let before = jiffies();
+        embedded.set_time(tick.as_nanos() as u64);
+        assert_eq!(jiffies(), before + 1, "CONFIG_HZ");
     }
 
     #[test]
