@@ -1,24 +1,35 @@
-//! Measurements against named peers: `lab/bench`, built in release form and run.
+//! Measurements beside named peers: `lab/bench`, built in release form and run.
 
 use crate::cargo;
 use crate::outcome::Outcome;
+use crate::vectors;
 use anyhow::{Result, bail};
 
-/// Rounds where none are asked for.
-const ROUNDS: &str = "11";
+/// What is measured where nothing is named.
+const EVERYTHING: [&str; 2] = ["loader", "machine"];
 
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
-    let rounds = match args {
-        [] => ROUNDS,
-        [rounds] => rounds,
-        _ => bail!("usage: cargo xtask bench [ROUNDS]"),
-    };
+    if let Err(reason) = vectors::compiler() {
+        return Ok(Outcome::Skipped(reason));
+    }
+    match args {
+        [what, ..] if !what.starts_with('-') => measure(args)?,
+        _ => {
+            for what in EVERYTHING {
+                measure(&[&[what.to_owned()], args].concat())?;
+            }
+        }
+    }
+    Ok(Outcome::Done(String::new()))
+}
+
+fn measure(args: &[String]) -> Result<()> {
     let target = cargo::target_dir().join("bench");
     let mut command = cargo::cargo();
-    command.args(["run", "--quiet", "--release", "--manifest-path", "lab/bench/Cargo.toml", "--", rounds]);
+    command.args(["run", "--quiet", "--release", "--manifest-path", "lab/bench/Cargo.toml", "--"]).args(args);
     let status = command.env("CARGO_TARGET_DIR", target).status()?;
     if !status.success() {
         bail!("the measurements ended with {status}");
     }
-    Ok(Outcome::Done(format!("{rounds} rounds")))
+    Ok(())
 }

@@ -235,6 +235,9 @@ mod tests {
         let text = fs::read_to_string(cargo::root().join(BUDGETS)).expect("the budgets");
         let rooms = parse_budgets(&text).expect("budgets");
         let dirs: Vec<_> = rooms.iter().map(|room| room.dir.as_str()).collect();
-        assert_eq!(dirs, ["base/mem", "base/sys", "base/vm", "lab/bare", "user/embedded", "user/linux"]);
+        assert_eq!(
+            dirs,
+            ["base/mem", "base/sys", "base/vm", "lab/bare", "lab/bench", "user/embedded", "user/linux"]
+        );
     }
 }

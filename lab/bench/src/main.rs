@@ -1,36 +1,49 @@
-//! Measures against named peers: ratios, medians of interleaved rounds, never a verdict.
+//! Measures beside named peers, in interleaved rounds: numbers, never a verdict.
 //!
-//! `skep-lab-bench [ROUNDS]` prints a line per case: what was measured, nanoseconds of each side, and the ratio of the
-//! medians (below 1: skep is faster). The rounds alternate between the sides, so that a machine whose speed drifts
-//! slows both. A case that cannot run here is skipped by name.
+//! `loader` compares reading and loading objects, `machine` the engines that run programs. The rounds alternate
+//! between the sides, so that a machine whose speed drifts slows all. What cannot run here is skipped by name.
+//!
+//! This is an unsafe room for one reason: native code and the peers' compiled code are called.
 
-mod cases;
-mod rounds;
+mod loader;
+mod machine;
 
-use rounds::{Case, Outcome};
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    let rounds = std::env::args().nth(1).map_or(Ok(11), |text| text.parse::<usize>());
-    let Ok(rounds @ 1..) = rounds else {
-        eprintln!("usage: skep-lab-bench [ROUNDS]");
-        return ExitCode::from(2);
-    };
-    println!(
-        "{:<46} {:>12} {:>12} {:>7}  peer is",
-        "case (medians of interleaved rounds, ns)", "skep", "peer", "ratio"
-    );
-    for case in cases::all() {
-        match measure(&case, rounds) {
-            Ok(line) => println!("{line}"),
-            Err(why) => println!("skipped: {}: {why}", case.name),
-        }
-    }
-    ExitCode::SUCCESS
+/// Measure beside named peers, in interleaved rounds.
+#[derive(Parser)]
+#[command(name = "skep-lab-bench")]
+struct Options {
+    #[command(subcommand)]
+    what: What,
 }
 
-fn measure(case: &Case, rounds: usize) -> Outcome<String> {
-    let (ours, theirs) = (case.ours)().and_then(|ours| Ok((ours, (case.theirs)()?)))?;
-    let (ours, theirs) = rounds::interleave(rounds, ours, theirs)?;
-    Ok(format!("{:<46} {ours:>12.1} {theirs:>12.1} {:>7.2}  {}", case.name, ours / theirs, case.peer))
+#[derive(Subcommand)]
+enum What {
+    /// Read and load an object.
+    Loader {
+        /// How often each side's turn comes.
+        #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
+    /// Run the benchmark programs on every engine.
+    Machine(machine::Options),
+}
+
+fn main() -> ExitCode {
+    let measured = match Options::parse().what {
+        What::Loader { rounds } => {
+            loader::measure(rounds);
+            Ok(())
+        }
+        What::Machine(options) => machine::measure(&options),
+    };
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -38,7 +38,7 @@ ENTRY u64 PROG(void *mem, u64 len)
 	rows[2] = 0x0000000003020100;
 	rows[3] = 0x0000030300030303;
 	for (u32 i = 0; i < COUNT; i++) {
-		u32 to = next[state * 8 + classes[text[i]]] & 3;
+		u32 to = next[state * 8 + (classes[text[i]] & 7)] & 3;
 
 		if (to != state) {
 			tokens++;
