@@ -217,6 +217,34 @@ pub(crate) fn skb_load_bytes<'m>(env: &dyn Env<'m>, args: Args<'_, 'm>, _: Invok
     status(done)
 }
 
+/// The most that a header-relative offset may be.
+const MOST_RELATIVE: u32 = 0xffff;
+/// `BPF_HDR_START_MAC` and `BPF_HDR_START_NET`.
+const START_MAC: u32 = 0;
+const START_NET: u32 = 1;
+
+/// `bpf_skb_load_bytes_relative`: counted from a header, hidden or not; on failure the memory is zeroed.
+pub(crate) fn skb_load_bytes_relative<'m>(
+    env: &dyn Env<'m>,
+    args: Args<'_, 'm>,
+    _: Invoker<'_, 'm>,
+) -> Answer<'m> {
+    let (offset, into, start) = (args.int32(1)?, args.bytes(2)?, args.int32(4)?);
+    // A socket buffer here always begins with its link-layer header, which the network header follows.
+    let skipped = match start {
+        START_MAC => Some(0),
+        START_NET => Some(LEAST),
+        _ => None,
+    };
+    let from = skipped.filter(|_| offset <= MOST_RELATIVE).map(|skipped| skipped + offset as usize);
+    let part = from.zip(env.packet()).and_then(|(from, packet)| packet.frame().slice(from, into.len()).ok());
+    let done = part.and_then(|part| into.copy_from(0, part).ok()).ok_or(Errno::EFAULT);
+    if done.is_err() {
+        into.fill(0);
+    }
+    status(done)
+}
+
 /// `BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH`.
 const STORE_FLAGS: u64 = 3;
 

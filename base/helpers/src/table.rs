@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
     row(F::MAP_LOOKUP_ELEM, Needs::Nothing, maps::lookup_elem),
     row(F::MAP_UPDATE_ELEM, Needs::Nothing, maps::update_elem),
     row(F::MAP_DELETE_ELEM, Needs::Nothing, maps::delete_elem),
-    row(F::PROBE_READ, Needs::Probe, probe::probe_read_kernel),
+    row(F::PROBE_READ, Needs::Probe, probe::probe_read),
     row(F::KTIME_GET_NS, Needs::Clock, time::ktime_get_ns),
     row(F::TRACE_PRINTK, Needs::Trace, print::trace_printk),
     row(F::GET_PRANDOM_U32, Needs::Random, misc::get_prandom_u32),
@@ -72,12 +72,14 @@ const ROWS: &[Row] = &[
     row(F::PERF_EVENT_OUTPUT, Needs::Nothing, ring::perf_event_output),
     row(F::SKB_LOAD_BYTES, Needs::Nothing, packet::skb_load_bytes),
     row(F::CSUM_DIFF, Needs::Nothing, crate::csum::csum_diff),
+    row(F::GET_CURRENT_TASK, Needs::Tasks, task::get_current_task),
     row(F::SKB_PULL_DATA, Needs::Nothing, packet::skb_pull_data),
     row(F::GET_NUMA_NODE_ID, Needs::Nothing, task::get_numa_node_id),
     row(F::XDP_ADJUST_HEAD, Needs::Nothing, packet::xdp_adjust_head),
-    row(F::PROBE_READ_STR, Needs::Probe, probe::probe_read_kernel_str),
+    row(F::PROBE_READ_STR, Needs::Probe, probe::probe_read_str),
     row(F::XDP_ADJUST_META, Needs::Nothing, packet::xdp_adjust_meta),
     row(F::XDP_ADJUST_TAIL, Needs::Nothing, packet::xdp_adjust_tail),
+    row(F::SKB_LOAD_BYTES_RELATIVE, Needs::Nothing, packet::skb_load_bytes_relative),
     row(F::MAP_PUSH_ELEM, Needs::Nothing, maps::push_elem),
     row(F::MAP_POP_ELEM, Needs::Nothing, maps::pop_elem),
     row(F::MAP_PEEK_ELEM, Needs::Nothing, maps::peek_elem),
@@ -120,6 +122,7 @@ pub fn find(id: F) -> Option<&'static Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use skep_model::platform::Platform;
 
     #[test]
@@ -134,5 +137,73 @@ mod tests {
             assert_eq!(find(row.id).map(|row| row.id), Some(row.id));
         }
         assert!(find(F::TAIL_CALL).is_none());
+    }
+
+    /// What programs of XDP, tc, socket filters and tracepoints call; `tail_call` besides.
+    const COMMON: &[&str] = &[
+        "map_lookup_elem",
+        "map_update_elem",
+        "map_delete_elem",
+        "map_lookup_percpu_elem",
+        "map_push_elem",
+        "map_pop_elem",
+        "map_peek_elem",
+        "for_each_map_elem",
+        "ktime_get_ns",
+        "ktime_get_boot_ns",
+        "ktime_get_coarse_ns",
+        "ktime_get_tai_ns",
+        "jiffies64",
+        "get_prandom_u32",
+        "get_smp_processor_id",
+        "get_numa_node_id",
+        "trace_printk",
+        "trace_vprintk",
+        "snprintf",
+        "strncmp",
+        "ringbuf_output",
+        "ringbuf_reserve",
+        "ringbuf_submit",
+        "ringbuf_discard",
+        "ringbuf_query",
+        "perf_event_output",
+        "loop",
+        "csum_diff",
+        "l3_csum_replace",
+        "l4_csum_replace",
+        "xdp_adjust_head",
+        "xdp_adjust_tail",
+        "xdp_adjust_meta",
+        "xdp_get_buff_len",
+        "xdp_load_bytes",
+        "xdp_store_bytes",
+        "skb_load_bytes",
+        "skb_load_bytes_relative",
+        "skb_store_bytes",
+        "skb_pull_data",
+        "get_current_pid_tgid",
+        "get_current_uid_gid",
+        "get_current_comm",
+        "get_current_task",
+        "probe_read",
+        "probe_read_str",
+        "probe_read_kernel",
+        "probe_read_kernel_str",
+        "probe_read_user",
+        "probe_read_user_str",
+        "get_func_ip",
+        "get_attach_cookie",
+    ];
+
+    #[test]
+    fn the_common_helpers_are_all_here_and_no_others() {
+        let mut found: Vec<&str> = ROWS
+            .iter()
+            .map(|row| Platform::LINUX_6_18.helper(row.id).map_or("?", |helper| helper.name))
+            .collect();
+        let mut wanted = COMMON.to_vec();
+        found.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted);
     }
 }

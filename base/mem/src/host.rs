@@ -272,7 +272,12 @@ pub enum ProbeSpace {
 
 /// The address could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProbeFault;
+pub enum ProbeFault {
+    /// Nothing is there, or it may not be reached.
+    Unreachable,
+    /// The space has no such address (in Linux, what `copy_from_kernel_nofault_allowed` refuses).
+    Outside,
+}
 
 /// Guarded access to arbitrary addresses.
 ///
@@ -287,7 +292,8 @@ pub unsafe trait Probe: Send + Sync {
     /// Copies a NUL-terminated string; gives its length with the NUL, cut to `into` (whose last byte is then NUL).
     ///
     /// # Errors
-    /// [`ProbeFault`] where a byte before the NUL is not readable.
+    /// [`ProbeFault`] where a byte up to the NUL, or up to what `into` has room for, is not readable: the last byte is
+    /// read before a NUL replaces it (`strncpy_from_kernel_nofault` in mm/maccess.c).
     fn read_str(&self, space: ProbeSpace, addr: u64, into: &mut [u8]) -> Result<usize, ProbeFault>;
     /// Writes `from` into the current task's memory.
     ///

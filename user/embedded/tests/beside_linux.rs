@@ -329,3 +329,121 @@ fn what_is_not_there_is_not_found_alike() {
         answers
     });
 }
+
+/// Calls a helper with a buffer of the stack, whose first byte comes back beside the result.
+fn buffer_call(kernel: &Kernel, prog_type: ProgType, before: &[[u8; 8]], id: i32, data: &[u8]) -> String {
+    let start = [insn(0xbf, 0x16, 0, 0), insn(0x7a, 10, -8, 0x5555_5555), insn(0x7a, 10, -16, 0x5555_5555)];
+    // r7 = r0; r0 = *(u8 *)(r10 - 16); r7 <<= 8; r0 |= r7; exit
+    let end = [
+        insn(0x85, 0, 0, id),
+        insn(0xbf, 0x07, 0, 0),
+        insn(0x71, 0xa0, -16, 0),
+        insn(0x67, 7, 0, 8),
+        insn(0x4f, 0x70, 0, 0),
+        insn(0x95, 0, 0, 0),
+    ];
+    let insns = [&start[..], before, &end].concat();
+    let prog = match load(kernel, prog_type, &insns, "GPL") {
+        Ok(prog) => prog,
+        Err(error) => return format!("not loaded: {}", said::<()>(Err(error))),
+    };
+    let mut attr = ProgTestRun::default();
+    let memory = TestRunMemory { data_in: data, ..TestRunMemory::default() };
+    let ran = prog.test_run(&mut attr, memory);
+    format!("{} {:#x}", said(ran), attr.retval)
+}
+
+fn wide(register: u8, value: u64) -> [[u8; 8]; 2] {
+    [insn(0x18, register, 0, value as i32), insn(0, 0, 0, (value >> 32) as i32)]
+}
+
+/// `register = r10 - 16`.
+fn buffer(register: u8) -> [[u8; 8]; 2] {
+    [insn(0xbf, 0xa0 | register, 0, 0), insn(0x07, register, 0, -16)]
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", target_endian = "little"))]
+fn guarded_reads_fail_alike() {
+    // How many bits an address has depends on the processor, so none is here that only some have.
+    compare("guarded_reads_fail_alike", |kernel| {
+        let mut answers = Vec::new();
+        for id in [4, 45, 112, 113, 114, 115] {
+            for addr in [
+                0,
+                8,
+                0x0fff,
+                0x1000,
+                1 << 63,
+                0x7fff_ffff_ffff_ffff,
+                0xffff_8000_0000_0000,
+                0xffff_ffff_ffff_f000,
+                u64::MAX,
+            ] {
+                for len in [1, 8, 16] {
+                    let before = [&buffer(1)[..], &[insn(0xb7, 2, 0, len)], &wide(3, addr)].concat();
+                    let answer = buffer_call(kernel, ProgType::RAW_TRACEPOINT, &before, id, &[]);
+                    answers.push((format!("helper {id} of {len} bytes at {addr:#x}"), answer));
+                }
+            }
+        }
+        answers
+    });
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn the_current_task_is_a_number_of_the_kernel() {
+    compare("the_current_task_is_a_number_of_the_kernel", |kernel| {
+        // Whether it is twice the same, is an address of the upper half, and whether a read of it fails.
+        let insns = [
+            insn(0x85, 0, 0, 35),
+            insn(0xbf, 0x06, 0, 0),
+            insn(0x85, 0, 0, 35),
+            insn(0x1f, 0x60, 0, 0),
+            insn(0x77, 6, 0, 47),
+            insn(0x4f, 0x60, 0, 0),
+            insn(0x95, 0, 0, 0),
+        ];
+        let mut answers = Vec::new();
+        for prog_type in [ProgType::RAW_TRACEPOINT, ProgType::SCHED_CLS, ProgType::XDP] {
+            for licence in ["GPL", "BSD"] {
+                let answer = load(kernel, prog_type, &insns, licence).and_then(|prog| {
+                    let mut attr = ProgTestRun::default();
+                    let data: &[u8] = if prog_type == ProgType::RAW_TRACEPOINT { &[] } else { &[0; 64] };
+                    prog.test_run(&mut attr, TestRunMemory { data_in: data, ..TestRunMemory::default() })?;
+                    Ok(attr.retval)
+                });
+                answers.push((format!("{prog_type} under {licence}"), said(answer)));
+            }
+        }
+        assert!(answers.iter().any(|(_, answer)| answer == &0x1_ffff.to_string()), "{answers:?}");
+        answers
+    });
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn bytes_from_a_header_on_are_alike() {
+    let data: Vec<u8> = (1..=64).collect();
+    compare("bytes_from_a_header_on_are_alike", |kernel| {
+        let mut answers = Vec::new();
+        for prog_type in [ProgType::SCHED_CLS, ProgType::SOCKET_FILTER, ProgType::XDP] {
+            for offset in [0, 1, 35, 36, 49, 50, 51, 63, 64, 0xffff, 0x1_0000, -1] {
+                for len in [1, 14, 16] {
+                    for header in [0, 1, 2, -1] {
+                        let before = [
+                            &[insn(0xbf, 0x61, 0, 0), insn(0xb7, 2, 0, offset)][..],
+                            &buffer(3),
+                            &[insn(0xb7, 4, 0, len), insn(0xb7, 5, 0, header)],
+                        ];
+                        let answer = buffer_call(kernel, prog_type, &before.concat(), 68, &data);
+                        let what = format!("{prog_type}: {len} bytes at {offset} from header {header}");
+                        answers.push((what, answer));
+                    }
+                }
+            }
+        }
+        answers
+    });
+}

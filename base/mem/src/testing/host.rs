@@ -285,7 +285,7 @@ unsafe impl Probe for TestHost {
     fn read(&self, _space: ProbeSpace, addr: u64, into: &mut [u8]) -> Result<(), ProbeFault> {
         let readable = relock(&self.readable);
         for (byte, at) in into.iter_mut().zip(addr..) {
-            *byte = byte_at(&readable, at).ok_or(ProbeFault)?;
+            *byte = byte_at(&readable, at).ok_or(ProbeFault::Unreachable)?;
         }
         Ok(())
     }
@@ -293,8 +293,8 @@ unsafe impl Probe for TestHost {
     fn read_str(&self, _space: ProbeSpace, addr: u64, into: &mut [u8]) -> Result<usize, ProbeFault> {
         let readable = relock(&self.readable);
         let Some(last) = into.len().checked_sub(1) else { return Ok(0) };
-        for (i, byte) in into[..last].iter_mut().enumerate() {
-            *byte = byte_at(&readable, addr.wrapping_add(i as u64)).ok_or(ProbeFault)?;
+        for (i, byte) in into.iter_mut().enumerate() {
+            *byte = byte_at(&readable, addr.wrapping_add(i as u64)).ok_or(ProbeFault::Unreachable)?;
             if *byte == 0 {
                 return Ok(i + 1);
             }
@@ -312,7 +312,7 @@ unsafe impl Probe for TestHost {
                 return Ok(());
             }
         }
-        Err(ProbeFault)
+        Err(ProbeFault::Unreachable)
     }
 }
 

@@ -22,19 +22,19 @@ impl SelfProbe {
 
 // SAFETY: the system copies, and answers with an error where an address is not readable; it writes `into` only.
 unsafe impl Probe for SelfProbe {
-    fn read(&self, _space: ProbeSpace, addr: u64, into: &mut [u8]) -> Result<(), ProbeFault> {
+    fn read(&self, space: ProbeSpace, addr: u64, into: &mut [u8]) -> Result<(), ProbeFault> {
         if into.is_empty() {
             return Ok(());
         }
-        own_memory::read(addr, into)
+        own_memory::read(addr, into).ok_or_else(|| why_not(space, addr))
     }
 
     fn read_str(&self, space: ProbeSpace, addr: u64, into: &mut [u8]) -> Result<usize, ProbeFault> {
         let Some(last) = into.len().checked_sub(1) else { return Ok(0) };
         let mut at = 0;
-        while at < last {
-            let from = addr.checked_add(at as u64).ok_or(ProbeFault)?;
-            let chunk = (CHUNK - from as usize % CHUNK).min(last - at);
+        while at < into.len() {
+            let from = addr.checked_add(at as u64).ok_or(ProbeFault::Unreachable)?;
+            let chunk = (CHUNK - from as usize % CHUNK).min(into.len() - at);
             let part = &mut into[at..at + chunk];
             self.read(space, from, part)?;
             if let Some(nul) = part.iter().position(|byte| *byte == 0) {
@@ -49,16 +49,25 @@ unsafe impl Probe for SelfProbe {
     /// Always refuses: the current task is the process that the kernel lives in, and what a program wrote there
     /// would be a write behind the back of Rust.
     fn write_user(&self, _addr: u64, _from: &[u8]) -> Result<(), ProbeFault> {
-        Err(ProbeFault)
+        Err(ProbeFault::Unreachable)
     }
+}
+
+/// Tells why an address could not be read, as Linux on x86-64 with four levels of pages would: the lower half is user
+/// space, the upper half the kernel, and what is between is nothing. Here the kernel's memory is in the lower half, so
+/// what can be read there is read; what cannot is none of the kernel's.
+fn why_not(space: ProbeSpace, addr: u64) -> ProbeFault {
+    let own_half = match space {
+        ProbeSpace::User => 0,
+        ProbeSpace::Kernel => 0x1_ffff,
+    };
+    if addr >> 47 == own_half { ProbeFault::Unreachable } else { ProbeFault::Outside }
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod own_memory {
-    use skep_mem::ProbeFault;
-
-    pub(super) fn read(addr: u64, into: &mut [u8]) -> Result<(), ProbeFault> {
-        let addr = usize::try_from(addr).map_err(|_| ProbeFault)?;
+    pub(super) fn read(addr: u64, into: &mut [u8]) -> Option<()> {
+        let addr = usize::try_from(addr).ok()?;
         let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
         let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(addr), iov_len: into.len() };
         // A process id cannot be negative.
@@ -66,16 +75,14 @@ mod own_memory {
         // SAFETY: the local vector is a slice that lives until after the call; the remote one is only read by the
         // system, which answers with an error where it is not mapped.
         let count = unsafe { libc::process_vm_readv(own, &raw const local, 1, &raw const remote, 1, 0) };
-        if usize::try_from(count) == Ok(into.len()) { Ok(()) } else { Err(ProbeFault) }
+        (usize::try_from(count) == Ok(into.len())).then_some(())
     }
 }
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
 mod own_memory {
-    use skep_mem::ProbeFault;
-
-    pub(super) fn read(_addr: u64, _into: &mut [u8]) -> Result<(), ProbeFault> {
-        Err(ProbeFault)
+    pub(super) fn read(_addr: u64, _into: &mut [u8]) -> Option<()> {
+        None
     }
 }
 
@@ -95,9 +102,17 @@ mod tests {
         let mut into = [0; 5];
         assert_eq!(probe.read(ProbeSpace::User, address(b"hello"), &mut into), Ok(()));
         assert_eq!(&into, b"hello");
-        for addr in [0, 8, u64::MAX - 2, 1 << 63] {
-            assert_eq!(probe.read(ProbeSpace::Kernel, addr, &mut into), Err(ProbeFault));
-            assert_eq!(probe.read_str(ProbeSpace::Kernel, addr, &mut into), Err(ProbeFault));
+        let (outside, unreachable) = (Err(ProbeFault::Outside), Err(ProbeFault::Unreachable));
+        for (addr, kernel, user) in [
+            (0, outside, unreachable),
+            (8, outside, unreachable),
+            (1 << 63, outside, outside),
+            (u64::MAX - 2, unreachable, outside),
+        ] {
+            for (space, wanted) in [(ProbeSpace::Kernel, kernel), (ProbeSpace::User, user)] {
+                assert_eq!(probe.read(space, addr, &mut into), wanted, "{addr:#x}");
+                assert_eq!(probe.read_str(space, addr, &mut into), wanted.map(|()| 0), "{addr:#x}");
+            }
         }
     }
 
