@@ -250,6 +250,7 @@ fn old_kernels_get_older_records() {
     for endian in BOTH {
         let mut blob = every_kind(endian);
         blob.add("?optional", k::DATASEC, 1, 8, &[19, 0, 8]);
+        blob.add(".rodata.str", k::DATASEC, 0, 24, &[]);
         let bytes = blob.bytes();
         let btf = Btf::parse(&bytes).unwrap();
         assert_eq!(btf.sanitize(Support::ALL).unwrap(), bytes, "nothing to do, nothing done");
@@ -261,7 +262,7 @@ fn old_kernels_get_older_records() {
         let name = |id| old.ty(TypeId(id)).unwrap().name();
         // Identifiers stay; one is added at the end.
         assert_eq!(old.len(), btf.len() + 1);
-        assert_eq!(name(28), "enum64_placeholder");
+        assert_eq!(name(29), "enum64_placeholder");
         let Def::Enum(mode) = def(7) else { panic!("{:?}", def(7)) };
         assert_eq!((mode.sign, mode.values().next().unwrap().value), (Sign::Unsigned, 0xffff_ffff));
         let Def::Enum(proto) = def(16) else { panic!("{:?}", def(16)) };
@@ -281,9 +282,11 @@ fn old_kernels_get_older_records() {
         assert!(matches!(def(24), Def::Const(TypeId(1))));
         assert_eq!(name(24), "");
         let Def::Union(wide) = def(25) else { panic!("{:?}", def(25)) };
-        assert!(wide.members.iter().all(|m| m.type_id == TypeId(28) && m.bit_offset == 0));
+        assert!(wide.members.iter().all(|m| m.type_id == TypeId(29) && m.bit_offset == 0));
         assert_eq!(wide.members.get(1).unwrap().name, "BIG");
         assert_eq!(name(27), "_optional");
+        assert!(matches!(def(28), Def::Struct(empty) if empty.size == 24 && empty.members.is_empty()));
+        assert_eq!(name(28), "_rodata_str");
         // Names of others are untouched.
         assert_eq!(btf.ty(TypeId(20)).unwrap().name(), ".rodata");
         for id in [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15].map(TypeId) {
@@ -296,11 +299,14 @@ fn old_kernels_get_older_records() {
 fn each_feature_changes_its_own_records_only() {
     let mut blob = every_kind(Endian::Little);
     blob.add("?optional", k::DATASEC, 1, 8, &[19, 0, 8]);
+    blob.add(".rodata.str", k::DATASEC, 0, 24, &[]);
+    blob.add(".bss", k::DATASEC, 1, 0, &[19, 0, 8]);
     let bytes = blob.bytes();
     let btf = Btf::parse(&bytes).unwrap();
     for (feature, changed) in [
         (Feature::Func, vec![16, 17]),
-        (Feature::Datasec, vec![18, 19, 20, 27]),
+        (Feature::Datasec, vec![18, 19, 20, 27, 28, 29]),
+        (Feature::EmptyDatasec, vec![28, 29]),
         (Feature::FuncLinkage, vec![17]),
         (Feature::Float, vec![21]),
         (Feature::DeclTag, vec![22, 23]),

@@ -130,6 +130,8 @@ fn types_come_with_their_versions() {
     };
     let float = types(&[int, &[1, 16 << 24, 4]]);
     since(5, 13, Errno::EINVAL, |kernel| load(kernel, &float));
+    let without_variables = types(&[int, &[1, 15 << 24, 4]]);
+    since(5, 12, Errno::EINVAL, |kernel| load(kernel, &without_variables));
     let enum64 = types(&[int, &[1, 19 << 24 | 1, 8, 1, 0, 0]]);
     since(6, 0, Errno::EINVAL, |kernel| load(kernel, &enum64));
     let global = types(&[int, &[0, 13 << 24, 1], &[1, 12 << 24 | 1, 2]]);

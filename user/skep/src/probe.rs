@@ -35,6 +35,9 @@ fn sample(feature: Feature) -> std::result::Result<Vec<u8>, skep_btf::Error> {
         Feature::Func => func(&mut b, int, FuncLinkage::Static),
         Feature::FuncLinkage => func(&mut b, int, FuncLinkage::Global),
         Feature::Datasec => section(&mut b, int, ".data"),
+        Feature::EmptyDatasec => {
+            b.datasec(".rodata", 4, &[]);
+        }
         Feature::OptionalSection => section(&mut b, int, "?.data"),
         Feature::Float => {
             b.float("float", 4);

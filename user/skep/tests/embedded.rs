@@ -4,6 +4,7 @@ mod common;
 
 use common::{Row, object, packet, rows};
 use skep::embedded::{Config, Embedded};
+use skep::sys::{KernelVersion, Older};
 use skep::{Kernel, Loaded, ProgType, Program, TestRun};
 
 fn kernel() -> (Embedded, Kernel) {
@@ -95,4 +96,19 @@ fn what_is_to_load_loads() {
         assert_eq!((embedded.open_descriptors(), embedded.page_bytes()), (0, 0), "{}", row.stem);
     }
     assert!(loaded > 30, "{loaded} were loaded");
+}
+
+#[test]
+fn types_are_kept_where_sections_must_not_be_empty() {
+    // The `.rodata` of these has literals and no variable.
+    for stem in ["lab/vectors/maps/kinds", "lab/vectors/helpers/ringbuf"] {
+        let (_, newer) = kernel();
+        let kernel = Kernel::from_sys(Older::new(newer.sys(), KernelVersion::new(5, 11)));
+        let loaded = load(stem, &kernel).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(loaded.notes(), [] as [String; 0], "{stem}");
+        for program in loaded.programs() {
+            let info = program.fd().info().unwrap();
+            assert!(info.btf_id != 0 && info.nr_line_info != 0, "{stem}, {}: {info:?}", program.name());
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! BTF for kernels that do not know all of it: each record that a kernel would refuse becomes an older one of the same
 //! length.
 //!
-//! The replacements are libbpf's (`bpf_object__sanitize_btf`), with two differences: names that need other characters
-//! are added beside the old ones, which others may share, and a prototype's nameless parameters get names, which
-//! enumerators must have.
+//! The replacements are libbpf's (`bpf_object__sanitize_btf`), with three differences: names that need other characters
+//! are added beside the old ones, which others may share; a prototype's nameless parameters get names, which
+//! enumerators must have; and a section without variables, for which libbpf does without BTF, becomes a struct as others do
+//! on older kernels.
 
 use alloc::format;
 use alloc::string::String;
@@ -26,6 +27,8 @@ pub enum Feature {
     Datasec,
     /// Functions with a linkage other than static.
     FuncLinkage,
+    /// Sections without variables, which LLVM writes for those that hold nothing but literals; or of no size.
+    EmptyDatasec,
     /// Floating-point numbers.
     Float,
     /// Tags on declarations.
@@ -39,10 +42,12 @@ pub enum Feature {
 }
 
 /// Each feature with the first kernel that has it.
-static FEATURES: [(Feature, Since); 8] = [
+static FEATURES: [(Feature, Since); 9] = [
     (Feature::Func, Since(5, 0)),
     (Feature::Datasec, Since(5, 2)),
     (Feature::FuncLinkage, Since(5, 6)),
+    // 13ca51d5eb35, "bpf: Permit size-0 datasec".
+    (Feature::EmptyDatasec, Since(5, 12)),
     (Feature::Float, Since(5, 13)),
     (Feature::DeclTag, Since(5, 16)),
     (Feature::TypeTag, Since(5, 17)),
@@ -64,13 +69,13 @@ impl Feature {
 
 /// The features that a kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Support(u8);
+pub struct Support(u16);
 
 impl Support {
     /// None: Linux 4.18.
     pub const NONE: Support = Support(0);
     /// All that this crate knows.
-    pub const ALL: Support = Support(0xff);
+    pub const ALL: Support = Support(0x1ff);
 
     /// Those of a kernel release.
     pub fn of_release(release: Since) -> Support {
@@ -127,6 +132,9 @@ impl Rewrite {
             Some(Kind::Var) if lacks(Feature::Datasec) => self.stand_in(at),
             Some(Kind::DeclTag) if lacks(Feature::DeclTag) => self.stand_in(at),
             Some(Kind::Datasec) if lacks(Feature::Datasec) => self.datasec_to_struct(btf, ty, at),
+            Some(Kind::Datasec) if lacks(Feature::EmptyDatasec) && self.is_empty_section(at) => {
+                self.datasec_to_struct(btf, ty, at);
+            }
             Some(Kind::Datasec) if lacks(Feature::OptionalSection) && ty.name().starts_with('?') => {
                 self.rename(at, &ty.name().replacen('?', "_", 1));
             }
@@ -212,6 +220,11 @@ impl Rewrite {
         self.builder.put(at, name);
     }
 
+    /// Tells whether a section is of no size or has no variables (`btf_datasec_check_meta` before Linux 5.12).
+    fn is_empty_section(&self, at: usize) -> bool {
+        self.vlen(at) == 0 || self.builder.word(at + 8) == 0
+    }
+
     fn vlen(&self, at: usize) -> u32 {
         vlen(self.builder.word(at + 4))
     }
@@ -225,6 +238,11 @@ fn elems(at: usize, kind: Kind, count: u32) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_features_are_all() {
+        assert_eq!(Feature::all().fold(Support::NONE, Support::with), Support::ALL);
+    }
 
     #[test]
     fn table_is_in_the_order_of_the_features() {

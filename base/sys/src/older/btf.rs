@@ -1,7 +1,10 @@
 //! Which kinds of types a version of Linux takes in BTF.
 
 use super::KernelVersion;
-use super::table::{BTF_KINDS, GLOBAL_FUNCTIONS, KIND_FUNC, KIND_STRUCT, KIND_UNION, STRUCT_FLAG};
+use super::table::{
+    BTF_KINDS, EMPTY_SECTIONS, GLOBAL_FUNCTIONS, KIND_DATASEC, KIND_FUNC, KIND_STRUCT, KIND_UNION,
+    STRUCT_FLAG,
+};
 use skep_abi::Errno;
 
 /// The header: magic, version, flags, its length, then offset and length of types and strings
@@ -22,6 +25,7 @@ pub(super) fn check(btf: &[u8], version: KernelVersion) -> Result<(), Errno> {
         let Some(row) = BTF_KINDS.iter().find(|row| row.kind == kind) else { return Ok(()) };
         let too_new = row.since > version
             || (kind == KIND_FUNC && count != 0 && GLOBAL_FUNCTIONS > version)
+            || (kind == KIND_DATASEC && (count == 0 || word(head, 8) == 0) && EMPTY_SECTIONS > version)
             || (matches!(kind, KIND_STRUCT | KIND_UNION) && flag && STRUCT_FLAG > version);
         if too_new {
             return Err(Errno::EINVAL);

@@ -310,6 +310,9 @@ pub(super) const KIND_UNION: u32 = 5;
 pub(super) const KIND_FUNC: u32 = 12;
 /// Since when a function says that it is global.
 pub(super) const GLOBAL_FUNCTIONS: KernelVersion = KernelVersion::new(5, 6);
+pub(super) const KIND_DATASEC: u32 = 15;
+/// Since when a section of variables may have none, or no size (13ca51d5eb35, "bpf: Permit size-0 datasec").
+pub(super) const EMPTY_SECTIONS: KernelVersion = KernelVersion::new(5, 12);
 /// Since when a struct says that it has bit fields.
 pub(super) const STRUCT_FLAG: KernelVersion = KernelVersion::new(5, 0);
 
@@ -334,7 +337,7 @@ pub(super) const BTF_KINDS: &[BtfKind] = &[
     kind(KIND_FUNC, 5, 0, 0, 0),
     kind(13, 5, 0, 0, 8),
     kind(14, 5, 2, 4, 0),
-    kind(15, 5, 2, 0, 12),
+    kind(KIND_DATASEC, 5, 2, 0, 12),
     kind(16, 5, 13, 0, 0),
     kind(17, 5, 16, 4, 0),
     kind(18, 5, 17, 0, 0),
