@@ -3,8 +3,8 @@
 //!
 //! Descriptors are numbers of its own (`Fd::Virtual`); programs run on logical CPUs that the calling threads take in
 //! turn; the owner registers the places where programs attach ([`Embedded::add_interface`],
-//! [`Embedded::add_tracepoint`]) and runs them. Files that a loader reads (possible CPUs, the release,
-//! tracefs) come from a small tree in memory, pins from a BPF file system in memory.
+//! [`Embedded::add_tracepoint`]) and runs them. Files that a loader reads (possible CPUs, the release and its
+//! configuration, the kernel's own BTF, tracefs) come from a small tree in memory, pins from a BPF file system in memory.
 //!
 //! This crate knows nothing about object files and loaders, and never touches memory that a call has not lent it:
 //! addresses that the kernel sees are made up for each call.

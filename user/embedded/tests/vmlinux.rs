@@ -16,6 +16,7 @@ fn it_is_listed_and_read_as_linux_s() {
     assert_eq!(kernel.next_id(ObjectKind::Btf, 1).unwrap(), Some(2));
     let own = open(&kernel, 1).unwrap();
     let (info, other) = (own.info().unwrap(), loaded.info().unwrap());
+    assert_eq!((own.name().unwrap(), loaded.name().unwrap()), ("vmlinux".to_owned(), String::new()));
     assert_eq!((info.id, info.kernel_btf, info.name_len), (1, 1, 7));
     assert_eq!((other.id, other.kernel_btf, other.name_len), (2, 0, 0));
     let bytes = own.data().unwrap();

@@ -5,7 +5,7 @@ mod common;
 use common::{Row, object, packet, rows};
 use skep::embedded::{Config, Embedded};
 use skep::sys::{KernelVersion, Older};
-use skep::{Kernel, Loaded, ProgType, Program, TestRun};
+use skep::{AttachType, Autoload, ErrorKind, Kernel, Loaded, ProgType, Program, TestRun};
 
 fn kernel() -> (Embedded, Kernel) {
     let embedded = Embedded::new(Config::new()).unwrap();
@@ -30,11 +30,7 @@ fn run(program: &Program, packet: &[u8]) -> Result<u32, skep::Error> {
 }
 
 /// Objects that want what this kernel does not have yet, and what its refusal names.
-const LACKING: &[(&str, &str)] = &[
-    ("maps/inner", "map outer_array: BPF_MAP_CREATE: EINVAL"),
-    ("helpers/skb_bytes", "helper 68 (skb_load_bytes_relative) is not supported here"),
-    ("helpers/tasks", "helper 35 (get_current_task) is not supported here"),
-];
+const LACKING: &[(&str, &str)] = &[("maps/inner", "map outer_array: BPF_MAP_CREATE: EINVAL")];
 
 fn lacking(row: &Row) -> Option<&'static str> {
     LACKING.iter().find(|(stem, _)| row.stem.ends_with(stem)).map(|(_, names)| *names)
@@ -111,4 +107,50 @@ fn types_are_kept_where_sections_must_not_be_empty() {
             assert!(info.btf_id != 0 && info.nr_line_info != 0, "{stem}, {}: {info:?}", program.name());
         }
     }
+}
+
+#[test]
+fn settings_come_from_the_kernels_release_and_configuration() {
+    let (embedded, kernel) = kernel();
+    let mut externs = object("lab/vectors/data/externs");
+    // It wants the address of a symbol, and this kernel has no addresses.
+    let error = externs.load(&kernel).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    assert!(error.to_string().contains("init_task"), "{error}");
+    assert_eq!((embedded.open_descriptors(), embedded.page_bytes()), (0, 0));
+
+    externs.program_mut("externs").unwrap().set_autoload(Autoload::No);
+    let loaded = externs.load(&kernel).unwrap_or_else(|error| panic!("{error:?}"));
+    let map = loaded.maps().find(|map| map.section() == Some(".kconfig")).unwrap();
+    let bytes = map.lookup(&[0; 4]).unwrap().unwrap();
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+    // CONFIG_HZ, LINUX_KERNEL_VERSION, CONFIG_BPF_JIT: the larger come first, then by name.
+    assert_eq!((word(0), word(4), bytes[8]), (250, 0x06_12_00, 0));
+}
+
+#[test]
+fn targets_are_found_among_the_kernels_types() {
+    // Programs of this type are not run here; that the kernel says so shows that the loader found the type.
+    let (embedded, kernel) = kernel();
+    let load = |name: &str| {
+        let mut object = object("lab/vectors/contexts/tracing");
+        let programs: Vec<_> = object.programs().map(str::to_owned).collect();
+        for (index, program) in programs.iter().enumerate() {
+            let mut program = object.program_mut(program).unwrap();
+            match index {
+                0 => program
+                    .set_type(ProgType::TRACING)
+                    .set_attach_type(AttachType::TRACE_RAW_TP)
+                    .set_target(name),
+                _ => program.set_autoload(Autoload::No),
+            };
+        }
+        object.load(&kernel).unwrap_err()
+    };
+    let _tracepoint = embedded.add_tracepoint("raw_syscalls", "sys_enter").unwrap();
+    let error = load("sys_enter");
+    assert_eq!(error.kind(), ErrorKind::Rejected, "{error:?}");
+    assert!(error.verifier_log().unwrap().contains("cannot be run here"), "{error:?}");
+    let error = load("sys_exit");
+    assert!(error.to_string().contains("this kernel has no sys_exit"), "{error}");
 }
