@@ -274,9 +274,16 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Lends the memory; it may be shorter than was asked for where the host cannot mirror.
+    /// Lends the memory; it may be shorter than was asked for, or empty, where the host cannot mirror.
     pub fn bytes(&self) -> Bytes<'_> {
         self.region.bytes()
+    }
+
+    /// Gives the host's number for the frame behind page `index`, for an operating system that maps frames into its
+    /// processes; `None` past the end. Every page that was asked for has one, the second appearance of a ring's data
+    /// too where the host cannot mirror.
+    pub fn frame(&self, index: usize) -> Option<u64> {
+        self.region.frame(index)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Region {
     pub pages: Shared<PageRun>,
     /// The first byte, a multiple of the page size.
     pub offset: usize,
-    /// The number of bytes, a multiple of the page size.
+    /// The number of bytes as a reader sees them, a multiple of the page size.
     pub len: usize,
 }
 
@@ -33,6 +33,14 @@ impl Region {
         let all = self.pages.bytes();
         let offset = self.offset.min(all.len());
         all.slice(offset, self.len.min(all.len() - offset)).unwrap_or(Bytes::empty())
+    }
+
+    /// Gives the host's number for the frame behind page `index` of the region; `None` past its end, or where the host
+    /// has no numbers. Pages that appear twice have their frames twice, whether the host can mirror them or not.
+    pub fn frame(&self, index: usize) -> Option<u64> {
+        let page_size = self.pages.page_size()?;
+        let in_region = index < self.len.div_ceil(page_size);
+        self.pages.frame((self.offset / page_size).checked_add(index).filter(|_| in_region)?)
     }
 }
 

@@ -182,11 +182,7 @@ impl Map for RingBuf {
         if offset + len > pages.data + 2 * self.ring.size() as usize {
             return Err(Errno::EINVAL);
         }
-        // Where the host cannot mirror, the data is there once, and a reader finds its end by the length.
-        let len = len.min(pages.run.bytes().len().saturating_sub(offset));
-        if len == 0 {
-            return Err(Errno::EINVAL);
-        }
+        // Where the host cannot mirror, the region lends the data once; who maps its frames maps it twice all the same.
         Ok(Region { pages: pages.run.clone(), offset, len })
     }
 

@@ -260,6 +260,10 @@ fn only_the_consumer_page_is_mapped_for_writing() {
         {
             assert_eq!(map.mmap(offset, len, Mmap::Read).err(), Some(Errno::EINVAL));
         }
+        // Whoever maps frames sees the one page of data twice, whether the host can mirror it or not.
+        let region = map.mmap(4096, 4096 + 2 * SIZE as usize, Mmap::Read).unwrap();
+        assert!(region.frame(0) != region.frame(1) && region.frame(1).is_some());
+        assert_eq!((region.frame(2), region.frame(3)), (region.frame(1), None));
     });
 }
 

@@ -42,7 +42,8 @@ pub fn exercise(kernel: &Kernel, machine: Machine) -> Result<(), Failure> {
 /// [`Failure`] at the first answer that is not Linux's.
 pub fn exercise_programs(kernel: &Kernel, machine: Machine) -> Result<(), Failure> {
     programs::returns(kernel)?;
-    programs::writes_records(kernel, machine)
+    programs::writes_records(kernel, machine)?;
+    programs::writes_over_the_end(kernel, machine)
 }
 
 /// Loads what a verifier refuses.

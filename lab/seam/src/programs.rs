@@ -2,7 +2,7 @@
 
 use crate::Machine;
 use crate::check::{Failure, done, fails, same};
-use crate::rings::Ring;
+use crate::rings::{Place, Ring};
 use alloc::vec::Vec;
 use skep_abi::flags::BPF_PSEUDO_MAP_FD;
 use skep_abi::{Errno, ProgLoad, ProgTestRun, ProgType};
@@ -38,8 +38,13 @@ fn load(kernel: &Kernel, insns: &[[u8; 8]], log: &mut [u8]) -> Result<ProgFd, Ca
 }
 
 fn run(prog: &ProgFd, packet: &[u8]) -> Result<u32, CallError> {
+    run_often(prog, packet, 1)
+}
+
+/// Runs a program several times in one call; gives its last answer.
+fn run_often(prog: &ProgFd, packet: &[u8], repeat: u32) -> Result<u32, CallError> {
     let mut out = alloc::vec![0; packet.len()];
-    let mut run = ProgTestRun { repeat: 1, ..ProgTestRun::default() };
+    let mut run = ProgTestRun { repeat, ..ProgTestRun::default() };
     let memory = TestRunMemory { data_in: packet, data_out: &mut out, ..TestRunMemory::default() };
     prog.test_run(&mut run, memory)?;
     Ok(run.retval)
@@ -88,4 +93,41 @@ pub(crate) fn writes_records(kernel: &Kernel, machine: Machine) -> Result<(), Fa
     }
     let ready = done("wait for nothing more", kernel.wait_readable(ring.map.fd(), Some(0)))?;
     same("the ring is empty again", ready, false)
+}
+
+/// The 64-bit words of a long record. With its header it is 504 bytes, which no power of two is a multiple of.
+const LONG: i32 = 62;
+
+/// Writes records until one meets the end of the data, where it either runs over it or comes after padding.
+pub(crate) fn writes_over_the_end(kernel: &Kernel, machine: Machine) -> Result<(), Failure> {
+    let ring = Ring::new(kernel, machine)?;
+    let mut insns = alloc::vec![
+        insn(LOAD_IMM64, 1, BPF_PSEUDO_MAP_FD, 0, ring.map.fd().number()),
+        insn(0, 0, 0, 0, 0),
+        insn(MOV, 2, 10, 0, 0),
+        insn(ADD_IMM, 2, 0, 0, -8 * LONG),
+        insn(MOV_IMM, 3, 0, 0, 8 * LONG),
+        insn(MOV_IMM, 4, 0, 0, 0),
+    ];
+    // The word at r10 - 8 * n is n.
+    insns.extend((1..=LONG).map(|n| insn(STORE_IMM64, 10, 0, -8 * n as i16, n)));
+    insns.push(insn(CALL, 0, 0, 0, RINGBUF_OUTPUT));
+    insns.push(insn(EXIT, 0, 0, 0, 0));
+    let prog = done("load a program that writes long records", load(kernel, &insns, &mut []))?;
+    let wanted: Vec<u8> = (1..=LONG).rev().flat_map(|n| (n as u64).to_ne_bytes()).collect();
+    let mut places = Vec::new();
+    // 130 of them fit before the end of 64 KiB.
+    for batch in [120, 20] {
+        same("its answer", done("run it often", run_often(&prog, &[0; 64], batch))?, 0)?;
+        for _ in 0..batch {
+            let Some((record, place)) = ring.take_with_place()? else {
+                return same("there is a record for each run", false, true);
+            };
+            same("the long record", record, wanted.clone())?;
+            places.push(place);
+        }
+        same("no other long record", ring.take()?, None)?;
+    }
+    let met = places.iter().filter(|place| **place != Place::Within).count();
+    same("one record met the end of the data", (met, places[130] != Place::Within), (1, true))
 }

@@ -38,24 +38,57 @@ impl Ring {
 
     /// Takes the next record out.
     pub(crate) fn take(&self) -> Result<Option<Vec<u8>>, Failure> {
-        let (consumer, producer) = self.positions()?;
-        if consumer == producer {
-            return Ok(None);
-        }
-        let at = self.page + (consumer as usize & (self.size - 1));
-        let header = self.producer.load_acquire_u32(at);
-        let Ok(header) = header else {
-            return same("the header is readable", header, Ok(0)).map(|()| None);
-        };
-        same("the record is committed", header & (ring::BUSY_BIT | ring::DISCARD_BIT), 0)?;
-        let len = header as usize;
-        same("the record fits the ring", len <= self.size, true)?;
-        let mut record = alloc::vec![0; len];
-        same("the record is readable", self.producer.copy_out(at + ring::HDR_SIZE, &mut record), Ok(()))?;
-        let next = consumer + (ring::HDR_SIZE + len).next_multiple_of(8) as u64;
-        same("the position moves", self.consumer.store_release_u64(ring::CONSUMER_POS, next), Ok(()))?;
-        Ok(Some(record))
+        Ok(self.take_with_place()?.map(|(record, _)| record))
     }
+
+    /// Takes the next record out, and tells how it lay to the end of the data. What was discarded is skipped.
+    pub(crate) fn take_with_place(&self) -> Result<Option<(Vec<u8>, Place)>, Failure> {
+        let mut place = Place::Within;
+        loop {
+            let (consumer, producer) = self.positions()?;
+            if consumer == producer {
+                return Ok(None);
+            }
+            let start = consumer as usize & (self.size - 1);
+            let at = self.page + start;
+            let header = self.producer.load_acquire_u32(at);
+            let Ok(header) = header else {
+                return same("the header is readable", header, Ok(0)).map(|()| None);
+            };
+            same("the record is committed", header & ring::BUSY_BIT, 0)?;
+            let len = (header & !ring::DISCARD_BIT) as usize;
+            same("the record fits the ring", len <= self.size, true)?;
+            let whole = (ring::HDR_SIZE + len).next_multiple_of(8);
+            let move_on = || {
+                let next = consumer + whole as u64;
+                same("the position moves", self.consumer.store_release_u64(ring::CONSUMER_POS, next), Ok(()))
+            };
+            if header & ring::DISCARD_BIT != 0 {
+                same("what was discarded fills the data up to its end", start + whole, self.size)?;
+                place = Place::AfterPadding;
+                move_on()?;
+                continue;
+            }
+            if start + whole > self.size {
+                place = Place::OverTheEnd;
+            }
+            let mut record = alloc::vec![0; len];
+            same("the record is readable", self.producer.copy_out(at + ring::HDR_SIZE, &mut record), Ok(()))?;
+            move_on()?;
+            return Ok(Some((record, place)));
+        }
+    }
+}
+
+/// How a record lies to the end of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before it.
+    Within,
+    /// Over it, into the second mapping of the data.
+    OverTheEnd,
+    /// At the start of the data, after padding that is discarded.
+    AfterPadding,
 }
 
 pub(crate) fn empty(kernel: &Kernel, machine: Machine) -> Result<(), Failure> {

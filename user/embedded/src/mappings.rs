@@ -22,10 +22,13 @@ impl Mappings {
     /// Hands out the first `len` bytes of a mapping, or what there is.
     ///
     /// # Errors
-    /// `ENOMEM`.
+    /// `EINVAL` where there is nothing of it: the second appearance alone of pages that are not mirrored; `ENOMEM`.
     pub(crate) fn add(&self, mapped: Mapped, len: usize) -> Result<RawMapping, Errno> {
         let base = mapped.bytes().as_ptr();
         let len = mapped.bytes().len().min(len);
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
         let mut live = relock(&self.live);
         live.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let cookie = live.iter().map(|live| live.cookie).max().map_or(1, |last| last + 1);

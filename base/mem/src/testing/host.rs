@@ -413,6 +413,9 @@ mod tests {
             } else {
                 assert_eq!(run.bytes().len(), 3 * 4096);
             }
+            let frames: Vec<_> = (0..6).map(|index| run.frame(index)).collect();
+            assert!(frames[..3].iter().all(Option::is_some));
+            assert_eq!((frames[3], frames[4], frames[5]), (frames[1], frames[2], None));
         }
     }
 
