@@ -1,6 +1,7 @@
-//! Boots `lab/bare`: all of `base/` on a machine without an operating system.
+//! Boots `lab/bare`: all of `base/` on a machine without an operating system, as an operating system would use it.
 //!
-//! That it links is the proof that `base/` needs no `std`: the program has its own panic handler and allocator, and a crate
+//! Each check prints its name once it passed, and `lab/bare/checks.txt` says which must: a check that fails, hangs, or is not
+//! there any more is an error here. That the program links is the proof that `base/` needs no `std`: the program has its own panic handler and allocator, and a crate
 //! that pulled in `std` would bring the same again. So it must name every crate of `base/`, which is checked first.
 
 use crate::boot::qemu;
@@ -37,13 +38,34 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     if let Err(missing) = tools::need("qemu-system-x86_64") {
         return Ok(Outcome::Skipped(format!("{missing}; the program was built, so base/ links without std")));
     }
+    let names = fs::read_to_string(dir.join("checks.txt")).context("lab/bare/checks.txt")?;
+    let names: Vec<_> = names.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let (status, output) = qemu::boot_bare(&program, LIMIT)?;
     print!("{output}");
-    if status != Some(ENDED_WELL) {
-        bail!("the machine ended with {status:?}, not {ENDED_WELL}");
+    let end = match status {
+        Some(ENDED_WELL) => None,
+        Some(other) => Some(format!("the machine ended with {other}, not {ENDED_WELL}")),
+        None => Some(format!("no end after {} s", LIMIT.as_secs())),
+    };
+    let faults: Vec<_> = end.into_iter().chain(faults(&names, &output)).collect();
+    if !faults.is_empty() {
+        bail!("\n  {}", faults.join("\n  "));
     }
-    let summary = output.lines().rev().find_map(|line| line.strip_prefix("bare: "));
-    Ok(Outcome::Done(summary.context("the machine did not say what it checked")?.to_owned()))
+    Ok(Outcome::Done(format!("{} checks", names.len())))
+}
+
+/// Compares what the machine said with the names of the checks that must pass.
+fn faults(names: &[&str], output: &str) -> Vec<String> {
+    let passed: Vec<_> = output.lines().filter_map(|line| line.strip_prefix("ok: ")).collect();
+    let missing = names.iter().filter(|name| !passed.contains(name));
+    let missing = missing.map(|name| format!("did not pass: {name}"));
+    let unknown = passed.iter().filter(|name| !names.contains(name));
+    let unknown = unknown.map(|name| format!("passed, but is not in lab/bare/checks.txt: {name}"));
+    let mut faults: Vec<_> = missing.chain(unknown).collect();
+    if faults.is_empty() && passed != names {
+        faults.push("checks passed twice, or in another order than in lab/bare/checks.txt".to_owned());
+    }
+    faults
 }
 
 /// The crates of `base/` that the program does not link.
@@ -77,6 +99,17 @@ fn cargo(dir: &Path, target: &Path, args: &[&str]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_check_must_pass_once() {
+        let names = ["memory", "pages"];
+        assert!(faults(&names, "hello\nok: memory\nok: pages\nbare: 2 checks\n").is_empty());
+        assert_eq!(faults(&names, "ok: memory\nfailed: pages: it panicked\n"), ["did not pass: pages"]);
+        assert_eq!(faults(&names, ""), ["did not pass: memory", "did not pass: pages"]);
+        assert_eq!(faults(&names, "ok: memory\nok: pages\nok: more\n").len(), 1);
+        assert_eq!(faults(&names, "ok: pages\nok: memory\n").len(), 1);
+        assert_eq!(faults(&names, "ok: memory\nok: memory\nok: pages\n").len(), 1);
+    }
 
     #[test]
     fn every_crate_of_base_must_be_named() {

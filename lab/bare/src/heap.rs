@@ -1,8 +1,10 @@
 //! The heap: blocks whose sizes are powers of two, one list of free blocks per size.
 //!
 //! A block lies at a multiple of its size, so any alignment is a size. Freed blocks are used again for their own size
-//! only. Enough for tests that end, and simple enough to be right by looking.
+//! only. Enough for tests that end, and simple enough to be right by looking. Interrupts allocate too: programs that they
+//! run want memory for their stacks.
 
+use crate::quiet::Quiet;
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
@@ -28,6 +30,8 @@ struct State {
     used: usize,
     /// Bytes in blocks that are allocated now.
     live: usize,
+    /// How many allocations succeed from now on, where not all do.
+    fails_after: Option<u64>,
     /// The first free block of each size.
     free: [*mut Free; CLASSES],
 }
@@ -38,25 +42,23 @@ struct Free {
     next: *mut Free,
 }
 
-struct Heap(UnsafeCell<State>);
+// SAFETY: the pointers lead to free blocks of the area, which are the heap's alone.
+unsafe impl Send for State {}
 
-// SAFETY: the machine has one CPU, no interrupts, and exceptions never return, so no two accesses overlap.
-unsafe impl Sync for Heap {}
+struct Heap(Quiet<State>);
 
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(State { used: 0, live: 0, free: [null_mut(); CLASSES] }));
+static HEAP: Heap =
+    Heap(Quiet::new(State { used: 0, live: 0, fails_after: None, free: [null_mut(); CLASSES] }));
 
 /// The bytes in blocks that are allocated now.
 pub(crate) fn in_use() -> usize {
-    HEAP.with(|state| state.live)
+    HEAP.0.with(|state| state.live)
 }
 
-impl Heap {
-    /// Lends the state to `body`, which does not allocate.
-    fn with<T>(&self, body: impl FnOnce(&mut State) -> T) -> T {
-        // SAFETY: see `Sync` above; each `body` in this file neither allocates nor panics, so the borrow is the only one.
-        body(unsafe { &mut *self.0.get() })
-    }
+/// Lets so many allocations succeed and refuses those after them; `None` lets all succeed again.
+pub(crate) fn fail_after(count: Option<u64>) {
+    HEAP.0.with(|state| state.fails_after = count);
 }
 
 // SAFETY: blocks are disjoint ranges of the area, at multiples of their size, at least as large as asked for; the methods do
@@ -64,19 +66,23 @@ impl Heap {
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class_of(layout) else { return null_mut() };
-        self.with(|state| state.take(class))
+        self.0.with(|state| state.take(class))
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if let Some(class) = class_of(layout) {
             // SAFETY: the caller gives back a block of this heap with the layout it was made for.
-            self.with(|state| unsafe { state.give(block, class) });
+            self.0.with(|state| unsafe { state.give(block, class) });
         }
     }
 }
 
 impl State {
     fn take(&mut self, class: u32) -> *mut u8 {
+        if let Some(left) = &mut self.fails_after {
+            let Some(fewer) = left.checked_sub(1) else { return null_mut() };
+            *left = fewer;
+        }
         let size = 1 << class;
         let free = self.free[class as usize];
         let block = if free.is_null() {

@@ -85,6 +85,21 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, len: usize) -> i32 
     unsafe { memcmp(left, right, len) }
 }
 
+/// Counts the bytes of a string before its NUL.
+///
+/// # Safety
+///
+/// As C's `strlen`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(text: *const u8) -> usize {
+    let mut len = 0;
+    // SAFETY: the caller says that the bytes can be read up to the NUL.
+    while unsafe { text.wrapping_add(len).read_volatile() } != 0 {
+        len += 1;
+    }
+    len
+}
+
 /// Named by the landing pads in the compiled `alloc`; a panic aborts, so none is ever entered.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() -> ! {

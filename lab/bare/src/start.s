@@ -15,7 +15,7 @@
 bare_start:
     cli
     cld
-    // The first GiB, mapped to itself by one table of 2 MiB pages.
+    // The first GiB, mapped to itself by one table of 2 MiB pages. ebx is left alone until bare_long.
     mov dword ptr [bare_pml4], offset bare_pdpt + 3
     mov dword ptr [bare_pdpt], offset bare_pd + 3
     mov ecx, 512
@@ -35,11 +35,11 @@ bare_start:
     mov cr4, eax
     mov ecx, 0xc0000080     // the EFER register
     rdmsr
-    or eax, 0x100           // long mode
+    or eax, 0x900           // long mode; pages that are not executed
     wrmsr
     mov eax, cr0
     and eax, 0xfffffffb     // no emulation of the floating-point unit
-    or eax, 0x80000002      // paging; monitor the floating-point unit
+    or eax, 0x80010002      // paging; read-only pages for us too; monitor the floating-point unit
     mov cr0, eax
 
     lgdt [bare_gdt_pointer]
@@ -57,6 +57,7 @@ bare_long:
     mov ss, eax
     mov rsp, offset bare_stack_top
     xor ebp, ebp
+    mov edi, ebx
     call bare_main
     ud2
 
@@ -79,9 +80,42 @@ bare_trap_common:
     call bare_trap
     ud2
 
+// The timer's interrupt, on a stack of its own: the code that it interrupts may keep data below its stack pointer.
+.global bare_timer
+bare_timer:
+    push rbp
+    mov rbp, rsp
+    push rax
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push r8
+    push r9
+    push r10
+    push r11
+    cld
+    sub rsp, 512
+    and rsp, -16
+    fxsave [rsp]
+    call bare_tick
+    fxrstor [rsp]
+    lea rsp, [rbp - 72]
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rax
+    pop rbp
+    iretq
+
 .section .rodata.gdt, "a"
 .balign 8
-bare_gdt:
+bare_gdt:                       // until trap.rs loads its own, which starts with the same
     .quad 0
     .quad 0x00af9b000000ffff    // 8: 64-bit code
     .quad 0x00cf93000000ffff    // 16: data
@@ -91,11 +125,16 @@ bare_gdt_pointer:
 
 .section .bss.start, "aw", @nobits
 .balign 4096
+.global bare_pml4
 bare_pml4:
     .skip 4096
 bare_pdpt:
     .skip 4096
+.global bare_pd
 bare_pd:
     .skip 4096
-    .skip 262144
+    .skip 1048576
 bare_stack_top:
+    .skip 262144
+.global bare_timer_stack_top
+bare_timer_stack_top:

@@ -12,6 +12,7 @@ mod programs;
 mod rings;
 
 pub use check::Failure;
+pub use rings::Ring;
 
 use skep_sys::Kernel;
 

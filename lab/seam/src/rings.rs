@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use skep_abi::{MapType, ring};
 use skep_sys::{Kernel, MapFd, Mapping, Protection};
 
-/// A ring and its memory.
-pub(crate) struct Ring {
+/// A ring of 64 KiB and its memory, read as Linux's readers do.
+#[derive(Debug)]
+pub struct Ring {
     pub(crate) map: MapFd,
     size: usize,
     page: usize,
@@ -17,7 +18,11 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(kernel: &Kernel, machine: Machine) -> Result<Ring, Failure> {
+    /// Creates and maps a ring.
+    ///
+    /// # Errors
+    /// [`Failure`] where it cannot be created or mapped.
+    pub fn new(kernel: &Kernel, machine: Machine) -> Result<Ring, Failure> {
         // A multiple of any page size there is, and a power of two.
         let (page, size) = (machine.page_size, 64 << 10);
         let map = create(kernel, "create a ring", MapType::RINGBUF, [0, 0, size as u32], 0)?;
@@ -29,6 +34,11 @@ impl Ring {
         Ok(Ring { map, size, page, consumer, producer })
     }
 
+    /// Gives the map.
+    pub fn map(&self) -> &MapFd {
+        &self.map
+    }
+
     fn positions(&self) -> Result<(u64, u64), Failure> {
         let consumer = self.consumer.load_acquire_u64(ring::CONSUMER_POS);
         let producer = self.producer.load_acquire_u64(ring::PRODUCER_POS);
@@ -36,8 +46,11 @@ impl Ring {
         Ok((consumer.unwrap_or_default(), producer.unwrap_or_default()))
     }
 
-    /// Takes the next record out.
-    pub(crate) fn take(&self) -> Result<Option<Vec<u8>>, Failure> {
+    /// Takes the next record out; none where the reader has caught up.
+    ///
+    /// # Errors
+    /// [`Failure`] where the ring is not as Linux writes it.
+    pub fn take(&self) -> Result<Option<Vec<u8>>, Failure> {
         Ok(self.take_with_place()?.map(|(record, _)| record))
     }
 
