@@ -10,8 +10,11 @@ use skep_abi::flags::BPF_F_MMAPABLE;
 use skep_abi::{Errno, MapType};
 use skep_mem::{Block, Bytes, Host, NoMemory, OnCpu, PageRun, Shared, try_box};
 
-/// Makes an array.
+/// Makes an array. A host without pages has none that can be mapped.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
+    if def.has(BPF_F_MMAPABLE) && host.pages().is_none() {
+        return Err(Errno::EINVAL);
+    }
     Ok(try_box(Array::new(host, def)?)?)
 }
 

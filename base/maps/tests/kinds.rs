@@ -151,12 +151,12 @@ fn an_lru_of_lists_per_cpu_has_the_same_number_for_each() {
 }
 
 #[test]
-fn a_host_without_pages_has_no_rings() {
+fn a_host_without_pages_has_no_rings_and_no_mappable_arrays() {
     let host = TestHost::with(TestHostOptions { pages: false, ..TestHostOptions::default() }).as_dyn();
     assert_eq!(create(&host, &def(MapType::RINGBUF, 0, 0, 4096)).err(), Some(Errno::EINVAL));
     assert_eq!(
         create(&host, &with_flags(def(MapType::ARRAY, 4, 4, 1), BPF_F_MMAPABLE)).err(),
-        Some(Errno::ENOMEM)
+        Some(Errno::EINVAL)
     );
     assert!(create(&host, &def(MapType::HASH, 4, 4, 1)).is_ok());
 }

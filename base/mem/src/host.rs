@@ -162,20 +162,18 @@ pub unsafe trait Lock: Send + Sync {
 /// Grace periods.
 ///
 /// # Safety
-/// What is retired is reclaimed only after every reader that had entered before has left; `synchronize` returns only
-/// then too.
+/// What is retired is reclaimed only after every reader that had entered before has left.
 pub unsafe trait Rcu: Send + Sync {
     /// Enters a read side; callable from anywhere, nests.
     fn read(&self) -> usize;
     /// Leaves the read side entered with `token`.
     fn unread(&self, token: usize);
-    /// Hands a node over for reclaiming after a grace period, without allocating.
+    /// Hands a node over for reclaiming after a grace period, without allocating; callable from anywhere, also with locks
+    /// held, so nothing is reclaimed here where a destructor must not run.
     ///
     /// # Safety
     /// `node` is valid until its `reclaim` runs, is not retired twice, and new readers can no longer find it.
     unsafe fn retire(&self, node: NonNull<RetireNode>);
-    /// Waits for a grace period; task context only, outside any read side.
-    fn synchronize(&self);
 }
 
 /// The link that a retired object carries inside itself.
@@ -242,14 +240,15 @@ unsafe impl Sync for RawPages {}
 pub unsafe trait Pages: Send + Sync {
     /// Gives the size of a page in bytes.
     fn page_size(&self) -> usize;
-    /// Allocates `count` pages.
+    /// Allocates `count` pages; task context, may sleep.
     fn alloc(&self, count: usize) -> Option<RawPages>;
     /// Allocates `plain` pages followed by `doubled` pages that appear twice in a row; `None` where the host cannot.
     fn alloc_mirrored(&self, plain: usize, doubled: usize) -> Option<RawPages> {
         let _ = (plain, doubled);
         None
     }
-    /// Returns pages.
+    /// Returns pages; callable from anywhere, because whoever drops the last user of a map may be an interrupt. A host
+    /// that cannot unmap there keeps them for a task that does.
     ///
     /// # Safety
     /// `pages` came from this host, and nobody reaches its memory any more.
@@ -405,7 +404,8 @@ pub trait Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserFault;
 
-/// Copies to and from the caller's memory; task context, may sleep.
+/// Copies to and from the caller's memory; task context, may sleep: the kernel holds no lock, is on no CPU and in no read
+/// side when it asks.
 pub trait UserMemory {
     /// Fills `into` from the caller's address, each byte read once.
     ///
@@ -427,7 +427,7 @@ pub trait UserMemory {
 /// An open kernel object, as files hold it.
 pub type FileObject = Shared<dyn Any + Send + Sync>;
 
-/// The caller's file descriptors and the pins they see.
+/// The caller's file descriptors and the pins they see; task context, may sleep.
 pub trait Files {
     /// Gives `object` a new close-on-exec descriptor.
     ///

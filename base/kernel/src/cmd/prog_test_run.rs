@@ -199,8 +199,8 @@ fn args(kernel: &Arc<Inner>, request: &Request<'_>, attr: &ProgTestRun, prog: &P
         return Err(Errno::EINVAL);
     }
     let bytes = request.copy_block(attr.ctx_in, attr.ctx_size_in as usize)?;
-    let entered = kernel.runner.enter()?;
-    let retval = entered.run(prog, &Context::Bytes(bytes.bytes()), 0)?;
+    // Off the CPU again before the caller's memory is touched, which may sleep.
+    let retval = kernel.runner.enter()?.run(prog, &Context::Bytes(bytes.bytes()), 0)?;
     request.write_field(offset_of!(ProgTestRun, retval), retval as u32)?;
     Ok(0)
 }

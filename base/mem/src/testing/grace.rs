@@ -3,20 +3,17 @@
 use crate::{Rcu, RetireNode};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Counts readers of two generations; a grace period ends when the older one has none.
+/// Counts readers; a grace period ends when there are none.
 #[derive(Debug, Default)]
 pub(super) struct Grace {
     state: Mutex<State>,
-    left: Condvar,
-    one_at_a_time: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    generation: usize,
-    readers: [usize; 2],
+    readers: usize,
     retired: Chain,
 }
 
@@ -54,56 +51,37 @@ impl Grace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn reclaim_if_unread(&self, mut state: MutexGuard<'_, State>) {
+        if state.readers == 0 {
+            let retired = core::mem::take(&mut state.retired);
+            drop(state);
+            retired.reclaim();
+        }
+    }
+
     /// Tells whether anything waits to be reclaimed.
     pub(super) fn has_retired(&self) -> bool {
         self.state().retired.0.is_some()
     }
 }
 
-// SAFETY: what is retired is reclaimed when no reader at all is left, or after `synchronize`, which waits for every
-// reader of the generation that was current when it began; an older one has none, by the `synchronize` before.
+// SAFETY: what is retired is reclaimed when no reader at all is left.
 unsafe impl Rcu for Grace {
     fn read(&self) -> usize {
-        let mut state = self.state();
-        let slot = state.generation % 2;
-        state.readers[slot] += 1;
-        slot
+        self.state().readers += 1;
+        0
     }
 
-    fn unread(&self, token: usize) {
+    fn unread(&self, _token: usize) {
         let mut state = self.state();
-        state.readers[token] -= 1;
-        self.left.notify_all();
-        if state.readers == [0, 0] {
-            let retired = core::mem::take(&mut state.retired);
-            drop(state);
-            retired.reclaim();
-        }
+        state.readers -= 1;
+        self.reclaim_if_unread(state);
     }
 
     unsafe fn retire(&self, node: NonNull<RetireNode>) {
         let mut state = self.state();
         state.retired.push(node);
-        if state.readers == [0, 0] {
-            let retired = core::mem::take(&mut state.retired);
-            drop(state);
-            retired.reclaim();
-        }
-    }
-
-    fn synchronize(&self) {
-        let retired = {
-            let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut state = self.state();
-            let retired = core::mem::take(&mut state.retired);
-            let old = state.generation % 2;
-            state.generation += 1;
-            while state.readers[old] > 0 {
-                state = self.left.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            retired
-        };
-        retired.reclaim();
+        self.reclaim_if_unread(state);
     }
 }
 

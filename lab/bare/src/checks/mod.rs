@@ -3,6 +3,7 @@
 //! The names are in `checks.txt`, which `cargo xtask bare` compares with what was printed.
 
 mod calls;
+mod host;
 mod interrupts;
 mod machine;
 mod programs;
@@ -19,7 +20,7 @@ pub(crate) struct Check {
 }
 
 const GROUPS: &[&[Check]] =
-    &[machine::CHECKS, interrupts::CHECKS, seam::CHECKS, calls::CHECKS, programs::CHECKS];
+    &[machine::CHECKS, interrupts::CHECKS, host::CHECKS, seam::CHECKS, calls::CHECKS, programs::CHECKS];
 
 static CURRENT: Quiet<&str> = Quiet::new("before the first check");
 

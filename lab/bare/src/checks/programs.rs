@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use skep_abi::{AttachType, LinkCreate, MapCreate, MapType, ProgLoad, ProgTestRun, ProgType};
 use skep_kernel::Tracepoint;
 use skep_lab_seam::{Machine, Ring};
-use skep_sys::{Fd, FdArray, Kernel, MapFd, ProgFd, ProgLoadMemory, TestRunMemory};
+use skep_sys::{CallError, Fd, FdArray, Kernel, MapFd, ProgFd, ProgLoadMemory, TestRunMemory};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "a firewall decides over packets", run: || firewall(Mirror::Twice) },
@@ -25,6 +25,10 @@ pub(super) const CHECKS: &[Check] = &[
         run: || firewall(Mirror::Never),
     },
     Check { name: "an interface's frames go through its link", run: interface },
+    Check {
+        name: "batches of elements, and a tail call through a map of programs",
+        run: batches_and_tail_calls,
+    },
     Check { name: "a program sees the clock, the task, the log and guarded memory", run: surroundings },
     Check { name: "programs in an interrupt and in the task count exactly", run: counted },
     Check { name: "whoever waits for a record is woken by an interrupt", run: woken },
@@ -184,9 +188,8 @@ fn firewall(mirror: Mirror) {
 
 fn interface() {
     on(Mirror::Twice, |system, kernel| {
-        let interface = system.kernel().add_interface("bare0").map_err(skep_sys::CallError::from)?;
-        let receive =
-            |source| interface.receive(&mut frame(0x800, source)).map_err(skep_sys::CallError::from);
+        let interface = system.kernel().add_interface("bare0").map_err(CallError::from)?;
+        let receive = |source| interface.receive(&mut frame(0x800, source)).map_err(CallError::from);
         assert_eq!(receive(LISTED)?, XDP_PASS);
         let firewall = load_firewall(kernel)?;
         let link = kernel.link_create(&LinkCreate {
@@ -199,6 +202,46 @@ fn interface() {
         drop(link);
         assert_eq!(receive(LISTED)?, XDP_PASS);
         firewall.dropped(2)
+    });
+}
+
+/// Goes on in the second program of a map, if there is one.
+const DISPATCH: &str = "
+        r2 = map[idx:0] ll
+        r3 = 1
+        call bpf_tail_call
+        r0 = 7
+        exit
+";
+
+fn batches_and_tail_calls() {
+    on(Mirror::Twice, |_, kernel| {
+        let numbers = map(kernel, MapType::HASH, 4, 8)?;
+        let keys: Vec<u8> = (0..5u32).flat_map(u32::to_ne_bytes).collect();
+        let values: Vec<u8> = (100..105u64).flat_map(u64::to_ne_bytes).collect();
+        let failed = |(error, count): (CallError, u32)| alloc::format!("{error} after {count} elements");
+        assert_eq!(numbers.update_batch(&keys, &values, 5, 0).map_err(failed)?, 5);
+        assert_eq!(value(&numbers, &keys[12..16])?, 103);
+        assert_eq!(numbers.delete_batch(&keys[4..], 4).map_err(failed)?, 4);
+        assert_eq!(value(&numbers, &keys[..4])?, 100);
+
+        let create = MapCreate {
+            map_type: MapType::PROG_ARRAY.0,
+            key_size: 4,
+            value_size: 4,
+            max_entries: 2,
+            ..MapCreate::default()
+        };
+        let programs = kernel.map_create(&create)?;
+        let next = load(kernel, ProgType::XDP, "r0 = 3\nexit\n", &[])?;
+        let first = load(kernel, ProgType::XDP, DISPATCH, &[programs.fd()])?;
+        assert_eq!(run(&first, &[0; 64], 1)?, 7);
+        programs.update(&1u32.to_ne_bytes(), &next.fd().number().to_ne_bytes(), 0)?;
+        drop(next);
+        assert_eq!(run(&first, &[0; 64], 1)?, 3);
+        programs.delete(&1u32.to_ne_bytes())?;
+        assert_eq!(run(&first, &[0; 64], 1)?, 7);
+        Ok(())
     });
 }
 
@@ -283,7 +326,7 @@ fn at_each_tick(
     prog: &ProgFd,
     body: impl FnOnce() -> Outcome,
 ) -> Result<u64, Box<dyn Error>> {
-    let tracepoint = system.kernel().add_tracepoint("bare", "tick").map_err(skep_sys::CallError::from)?;
+    let tracepoint = system.kernel().add_tracepoint("bare", "tick").map_err(CallError::from)?;
     let link = kernel.raw_tracepoint_open(Some("tick"), prog.fd(), 0)?;
     let ticker = Arc::new(Ticker { tracepoint, fired: AtomicU64::new(0), failed: AtomicU64::new(0) });
     drop(timer::listen(Some(Arc::clone(&ticker) as _)));

@@ -1,5 +1,6 @@
 //! The CPU: there is one, and a task that nothing moves, so entering it is free; interrupts are levels on it.
 
+use super::sleep;
 use crate::timer;
 use core::sync::atomic::{AtomicBool, Ordering};
 use skep_mem::{CpuToken, Cpus, Level};
@@ -27,8 +28,11 @@ unsafe impl Cpus for OneCpu {
     fn enter(&self) -> CpuToken {
         let level = if timer::is_in_interrupt() { Level::Irq } else { Level::Task };
         self.was_interrupt.fetch_or(level == Level::Irq, Ordering::Relaxed);
+        sleep::forbid();
         CpuToken { id: 0, level, cookie: 0 }
     }
 
-    fn leave(&self, _token: CpuToken) {}
+    fn leave(&self, _token: CpuToken) {
+        sleep::allow();
+    }
 }

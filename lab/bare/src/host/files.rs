@@ -1,5 +1,6 @@
 //! Descriptors and pins: one table of each, for the one caller.
 
+use super::sleep::might_sleep;
 use crate::quiet::Quiet;
 use alloc::vec::Vec;
 use skep_abi::Errno;
@@ -52,6 +53,7 @@ impl FileTable {
 
 impl Files for FileTable {
     fn install(&self, object: FileObject) -> Result<i32, Errno> {
+        might_sleep();
         self.open.with(|open| {
             let free = open.iter().position(Option::is_none).unwrap_or(open.len());
             if free >= MOST {
@@ -67,10 +69,12 @@ impl Files for FileTable {
     }
 
     fn lookup(&self, fd: i32) -> Result<FileObject, Errno> {
+        might_sleep();
         self.open.with(|open| slot(fd).and_then(|slot| open.get(slot)?.clone())).ok_or(Errno::EBADF)
     }
 
     fn pin(&self, path: &[u8], object: FileObject) -> Result<(), Errno> {
+        might_sleep();
         let Some(name) = path.strip_prefix(MOUNT) else { return Err(Errno::EPERM) };
         if name.is_empty() || name.contains(&b'/') {
             return Err(Errno::ENOENT);
@@ -89,6 +93,7 @@ impl Files for FileTable {
     }
 
     fn pinned(&self, path: &[u8]) -> Result<FileObject, Errno> {
+        might_sleep();
         let found = |pins: &mut Vec<(Vec<u8>, FileObject)>| {
             pins.iter().find(|(known, _)| known == path).map(|(_, object)| object.clone())
         };

@@ -1,6 +1,7 @@
 //! The caller's memory: whatever the page tables lead to. The machine has one address space, in which callers have their
 //! stacks and heaps; with several, a page that is not user space's would be refused here too.
 
+use super::sleep::might_sleep;
 use crate::frames::PAGE_SIZE;
 use crate::paging::{self, Landing};
 use core::ptr::NonNull;
@@ -31,7 +32,9 @@ pub(super) fn lend(addr: u64, len: usize, allowed: impl Fn(Landing) -> bool) -> 
     Some(unsafe { Bytes::from_raw(base, len) })
 }
 
+#[track_caller]
 fn of_caller(addr: u64, len: usize, how: Use) -> Result<Bytes<'static>, UserFault> {
+    might_sleep();
     lend(addr, len, |landing| how == Use::Read || landing.is_writable).ok_or(UserFault)
 }
 

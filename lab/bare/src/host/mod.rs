@@ -15,6 +15,7 @@ mod probe;
 mod random;
 mod rcu;
 mod rights;
+mod sleep;
 mod tasks;
 mod trace;
 mod wake;

@@ -1,5 +1,6 @@
 //! Pages: frames, mapped in a row into the kernel's window, or twice in a row.
 
+use super::sleep::might_sleep;
 use crate::frames::{self, Frame, PAGE_SIZE};
 use crate::paging::{self, Access, KERNEL};
 use core::ptr::NonNull;
@@ -27,6 +28,7 @@ impl MappedPages {
 
     /// Maps `once` fresh frames in a row, and behind them the last `doubled` of those again.
     fn map(&self, once: usize, doubled: usize) -> Option<RawPages> {
+        might_sleep();
         let count = once.checked_add(doubled)?;
         let base = KERNEL.take(count)?;
         for page in 0..once {

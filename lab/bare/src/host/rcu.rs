@@ -3,6 +3,7 @@
 //! Interrupts read and retire too, but each is over before the task goes on; so where the task finds no read side open, there
 //! is none, and what was retired before can be seen by nobody.
 
+use super::sleep;
 use crate::machine::{Interrupts, interrupts};
 use crate::quiet::Quiet;
 use crate::timer;
@@ -50,11 +51,13 @@ impl Grace {
 // SAFETY: nodes are reclaimed by `settle` alone, which is when no read side is open at all.
 unsafe impl Rcu for Grace {
     fn read(&self) -> usize {
+        sleep::forbid();
         self.readers.fetch_add(1, Ordering::Relaxed)
     }
 
     fn unread(&self, _token: usize) {
         self.readers.fetch_sub(1, Ordering::Relaxed);
+        sleep::allow();
     }
 
     unsafe fn retire(&self, node: NonNull<RetireNode>) {
@@ -64,10 +67,5 @@ unsafe impl Rcu for Grace {
             unsafe { node.as_ref() }.next.store(before, Ordering::Relaxed);
             *newest = Some(Newest(node));
         });
-    }
-
-    /// The task calls it outside any read side, and interrupts are over: there is nothing to wait for.
-    fn synchronize(&self) {
-        self.settle();
     }
 }

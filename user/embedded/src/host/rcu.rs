@@ -200,14 +200,6 @@ unsafe impl Rcu for Grace {
         self.waiting.store(true, Ordering::SeqCst);
         self.settle();
     }
-
-    fn synchronize(&self) {
-        let mut period = Period::start(self);
-        while !period.advance(self) {
-            std::thread::yield_now();
-        }
-        self.settle();
-    }
 }
 
 impl Drop for Grace {
@@ -293,6 +285,14 @@ mod tests {
         assert_eq!(ends.load(Ordering::SeqCst), 1);
     }
 
+    fn wait_for_a_period(grace: &Grace) {
+        let mut period = Period::start(grace);
+        while !period.advance(grace) {
+            std::thread::yield_now();
+        }
+        grace.settle();
+    }
+
     #[test]
     fn readers_and_writers_at_once() {
         const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };
@@ -316,7 +316,7 @@ mod tests {
             for round in 1..=ROUNDS {
                 retire(&grace, place.swap(counted(round, &ends), Ordering::AcqRel));
                 if round % 64 == 0 {
-                    grace.synchronize();
+                    wait_for_a_period(&grace);
                 }
             }
         });
