@@ -94,10 +94,14 @@ pub(crate) unsafe fn take_over(memory_end: u64) {
     unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
 }
 
+/// Tells whether there is such an address: with four levels of tables all bits from 47 on are the same.
+pub(crate) fn is_canonical(address: u64) -> bool {
+    matches!((address as i64) >> 47, 0 | -1)
+}
+
 /// Finds what an address leads to; `None` where nothing is mapped.
 pub(crate) fn landing(address: u64) -> Option<Landing> {
-    let high = (address as i64) >> 47;
-    if high != 0 && high != -1 {
+    if !is_canonical(address) {
         return None;
     }
     let (mut table, mut shift) = (Table(start::top_table()), 39);

@@ -6,13 +6,36 @@ use crate::machine::{Interrupts, interrupts};
 use crate::timer::{self, OnTick};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
-use skep_mem::{Host, Locked, RcuSlot};
+use skep_mem::{Host, Locked, ProbeFault, ProbeSpace, RcuSlot};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "a lock keeps interrupts off, and locks nest", run: locks },
     Check { name: "what was read is reclaimed when its readers have left", run: grace_periods },
     Check { name: "nothing is reclaimed in an interrupt", run: nothing_in_interrupts },
+    Check { name: "guarded reads fail where reads would fault", run: guarded_reads },
 ];
+
+fn guarded_reads() {
+    let (_, host) = host();
+    let Some(probe) = host.probe() else { panic!("no guarded reads") };
+    let text = *b"read me\0";
+    let at = core::ptr::from_ref(&text).expose_provenance() as u64;
+    let mut into = [1; 8];
+    assert_eq!(probe.read(ProbeSpace::Kernel, at, &mut into), Ok(()));
+    assert_eq!(into, text);
+    assert_eq!(probe.read_str(ProbeSpace::Kernel, at, &mut [0; 16]), Ok(8));
+    assert_eq!(probe.read_str(ProbeSpace::Kernel, at, &mut into[..5]), Ok(5));
+    assert_eq!(&into[..5], b"read\0");
+    // The image is not user space's, and the first page is nobody's.
+    assert_eq!(probe.read(ProbeSpace::User, at, &mut into), Err(ProbeFault::Unreachable));
+    assert_eq!(probe.write_user(at, &[0]), Err(ProbeFault::Unreachable));
+    for (addr, why) in
+        [(8, ProbeFault::Unreachable), (1 << 47, ProbeFault::Outside), (u64::MAX, ProbeFault::Unreachable)]
+    {
+        assert_eq!(probe.read(ProbeSpace::Kernel, addr, &mut into), Err(why), "{addr:#x}");
+        assert_eq!(probe.read_str(ProbeSpace::Kernel, addr, &mut into), Err(why), "{addr:#x}");
+    }
+}
 
 fn host() -> (Arc<BareHost>, Arc<dyn Host>) {
     let host = Arc::new(BareHost::new(Mirror::Never));
