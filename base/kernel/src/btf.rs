@@ -34,14 +34,8 @@ impl BtfObject {
         bytes: Vec<u8>,
         log: &mut Log,
     ) -> Result<Shared<BtfObject>> {
-        let btf = Btf::from_vec(bytes).map_err(|error| {
-            log.line(error);
-            errno(error.errno())
-        })?;
-        btf.admit().map_err(|refusal| {
-            log.line(refusal);
-            errno(refusal.errno())
-        })?;
+        let btf = Btf::from_vec(bytes).map_err(|error| log.refuse(errno(error.errno()), error))?;
+        btf.admit().map_err(|refusal| log.refuse(errno(refusal.errno()), refusal))?;
         // From here on the object's end gives the number back.
         let object = BtfObject { id: ids.reserve()?, btf, name: [0; 16], ids: Some(Arc::clone(ids)) };
         let object = Shared::try_new(object)?;

@@ -58,6 +58,11 @@ const COMMANDS: &[(Cmd, Run)] = &[
     (Cmd::LINK_DETACH, link::detach),
 ];
 
+/// Lists the commands of `bpf(2)` that a kernel here has.
+pub fn commands() -> impl Iterator<Item = Cmd> {
+    COMMANDS.iter().map(|row| row.0)
+}
+
 /// Runs a command.
 ///
 /// # Errors

@@ -246,8 +246,12 @@ impl Kernel {
     }
 
     /// Lists the interfaces by name and index.
-    pub fn interfaces(&self) -> Vec<(String, u32)> {
-        self.inner.interfaces.all().iter().map(|known| (known.name.clone(), known.index)).collect()
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn interfaces(&self) -> Result<Vec<(String, u32)>> {
+        let known = self.inner.interfaces.all()?;
+        collect(known.iter().map(|known| Ok((copy(&known.name)?, known.index))))
     }
 
     /// Registers a tracepoint; `name` is what raw programs are opened by, `group` and `name` where tracefs lists it.
@@ -260,10 +264,31 @@ impl Kernel {
     }
 
     /// Lists the tracepoints by group, name and number.
-    pub fn tracepoints(&self) -> Vec<(String, String, u64)> {
-        let all = self.inner.tracepoints.all();
-        all.iter().map(|known| (String::from(&*known.group), String::from(&*known.name), known.id)).collect()
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn tracepoints(&self) -> Result<Vec<(String, String, u64)>> {
+        let known = self.inner.tracepoints.all()?;
+        collect(known.iter().map(|known| Ok((copy(&known.group)?, copy(&known.name)?, known.id))))
     }
+}
+
+/// Copies a name.
+fn copy(name: &str) -> Result<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(name.len()).map_err(|_| Errno::ENOMEM)?;
+    copy.push_str(name);
+    Ok(copy)
+}
+
+/// Makes a list of what can be made, as long as there is memory.
+pub(crate) fn collect<T>(items: impl ExactSizeIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(items.len()).map_err(|_| Errno::ENOMEM)?;
+    for item in items {
+        list.push(item?);
+    }
+    Ok(list)
 }
 
 /// Pages mapped from a file; they stay while this lives, whatever becomes of the file.

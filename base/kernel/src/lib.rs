@@ -37,6 +37,7 @@ mod slots;
 mod tracepoint;
 mod vmlinux;
 
+pub use cmd::commands;
 pub use kernel::{Interface, Kernel, Mapped, PerfIoctl, Tracepoint};
 pub use observer::{Deaf, FaultReport, Observer};
 pub use runner::FUEL_PER_RUN;

@@ -38,6 +38,15 @@ impl Log {
         }
     }
 
+    /// Says why something is refused, and gives the number. Want of memory is told by the number alone: words would want
+    /// some too, and `ENOSPC` for a short buffer would hide it.
+    pub(crate) fn refuse(&mut self, errno: Errno, why: impl fmt::Display) -> Errno {
+        if errno != Errno::ENOMEM {
+            self.line(why);
+        }
+        errno
+    }
+
     /// Hands the text over, cut where the buffer is too small, and its whole size.
     ///
     /// # Errors

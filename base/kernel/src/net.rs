@@ -168,7 +168,10 @@ impl Interfaces {
     }
 
     /// Lists them.
-    pub(crate) fn all(&self) -> Vec<Arc<InterfaceObject>> {
-        self.list.lock().clone()
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn all(&self) -> Result<Vec<Arc<InterfaceObject>>> {
+        crate::kernel::collect(self.list.lock().iter().cloned().map(Ok))
     }
 }

@@ -123,7 +123,10 @@ impl Tracepoints {
     }
 
     /// Lists them.
-    pub(crate) fn all(&self) -> Vec<Arc<TracepointObject>> {
-        self.list.lock().clone()
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn all(&self) -> Result<Vec<Arc<TracepointObject>>> {
+        crate::kernel::collect(self.list.lock().iter().cloned().map(Ok))
     }
 }

@@ -100,14 +100,15 @@ pub struct BatchEnd {
     pub count: u32,
     /// The new `out_batch`; not to be written where it has no bytes.
     pub cursor: Cursor,
-    /// `ENOENT` where the map has no more elements, `ENOSPC` where a bucket holds more than fit.
+    /// `ENOENT` where the map has no more elements, `ENOSPC` where a bucket holds more than fit, `ENOMEM` where there is
+    /// no memory to read on.
     pub outcome: Result<(), Errno>,
 }
 
 /// Reads up to `limit` elements from where `in_batch` stands. `copy` gets each group, off the CPU and with no lock held, so it may sleep.
 ///
 /// # Errors
-/// What `copy` says, and `ENOMEM`: then nothing else is to be written. Elements already deleted stay so.
+/// What `copy` says, and `ENOMEM` before the first element: then nothing else is to be written.
 pub fn lookup_batch(
     map: &dyn Map,
     host: &dyn Host,
@@ -134,7 +135,9 @@ pub fn lookup_batch(
             Ok(()) => {}
             // What there is goes out; the bucket that did not fit is the next batch's first.
             Err(Errno::ENOSPC) if count > 0 => break Ok(()),
-            Err(errno @ (Errno::ENOENT | Errno::ENOSPC)) => break Err(errno),
+            // Elements may be deleted already, so their number is told in any case (`__htab_map_lookup_and_delete_batch`,
+            // kernel/bpf/hashtab.c).
+            Err(errno @ (Errno::ENOENT | Errno::ENOSPC | Errno::ENOMEM)) => break Err(errno),
             Err(errno) => return Err(errno),
         }
     };

@@ -10,6 +10,7 @@ mod check;
 mod maps;
 mod programs;
 mod rings;
+pub mod samples;
 
 pub use check::Failure;
 pub use rings::Ring;

@@ -8,6 +8,7 @@ use skep_abi::{
     AttachType, BtfLoad, Errno, LinkCreate, LinkType, MapCreate, MapType, PerfEventAttr, PerfSwId, PerfType,
     ProgLoad, ProgQuery, ProgTestRun, ProgType, perf,
 };
+use skep_lab_seam::samples;
 use skep_sys::{
     AttrError, BatchStep, BatchThen, CallError, Fd, FdArray, Kernel, MapFd, ObjectKind, PerfEventOpen,
     ProgFd, ProgLists, ProgLoadMemory, ProgQueryMemory, Protection, Records, TestRunMemory,
@@ -16,11 +17,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 /// `r0 = 2; exit`.
-const TWO: [[u8; 8]; 2] = if cfg!(target_endian = "big") {
-    [[0xb7, 0, 0, 0, 0, 0, 0, 2], [0x95, 0, 0, 0, 0, 0, 0, 0]]
-} else {
-    [[0xb7, 0, 0, 0, 2, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]]
-};
+const TWO: [[u8; 8]; 2] = samples::returning(2);
 
 fn map(kernel: &Kernel, map_type: MapType, sizes: [u32; 3]) -> MapFd {
     let [key_size, value_size, max_entries] = sizes;
@@ -103,8 +100,7 @@ fn per_cpu_values_have_room_for_every_cpu() {
 fn programs_with_everything() {
     let Some(_) = common::bpf("programs_with_everything") else { return };
     let kernel = skep_linux::kernel();
-    // BTF: int; a function without arguments that gives it; the function `f`.
-    let btf = btf();
+    let btf = samples::btf();
     let mut log = [0; 4096];
     let mut btf_load = BtfLoad { btf_log_level: 1, ..BtfLoad::default() };
     let types = kernel.btf_load(&mut btf_load, &btf, &mut log).unwrap();
@@ -124,10 +120,8 @@ fn programs_with_everything() {
 
     // A line for the first instruction, a map by index.
     let array = map(&kernel, MapType::ARRAY, [4, 8, 1]);
-    let registers = if cfg!(target_endian = "big") { 0x15 } else { 0x51 };
-    let insns = [[0x18, registers, 0, 0, 0, 0, 0, 0], [0; 8], TWO[0], TWO[1]];
-    let func_info: Vec<u8> = [0u32, 3].into_iter().flat_map(u32::to_ne_bytes).collect();
-    let line_info: Vec<u8> = [0u32, 1, 1, 1 << 10 | 1].into_iter().flat_map(u32::to_ne_bytes).collect();
+    let insns = samples::with_first_map(2);
+    let (func_info, line_info) = (samples::func_info(), samples::line_info());
     let mut log = [0; 4096];
     let mut load = ProgLoad {
         prog_type: ProgType::XDP.0,
@@ -197,28 +191,6 @@ fn programs_with_everything() {
             assert!(refused && common::release() < (6, 14), "{error}");
         }
     }
-}
-
-/// BTF of `int f(void)`.
-fn btf() -> Vec<u8> {
-    let types = [
-        // A 32-bit signed integer called `int` (kind 1).
-        [1, 1 << 24, 4, 1 << 24 | 32].as_slice(),
-        // A function prototype that gives it (kind 13).
-        &[0, 13 << 24, 1],
-        // A global function `f` of that type (kind 12, linkage 1).
-        &[5, 12 << 24 | 1, 2],
-    ]
-    .concat();
-    let strings = b"\0int\0f\0";
-    let mut btf = [0xeb9f_u16.to_ne_bytes(), [1, 0]].concat();
-    let type_len = types.len() as u32 * 4;
-    for word in [24, 0, type_len, type_len, strings.len() as u32] {
-        btf.extend_from_slice(&word.to_ne_bytes());
-    }
-    btf.extend(types.into_iter().flat_map(u32::to_ne_bytes));
-    btf.extend_from_slice(strings);
-    btf
 }
 
 #[test]

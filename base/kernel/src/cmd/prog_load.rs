@@ -122,21 +122,18 @@ fn load(
         licence,
         references: &linker,
     })
-    .map_err(|rejection| {
-        log.line(&rejection);
-        rejection.errno()
-    })?;
+    .map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
     let attach_type = AttachType(attr.expected_attach_type);
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
     let code = skep_exact::Program::link(structured.program(), &linker, rules).map_err(|error| {
-        log.line(error);
-        match error.kind {
+        let errno = match error.kind {
             LoadErrorKind::OutOfMemory => Errno::ENOMEM,
             // Linux refuses what it cannot prove with EACCES and what makes no sense with EINVAL.
             LoadErrorKind::FramePointer | LoadErrorKind::MapValueOffset { .. } => Errno::EACCES,
             _ => Errno::EINVAL,
-        }
+        };
+        log.refuse(errno, error)
     })?;
     Ok(ProgBody {
         name: attr.prog_name,
@@ -259,8 +256,11 @@ impl Linker<'_> {
                 }
                 _ => continue,
             };
-            let map = self.resolve(named, attr).inspect_err(|errno| {
-                log.line(format_args!("instruction {at}: the map that it names cannot be used: {errno}"));
+            let map = self.resolve(named, attr).map_err(|errno| {
+                log.refuse(
+                    errno,
+                    format_args!("instruction {at}: the map that it names cannot be used: {errno}"),
+                )
             })?;
             if needs_value && self.maps[map.0 as usize].map.direct_value(0).is_err() {
                 log.line(format_args!(

@@ -195,7 +195,8 @@ impl MapFd {
     /// that was all.
     ///
     /// # Errors
-    /// `ENOSPC` where a hash bucket holds more than `count`; `EOPNOTSUPP` where the kind has no batches.
+    /// `ENOSPC` where a hash bucket holds more than `count`; `EOPNOTSUPP` where the kind has no batches; with how many were
+    /// read, and maybe deleted, before.
     pub fn lookup_batch(
         &self,
         step: &mut BatchStep,
@@ -203,13 +204,14 @@ impl MapFd {
         values: &mut [u8],
         count: u32,
         then: BatchThen,
-    ) -> Result<u32, CallError> {
-        exactly("keys", self.shape.key.saturating_mul(count as usize), keys)?;
-        exactly("values", self.shape.stride.saturating_mul(count as usize), values)?;
+    ) -> Result<u32, (CallError, u32)> {
+        let refused = |error: AttrError| (error.into(), 0);
+        exactly("keys", self.shape.key.saturating_mul(count as usize), keys).map_err(refused)?;
+        exactly("values", self.shape.stride.saturating_mul(count as usize), values).map_err(refused)?;
         // Hashes use a 32-bit bucket number, other kinds a key (kernel/bpf/hashtab.c, generic_map_lookup_batch).
         let mut after = Vec::new();
         let cursor = self.shape.key.max(4);
-        after.try_reserve_exact(cursor).map_err(|_| AttrError::NoMemory)?;
+        after.try_reserve_exact(cursor).map_err(|_| refused(AttrError::NoMemory))?;
         after.resize(cursor, 0);
         let cmd = match then {
             BatchThen::Keep => Cmd::MAP_LOOKUP_BATCH,
@@ -230,7 +232,7 @@ impl MapFd {
                 step.done = true;
                 Ok(batch.count.min(count))
             }
-            Err(errno) => Err(errno.into()),
+            Err(errno) => Err((errno.into(), done_before(batch.count, count))),
         }
     }
 

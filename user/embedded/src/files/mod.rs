@@ -26,7 +26,7 @@ pub(crate) struct FileTable {
 /// What a path leads to.
 enum Node {
     Directory { mount: Mount, inode: u64 },
-    File { mount: Mount, inode: u64, contents: std::sync::Arc<[u8]> },
+    File { mount: Mount, inode: u64, contents: Vec<u8> },
     Pin { inode: u64, object: FileObject },
 }
 
@@ -247,7 +247,7 @@ fn open(embedded: &Embedded, path: &str, mode: OpenMode) -> Result<Reply, Errno>
             let path = resolve(embedded, path)?;
             let entries = match Mount::of(path.parts()) {
                 (Mount::Bpf, rest) => embedded.files().pins.list(rest)?,
-                _ => tree::list(embedded, path.parts()),
+                _ => tree::list(embedded, path.parts())?,
             };
             Shared::try_new(OpenDirectory::new(entries))?.into_any()
         }

@@ -3,17 +3,17 @@
 use crate::host::relock;
 use skep_abi::Errno;
 use skep_sys::DirEntry;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// An open file, as it was when it was opened.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    contents: Arc<[u8]>,
+    contents: Vec<u8>,
     position: Mutex<u64>,
 }
 
 impl OpenFile {
-    pub(super) fn new(contents: Arc<[u8]>) -> OpenFile {
+    pub(super) fn new(contents: Vec<u8>) -> OpenFile {
         OpenFile { contents, position: Mutex::new(0) }
     }
 
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn reading_goes_on_and_ends() {
-        let file = OpenFile::new(b"hello".as_slice().into());
+        let file = OpenFile::new(b"hello".to_vec());
         let mut into = [0; 3];
         assert_eq!((file.read(&mut into), into), (3, *b"hel"));
         assert_eq!((file.read(&mut into), into), (2, *b"lol"));

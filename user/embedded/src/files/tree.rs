@@ -3,7 +3,7 @@
 use crate::Embedded;
 use skep_abi::Errno;
 use skep_sys::{DirEntry, FileKind};
-use std::sync::Arc;
+use std::fmt;
 
 /// The release that this kernel answers as.
 const RELEASE: &str = "6.18.0-skep";
@@ -12,19 +12,19 @@ const RELEASE: &str = "6.18.0-skep";
 const DIRECTORIES: &[&str] = &["proc", "sys/class/net", "sys/fs/bpf", "sys/kernel/tracing/events"];
 
 /// A directory's fixed files: path and contents.
-type File = (&'static str, fn(&Embedded) -> Result<Arc<[u8]>, Errno>);
+type File = (&'static str, fn(&Embedded) -> Result<Vec<u8>, Errno>);
 
 /// The files that every kernel has.
 const FILES: &[File] = &[
-    ("boot/config-6.18.0-skep", |embedded| Ok(config(embedded).into_bytes().into())),
+    ("boot/config-6.18.0-skep", config),
     // Nothing here has an address that a program could use.
-    ("proc/kallsyms", |_| Ok(Arc::default())),
-    ("proc/self/auxv", |embedded| Ok(auxv(embedded.page_size()).into())),
-    ("proc/sys/kernel/osrelease", |_| Ok(format!("{RELEASE}\n").into_bytes().into())),
+    ("proc/kallsyms", |_| Ok(Vec::new())),
+    ("proc/self/auxv", |embedded| auxv(embedded.page_size())),
+    ("proc/sys/kernel/osrelease", |_| text(format_args!("{RELEASE}\n")).map(String::into_bytes)),
     ("sys/devices/system/cpu/online", possible),
     ("sys/devices/system/cpu/possible", possible),
     ("sys/devices/system/cpu/present", possible),
-    ("sys/kernel/btf/vmlinux", |embedded| embedded.kernel().with_btf(|bytes| Arc::from(bytes))),
+    ("sys/kernel/btf/vmlinux", |embedded| embedded.kernel().with_btf(copy)?),
 ];
 
 /// What is at a path.
@@ -33,21 +33,46 @@ pub(super) enum Found {
     /// A directory.
     Directory,
     /// A file with these contents.
-    File(Arc<[u8]>),
+    File(Vec<u8>),
+}
+
+/// Copies bytes.
+fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Errno::ENOMEM)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// A text that grows as long as there is memory.
+struct Text(String);
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        self.0.try_reserve(more.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(more);
+        Ok(())
+    }
+}
+
+fn text(words: fmt::Arguments<'_>) -> Result<String, Errno> {
+    let mut text = Text(String::new());
+    fmt::write(&mut text, words).map_err(|_| Errno::ENOMEM)?;
+    Ok(text.0)
 }
 
 /// CPUs as the kernel lists them.
-fn possible(embedded: &Embedded) -> Result<Arc<[u8]>, Errno> {
-    let text = match embedded.cpus() {
-        1 => "0\n".to_owned(),
-        count => format!("0-{}\n", count - 1),
+fn possible(embedded: &Embedded) -> Result<Vec<u8>, Errno> {
+    let list = match embedded.cpus() {
+        1 => text(format_args!("0\n")),
+        count => text(format_args!("0-{}\n", count - 1)),
     };
-    Ok(text.into_bytes().into())
+    list.map(String::into_bytes)
 }
 
 /// What this kernel is made of, in the words of Linux's configuration; objects read it through externs (`.kconfig`).
 /// A tick is as long as `jiffies64` says.
-fn config(embedded: &Embedded) -> String {
+fn config(embedded: &Embedded) -> Result<Vec<u8>, Errno> {
     const FIXED: &str = concat!(
         "CONFIG_64BIT=y\n",
         "CONFIG_LOCALVERSION=\"-skep\"\n",
@@ -61,42 +86,43 @@ fn config(embedded: &Embedded) -> String {
         "CONFIG_NET_XGRESS=y\n",
         "CONFIG_TRACEPOINTS=y\n",
     );
-    format!("{FIXED}CONFIG_NR_CPUS={}\n", embedded.cpus())
+    text(format_args!("{FIXED}CONFIG_NR_CPUS={}\n", embedded.cpus())).map(String::into_bytes)
 }
 
 /// The auxiliary vector of a process here: the size of a page (`AT_PAGESZ`, include/uapi/linux/auxvec.h), and the end.
-fn auxv(page_size: usize) -> Vec<u8> {
-    [6, page_size, 0, 0].iter().flat_map(|word: &usize| word.to_ne_bytes()).collect()
+fn auxv(page_size: usize) -> Result<Vec<u8>, Errno> {
+    let words = [6, page_size, 0, 0].map(usize::to_ne_bytes);
+    copy(words.as_flattened())
 }
 
-/// Lists the files that come and go with what the owner registers.
-fn registered(embedded: &Embedded) -> Vec<(String, Vec<u8>)> {
+/// Lists the files that come and go with what the owner registers: their paths and contents.
+fn registered(embedded: &Embedded) -> Result<Vec<(String, String)>, Errno> {
+    let (interfaces, tracepoints) = (embedded.kernel().interfaces()?, embedded.kernel().tracepoints()?);
     let mut files = Vec::new();
-    for (name, index) in embedded.kernel().interfaces() {
-        files.push((format!("sys/class/net/{name}/ifindex"), format!("{index}\n").into_bytes()));
+    files.try_reserve_exact(interfaces.len() + 2 * tracepoints.len()).map_err(|_| Errno::ENOMEM)?;
+    for (name, index) in interfaces {
+        let path = text(format_args!("sys/class/net/{name}/ifindex"))?;
+        files.push((path, text(format_args!("{index}\n"))?));
     }
-    for (group, name, id) in embedded.kernel().tracepoints() {
-        let at = format!("sys/kernel/tracing/events/{group}/{name}");
-        files.push((format!("{at}/format"), format_of(&name, id).into_bytes()));
-        files.push((format!("{at}/id"), format!("{id}\n").into_bytes()));
+    for (group, name, id) in tracepoints {
+        let at = |file| text(format_args!("sys/kernel/tracing/events/{group}/{name}/{file}"));
+        files.push((at("format")?, format_of(&name, id)?));
+        files.push((at("id")?, text(format_args!("{id}\n"))?));
     }
-    files
+    Ok(files)
 }
 
 /// The fields that every record starts with (`trace_define_common_fields`, `kernel/trace/trace_events.c`); what comes
 /// behind them is between whoever fires the tracepoint and the programs.
-fn format_of(name: &str, id: u64) -> String {
-    const FIELDS: [(&str, u32, u32, u32); 4] = [
-        ("unsigned short common_type", 0, 2, 0),
-        ("unsigned char common_flags", 2, 1, 0),
-        ("unsigned char common_preempt_count", 3, 1, 0),
-        ("int common_pid", 4, 4, 1),
-    ];
-    let mut text = format!("name: {name}\nID: {id}\nformat:\n");
-    for (field, offset, size, signed) in FIELDS {
-        text += &format!("\tfield:{field};\toffset:{offset};\tsize:{size};\tsigned:{signed};\n");
-    }
-    text + "\n"
+const FIELDS: &str = "\
+\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
+\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
+\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
+\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
+";
+
+fn format_of(name: &str, id: u64) -> Result<String, Errno> {
+    text(format_args!("name: {name}\nID: {id}\nformat:\n{FIELDS}\n"))
 }
 
 /// Tells whether a path is, or is above, `other`; gives what of `other` is below it.
@@ -122,9 +148,9 @@ pub(super) fn find(embedded: &Embedded, parts: &[&str]) -> Result<Found, Errno> 
     if let Some((_, contents)) = FILES.iter().find(|(at, _)| file(at).is_some()) {
         return contents(embedded).map(Found::File);
     }
-    let registered = registered(embedded);
-    if let Some((_, contents)) = registered.iter().find(|(at, _)| file(at).is_some()) {
-        return Ok(Found::File(contents.as_slice().into()));
+    let mut registered = registered(embedded)?;
+    if let Some(at) = registered.iter().position(|(at, _)| file(at).is_some()) {
+        return Ok(Found::File(registered.swap_remove(at).1.into_bytes()));
     }
     let fixed = FILES.iter().map(|(at, _)| *at).chain(DIRECTORIES.iter().copied());
     let mut all = fixed.chain(registered.iter().map(|(at, _)| &**at));
@@ -137,8 +163,11 @@ pub(super) fn find(embedded: &Embedded, parts: &[&str]) -> Result<Found, Errno> 
 }
 
 /// Lists a directory.
-pub(super) fn list(embedded: &Embedded, parts: &[&str]) -> Vec<DirEntry> {
-    let registered = registered(embedded);
+///
+/// # Errors
+/// `ENOMEM`.
+pub(super) fn list(embedded: &Embedded, parts: &[&str]) -> Result<Vec<DirEntry>, Errno> {
+    let registered = registered(embedded)?;
     let files = FILES.iter().map(|(at, _)| *at).chain(registered.iter().map(|(at, _)| &**at));
     let files = files.map(|at| (at, FileKind::Regular));
     let all = files.chain(DIRECTORIES.iter().map(|at| (*at, FileKind::Directory)));
@@ -150,11 +179,12 @@ pub(super) fn list(embedded: &Embedded, parts: &[&str]) -> Vec<DirEntry> {
             None => (rest, kind),
         };
         if !list.iter().any(|entry| entry.name == name) {
-            list.push(DirEntry { name: name.to_owned(), kind });
+            list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            list.push(DirEntry { name: text(format_args!("{name}"))?, kind });
         }
     }
-    list.sort_by(|a, b| a.name.cmp(&b.name));
-    list
+    list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(list)
 }
 
 #[cfg(test)]
@@ -187,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_format_is_as_tracefs_writes_it() {
-        let text = format_of("enter", 7);
+        let text = format_of("enter", 7).unwrap();
         assert!(
             text.starts_with("name: enter\nID: 7\nformat:\n\tfield:unsigned short common_type;\toffset:0;")
         );

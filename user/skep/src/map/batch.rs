@@ -141,12 +141,12 @@ impl Map {
             let read = match self.fd.lookup_batch(&mut step, &mut keys, &mut values, count, then) {
                 Ok(read) => read.min(count) as usize,
                 // A bucket with more than there was room for; twice the map's size is room for any.
-                Err(error) if error.errno() == Errno::ENOSPC && u64::from(count) < enough => {
+                Err((error, _)) if error.errno() == Errno::ENOSPC && u64::from(count) < enough => {
                     count = count.saturating_mul(2);
                     continue;
                 }
-                Err(error) if all.is_empty() && has_no_batches(error.errno()) => return Ok(None),
-                Err(error) => return Err(self.error(call, error)),
+                Err((error, _)) if all.is_empty() && has_no_batches(error.errno()) => return Ok(None),
+                Err((error, _)) => return Err(self.error(call, error)),
             };
             let values = values.chunks_exact(value.max(1));
             all.extend(keys.chunks_exact(key).zip(values).take(read).map(|(k, v)| (k.to_vec(), v.to_vec())));
