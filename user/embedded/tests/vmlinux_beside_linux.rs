@@ -50,6 +50,15 @@ fn misuses(kernel: &Kernel) -> Vec<(String, Result<(), Errno>)> {
         load("for a type, not of", ProgLoad { attach_btf_id: id, ..ProgLoad::default() });
         load("for no descriptor, not of", ProgLoad { attach_prog_fd: 1 << 20, ..ProgLoad::default() });
     }
+    let create = MapCreate {
+        map_type: MapType::ARRAY.0,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+        btf_vmlinux_value_type_id: int,
+        ..MapCreate::default()
+    };
+    say("an array with a value of the kernel's".to_owned(), kernel.map_create(&create).map(drop));
     let tracing = ProgLoad { prog_type: ProgType::TRACING.0, attach_btf_id: u32::MAX, ..ProgLoad::default() };
     let mut attr = ProgLoad { expected_attach_type: AttachType::TRACE_RAW_TP.0, ..tracing };
     let memory = ProgLoadMemory { insns: &[0; 8], license: "GPL", ..ProgLoadMemory::default() };
