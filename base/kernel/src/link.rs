@@ -19,6 +19,14 @@ pub(crate) enum LinkTarget {
     Tracepoint(Arc<str>),
 }
 
+impl LinkTarget {
+    /// Tells whether its links have `update_prog` and `detach` (`struct bpf_link_ops`): those of devices do, those of
+    /// tracepoints (`bpf_raw_tp_link_lops`, `bpf_perf_link_lops`) do not.
+    pub(crate) fn is_managed(&self) -> bool {
+        matches!(self, LinkTarget::Interface(..))
+    }
+}
+
 /// A link.
 #[derive(Debug)]
 pub(crate) struct LinkObject {
@@ -95,6 +103,14 @@ impl LinkObject {
         let before = core::mem::replace(&mut self.state.lock().prog, new.clone());
         drop(before);
         Ok(())
+    }
+
+    /// Gives the number of the interface; 0 once the link is detached, or where it was never on one.
+    pub(crate) fn ifindex(&self) -> u32 {
+        match self.target {
+            LinkTarget::Interface(ifindex, _) if self.state.lock().place.is_some() => ifindex,
+            _ => 0,
+        }
     }
 
     /// Undoes the attachment; the object stays.

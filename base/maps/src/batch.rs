@@ -119,12 +119,13 @@ pub fn lookup_batch(
 ) -> Result<BatchEnd, Errno> {
     let mut cursor = Cursor::default();
     cursor.set(in_batch.unwrap_or_default())?;
+    if limit == 0 {
+        return Ok(BatchEnd { count: 0, cursor, outcome: Ok(()) });
+    }
     let mut group = Group::default();
     let mut count = 0;
     let outcome = loop {
-        if count == limit {
-            break Ok(());
-        }
+        // With no room left, empty buckets are still passed, so that the end is seen as early as Linux sees it.
         group.clear();
         let step = map.sys_group(&OnCpu::enter(host.cpus()), &mut cursor, limit - count, then, &mut group);
         if group.count > 0 {
@@ -149,8 +150,12 @@ pub(crate) fn group_by_key<M: Map + ?Sized>(
     map: &M,
     on: &OnCpu<'_>,
     cursor: &mut Cursor,
+    room: u32,
     group: &mut Group,
 ) -> Result<(), Errno> {
+    if room == 0 {
+        return Err(Errno::ENOSPC);
+    }
     let (key_size, value_size) = (map.def().key_size as usize, map.sys_value_size());
     group.reserve(1, key_size, value_size)?;
     loop {

@@ -212,9 +212,8 @@ pub trait Map: Send + Sync + Debug {
         then: BatchThen,
         group: &mut Group,
     ) -> Result<(), Errno> {
-        let _ = room;
         match then {
-            BatchThen::Keep => batch::group_by_key(self, on, cursor, group),
+            BatchThen::Keep => batch::group_by_key(self, on, cursor, room, group),
             BatchThen::Delete => Err(Errno::ENOTSUPP),
         }
     }

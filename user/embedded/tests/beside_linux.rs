@@ -6,94 +6,12 @@ use skep_abi::flags::{
     BPF_F_PRESERVE_ELEMS, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG, BPF_F_ZERO_SEED,
     BPF_NOEXIST,
 };
-use skep_abi::{Errno, MapCreate, MapType, ProgLoad, ProgTestRun, ProgType};
-use skep_embedded::{Config, Embedded};
-use skep_sys::{CallError, Kernel, MapFd, ProgFd, ProgLoadMemory, Protection, TestRunMemory};
-use std::num::NonZeroU32;
+use skep_abi::{Errno, MapType, ProgTestRun, ProgType};
+use skep_sys::{CallError, Kernel, Protection, TestRunMemory};
 
-/// Both kernels; says that `test` is skipped where this process may not use `bpf(2)`, or Linux is older than what
-/// the embedded kernel answers as by more than its answers are known to differ.
-fn both(test: &str) -> Option<[Kernel; 2]> {
-    let linux = skep_linux::kernel();
-    let probe = MapCreate {
-        map_type: MapType::ARRAY.0,
-        key_size: 4,
-        value_size: 4,
-        max_entries: 1,
-        ..MapCreate::default()
-    };
-    if let Err(error) = linux.map_create(&probe) {
-        println!("skipped: {test}: {error}");
-        return None;
-    }
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version < (6, 12) {
-        println!("skipped: {test}: this is Linux {}.{}", version.0, version.1);
-        return None;
-    }
-    let cpus = NonZeroU32::new(linux.possible_cpus().unwrap()).unwrap();
-    Some([linux, Kernel::from_sys(Embedded::new(Config::new().cpus(cpus)).unwrap())])
-}
+mod beside;
 
-/// What is known to differ: beginnings of lines, each of which must differ.
-const DIFFER: &[&str] = &[
-    // From 6.18 on the context says how much of an XDP packet is linear; the rest would lie in fragments, which there
-    // are none of here.
-    "BPF_PROG_TYPE_XDP, context of ",
-];
-
-/// Runs the same on both, and compares line by line.
-fn compare(test: &str, run: impl Fn(&Kernel) -> Vec<(String, String)>) {
-    let Some([linux, embedded]) = both(test) else { return };
-    let (wanted, found) = (run(&linux), run(&embedded));
-    assert_eq!(wanted.len(), found.len());
-    let differ: Vec<String> = wanted
-        .iter()
-        .zip(&found)
-        .filter(|(wanted, found)| (wanted == found) == DIFFER.iter().any(|known| wanted.0.starts_with(known)))
-        .map(|((what, wanted), (_, found))| format!("{what}: Linux {wanted}, here {found}"))
-        .collect();
-    let few = differ.iter().take(60).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differ.is_empty(), "{} of {} answers differ:\n{few}", differ.len(), wanted.len());
-    println!("{test}: {} answers", wanted.len());
-}
-
-fn said<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
-    match result {
-        Ok(value) => format!("{value:?}"),
-        Err(CallError::Errno(errno)) => errno.name().unwrap_or("?").to_owned(),
-        Err(error) => format!("{error}"),
-    }
-}
-
-fn map(kernel: &Kernel, map_type: MapType, sizes: [u32; 3], map_flags: u32) -> Result<MapFd, CallError> {
-    let [key_size, value_size, max_entries] = sizes;
-    let create = MapCreate {
-        map_type: map_type.0,
-        key_size,
-        value_size,
-        max_entries,
-        map_flags,
-        ..Default::default()
-    };
-    kernel.map_create(&create)
-}
-
-/// The kinds that the embedded kernel has, with sizes that suit.
-const KINDS: &[(MapType, [u32; 3])] = &[
-    (MapType::HASH, [4, 8, 16]),
-    (MapType::ARRAY, [4, 8, 16]),
-    (MapType::PROG_ARRAY, [4, 4, 16]),
-    (MapType::PERF_EVENT_ARRAY, [4, 4, 16]),
-    (MapType::PERCPU_HASH, [4, 8, 16]),
-    (MapType::PERCPU_ARRAY, [4, 8, 16]),
-    (MapType::LRU_HASH, [4, 8, 64]),
-    (MapType::QUEUE, [0, 8, 16]),
-    (MapType::STACK, [0, 8, 16]),
-    (MapType::RINGBUF, [0, 0, 4096]),
-];
+use beside::{KINDS, compare, insn, load, map, said};
 
 const FLAGS: &[u32] = &[
     0,
@@ -203,21 +121,6 @@ fn elements_are_stored_and_refused_alike() {
         }
         answers
     });
-}
-
-/// One instruction (RFC 9669 §3), little-endian.
-fn insn(opcode: u8, registers: u8, offset: i16, imm: i32) -> [u8; 8] {
-    let mut bytes = [opcode, registers, 0, 0, 0, 0, 0, 0];
-    bytes[2..4].copy_from_slice(&offset.to_ne_bytes());
-    bytes[4..].copy_from_slice(&imm.to_ne_bytes());
-    bytes
-}
-
-fn load(kernel: &Kernel, prog_type: ProgType, insns: &[[u8; 8]], licence: &str) -> Result<ProgFd, CallError> {
-    let mut load = ProgLoad { prog_type: prog_type.0, ..ProgLoad::default() };
-    let memory =
-        ProgLoadMemory { insns: insns.as_flattened(), license: licence, ..ProgLoadMemory::default() };
-    kernel.prog_load(&mut load, memory)
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::prog::Prog;
 use crate::request::Request;
 use alloc::sync::Arc;
 use core::mem::offset_of;
+use skep_abi::flags::{BPF_F_RDONLY, BPF_F_WRONLY};
 use skep_abi::{
     BtfInfo, Errno, FuncInfo, InfoByFd, LineInfo, LinkInfo, LinkInfoPerfEventTracepoint,
     LinkInfoRawTracepoint, LinkInfoTcx, LinkInfoXdp, MapInfo, PerfEventType, ProgInfo,
@@ -68,7 +69,8 @@ fn map_info(request: &Request<'_>, attr: &InfoByFd, map: &MapObject) -> Result<(
         key_size: def.key_size,
         value_size: def.value_size,
         max_entries: def.max_entries,
-        map_flags: def.flags,
+        // Those of the descriptor that creation gave are not the map's (`bpf_map_flags_retain_permanent`).
+        map_flags: def.flags & !(BPF_F_RDONLY | BPF_F_WRONLY),
         name: map.name,
         map_extra: def.extra,
         btf_id: types.map_or(0, |types| types.btf.id),
@@ -185,11 +187,11 @@ fn link_info(request: &Request<'_>, attr: &InfoByFd, link: &LinkObject) -> Resul
         LinkInfo { type_: link.link_type().0, id: link.id, prog_id: link.prog().id, ..LinkInfo::default() };
     let tail = || wanted.tail_as::<LinkInfoRawTracepoint>().ok_or(Errno::EINVAL);
     let set = match &link.target {
-        LinkTarget::Interface(ifindex, skep_abi::AttachType::XDP) => {
-            info.set_tail(&LinkInfoXdp { ifindex: *ifindex })
+        LinkTarget::Interface(_, skep_abi::AttachType::XDP) => {
+            info.set_tail(&LinkInfoXdp { ifindex: link.ifindex() })
         }
-        LinkTarget::Interface(ifindex, attach_type) => {
-            info.set_tail(&LinkInfoTcx { ifindex: *ifindex, attach_type: attach_type.0 })
+        LinkTarget::Interface(_, attach_type) => {
+            info.set_tail(&LinkInfoTcx { ifindex: link.ifindex(), attach_type: attach_type.0 })
         }
         LinkTarget::RawTracepoint(tracepoint) => {
             let room = tail()?;

@@ -41,7 +41,8 @@ fn xdp(kernel: &Arc<Inner>, request: &Request<'_>, prog: &Shared<Prog>) -> Resul
     if attr.flags & !MODES != 0 || attr.flags == MODES {
         return Err(Errno::EINVAL);
     }
-    let interface = kernel.interfaces.find(attr.target_fd)?;
+    // `bpf_xdp_link_attach` in net/core/dev.c; other places say ENODEV.
+    let interface = kernel.interfaces.find(attr.target_fd).map_err(|_| Errno::EINVAL)?;
     let target = LinkTarget::Interface(attr.target_fd, AttachType::XDP);
     let new = NewLink { prog, hook: &interface.xdp, target, cookie: 0, at: Position::Last };
     LinkObject::create(&kernel.host, &kernel.links, new)
@@ -103,12 +104,19 @@ pub(super) fn update(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> 
         0 => None,
         _ => Some(file::prog(kernel, request, attr.old_prog_fd)?),
     };
+    if !link.target.is_managed() {
+        return Err(Errno::EINVAL);
+    }
     link.update(&new, old.as_ref())?;
     Ok(0)
 }
 
 pub(super) fn detach(_: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
     let attr: LinkDetach = request.attr(end_of!(LinkDetach, link_fd))?;
-    file::link(request, attr.link_fd)?.detach();
+    let link = file::link(request, attr.link_fd)?;
+    if !link.target.is_managed() {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    link.detach();
     Ok(0)
 }

@@ -11,33 +11,33 @@ use skep_abi::{Errno, MapBatch};
 use skep_maps::{BatchThen, Batches, Kind, lookup_batch};
 use skep_mem::OnCpu;
 
-/// Reads the attributes and finds the map, if its kind has the command.
-fn open(
-    kernel: &Arc<Inner>,
-    request: &Request<'_>,
-    has: impl FnOnce(Batches) -> bool,
-) -> Result<(MapBatch, OpenMap)> {
+/// Reads the attributes and finds the map.
+fn open(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<(MapBatch, OpenMap)> {
     let attr: MapBatch = request.attr(end_of!(MapBatch, flags))?;
     let open = file::map(kernel, request, attr.map_fd)?;
-    if !Kind::of(open.map.map_type()).is_some_and(|kind| has(kind.batches)) {
-        return Err(Errno::ENOTSUPP);
-    }
-    if attr.flags != 0 {
-        return Err(Errno::EINVAL);
-    }
     Ok((attr, open))
 }
 
+/// Refuses what the map's kind cannot do, and flags; only locks of values would have one, and there are none here.
+fn check(attr: &MapBatch, open: &OpenMap, has: impl FnOnce(Batches) -> bool) -> Result<()> {
+    if !Kind::of(open.map.map_type()).is_some_and(|kind| has(kind.batches)) {
+        return Err(Errno::ENOTSUPP);
+    }
+    if attr.elem_flags != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 pub(super) fn lookup(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    let (attr, open) = open(kernel, request, |batches| batches != Batches::None)?;
+    let (attr, open) = open(kernel, request)?;
     open.map.access.check_read(open.mode)?;
+    check(&attr, &open, |batches| batches != Batches::None)?;
     read(kernel, request, &attr, &open, BatchThen::Keep)
 }
 
 pub(super) fn take(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    let (attr, open) = open(kernel, request, |batches| batches == Batches::All)?;
+    let (attr, open) = open(kernel, request)?;
     open.map.access.check_read(open.mode)?;
     let _writing = open.map.access.begin_write(open.mode)?;
+    check(&attr, &open, |batches| batches == Batches::All)?;
     read(kernel, request, &attr, &open, BatchThen::Delete)
 }
 
@@ -49,7 +49,8 @@ fn read(
     open: &OpenMap,
     then: BatchThen,
 ) -> Result<i64> {
-    if attr.elem_flags != 0 {
+    // Hashes alone look at these (`__htab_map_lookup_and_delete_batch`, kernel/bpf/hashtab.c).
+    if attr.flags != 0 && Kind::of(open.map.map_type()).is_some_and(|kind| kind.batches == Batches::All) {
         return Err(Errno::EINVAL);
     }
     if attr.count == 0 {
@@ -89,9 +90,10 @@ fn each(request: &Request<'_>, attr: &MapBatch, mut one: impl FnMut(u64) -> Resu
 }
 
 pub(super) fn update(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    let (attr, open) = open(kernel, request, |batches| batches != Batches::None)?;
+    let (attr, open) = open(kernel, request)?;
     let map = &open.map;
     let _writing = map.access.begin_write(open.mode)?;
+    check(&attr, &open, |batches| batches != Batches::None)?;
     let key_size = map.map.def().key_size as usize;
     let value_size = map.map.sys_value_size();
     each(request, &attr, |index| {
@@ -102,13 +104,10 @@ pub(super) fn update(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> 
 }
 
 pub(super) fn delete(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
-    let has = |batches| matches!(batches, Batches::LookupUpdateDelete | Batches::All);
-    let (attr, open) = open(kernel, request, has)?;
+    let (attr, open) = open(kernel, request)?;
     let map = &open.map;
-    if attr.elem_flags != 0 {
-        return Err(Errno::EINVAL);
-    }
     let _writing = map.access.begin_write(open.mode)?;
+    check(&attr, &open, |batches| matches!(batches, Batches::LookupUpdateDelete | Batches::All))?;
     let key_size = map.map.def().key_size as usize;
     each(request, &attr, |index| {
         let key = request.copy_block(attr.keys.wrapping_add(index * key_size as u64), key_size)?;

@@ -20,7 +20,8 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
         return Err(Errno::EINVAL);
     }
     let mut name = [0; NAME];
-    let name = request.string(attr.name, &mut name, Errno::EFAULT)?;
+    // Linux cuts a longer one, and finds nothing of that name.
+    let name = request.string(attr.name, &mut name, Errno::ENOENT)?;
     let tracepoint = kernel.tracepoints.named(name)?;
     let new = NewLink {
         prog: &prog,
