@@ -1,12 +1,14 @@
 //! Measures beside named peers, in interleaved rounds: numbers, never a verdict.
 //!
-//! `loader` compares reading and loading objects, `machine` the engines that run programs. The rounds alternate
-//! between the sides, so that a machine whose speed drifts slows all. What cannot run here is skipped by name.
+//! `loader` compares reading and loading objects, `encoder` the making of machine code, `machine` the engines that run
+//! programs. The rounds alternate between the sides, so that a machine whose speed drifts slows all. What cannot run here is skipped by name.
 //!
 //! This is an unsafe room for one reason: native code and the peers' compiled code are called.
 
+mod encoder;
 mod loader;
 mod machine;
+mod pairs;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -27,6 +29,12 @@ enum What {
         #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
     },
+    /// Encode machine code.
+    Encoder {
+        /// How often each side's turn comes.
+        #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
     /// Run the benchmark programs on every engine.
     Machine(machine::Options),
 }
@@ -35,6 +43,10 @@ fn main() -> ExitCode {
     let measured = match Options::parse().what {
         What::Loader { rounds } => {
             loader::measure(rounds);
+            Ok(())
+        }
+        What::Encoder { rounds } => {
+            encoder::measure(rounds);
             Ok(())
         }
         What::Machine(options) => machine::measure(&options),

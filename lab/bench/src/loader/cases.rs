@@ -1,6 +1,6 @@
 //! The cases.
 
-use super::rounds::{Case, Outcome, Side};
+use crate::pairs::{Case, Outcome, Side};
 
 /// Copied by each side to an aligned address, which the peers need.
 const FIREWALL: &[u8] = include_bytes!("../../../../examples/xdp-firewall/xdp_firewall.bpf.o");

@@ -188,13 +188,14 @@ impl Mem {
 }
 
 /// Returns ModRM's mode, the displacement, and its length.
+///
+/// Which of the three it is follows no pattern from one instruction to the next, so there is no branch on it.
 #[inline(always)]
 fn displacement(base: Gpr, disp: i32) -> (u8, u32, u8) {
-    if disp == 0 && base.low() != NONE {
-        (0, 0, 0)
-    } else if let Ok(short) = i8::try_from(disp) {
-        (1, u32::from(short as u8), 1)
-    } else {
-        (2, disp as u32, 4)
-    }
+    let some = disp != 0 || base.low() == NONE;
+    let long = disp != i32::from(disp as i8);
+    let mode = u8::from(some) + u8::from(long);
+    let len = u8::from(some) + 3 * u8::from(long);
+    let mask = (1_u64 << (8 * len)) - 1;
+    (mode, disp as u32 & mask as u32, len)
 }

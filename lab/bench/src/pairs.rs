@@ -1,4 +1,6 @@
-//! Interleaved rounds and their medians.
+//! The same work by skep and by a peer, in interleaved rounds.
+//!
+//! A line per case: what was measured, nanoseconds of each side, and the ratio of the medians (below 1: skep is faster).
 
 use std::time::Instant;
 
@@ -16,8 +18,28 @@ pub(crate) struct Case {
     pub(crate) theirs: fn() -> Outcome<Side>,
 }
 
+/// Measures every case and prints its line.
+pub(crate) fn measure(cases: &[Case], rounds: u32) {
+    println!(
+        "{:<48} {:>12} {:>12} {:>7}  peer is",
+        "case (medians of interleaved rounds, ns)", "skep", "peer", "ratio"
+    );
+    for case in cases {
+        match line(case, rounds as usize) {
+            Ok(line) => println!("{line}"),
+            Err(why) => println!("skipped: {}: {why}", case.name),
+        }
+    }
+}
+
+fn line(case: &Case, rounds: usize) -> Outcome<String> {
+    let (ours, theirs) = (case.ours)().and_then(|ours| Ok((ours, (case.theirs)()?)))?;
+    let (ours, theirs) = interleave(rounds, ours, theirs)?;
+    Ok(format!("{:<48} {ours:>12.1} {theirs:>12.1} {:>7.2}  {}", case.name, ours / theirs, case.peer))
+}
+
 /// Runs both sides in turn, once to warm up and then as often as asked; gives the medians in nanoseconds a unit.
-pub(crate) fn interleave(rounds: usize, mut ours: Side, mut theirs: Side) -> Outcome<(f64, f64)> {
+fn interleave(rounds: usize, mut ours: Side, mut theirs: Side) -> Outcome<(f64, f64)> {
     let (mut left, mut right) = (Vec::new(), Vec::new());
     once(&mut ours)?;
     once(&mut theirs)?;
