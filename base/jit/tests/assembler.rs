@@ -143,7 +143,11 @@ fn calls_and_addresses_of_code_are_distances() {
 #[test]
 fn constants_are_behind_the_code_aligned_and_each_once() {
     let mut a = assembler();
-    let values: Vec<u64> = (0..1000).map(|i: u64| i.wrapping_mul(0x1_0000_0001) % 700).collect();
+    // Seven hundred numbers, some of which differ in the upper half or in the lower half only, in a thousand uses.
+    let mut random = Random(0x5eed);
+    let halves: Vec<_> = (0..28).map(|_| random.below(1 << 31) as u64).collect();
+    let number = |i: usize| halves[i % 28] << 32 | halves[3 + i / 28 % 25];
+    let values: Vec<u64> = (0..1000).map(|i| number(i * 11 % 700)).collect();
     let labels: Vec<_> = values.iter().map(|value| a.constant(*value)).collect();
     for label in &labels {
         a.put(Inst::mov(Width::W64, Gpr::Rax, Mem::Label(*label)));
@@ -439,9 +443,7 @@ fn random_jumps_have_the_lengths_that_the_obvious_algorithm_finds() {
             }
         }
         a.bind(labels[count]);
-        let least = a.size_at_least();
         let plan = a.plan().expect("all are bound");
-        assert!(least <= plan.size());
         let code = write(&plan);
         let start = |at: usize| plan.offset(labels[at]).expect("bound").index();
         for (at, (piece, len)) in pieces.iter().zip(obvious_lengths(&pieces)).enumerate() {

@@ -42,6 +42,7 @@ fn exchanges() {
 }
 
 #[test]
-fn fence() {
+fn fences() {
     check(Inst::mfence(), Mnemonic::Mfence, &[]);
+    check(Inst::lfence(), Mnemonic::Lfence, &[]);
 }

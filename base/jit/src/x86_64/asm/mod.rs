@@ -277,11 +277,6 @@ impl Assembler {
         label
     }
 
-    /// Counts the bytes so far, jumps and padding taken at their shortest: never more than the size will be.
-    pub fn size_at_least(&self) -> usize {
-        self.text.len() + self.parts.iter().map(|part| part.shortest() as usize).sum::<usize>()
-    }
-
     /// Decides the length of every jump, so that each offset and the size are known.
     ///
     /// # Errors

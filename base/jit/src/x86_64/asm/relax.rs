@@ -37,7 +37,7 @@ pub(super) enum Form {
 }
 
 /// What a short jump takes.
-pub(super) const SHORT: u32 = 2;
+const SHORT: u32 = 2;
 
 impl Part {
     /// Returns where a jump leads.
@@ -46,14 +46,6 @@ impl Part {
         match self.kind {
             PartKind::Jmp(label) | PartKind::Jcc(_, label) => Some(label),
             PartKind::Align(_) => None,
-        }
-    }
-
-    /// Returns how long it is at least.
-    pub(super) fn shortest(&self) -> u32 {
-        match self.kind {
-            PartKind::Jmp(_) | PartKind::Jcc(..) => SHORT,
-            PartKind::Align(_) => 0,
         }
     }
 

@@ -44,4 +44,10 @@ impl Inst {
     pub const fn mfence() -> Inst {
         Inst::fixed(0xf0_ae_0f, 3)
     }
+
+    /// Lets nothing behind it begin, not even by speculation, before all loads ahead of it are done.
+    #[inline(always)]
+    pub const fn lfence() -> Inst {
+        Inst::fixed(0xe8_ae_0f, 3)
+    }
 }
