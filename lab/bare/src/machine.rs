@@ -54,7 +54,7 @@ pub(crate) enum Interrupts {
 /// Tells whether interrupts are on.
 pub(crate) fn interrupts() -> Interrupts {
     let flags: u64;
-    // SAFETY: reads the flags through the stack, which has room below its pointer for the compiler knows of the push.
+    // SAFETY: reads the flags through the stack, which the compiler leaves room on, for it is not told otherwise (`nostack`).
     unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags)) };
     if flags & INTERRUPTS_ON != 0 { Interrupts::On } else { Interrupts::Off }
 }

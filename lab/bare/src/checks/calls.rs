@@ -21,6 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "a caller without a right is refused", run: refused },
     Check { name: "waiting takes the time that it is told", run: waits },
     Check { name: "pins outlive descriptors", run: pins },
+    Check { name: "two kernels beside each other share nothing", run: two_kernels },
     Check { name: "a system call without memory answers ENOMEM and leaves nothing", run: no_memory },
     Check { name: "a host that lends only what is needed has what needs no more", run: bare_minimum },
 ];
@@ -122,6 +123,24 @@ fn pins() {
         assert_eq!(kernel.obj_get(path, 0).err().map(|error| error.errno()), Some(Errno::ENOENT));
         Ok(())
     });
+}
+
+fn two_kernels() {
+    let systems = [Mirror::Twice, Mirror::Never].map(|mirror| Arc::new(System::new(mirror)));
+    let kernels = systems.each_ref().map(System::seam);
+    let path = "/sys/fs/bpf/same";
+    let maps = kernels.each_ref().map(|kernel| kernel.map_create(&a_map(MapType::HASH, 4, 4, 1)));
+    let [Ok(first), Ok(second)] = maps else { panic!("no maps") };
+    // The same numbers and names in both, and different things behind them.
+    assert_eq!(first.fd().number(), second.fd().number());
+    assert_eq!(first.info().map(|info| info.id).ok(), second.info().map(|info| info.id).ok());
+    assert!(kernels[0].obj_pin(first.handle(), path).is_ok());
+    assert!(kernels[1].obj_get(path, 0).is_err() && kernels[1].obj_pin(second.handle(), path).is_ok());
+    assert!(first.update(&[1; 4], &[2; 4], BPF_ANY).is_ok());
+    assert!(second.lookup(&[1; 4], &mut [0; 4], 0).is_err());
+    assert!(kernels.iter().all(|kernel| kernel.file_remove(path).is_ok()));
+    drop((first, second));
+    systems.iter().for_each(|system| nothing_is_left(system));
 }
 
 /// A program of two instructions, and its licence.

@@ -41,11 +41,15 @@ impl MappedPages {
             unsafe { KERNEL.map(base + page * PAGE_SIZE, frame, Access::Kernel) };
         }
         for page in once..count {
-            let frame = frame_at(base + (page - doubled) * PAGE_SIZE)?;
+            let Some(frame) = frame_at(base + (page - doubled) * PAGE_SIZE) else {
+                unreachable!("mapped above")
+            };
             // SAFETY: as above; the frame is the one of the first appearance, and stays as long.
             unsafe { KERNEL.map(base + page * PAGE_SIZE, frame, Access::Kernel) };
         }
-        let start = NonNull::new(core::ptr::with_exposed_provenance_mut(base))?;
+        let Some(start) = NonNull::new(core::ptr::with_exposed_provenance_mut(base)) else {
+            unreachable!("the window does not start at null")
+        };
         Some(RawPages { base: start, len: count * PAGE_SIZE, mirrored: doubled > 0, cookie: once })
     }
 }
