@@ -3,14 +3,15 @@
 mod embedded;
 mod linux;
 
-use crate::args::{CheckArgs, KernelName};
+use crate::args::CheckArgs;
 use crate::failure::{Failure, Status};
 use crate::output::{Report, complain};
 use crate::render::diagnostic;
 use crate::shapes::check::{CheckedObject, CheckedProgram, Verdict};
 use crate::source::Lines;
-use crate::{object, vocabulary};
+use crate::{kernel, object, vocabulary};
 use serde_json::{Value, json};
+use skep::Kernel;
 use skep_abi::ProgType;
 use skep_elf::ObjectSpec;
 use skep_model::ProgramSpec;
@@ -33,11 +34,23 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Check, Failure> {
         return Err(Failure::unable("unsupported", message));
     }
     let kind = args.kind.as_deref().map(prog_type).transpose()?;
+    // One for all programs: what it finds out of Linux, it finds out once.
+    let linux = args.on.has_linux().then(kernel::linux).transpose()?;
+    let asked = Asked { args, kind, linux: linux.as_ref() };
     let mut objects = Vec::new();
     for path in &args.objects {
-        objects.push(check_object(path, args, kind)?);
+        objects.push(check_object(path, &asked)?);
     }
     Ok(Check { objects })
+}
+
+/// What is wanted of every program.
+struct Asked<'a> {
+    args: &'a CheckArgs,
+    /// The type, whatever sections are called.
+    kind: Option<ProgType>,
+    /// The running kernel, where its verdict is wanted.
+    linux: Option<&'a Kernel>,
 }
 
 /// Reads the name of a program type, as `xdp` or `BPF_PROG_TYPE_XDP`.
@@ -51,7 +64,7 @@ fn prog_type(name: &str) -> Result<ProgType, Failure> {
     })
 }
 
-fn check_object(path: &Path, args: &CheckArgs, kind: Option<ProgType>) -> Result<CheckedObject, Failure> {
+fn check_object(path: &Path, asked: &Asked<'_>) -> Result<CheckedObject, Failure> {
     let file = path.display().to_string();
     let spec = match object::open(path) {
         Ok(spec) => spec,
@@ -60,13 +73,13 @@ fn check_object(path: &Path, args: &CheckArgs, kind: Option<ProgType>) -> Result
             return Ok(CheckedObject { path: file, error: Some(failure), programs: Vec::new() });
         }
     };
-    let picked: Vec<&ProgramSpec> = match &args.program {
+    let picked: Vec<&ProgramSpec> = match &asked.args.program {
         Some(name) => vec![object::program(&spec, name)?],
         None => spec.programs.iter().collect(),
     };
     let mut programs = Vec::new();
     for program in picked {
-        programs.push(check_program(path, &spec, program, args.on, kind)?);
+        programs.push(check_program(path, &spec, program, asked)?);
     }
     Ok(CheckedObject { path: file, error: None, programs })
 }
@@ -75,10 +88,9 @@ fn check_program(
     path: &Path,
     spec: &ObjectSpec,
     program: &ProgramSpec,
-    on: KernelName,
-    kind: Option<ProgType>,
+    asked: &Asked<'_>,
 ) -> Result<CheckedProgram, Failure> {
-    let kind = kind.or(program.attach.as_ref().map(|attach| attach.prog_type));
+    let kind = asked.kind.or(program.attach.as_ref().map(|attach| attach.prog_type));
     let mut checked = CheckedProgram {
         section: program.section.clone(),
         name: program.name.clone(),
@@ -88,7 +100,7 @@ fn check_program(
         linux: None,
         rejection: None,
     };
-    if on.has_embedded() {
+    if asked.args.on.has_embedded() {
         let (verdict, rejection) = embedded::check(spec, program, kind);
         checked.embedded = Some(verdict);
         checked.rejection = rejection.map(|mut rejection| {
@@ -97,8 +109,8 @@ fn check_program(
             rejection
         });
     }
-    if on.has_linux() {
-        checked.linux = Some(linux::check(path, spec, program, kind)?);
+    if let Some(linux) = asked.linux {
+        checked.linux = Some(linux::check(linux, path, spec, program, kind)?);
     }
     Ok(checked)
 }

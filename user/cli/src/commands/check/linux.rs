@@ -1,9 +1,8 @@
 //! The verdict of the running kernel, by loading the program and letting go of it.
 
 use crate::failure::{Failure, log_tail};
-use crate::kernel;
 use crate::shapes::check::{KernelVerdict, Verdict};
-use skep::{Autoload, ErrorKind, Object};
+use skep::{Autoload, ErrorKind, Kernel, Object};
 use skep_abi::ProgType;
 use skep_elf::ObjectSpec;
 use skep_model::ProgramSpec;
@@ -13,8 +12,9 @@ use std::time::Instant;
 /// Loads one program of an object.
 ///
 /// # Errors
-/// Where this is no Linux.
+/// Where the object or the program cannot be opened again.
 pub(super) fn check(
+    linux: &Kernel,
     path: &Path,
     spec: &ObjectSpec,
     program: &ProgramSpec,
@@ -33,7 +33,7 @@ pub(super) fn check(
         object.map_mut(&map.name)?.do_not_pin();
     }
     let start = Instant::now();
-    let result = object.load(&kernel::linux()?);
+    let result = object.load(linux);
     let time_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let error = match result {
         Ok(loaded) => {
