@@ -81,7 +81,8 @@ const ATOMICS: [AtomicOp; 10] = [
 ];
 
 /// Registers that hold numbers all along.
-const REGS: [Reg; 8] = [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R6, Reg::R7, Reg::R8, Reg::R9];
+const REGS: [Reg; 10] =
+    [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5, Reg::R6, Reg::R7, Reg::R8, Reg::R9];
 /// Bytes of the stack that are written at the start.
 const STACK: i16 = 32;
 
