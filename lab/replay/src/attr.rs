@@ -7,7 +7,8 @@
 //! Promised: whatever is called in whatever order, every call ends without a panic and answers with a number of
 //! Linux's; memory that is not lent for writing stays as it was; the descriptors that were handed out are those that
 //! are open; when all of them, the mappings, the pins and the places to attach to are gone, so are all objects and
-//! their pages; and when the kernel is gone, so is every byte that it allocated.
+//! their pages; and when the kernel is gone, so is every byte that it allocated. A command whose nth allocation is
+//! refused answers ENOMEM.
 
 mod attach;
 mod input;

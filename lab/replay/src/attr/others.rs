@@ -143,6 +143,7 @@ pub(super) fn descriptors(world: &mut World, input: &mut Input<'_>) {
         }
         _ => {
             let _ = world.call(Call::Refresh);
+            world.starved = Some(input.byte() % 64);
         }
     }
 }

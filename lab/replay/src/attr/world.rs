@@ -4,6 +4,7 @@
 use super::input::Input;
 use skep_abi::{Cmd, Errno, InfoByFd, MapCreate, MapInfo, MapType, ProgLoad, ProgTestRun, ProgType};
 use skep_embedded::{Config, Embedded, Interface, Mirror, Time, Tracepoint};
+use skep_mem::testing::fail_nth;
 use skep_mem::{Capability, Task};
 use skep_model::platform::maps::MAPS;
 use skep_sys::{
@@ -77,6 +78,8 @@ pub(super) struct World {
     pub(super) tracepoint: Option<Tracepoint>,
     pub(super) open: Vec<Open>,
     pub(super) mappings: Vec<RawMapping>,
+    /// Which allocation of the next command is refused, where the allocator can.
+    pub(super) starved: Option<u8>,
     has_all_rights: bool,
 }
 
@@ -116,6 +119,7 @@ impl World {
             tracepoint: None,
             open: Vec::new(),
             mappings: Vec::new(),
+            starved: None,
             has_all_rights: denied.is_none(),
         };
         world.add_places();
@@ -205,7 +209,14 @@ impl World {
         let ways: Vec<_> = lends.iter().map(|lend| lend.way).collect();
         let prog_type = ProgType(u32_at(&bytes, offset_of!(ProgLoad, prog_type)));
         let areas: Vec<_> = lends.iter_mut().map(Lend::area).collect();
-        let reply = self.embedded.bpf(cmd, &mut bytes, areas);
+        let (reply, is_starved) = match self.starved.take() {
+            None => (self.embedded.bpf(cmd, &mut bytes, areas), false),
+            Some(nth) => fail_nth(nth.into(), || self.embedded.bpf(cmd, &mut bytes, areas)),
+        };
+        // A program may go on without what a helper could not have.
+        if is_starved && cmd != Cmd::PROG_TEST_RUN {
+            assert!(matches!(reply, Ok(_) | Err(Errno::ENOMEM)), "{cmd}: {reply:?} for want of memory");
+        }
         for ((lend, before), way) in lends.iter().zip(&before).zip(ways) {
             let end = before.len() - GUARD;
             let same = |from, to| lend.bytes[from..to] == before[from..to];
