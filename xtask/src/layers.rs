@@ -63,7 +63,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// Crates from outside that `base/` may link: each works without an operating system.
-const BASE_EXTERNALS: &[&str] = &["zerocopy"];
+const BASE_EXTERNALS: &[&str] = &["hmac-sha256", "zerocopy"];
 
 /// Targets whose dependencies never reach a build that is shipped.
 const CHECKER_TARGETS: &[&str] = &["cfg(loom)", "cfg(fuzzing)"];

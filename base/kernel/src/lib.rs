@@ -34,6 +34,7 @@ mod request;
 mod run;
 mod runner;
 mod slots;
+mod tag;
 mod tracepoint;
 mod vmlinux;
 

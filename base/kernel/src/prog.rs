@@ -8,7 +8,7 @@ use crate::name::Name;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use skep_abi::{AttachType, FuncInfo, LineInfo, ProgType};
+use skep_abi::{AttachType, FuncInfo, LineInfo, ProgType, TAG_SIZE};
 use skep_isa::RawInsn;
 use skep_mem::Shared;
 use skep_model::platform::helper::Licence;
@@ -31,6 +31,7 @@ pub(crate) struct ProgBody {
     pub(crate) code: skep_exact::Program,
     /// The instructions as they were loaded, without descriptors.
     pub(crate) insns: Vec<RawInsn>,
+    pub(crate) tag: [u8; TAG_SIZE],
     /// The maps that the instructions name, in the order in which they name them first.
     pub(crate) maps: Vec<Shared<MapObject>>,
     pub(crate) types: Option<ProgTypes>,

@@ -6,12 +6,14 @@ use skep_abi::flags::{
     BPF_F_PRESERVE_ELEMS, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG, BPF_F_ZERO_SEED,
     BPF_NOEXIST,
 };
-use skep_abi::{Errno, MapType, ProgTestRun, ProgType};
-use skep_sys::{CallError, Kernel, Protection, TestRunMemory};
+use skep_abi::{BtfLoad, Errno, MapType, ProgLoad, ProgTestRun, ProgType};
+use skep_isa::RawInsn;
+use skep_lab_seam::samples;
+use skep_sys::{CallError, FdArray, Kernel, ProgLists, ProgLoadMemory, Protection, Records, TestRunMemory};
 
 mod beside;
 
-use beside::{KINDS, compare, insn, load, map, said};
+use beside::{KINDS, compare, insn, load, map, said, version};
 
 const FLAGS: &[u32] = &[
     0,
@@ -344,6 +346,63 @@ fn bytes_from_a_header_on_are_alike() {
                         let what = format!("{prog_type}: {len} bytes at {offset} from header {header}");
                         answers.push((what, answer));
                     }
+                }
+            }
+        }
+        answers
+    });
+}
+
+/// What both say of the same program, but for what is a kernel's own: numbers, times, machine code and the
+/// instructions after Linux has rewritten them.
+#[test]
+fn info_of_programs() {
+    if version() < (6, 18) {
+        println!("skipped: info_of_programs: tags are SHA-256 since Linux 6.18");
+        return;
+    }
+    compare("info_of_programs", |kernel| {
+        let array = map(kernel, MapType::ARRAY, [4, 8, 1], 0).unwrap();
+        let types = kernel.btf_load(&mut BtfLoad::default(), &samples::btf(), &mut []).unwrap();
+        let (func_info, line_info) = (samples::func_info(), samples::line_info());
+        let fd = array.fd().raw() as i32;
+        // Nothing, a map by descriptor, a value's address with an offset, a map by index.
+        let loads = [None, Some((1, fd, 0)), Some((2, fd, 4)), Some((5, 0, 0))];
+        let mut answers = Vec::new();
+        for prog_type in
+            [ProgType::XDP, ProgType::SCHED_CLS, ProgType::SOCKET_FILTER, ProgType::RAW_TRACEPOINT]
+        {
+            for license in ["GPL", "MIT"] {
+                for wide in loads {
+                    let wide = wide.into_iter().flat_map(|(kind, imm, next)| {
+                        [RawInsn::new(0x18, 1, kind, 0, imm), RawInsn::new(0, 0, 0, 0, next)]
+                    });
+                    let wide = wide.map(|slot| slot.to_bytes(skep_isa::ByteOrder::NATIVE));
+                    let insns: Vec<_> = wide.chain(samples::returning(1)).collect();
+                    let mut load = ProgLoad {
+                        prog_type: prog_type.0,
+                        prog_btf_fd: types.fd().raw(),
+                        prog_name: *b"info_of_program\0",
+                        ..ProgLoad::default()
+                    };
+                    let memory = ProgLoadMemory {
+                        insns: insns.as_flattened(),
+                        license,
+                        fd_array: FdArray::ByIndex(&[array.fd()]),
+                        func_info: Records { size: 8, bytes: &func_info },
+                        line_info: Records { size: 16, bytes: &line_info },
+                        ..ProgLoadMemory::default()
+                    };
+                    let prog = kernel.prog_load(&mut load, memory).unwrap();
+                    let mut tags = [[0; 8]; 2];
+                    let lists = ProgLists { prog_tags: &mut tags, ..ProgLists::default() };
+                    let info = prog.info_with(lists).unwrap();
+                    let own_maps = prog.map_ids().unwrap() == vec![array.info().unwrap().id; insns.len() / 4];
+                    let own_types = info.btf_id == types.info().unwrap().id;
+                    let said = (info.type_, info.tag, info.nr_prog_tags, tags, info.name, info.flags);
+                    let counts = (info.nr_map_ids, info.nr_func_info, info.nr_line_info, info.created_by_uid);
+                    let text = format!("{said:?} {counts:?} {own_maps} {own_types} {}", info.load_time > 0);
+                    answers.push((format!("{prog_type} {license} {} slots", insns.len()), text));
                 }
             }
         }

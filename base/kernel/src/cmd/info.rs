@@ -125,6 +125,9 @@ fn prog_info(request: &Request<'_>, attr: &InfoByFd, prog: &Prog) -> Result<()> 
     let info = ProgInfo {
         type_: body.prog_type.0,
         id: prog.id,
+        tag: body.tag,
+        // One for the program, as where nothing is compiled function by function.
+        nr_prog_tags: list(request, wanted.prog_tags, wanted.nr_prog_tags, &[body.tag], 8, sixteen)?,
         xlated_prog_len: list(request, wanted.xlated_prog_insns, insns, &body.insns, 8, slot)? * 8,
         load_time: body.loaded_ns,
         created_by_uid: body.uid,
@@ -144,6 +147,7 @@ fn prog_info(request: &Request<'_>, attr: &InfoByFd, prog: &Prog) -> Result<()> 
         map_ids: wanted.map_ids,
         func_info: wanted.func_info,
         line_info: wanted.line_info,
+        prog_tags: wanted.prog_tags,
         ..ProgInfo::default()
     };
     answer(request, attr, &info)

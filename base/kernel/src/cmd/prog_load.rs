@@ -9,6 +9,7 @@ use crate::map::MapObject;
 use crate::name;
 use crate::prog::{Prog, ProgBody, ProgTypes, Stats};
 use crate::request::Request;
+use crate::tag::tag;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::offset_of;
@@ -141,6 +142,7 @@ fn load(
         attach_type,
         licence,
         code,
+        tag: tag(&insns),
         insns,
         maps: linker.maps,
         types,

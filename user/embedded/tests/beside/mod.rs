@@ -22,9 +22,7 @@ fn both(test: &str) -> Option<Both> {
         println!("skipped: {test}: {error}");
         return None;
     }
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let version = version();
     if version < (6, 12) {
         println!("skipped: {test}: this is Linux {}.{}", version.0, version.1);
         return None;
@@ -34,6 +32,13 @@ fn both(test: &str) -> Option<Both> {
     let interface = embedded.add_interface("lo").unwrap();
     let tracepoint = embedded.add_tracepoint("raw_syscalls", "sys_enter").unwrap();
     Some(Both { kernels: [linux, Kernel::from_sys(embedded)], _places: (interface, tracepoint) })
+}
+
+/// The version of the running Linux.
+pub(crate) fn version() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Both kernels, and what programs are attached to on the embedded one: an interface and a tracepoint.
