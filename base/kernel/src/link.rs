@@ -1,7 +1,7 @@
 //! Links: attachments as objects, undone when the last file or pin goes.
 
 use crate::error::Result;
-use crate::hook::{AttachKey, Hook, Position};
+use crate::hook::{AttachKey, Attached, Hook, Position};
 use crate::ids::{Id, IdTable};
 use crate::prog::Prog;
 use alloc::sync::Arc;
@@ -99,6 +99,11 @@ impl LinkObject {
             }
             state.place.clone().ok_or(Errno::ENOLINK)?
         };
+        // A tc hook has a program once (`bpf_mprog_exists`, kernel/bpf/mprog.c).
+        let is_there = |entry: &Attached| entry.key != key && entry.prog.ptr_eq(new);
+        if self.link_type() == LinkType::TCX && hook.attached()?.0.iter().any(is_there) {
+            return Err(Errno::EEXIST);
+        }
         hook.swap(key, new)?;
         let before = core::mem::replace(&mut self.state.lock().prog, new.clone());
         drop(before);

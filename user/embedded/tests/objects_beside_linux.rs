@@ -6,8 +6,8 @@ mod beside;
 use beside::{KINDS, compare, insn, load, map, raw, said};
 use skep_abi::flags::{BPF_EXIST, BPF_F_LOCK, BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_NOEXIST};
 use skep_abi::{
-    AttachType, Cmd, Errno, InfoByFd, LinkCreate, LinkDetach, LinkInfo, LinkInfoRawTracepoint, LinkInfoXdp,
-    LinkUpdate, MapBatch, MapInfo, MapType, ProgType, RawTracepointOpen,
+    AttachType, Cmd, Errno, InfoByFd, LinkCreate, LinkCreateTcx, LinkDetach, LinkInfo, LinkInfoRawTracepoint,
+    LinkInfoXdp, LinkUpdate, MapBatch, MapInfo, MapType, ProgType, RawTracepointOpen,
 };
 use skep_sys::{Area, AreaMemory, Attr, Call, CallError, Fd, Handle, Kernel, LinkFd, MapFd, ProgFd};
 use std::collections::BTreeMap;
@@ -280,6 +280,60 @@ fn links_to_interfaces_are_alike() {
         note("detached again", said(link.detach()));
         note("updated when detached", said(link.update(second.fd(), None)));
         note("attached after that", said(attach(&second, lo).map(|link| known(&link, &progs, lo.target_fd))));
+        answers
+    });
+}
+
+#[test]
+fn links_to_tc_are_alike() {
+    const TEST: &str = "links_to_tc_are_alike";
+    if !own_network(TEST) {
+        return;
+    }
+    compare(TEST, |kernel| {
+        let mut answers = Vec::new();
+        let mut note = |what: &str, answer: String| answers.push((what.to_owned(), answer));
+        let (first, second) = (pass(kernel, ProgType::SCHED_CLS), pass(kernel, ProgType::SCHED_CLS));
+        let xdp = pass(kernel, ProgType::XDP);
+        let attach = |prog: &ProgFd, base: LinkCreate, expected_revision| {
+            let base = LinkCreate { prog_fd: prog.fd().raw(), ..base };
+            kernel.link_create(&LinkCreateTcx { base, expected_revision, ..LinkCreateTcx::default() })
+        };
+        let ingress = LinkCreate { attach_type: AttachType::TCX_INGRESS.0, ..LinkCreate::default() };
+        let on = |index: &u32| attach(&first, LinkCreate { target_fd: *index, ..ingress }, 0).is_ok();
+        let lo = LinkCreate { target_fd: (1..4).find(on).unwrap(), ..ingress };
+        for target_fd in [0, 999_999, u32::MAX] {
+            let link = attach(&first, LinkCreate { target_fd, ..lo }, 0);
+            note(&format!("interface {target_fd}"), said(link.map(|_| ())));
+        }
+        for flags in [0, 1, 2, 4, 8, 16, 24, 1 << 20, u32::MAX] {
+            let link = attach(&first, LinkCreate { flags, ..lo }, 0);
+            note(&format!("flags {flags:#x}"), said(link.map(|_| ())));
+        }
+        for attach_type in [0, AttachType::TCX_EGRESS.0, AttachType::XDP.0, 999] {
+            let link = attach(&first, LinkCreate { attach_type, ..lo }, 0);
+            note(&format!("as type {attach_type}"), said(link.map(|_| ())));
+        }
+        note("a program of another type", said(attach(&xdp, lo, 0).map(|_| ())));
+        note("another revision", said(attach(&first, lo, 1 << 40).map(|_| ())));
+        let progs = [("first", &first), ("second", &second)];
+        let link = attach(&first, lo, 0).unwrap();
+        note("attached", known(&link, &progs, lo.target_fd));
+        note("a second link", said(attach(&second, lo, 0).map(|_| ())));
+        note("the same program again", said(attach(&first, lo, 0).map(|_| ())));
+        let beside = attach(&second, LinkCreate { flags: 8, ..lo }, 0).unwrap();
+        note("updated to what is there", said(link.update(second.fd(), None)));
+        drop(beside);
+        note(
+            "updated",
+            format!("{} {}", said(link.update(second.fd(), None)), known(&link, &progs, lo.target_fd)),
+        );
+        note("updated from another", said(link.update(first.fd(), Some(first.fd()))));
+        note("updated to another type", said(link.update(xdp.fd(), None)));
+        note("updated to the same", said(link.update(second.fd(), Some(second.fd()))));
+        note("detached", format!("{} {}", said(link.detach()), known(&link, &progs, lo.target_fd)));
+        note("detached again", said(link.detach()));
+        note("updated when detached", said(link.update(first.fd(), None)));
         answers
     });
 }

@@ -3,7 +3,7 @@
 use super::end_of;
 use crate::error::Result;
 use crate::file::{self, File};
-use crate::hook::Position;
+use crate::hook::{Hook, Position};
 use crate::kernel::Inner;
 use crate::link::{LinkObject, LinkTarget, NewLink};
 use crate::perf::Source;
@@ -61,19 +61,32 @@ fn tcx(
     }
     let interface = kernel.interfaces.find(attr.base.target_fd)?;
     let hook = interface.tcx(attach_type).ok_or(Errno::EINVAL)?;
-    let at = position(attr.base.flags)?;
-    if attr.expected_revision != 0 && attr.expected_revision != hook.attached()?.1 {
-        return Err(Errno::ESTALE);
-    }
+    let at = position(hook, prog, attr.base.flags, attr.expected_revision)?;
     let target = LinkTarget::Interface(attr.base.target_fd, attach_type);
     LinkObject::create(&kernel.host, &kernel.links, NewLink { prog, hook, target, cookie: 0, at })
 }
 
-/// Reads `BPF_F_BEFORE` and `BPF_F_AFTER` without another program: first and last.
-pub(super) fn position(flags: u32) -> Result<Position> {
+/// The most programs of one tc hook (`BPF_MPROG_MAX`).
+const MOST: usize = 64;
+
+/// Finds the place of a program among others, none of which is named: first, last, or none, in the order in which
+/// `bpf_mprog_attach` looks (kernel/bpf/mprog.c).
+pub(super) fn position(hook: &Hook, prog: &Shared<Prog>, flags: u32, revision: u64) -> Result<Position> {
+    const BOTH: u32 = BPF_F_BEFORE | BPF_F_AFTER;
+    let (attached, current) = hook.attached()?;
+    if revision != 0 && revision != current {
+        return Err(Errno::ESTALE);
+    }
+    if attached.iter().any(|entry| entry.prog.ptr_eq(prog)) {
+        return Err(Errno::EEXIST);
+    }
     match flags {
+        // There is no program to be replaced.
+        _ if flags & BPF_F_REPLACE != 0 => Err(Errno::ENOENT),
+        _ if attached.len() >= MOST => Err(Errno::ERANGE),
         0 | BPF_F_AFTER => Ok(Position::Last),
         BPF_F_BEFORE => Ok(Position::First),
+        BOTH => Err(Errno::ERANGE),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -26,14 +26,7 @@ pub(super) fn attach(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> 
     }
     let interface = kernel.interfaces.find(attr.target_fd)?;
     let hook = interface.tcx(attach_type).ok_or(Errno::EINVAL)?;
-    let at = link::position(attr.attach_flags)?;
-    let (attached, revision) = hook.attached()?;
-    if attr.expected_revision != 0 && attr.expected_revision != revision {
-        return Err(Errno::ESTALE);
-    }
-    if attached.iter().any(|entry| entry.prog.ptr_eq(&prog)) {
-        return Err(Errno::EEXIST);
-    }
+    let at = link::position(hook, &prog, attr.attach_flags, attr.expected_revision)?;
     hook.attach(&prog, 0, 0, at)?;
     Ok(0)
 }
