@@ -108,7 +108,7 @@ pub struct BatchEnd {
 /// Reads up to `limit` elements from where `in_batch` stands. `copy` gets each group, off the CPU and with no lock held, so it may sleep.
 ///
 /// # Errors
-/// What `copy` says, and `ENOMEM` before the first element: then nothing else is to be written.
+/// What `copy` says, and `ENOMEM` for the cursor: then nothing else is to be written.
 pub fn lookup_batch(
     map: &dyn Map,
     host: &dyn Host,

@@ -385,10 +385,11 @@ fn info_of_programs() {
                         prog_name: *b"info_of_program\0",
                         ..ProgLoad::default()
                     };
+                    let fds = [array.fd()];
                     let memory = ProgLoadMemory {
                         insns: insns.as_flattened(),
                         license,
-                        fd_array: FdArray::ByIndex(&[array.fd()]),
+                        fd_array: FdArray::ByIndex(&fds),
                         func_info: Records { size: 8, bytes: &func_info },
                         line_info: Records { size: 16, bytes: &line_info },
                         ..ProgLoadMemory::default()

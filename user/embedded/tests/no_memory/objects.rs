@@ -28,10 +28,11 @@ impl Objects {
         };
         let (insns, func_info, line_info) =
             (samples::with_first_map(0), samples::func_info(), samples::line_info());
+        let fds = [map.fd()];
         let memory = ProgLoadMemory {
             insns: insns.as_flattened(),
             license: "GPL",
-            fd_array: FdArray::ByIndex(&[map.fd()]),
+            fd_array: FdArray::ByIndex(&fds),
             func_info: Records { size: 8, bytes: &func_info },
             line_info: Records { size: 16, bytes: &line_info },
             ..ProgLoadMemory::default()

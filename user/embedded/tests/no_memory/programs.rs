@@ -51,11 +51,12 @@ pub(crate) fn load(world: &World) {
             log_level,
             ..ProgLoad::default()
         };
+        let fds = [array.fd()];
         let memory = ProgLoadMemory {
             insns: insns.as_flattened(),
             license: "GPL",
             log: &mut log[..256 * log_level as usize],
-            fd_array: FdArray::ByIndex(&[array.fd()]),
+            fd_array: FdArray::ByIndex(&fds),
             func_info: Records { size: 8, bytes: func_info },
             line_info: Records { size: 16, bytes: line_info },
             ..ProgLoadMemory::default()
