@@ -93,7 +93,7 @@ pub struct MapData {
     pub section: String,
     /// What it is for.
     pub kind: DataKind,
-    /// Its initial bytes; zero for `.bss`.
+    /// Its initial bytes: as many as the map's value has, or none where they are all zero and too many to hold.
     pub bytes: Vec<u8>,
 }
 

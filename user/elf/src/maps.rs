@@ -58,8 +58,10 @@ impl Maps {
                 maps.defined.insert((found.section, found.offset), id);
             }
         }
+        let mut zeroes = data::ZEROES;
         for section in &image.sections {
-            if let Some(spec) = data::find(section, btf).map_err(|error| error.in_section(section.name))? {
+            let found = data::find(section, btf, &mut zeroes);
+            if let Some(spec) = found.map_err(|error| error.in_section(section.name))? {
                 let id = add(&mut maps, spec).map_err(|error| error.in_section(section.name))?;
                 maps.data.insert(section.index, id);
             }

@@ -171,9 +171,19 @@ impl Object {
     pub fn set_global_to(&mut self, path: &str, value: Literal<'_>) -> Result<&mut Object> {
         let place = self.locate(path)?;
         let btf = place.btf;
+        let size = self.spec.maps[place.map].value_size as usize;
         let MapOrigin::Data(data) = &mut self.spec.maps[place.map].origin else {
             return Err(self.no_variable(path));
         };
+        // Zeroes that were too many to hold are held once there is something among them.
+        if let Some(more) = size.checked_sub(data.bytes.len()) {
+            if data.bytes.try_reserve_exact(more).is_err() {
+                return Err(
+                    Error::new(ErrorKind::Setting, "there is no memory for its section").in_variable(path)
+                );
+            }
+            data.bytes.resize(size, 0);
+        }
         let bytes = data.bytes.get_mut(place.start..place.start + place.len);
         let bytes = bytes.ok_or_else(|| Error::not_found("lies outside its section").in_variable(path));
         let file = &self.spec.file;
@@ -205,7 +215,10 @@ impl Object {
         let MapOrigin::Data(data) = &self.spec.maps[place.map].origin else {
             return Err(self.no_variable(path));
         };
-        let bytes = data.bytes.get(place.start..place.start + place.len).unwrap_or_default();
+        let bytes = data.bytes.get(place.start..place.start + place.len);
+        let bytes = bytes.ok_or_else(|| {
+            Error::not_found("lies among more zeroes than are held").in_variable(path).in_file(self.file())
+        })?;
         read_part(btf, place.type_id, place.rest, bytes).map_err(|error| error.in_file(self.file()))
     }
 

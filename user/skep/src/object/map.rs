@@ -138,11 +138,11 @@ impl MapMut<'_> {
         let MapOrigin::Data(data) = &mut self.spec.origin else {
             return Err(self.error("is no data section, so it has no contents to set"));
         };
-        if data.bytes.len() != contents.len() {
-            let what = format!("has {} bytes, found {}", data.bytes.len(), contents.len());
+        if self.spec.value_size as usize != contents.len() {
+            let what = format!("has {} bytes, found {}", self.spec.value_size, contents.len());
             return Err(self.error(&what));
         }
-        data.bytes.copy_from_slice(contents);
+        data.bytes = contents.to_vec();
         Ok(self)
     }
 
