@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "planted", call: Call::Xtask(&["planted"]), env: PLAIN },
     Step { name: "abi", call: Call::Xtask(&["abi", "--check"]), env: PLAIN },
     Step { name: "platform", call: Call::Xtask(&["platform", "--check"]), env: PLAIN },
+    Step { name: "api", call: Call::Xtask(&["api"]), env: PLAIN },
     Step {
         name: "clippy",
         call: Call::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),

@@ -17,7 +17,8 @@ const RULES: &str = "deny.toml";
 
 /// The manifests whose dependencies are checked. `lab/bench` is not among them: it measures against published peers,
 /// C and all, and nothing depends on it.
-const MANIFESTS: &[&str] = &["Cargo.toml", "lab/bare/Cargo.toml", "lab/fuzz/Cargo.toml"];
+const MANIFESTS: &[&str] =
+    &["Cargo.toml", "lab/api/Cargo.toml", "lab/bare/Cargo.toml", "lab/fuzz/Cargo.toml"];
 
 /// One crate that something resolves to.
 #[derive(Debug, Clone, Default)]

@@ -7,6 +7,7 @@
 //! Nothing here is shipped, and nothing that is shipped may depend on it.
 
 mod abi;
+mod api;
 mod bare;
 mod bench;
 mod boot;
@@ -50,6 +51,11 @@ const CHORES: &[Chore] = &[
         name: "abi",
         about: "make the structs and numbers of base/abi from a kernel's BTF",
         run: abi::run,
+    },
+    Chore {
+        name: "api",
+        about: "compare the public crates' interface with the committed snapshots",
+        run: api::run,
     },
     Chore { name: "ci", about: "run every check and test, as continuous integration does", run: ci::run },
     Chore {
