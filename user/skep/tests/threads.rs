@@ -1,0 +1,29 @@
+//! Which types of the loader may cross threads, and why: the compiler checks each row.
+
+#[path = "../../../lab/threads.rs"]
+#[macro_use]
+mod threads;
+
+use skep::*;
+
+threads! {
+    "plain data": yes Send, yes Sync =>
+        Attach, Autoload, ErrorKind, Interface, PerfOptions, Place, TestOutput, Wakeup, When, XdpMode;
+    "crosses threads in every program that reports errors": yes Send, yes Sync => Error;
+    "the public contract: a kernel is shared by cloning": yes Send, yes Sync => Kernel;
+    "inert until it is loaded": yes Send, yes Sync => Object;
+    "owned, and keeps its kernel; each method is calls of the kernel, which orders them": yes Send, yes Sync =>
+        Loaded, Map, Program, Link;
+    "a reader is one: reading takes it by `&mut`, so sharing it gives nothing away": yes Send, yes Sync =>
+        RingBuffer, PerfBuffer;
+    "borrows its reader, and gives shared bytes": yes Send, yes Sync => Record<'static>, Sample<'static>;
+    "borrows a map": yes Send, yes Sync => Entries<'static>, Entry<'static>, EntryValue<'static>, Keys<'static>;
+    "borrows what is loaded": yes Send, yes Sync => Global<'static>;
+    "borrows an object that is not loaded": yes Send, yes Sync => MapMut<'static>, ProgramMut<'static>;
+    "borrows the input": yes Send, yes Sync => TestRun<'static>;
+}
+
+#[test]
+fn every_public_type_has_a_row() {
+    threads::check_complete(include_str!("../../../docs/api/skep.txt"), ROWS);
+}
