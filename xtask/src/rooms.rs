@@ -237,7 +237,16 @@ mod tests {
         let dirs: Vec<_> = rooms.iter().map(|room| room.dir.as_str()).collect();
         assert_eq!(
             dirs,
-            ["base/mem", "base/sys", "base/vm", "lab/bare", "lab/bench", "user/embedded", "user/linux"]
+            [
+                "base/mem",
+                "base/sys",
+                "base/vm",
+                "lab/bare",
+                "lab/bench",
+                "lab/filetests",
+                "user/embedded",
+                "user/linux"
+            ]
         );
     }
 }

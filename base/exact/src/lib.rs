@@ -47,7 +47,6 @@ extern crate alloc;
 
 mod alu;
 mod fault;
-mod fuel;
 mod machine;
 mod object;
 mod observe;
@@ -57,7 +56,6 @@ mod value;
 mod world;
 
 pub use fault::{Access, ArgError, CtxRefusal, Fault, FaultKind};
-pub use fuel::Fuel;
 pub use machine::{Outcome, run, run_observed};
 pub use object::{Region, Rights};
 pub use observe::{FrameView, Observer, Slot, Step};
@@ -65,6 +63,7 @@ pub use program::{
     HelperLink, LoadError, LoadErrorKind, MapRef, MapShape, Platform, Program, RegisterCalls, Rules,
     UninitStack,
 };
+pub use skep_mem::Fuel;
 pub use stack::{FRAME_BYTES, MAX_FRAMES, Stack, StackError};
 pub use value::{ObjectId, Value};
 pub use world::{CallEnd, CtxValue, Entry, Packet, PacketPoint, World};

@@ -280,8 +280,13 @@ impl Program {
 
     /// Gives the first instruction of the function that a slot is in.
     pub fn function_of(&self, at: InsnIdx) -> InsnIdx {
+        self.subprogram_of(at).map_or(InsnIdx::ZERO, |function| function.start)
+    }
+
+    /// Gives the function that a slot is in.
+    pub(crate) fn subprogram_of(&self, at: InsnIdx) -> Option<Subprogram> {
         let after = self.functions.partition_point(|function| function.start <= at);
-        after.checked_sub(1).and_then(|i| self.functions.get(i)).map_or(InsnIdx::ZERO, |f| f.start)
+        self.functions.get(after.checked_sub(1)?).copied()
     }
 
     /// Tells whether a function starts at a slot.

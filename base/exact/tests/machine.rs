@@ -63,7 +63,7 @@ fn plain_helpers_take_and_return_numbers() {
     let sum = [mov(R1, 5), mov(R2, 6), mov(R3, -1), Insn::CallHelper { id: 1 }, EXIT];
     assert_eq!(plain(&sum, &mut []).result, Ok(10), "what holds nothing arrives as zero");
     let unwind = [mov(R1, 5), Insn::CallHelper { id: 5 }, mov(R0, 0), EXIT];
-    assert_eq!(plain(&unwind, &mut []), Outcome { result: Ok(5), executed: 2 });
+    assert_eq!(plain(&unwind, &mut []), Outcome { result: Ok(5), executed: 2, charged: unwind.len() as u64 });
     let lost = [mov(R1, 5), Insn::CallHelper { id: 1 }, add(R0, R1), EXIT];
     assert_eq!(plain(&lost, &mut []).result.unwrap_err().at.0, 2);
     let unknown = Program::new(&slots(&[Insn::CallHelper { id: 2 }, EXIT]), &Plain, Rules::default());
@@ -110,8 +110,28 @@ fn fuel_is_taken_to_the_unit() {
     for (units, left, done) in [(2, 0, false), (3, 0, true), (10, 7, true)] {
         let fuel = Fuel::new(units);
         let outcome = run(&program, &Bare, &stack, Entry::Context, &fuel);
-        assert_eq!((outcome.result.is_ok(), fuel.left(), outcome.executed), (done, left, units - left));
+        assert_eq!((outcome.result.is_ok(), fuel.left(), outcome.charged), (done, left, units - left));
     }
+}
+
+#[test]
+fn functions_and_ways_back_are_what_costs() {
+    // Three times round a loop of two, into a function of two and out of it.
+    let insns = [
+        mov(R0, 3),
+        Insn::CallLocal { off: 3 },
+        add(R0, -1),
+        common::jump(skep_isa::Width::W64, skep_isa::Cond::Ne, R0, 0, -2),
+        EXIT,
+        mov(R0, 3),
+        EXIT,
+    ];
+    let program = Program::new(&slots(&insns), &Bare, Rules::default()).unwrap();
+    let outcome = run(&program, &Bare, &Stack::new().unwrap(), Entry::Context, &Fuel::new(Fuel::UNLIMITED));
+    assert_eq!(outcome, Outcome { result: Ok(0), executed: 11, charged: 5 + 2 + 2 * 2 });
+    let few = run(&program, &Bare, &Stack::new().unwrap(), Entry::Context, &Fuel::new(5 + 2 + 3));
+    let fault = few.result.unwrap_err();
+    assert_eq!((fault.at.0, fault.kind.code(), few.charged), (3, "fuel", 10));
 }
 
 #[test]
@@ -122,7 +142,7 @@ fn an_observer_sees_every_step_before_it_is_taken() {
     let mut look = |step: &Step<'_>| seen.push((step.program, step.at.0, step.depth, step.regs[0]));
     let outcome =
         run_observed(&program, &Bare, &Stack::new().unwrap(), Entry::Context, &Fuel::new(100), &mut look);
-    assert_eq!(outcome, Outcome { result: Ok(9), executed: 5 });
+    assert_eq!(outcome, Outcome { result: Ok(9), executed: 5, charged: 5 });
     let (none, seven, nine) = (Value::Uninit, Value::Scalar(7), Value::Scalar(9));
     assert_eq!(seen, [(3, 0, 0, none), (3, 1, 0, seven), (3, 3, 1, none), (3, 4, 1, nine), (3, 2, 0, nine)]);
 }

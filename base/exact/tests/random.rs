@@ -340,7 +340,7 @@ fn run_once(program: &Program, programs: &[Program], seed: u64) -> (Outcome, Vec
     let stack = Stack::new().unwrap();
     let fuel = Fuel::new(3000);
     let outcome = run(program, &world, &stack, entry, &fuel);
-    assert_eq!(fuel.left() + outcome.executed, 3000);
+    assert_eq!(fuel.left() + outcome.charged, 3000);
     let mut after = vec![0; 256 + 2 * GUARD];
     block.bytes().copy_out(0, &mut after).unwrap();
     assert!(after[..GUARD].iter().chain(&after[256 + GUARD..]).all(|&byte| byte == 0xa5));

@@ -3,7 +3,7 @@
 //! Loader, verifier, engines and the embedded kernel agree on these words, so that none of them imports another.
 //! [`ProgramSpec`] and [`MapSpec`] say what an object file describes, the same on every machine. The [`platform`] is
 //! Linux's side of the contract: program types, context fields, helper prototypes, map kinds and section names, each
-//! with the version that brought it.
+//! with the version that brought it. [`fuel`] is the rule by which every engine charges a run.
 //!
 //! It must never know memory, execution, file descriptors or a clock: nothing here runs code or touches a map's
 //! contents.
@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+pub mod fuel;
 pub mod platform;
 mod spec;
 

@@ -17,6 +17,7 @@ use skep_abi as _;
 use skep_btf as _;
 use skep_exact as _;
 use skep_helpers as _;
+use skep_ir as _;
 use skep_isa as _;
 use skep_jit as _;
 use skep_kernel as _;
@@ -25,6 +26,7 @@ use skep_mem as _;
 use skep_model as _;
 use skep_sys as _;
 use skep_verifier as _;
+use skep_vm as _;
 
 mod checks;
 mod frames;

@@ -62,6 +62,8 @@ pub enum Expected {
     Stops(Place, String, Option<String>),
     /// It is not loaded because of this instruction, or as a whole; the message, where the case says.
     Refused(Option<Place>, Option<String>),
+    /// It comes to some end, in bounds: what the reference machine finds wrong with it is nothing that this engine looks at.
+    Anything,
     /// The engine cannot run it.
     NotHere,
 }

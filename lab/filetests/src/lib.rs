@@ -29,9 +29,9 @@
 //!
 //! A case says either `returns` or, once, `;!` without the name of an engine. Every engine makes of that one definite
 //! expectation of its own: the reference machine exactly what is written; the embedded kernel, which runs it, the same, with
-//! its verifier's words for a refusal; Linux, whose verifier refuses beforehand, a refusal of the very instruction that stops
+//! its verifier's words for a refusal; the interpreter the same as far as addresses tell; Linux, whose verifier refuses beforehand, a refusal of the very instruction that stops
 //! other engines. Where an engine does something else, the case says what, by the engine's name (`exact`, `embedded`,
-//! `linux`):
+//! `interpreter`, `linux`):
 //!
 //! | line | says |
 //! | --- | --- |
@@ -39,6 +39,7 @@
 //! | `on ENGINE… returns NUMBER` | what r0 is there |
 //! | `on ENGINE… ends` | it is loaded and runs to its end, and what it returns is not defined |
 //! | `on ENGINE… refused: TEXT` | the program is not loaded, and no instruction is named |
+//! | `on ENGINE… anything` | it comes to some end there: what is wrong with it is nothing that this engine looks at |
 //! | `on ENGINE… nothing` | it cannot be run there: the engine says why |
 //!
 //! On a kernel behind the seam the program is loaded with a few instructions around it: those that put the address of an
@@ -51,5 +52,5 @@ mod parse;
 pub use case::{Case, Expected, Input, Place};
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
-pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Refusal, check, wanted};
+pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Interpreter, Ran, Refusal, check, wanted};
 pub use parse::{ParseError, parse};

@@ -137,6 +137,7 @@ impl Draft {
         let (engines, words) = engines(rest);
         let expected = match kind_and_message(words) {
             ("ends", None) => Expected::Ends,
+            ("anything", None) => Expected::Anything,
             ("nothing", None) => Expected::NotHere,
             ("refused", message @ Some(_)) => Expected::Refused(None, message),
             (words, None) if words.starts_with("returns ") => {
@@ -287,7 +288,7 @@ mod tests {
             ("test a\n  times x exit", 2, "`x` is no number"),
             ("test a\n  times 100001 exit", 2, "wanted at most 100000 times"),
             ("test a\non windows ends", 2, "`windows ends` says nothing of an engine"),
-            ("test a\non ends", 2, "wanted the name of an engine (exact, embedded, linux)"),
+            ("test a\non ends", 2, "wanted the name of an engine (exact, embedded, interpreter, linux)"),
             ("test a\non linux refused", 2, "`refused` says nothing of an engine"),
             ("test a\n  ;! fuel\n  exit", 1, "`;!` stands on no instruction"),
             ("test a\n\n  r11 = 0\nreturns 0", 3, "1:3: expected an instruction, found `r11`"),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::cases;
-use skep_lab_filetests::{Embedded, Engine, Exact, check, parse};
+use skep_lab_filetests::{Embedded, Engine, Exact, Interpreter, check, parse};
 
 fn all_pass(engine: &dyn Engine) {
     let cases = cases();
@@ -24,6 +24,11 @@ fn exact() {
 #[test]
 fn embedded() {
     all_pass(&Embedded);
+}
+
+#[test]
+fn interpreter() {
+    all_pass(&Interpreter);
 }
 
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 //! computes.
 
 use skep_isa::{AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width};
-use skep_lab_filetests::{Case, Embedded, Ending, Engine, Exact, Expected, Input, check};
+use skep_lab_filetests::{Case, Embedded, Ending, Engine, Exact, Expected, Input, Interpreter, check};
 
 /// A small generator of numbers, the same everywhere (xorshift64*).
 struct Numbers(u64);
@@ -192,6 +192,11 @@ fn agrees(engine: &dyn Engine, cases: u64) {
 #[test]
 fn the_embedded_kernel_agrees() {
     agrees(&Embedded, 50);
+}
+
+#[test]
+fn the_interpreter_agrees() {
+    agrees(&Interpreter, 2000);
 }
 
 #[cfg(target_os = "linux")]

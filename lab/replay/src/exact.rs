@@ -171,7 +171,7 @@ fn run_once(program: &Program, choice: u8, answers: u8) -> (Outcome, Vec<u8>) {
         if choice & 3 == 0 { Entry::Memory(lent.slice(0, 64).expect("inside")) } else { Entry::Context };
     let fuel = Fuel::new(FUEL);
     let outcome = run(program, &world, &Stack::new().expect("memory"), entry, &fuel);
-    assert_eq!(fuel.left() + outcome.executed, FUEL, "fuel is counted");
+    assert_eq!(fuel.left() + outcome.charged, FUEL, "fuel is counted");
     let mut after = vec![0; LENT + 2 * GUARD];
     block.bytes().copy_out(0, &mut after).expect("inside");
     let (before, behind) = (&after[..GUARD], &after[GUARD + LENT..]);

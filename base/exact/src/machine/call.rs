@@ -68,7 +68,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
             Some(map) if self.tail_calls < MAX_TAIL_CALLS => self.world.tail_call(map, index),
             _ => None,
         };
-        let Some(target) = target else { return Ok(()) };
+        let Some(target) = target else { return self.charge_edge() };
         self.tail_calls += 1;
         let bytes = self.stack.frame(self.depth).ok_or(FaultKind::CallDepth)?;
         if let Some(frame) = self.frames.get(self.depth) {
@@ -81,7 +81,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         self.reset_frame(frame)?;
         self.switch(target);
         self.next = 0;
-        Ok(())
+        self.charge_entry()
     }
 
     /// Calls a helper that takes five numbers and returns one.
@@ -98,10 +98,13 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     /// Calls what a register holds: a function, or the number of a plain helper.
     pub(super) fn call_reg(&mut self, reg: Reg) -> Result<(), Trap> {
         match (self.reg(reg)?, &self.program.rules.register_calls) {
-            (Value::Func(FuncIndex(slot)), _) => Ok(self.call_local(InsnIdx(slot))?),
+            (Value::Func(FuncIndex(slot)), _) => self.call_local(InsnIdx(slot)),
             (Value::Scalar(number), RegisterCalls::Allowed(helpers)) => {
                 match u32::try_from(number).ok().filter(|id| helpers.contains(id)) {
-                    Some(id) => self.call_plain(id),
+                    Some(id) => {
+                        self.call_plain(id)?;
+                        self.charge_edge()
+                    }
                     None => Err(FaultKind::BadCallTarget { found: Value::Scalar(number) }.into()),
                 }
             }

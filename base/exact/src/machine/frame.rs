@@ -1,6 +1,6 @@
 //! Frames: entering and leaving functions, and what keeps objects alive.
 
-use super::{Flow, Machine};
+use super::{Flow, Machine, Trap};
 use crate::object::{Object, State};
 use crate::observe::{FrameView, Frames};
 use crate::stack::Shadow;
@@ -79,31 +79,34 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     }
 
     /// Calls a function of the same program.
-    pub(super) fn call_local(&mut self, target: InsnIdx) -> Result<(), FaultKind> {
+    pub(super) fn call_local(&mut self, target: InsnIdx) -> Result<(), Trap> {
         let [.., r6, r7, r8, r9, _] = self.regs;
         let caller = Caller::Function { program: self.program, next: self.next, saved: [r6, r7, r8, r9] };
         self.push_frame(caller)?;
         self.regs[0] = Value::Uninit;
         self.regs[6..10].fill(Value::Uninit);
         self.next = target.index();
-        Ok(())
+        self.charge_entry()
     }
 
     /// Returns from the current function; r0 stays.
-    pub(super) fn exit(&mut self, floor: usize) -> Flow {
+    pub(super) fn exit(&mut self, floor: usize) -> Result<Flow, Trap> {
         let value = self.regs[0];
         if self.depth == floor {
-            return Flow::Returned(value);
+            return Ok(Flow::Returned(value));
         }
-        let Some(caller) = self.leave() else { return Flow::Returned(value) };
+        let Some(caller) = self.leave() else { return Ok(Flow::Returned(value)) };
         match caller {
-            Caller::Host => Flow::Returned(value),
+            Caller::Host => Ok(Flow::Returned(value)),
             Caller::Function { program, next, saved } => {
                 self.switch(program);
                 self.next = next;
                 self.regs[1..6].fill(Value::Uninit);
                 self.regs[6..10].copy_from_slice(&saved);
-                Flow::Next
+                // A call is one slot.
+                self.at = next - 1;
+                self.charge_edge()?;
+                Ok(Flow::Next)
             }
         }
     }

@@ -46,7 +46,6 @@ impl<'x, 'm, 'r, O: Observer> Invoker<'x, 'm, 'r, O> {
         if !machine.program.is_function(entry) || args.len() > 5 {
             return Err(bad.into());
         }
-        machine.meter.charge(1)?;
         let (regs, at, next, program) = (machine.regs, machine.at, machine.next, machine.program);
         let passed = machine.pending.last().copied().unwrap_or_default();
         // While the callback runs, the caller's registers and the arguments are in nobody's frame.
@@ -66,6 +65,7 @@ impl<'x, 'm, 'r, O: Observer> Invoker<'x, 'm, 'r, O> {
         machine.regs[1..6].copy_from_slice(&machine.pending.pop().unwrap_or_default());
         machine.regs[6..10].fill(Value::Uninit);
         machine.next = entry.index();
+        machine.charge_entry()?;
         let floor = machine.depth;
         let value = machine.execute(floor).map_err(Trap::Ended)?;
         let number = match (value, self.returns) {

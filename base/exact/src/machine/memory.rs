@@ -160,8 +160,11 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         self.regs[..6].fill(Value::Uninit);
         self.regs[0] = Value::Scalar(loaded.unwrap_or(0));
         match loaded {
-            Some(_) => Ok(Flow::Next),
-            None => Ok(self.exit(floor)),
+            Some(_) => {
+                self.charge_edge()?;
+                Ok(Flow::Next)
+            }
+            None => self.exit(floor),
         }
     }
 

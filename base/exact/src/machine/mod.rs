@@ -7,7 +7,6 @@ mod frame;
 mod invoke;
 mod memory;
 
-use crate::fuel::{Meter, Spent};
 use crate::object::{Object, Objects};
 use crate::observe::Nobody;
 use crate::program::Op;
@@ -16,14 +15,18 @@ use crate::{Stack, Step, Value, World};
 use alloc::vec::Vec;
 use frame::{Caller, Frame};
 use skep_isa::{Insn, InsnIdx, Reg};
+use skep_mem::{Meter, Spent};
+use skep_model::fuel;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// What the program returned, or what stopped it.
     pub result: Result<u64, Fault>,
-    /// Units of fuel taken: instructions executed, and what helpers charged.
+    /// Instructions executed.
     pub executed: u64,
+    /// Units of fuel taken, by the [rule of every engine](skep_model::fuel) and by helpers.
+    pub charged: u64,
 }
 
 /// Runs a program.
@@ -49,7 +52,8 @@ pub fn run_observed<'m, O: Observer>(
     let mut machine = Machine::new(program, world, stack, fuel, observer);
     let result = match machine.enter(entry) {
         Ok(()) => machine.execute(0),
-        Err(kind) => Err(machine.end(kind)),
+        Err(Trap::Ended(end)) => Err(end),
+        Err(Trap::Fault(kind)) => Err(machine.end(kind)),
     };
     let result = match result {
         Ok(value) => machine.finish(value),
@@ -57,7 +61,7 @@ pub fn run_observed<'m, O: Observer>(
         Err(End::Fault(fault)) => Err(fault),
     };
     machine.meter.settle();
-    Outcome { result, executed: machine.meter.taken() }
+    Outcome { result, executed: machine.executed, charged: machine.meter.taken() }
 }
 
 /// Why execution stopped before its function returned.
@@ -101,6 +105,8 @@ struct Machine<'m, 'r, O> {
     stack: &'m Stack,
     observer: &'r mut O,
     meter: Meter<'r>,
+    /// The instructions executed so far.
+    executed: u64,
     program: &'m Program,
     /// The instruction being executed.
     at: usize,
@@ -133,6 +139,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             stack,
             observer,
             meter: Meter::new(fuel),
+            executed: 0,
             program,
             at: 0,
             next: 0,
@@ -148,7 +155,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
     }
 
     /// Makes the first frame and sets the entry's registers.
-    fn enter(&mut self, entry: Entry<'m>) -> Result<(), FaultKind> {
+    fn enter(&mut self, entry: Entry<'m>) -> Result<(), Trap> {
         self.push_frame(Caller::Host)?;
         match entry {
             Entry::Context => self.regs[1] = Value::Context(0),
@@ -158,7 +165,26 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
                 self.regs[2] = Value::Scalar(bytes.len() as u64);
             }
         }
-        Ok(())
+        self.charge_entry()
+    }
+
+    /// Takes what entering the function costs whose first instruction is next.
+    fn charge_entry(&mut self) -> Result<(), Trap> {
+        self.at = self.next;
+        let function = self.program.subprogram_of(InsnIdx(self.at as u32)).ok_or(FaultKind::NoInstruction)?;
+        Ok(self.meter.charge(u64::from(fuel::entry(function)))?)
+    }
+
+    /// Takes what going on with the next instruction of the same function costs.
+    #[inline(always)]
+    fn charge_edge(&mut self) -> Result<(), Trap> {
+        // What goes forward costs only in a function that is longer than one charge pays for.
+        if self.next > self.at && self.program.ops.len() <= fuel::WINDOW as usize {
+            return Ok(());
+        }
+        let (from, to) = (InsnIdx(self.at as u32), InsnIdx(self.next as u32));
+        let function = self.program.subprogram_of(from).ok_or(FaultKind::NoInstruction)?;
+        Ok(self.meter.charge(u64::from(fuel::edge(function, from, to)))?)
     }
 
     /// Checks what must hold when the program has returned.
@@ -195,7 +221,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         // By reference: a copy would be written and read again in other widths, which stalls.
         let program = self.program;
         let op = program.ops.get(self.at).ok_or(FaultKind::NoInstruction)?;
-        self.meter.tick()?;
+        self.executed += 1;
         if O::ACTIVE {
             let frames = frame::View { frames: &self.frames, stack: self.stack };
             self.observer.step(&Step {
@@ -208,7 +234,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         }
         self.next = self.at + 1;
         match *op {
-            Op::Insn(Insn::Exit) => return Ok(self.exit(floor)),
+            Op::Insn(Insn::Exit) => return self.exit(floor),
             Op::Insn(ref insn) => return self.insn(insn, floor),
             Op::Map { dst, map } => self.wide(dst, Value::Map(map)),
             Op::Func { dst, func } => self.wide(dst, Value::Func(func)),
@@ -218,9 +244,13 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             }
             Op::Plain { id } => self.call_plain(id)?,
             Op::Helper { helper, prototype } => self.call_helper(helper, prototype)?,
-            Op::TailCall { helper, prototype } => self.tail_call(helper, prototype)?,
+            Op::TailCall { helper, prototype } => {
+                self.tail_call(helper, prototype)?;
+                return Ok(Flow::Next);
+            }
             Op::Second => return Err(FaultKind::NoInstruction.into()),
         }
+        self.charge_edge()?;
         Ok(Flow::Next)
     }
 
@@ -275,8 +305,12 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             Insn::CallLocal { off } => {
                 let target = InsnIdx(self.at as u32).relative(off).ok_or(FaultKind::NoInstruction)?;
                 self.call_local(target)?;
+                return Ok(Flow::Next);
             }
-            Insn::CallReg { reg } => self.call_reg(reg)?,
+            Insn::CallReg { reg } => {
+                self.call_reg(reg)?;
+                return Ok(Flow::Next);
+            }
             Insn::LoadAbs { size, off } => return self.packet_load(size, off, 0, floor),
             Insn::LoadInd { size, src, off } => {
                 let moved = self.reg(src)?.bits().unwrap_or(0);
@@ -290,6 +324,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             | Insn::Gotox { .. }
             | Insn::AddrSpaceCast { .. } => return Err(FaultKind::NoInstruction.into()),
         }
+        self.charge_edge()?;
         Ok(Flow::Next)
     }
 

@@ -39,10 +39,10 @@ impl Fuel {
 
 /// There is no fuel left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spent;
+pub struct Spent;
 
 /// One run's way to the fuel: counts locally, settles in batches.
-pub(crate) struct Meter<'r> {
+pub struct Meter<'r> {
     fuel: &'r Fuel,
     /// What the shared fuel was when last settled.
     seen: u64,
@@ -55,13 +55,17 @@ pub(crate) struct Meter<'r> {
 }
 
 impl<'r> Meter<'r> {
-    pub(crate) fn new(fuel: &'r Fuel) -> Meter<'r> {
+    /// Starts counting.
+    pub fn new(fuel: &'r Fuel) -> Meter<'r> {
         Meter { fuel, seen: fuel.left(), batch: 0, left: 0, settled: 0 }
     }
 
     /// Takes one unit.
+    ///
+    /// # Errors
+    /// [`Spent`] where there is none left.
     #[inline(always)]
-    pub(crate) fn tick(&mut self) -> Result<(), Spent> {
+    pub fn tick(&mut self) -> Result<(), Spent> {
         if self.left == 0 {
             self.refill()?;
         }
@@ -69,8 +73,12 @@ impl<'r> Meter<'r> {
         Ok(())
     }
 
-    /// Takes `units`; where there are fewer, takes those and fails.
-    pub(crate) fn charge(&mut self, mut units: u64) -> Result<(), Spent> {
+    /// Takes `units`.
+    ///
+    /// # Errors
+    /// [`Spent`] where there are fewer; those are taken then.
+    #[inline]
+    pub fn charge(&mut self, mut units: u64) -> Result<(), Spent> {
         while units > self.left {
             units -= self.left;
             self.left = 0;
@@ -81,12 +89,12 @@ impl<'r> Meter<'r> {
     }
 
     /// Gives the units taken so far.
-    pub(crate) fn taken(&self) -> u64 {
+    pub fn taken(&self) -> u64 {
         self.settled.saturating_add(self.batch - self.left)
     }
 
     /// Writes what was taken to the shared fuel.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let taken = self.batch - self.left;
         let rest = if self.seen == Fuel::UNLIMITED { self.seen } else { self.seen - taken };
         self.settled = self.settled.saturating_add(taken);

@@ -1,0 +1,169 @@
+//! The scan: values in the order of their definitions, each into the best place that is free.
+
+use super::Places;
+use super::intervals::{Hint, Interval, Intervals};
+use crate::error::BuildErrorKind;
+use crate::machine::{Machine, RegMask};
+use crate::ops::Loc;
+use crate::ssa::{Function, Node, Val, filled, grow};
+use alloc_crate::collections::BinaryHeap;
+use alloc_crate::vec::Vec;
+use core::cmp::Reverse;
+
+pub(super) fn scan(
+    function: &Function,
+    machine: &Machine,
+    intervals: &Intervals,
+) -> Result<Places, BuildErrorKind> {
+    let mut scan = Scan {
+        machine,
+        intervals,
+        places: Places { of: filled(Loc::NONE, function.nodes.len())?, locs: u16::from(machine.registers) },
+        occupant: [None; 64],
+        slots: BinaryHeap::new(),
+        free: Vec::new(),
+    };
+    let mut needed: Vec<u32> = Vec::new();
+    for index in 0..intervals.of.len() as u32 {
+        let interval = &intervals.of[index as usize];
+        // A result that nobody reads, or a number that nothing but moves reads, needs no place; parameters do, for they are
+        // written before it is known.
+        let idle = interval.start == interval.end && function.nodes[index as usize] != Node::Param;
+        if interval.is_needed() && !idle {
+            grow(&mut needed, index)?;
+        }
+    }
+    for index in needed {
+        scan.place(Val(index))?;
+    }
+    Ok(scan.places)
+}
+
+struct Scan<'s> {
+    machine: &'s Machine,
+    intervals: &'s Intervals,
+    places: Places,
+    /// Holds who is in each register.
+    occupant: [Option<Val>; 64],
+    /// Holds the slots in use, the one that is free first on top.
+    slots: BinaryHeap<Reverse<(u32, u16)>>,
+    /// Holds the slots that are free again.
+    free: Vec<u16>,
+}
+
+impl Scan<'_> {
+    fn interval(&self, val: Val) -> &Interval {
+        &self.intervals.of[val.index()]
+    }
+
+    fn place(&mut self, val: Val) -> Result<(), BuildErrorKind> {
+        let interval = *self.interval(val);
+        let allowed = self.allowed(&interval);
+        let free = (0..u16::from(self.machine.registers))
+            .filter(|reg| allowed.contains(*reg))
+            .filter(|reg| {
+                self.occupant[usize::from(*reg)].is_none_or(|other| self.interval(other).end < interval.start)
+            })
+            .fold(RegMask(0), |set, reg| set.union(RegMask(1 << reg)));
+        if let Some(reg) = self.choose(&interval, free) {
+            self.put(val, reg);
+            return Ok(());
+        }
+        // No register is free: whoever is worth least goes to memory, for all its life.
+        let cheapest = (0..u16::from(self.machine.registers))
+            .filter(|reg| allowed.contains(*reg))
+            .filter_map(|reg| self.occupant[usize::from(reg)].map(|other| (self.worth(other), reg, other)))
+            .min_by_key(|(worth, reg, _)| (*worth, *reg));
+        if let Some((worth, reg, other)) = cheapest {
+            if worth < self.worth(val) {
+                let fresh = self.fresh_slot()?;
+                self.places.of[other.index()] = Loc(fresh);
+                self.hold(fresh, self.interval(other).end)?;
+                self.put(val, reg);
+                return Ok(());
+            }
+        }
+        self.put_in_slot(val, &interval)
+    }
+
+    /// Says how much living in a register is worth for each position that it takes there.
+    fn worth(&self, val: Val) -> u64 {
+        let interval = self.interval(val);
+        (u64::from(interval.weight) << 20) / u64::from(interval.end - interval.start + 1)
+    }
+
+    /// Returns the registers that nothing destroys while the value lives.
+    fn allowed(&self, interval: &Interval) -> RegMask {
+        let mut allowed = RegMask(u64::MAX);
+        for (mask, positions) in &self.intervals.destroyed {
+            // Destroyed at an even position `at`, while the result is not there yet: who is read there is safe, who lives
+            // on is not, and who starts there is written afterwards.
+            let from = positions.partition_point(|at| *at < interval.start);
+            if positions.get(from).is_some_and(|at| *at < interval.end) {
+                allowed = allowed.without(*mask);
+            }
+        }
+        allowed
+    }
+
+    /// Picks a register: the one that was wished for, or any.
+    fn choose(&self, interval: &Interval, free: RegMask) -> Option<u16> {
+        let wish = match interval.hint {
+            Hint::None => None,
+            Hint::Reg(reg) => Some(u16::from(reg)),
+            Hint::Val(other) => Some(self.places.of[other.index()].0),
+        };
+        if let Some(wish) = wish.filter(|wish| free.contains(*wish)) {
+            return Some(wish);
+        }
+        // Those that calls destroy first: the others cost a function its saving them.
+        let cheap = RegMask(free.0 & self.machine.calls.0);
+        let pick = if cheap.0 != 0 { cheap } else { free };
+        (pick.0 != 0).then(|| pick.0.trailing_zeros() as u16)
+    }
+
+    fn put(&mut self, val: Val, reg: u16) {
+        self.occupant[usize::from(reg)] = Some(val);
+        self.places.of[val.index()] = Loc(reg);
+    }
+
+    fn put_in_slot(&mut self, val: Val, interval: &Interval) -> Result<(), BuildErrorKind> {
+        while let Some(Reverse((end, slot))) = self.slots.peek().copied() {
+            if end >= interval.start {
+                break;
+            }
+            self.slots.pop();
+            grow(&mut self.free, slot)?;
+        }
+        let wish = match interval.hint {
+            Hint::Val(other) => {
+                self.free.iter().rposition(|slot| Loc(*slot) == self.places.of[other.index()])
+            }
+            _ => None,
+        };
+        let slot = match wish {
+            Some(position) => self.free.swap_remove(position),
+            None => match self.free.pop() {
+                Some(slot) => slot,
+                None => self.fresh_slot()?,
+            },
+        };
+        self.places.of[val.index()] = Loc(slot);
+        self.hold(slot, interval.end)
+    }
+
+    fn hold(&mut self, slot: u16, end: u32) -> Result<(), BuildErrorKind> {
+        self.slots.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)?;
+        self.slots.push(Reverse((end, slot)));
+        Ok(())
+    }
+
+    fn fresh_slot(&mut self) -> Result<u16, BuildErrorKind> {
+        let slot = self.places.locs;
+        if slot >= Loc::LIMIT {
+            return Err(BuildErrorKind::TooLarge);
+        }
+        self.places.locs += 1;
+        Ok(slot)
+    }
+}

@@ -1,0 +1,272 @@
+//! From bytecode to SSA, in one walk.
+
+mod flow;
+mod fold;
+mod insn;
+mod live;
+mod vars;
+
+use crate::error::{BuildError, BuildErrorKind};
+use crate::fuel;
+use crate::source::{Metering, Options, Source};
+use crate::ssa::{Block, BlockData, Edge, Function, List, Node, Rhs, Term, Unit, Val, filled, grow};
+use alloc_crate::vec::Vec;
+use flow::{Flow, NONE, Piece};
+use skep_isa::structure::Subprogram;
+use skep_isa::{Cond, Insn, InsnIdx, Operand, Width};
+use vars::{Var, VarSet, Vars};
+
+/// Bounds the rounds of one `may_goto` (`BPF_MAX_LOOPS` in `include/linux/bpf_verifier.h`).
+pub const MAX_LOOPS: u32 = 8 * 1024 * 1024;
+
+/// Compiles a program to SSA.
+///
+/// # Errors
+///
+/// [`BuildError`] names the instruction that cannot be compiled.
+pub fn build(source: Source<'_>, options: &Options) -> Result<Unit, BuildError> {
+    let shapes = shapes(source, options)?;
+    let mut unit = Unit::default();
+    for (number, function) in source.structure.subprograms().iter().enumerate() {
+        let place = |kind| BuildError { at: function.start, kind };
+        let built = Builder::new(source, options, *function, number, &shapes).map_err(place)?.run()?;
+        grow(&mut unit.functions, built).map_err(place)?;
+    }
+    Ok(unit)
+}
+
+/// Is what must be known of every function before any is built.
+struct Shape {
+    flow: Flow,
+    vars: Vars,
+    live: Vec<VarSet>,
+    /// Lists which of r1–r5 it takes.
+    params: Vec<u8>,
+}
+
+fn shapes(source: Source<'_>, options: &Options) -> Result<Vec<Shape>, BuildError> {
+    let mut shapes = Vec::new();
+    for (number, function) in source.structure.subprograms().iter().enumerate() {
+        let shape = || {
+            let flow = flow::flow(source.program, *function)?;
+            let vars = Vars::new(source.program, *function, options.stack_bytes)?;
+            let live = live::live(source.program, source.link, &flow, &vars)?;
+            let mut params = Vec::new();
+            for reg in 1..=5u8 {
+                // A program is entered with all that its machine sets; others take what they read.
+                if number == 0 || live[0].contains(Var(reg)) {
+                    grow(&mut params, reg)?;
+                }
+            }
+            Ok(Shape { flow, vars, live, params })
+        };
+        let shape = shape().map_err(|kind| BuildError { at: function.start, kind })?;
+        grow(&mut shapes, shape).map_err(|kind| BuildError { at: function.start, kind })?;
+    }
+    Ok(shapes)
+}
+
+/// Builds one function.
+struct Builder<'s> {
+    source: Source<'s>,
+    options: &'s Options,
+    function: Subprogram,
+    shapes: &'s [Shape],
+    shape: &'s Shape,
+    out: Function,
+    /// Holds what each variable is, here.
+    env: Vec<Val>,
+    /// Holds what they are at the end of pieces that others inherit from, `count` for each.
+    saved: Vec<Val>,
+    /// Says where in `saved` a piece's inheritance starts; `NONE` where it has parameters instead.
+    inherits: Vec<u32>,
+    /// Holds the block of each piece.
+    block_of: Vec<u32>,
+    /// Names the node of r10, once needed.
+    frame: Val,
+    /// Names the instruction being built.
+    at: InsnIdx,
+}
+
+impl<'s> Builder<'s> {
+    fn new(
+        source: Source<'s>,
+        options: &'s Options,
+        function: Subprogram,
+        number: usize,
+        shapes: &'s [Shape],
+    ) -> Result<Builder<'s>, BuildErrorKind> {
+        let shape = &shapes[number];
+        let pieces = shape.flow.pieces.len();
+        Ok(Builder {
+            source,
+            options,
+            function,
+            shapes,
+            shape,
+            out: Function { uses_stack: shape.vars.uses_stack, ..Function::default() },
+            env: filled(Val(0), shape.vars.count)?,
+            saved: Vec::new(),
+            inherits: filled(NONE, pieces)?,
+            block_of: filled(NONE, pieces)?,
+            frame: Val(0),
+            at: function.start,
+        })
+    }
+
+    fn run(mut self) -> Result<Function, BuildError> {
+        self.function().map_err(|kind| BuildError { at: self.at, kind })?;
+        Ok(self.out)
+    }
+
+    fn function(&mut self) -> Result<(), BuildErrorKind> {
+        let order = &self.shape.flow.order;
+        for (piece, number) in order.iter().zip(1..) {
+            self.block_of[*piece as usize] = number;
+        }
+        self.entry()?;
+        order.iter().try_for_each(|piece| self.piece(*piece as usize))
+    }
+
+    /// Makes the block that a call leads to: parameters, the first values of everything, and a jump.
+    fn entry(&mut self) -> Result<(), BuildErrorKind> {
+        let shape = self.shape;
+        for reg in &shape.params {
+            let param = self.out.push(Node::Param, self.at)?;
+            self.env[usize::from(*reg)] = param;
+            grow(&mut self.out.params, *reg)?;
+        }
+        let params = self.out.nodes.len() as u32;
+        self.frame = self.out.push(Node::FramePointer, self.at)?;
+        // What has not been written is zero: frames and registers are, as they are used.
+        let zero = self.out.push(Node::Const(0), self.at)?;
+        for var in 0..shape.vars.count {
+            if !shape.params.contains(&(var as u8)) {
+                self.env[var] = zero;
+            }
+        }
+        if let Some(loops) = shape.vars.loops {
+            self.env[loops.index()] = self.out.push(Node::Const(u64::from(MAX_LOOPS)), self.at)?;
+        }
+        if self.options.metering == Metering::Metered {
+            self.out.push(Node::Charge(fuel::entry(self.function)), self.at)?;
+        }
+        let edge = self.edge(None, 0)?;
+        self.close(Val(0), params, Term::Jump(edge))
+    }
+
+    /// Makes the block of one piece.
+    fn piece(&mut self, index: usize) -> Result<(), BuildErrorKind> {
+        let shape = self.shape;
+        let piece = shape.flow.pieces[index];
+        self.at = InsnIdx(piece.start);
+        let first = Val(self.out.nodes.len() as u32);
+        let mut params = 0;
+        if self.inherits[index] == NONE {
+            for var in shape.live[index].iter() {
+                self.env[var.index()] = self.out.push(Node::Param, self.at)?;
+                params += 1;
+            }
+        } else {
+            let start = self.inherits[index] as usize;
+            self.env.copy_from_slice(&self.saved[start..start + shape.vars.count]);
+        }
+        let mut previous = self.at;
+        for (at, insn) in piece.insns(self.source.program) {
+            if at != previous && self.options.metering == Metering::Metered {
+                let charge = fuel::edge(self.function, previous, at);
+                if charge != 0 {
+                    self.out.push(Node::Charge(charge), previous)?;
+                }
+            }
+            self.at = at;
+            previous = at;
+            if insn.flow() == skep_isa::Flow::Next {
+                self.insn(insn)?;
+            }
+        }
+        let term = self.term(&piece)?;
+        self.close(first, params, term)
+    }
+
+    fn close(&mut self, first: Val, params: u32, term: Term) -> Result<(), BuildErrorKind> {
+        let end = Val(self.out.nodes.len() as u32);
+        grow(&mut self.out.blocks, BlockData { first, params, end, term, at: self.at })
+    }
+
+    fn term(&mut self, piece: &Piece) -> Result<Term, BuildErrorKind> {
+        let last = InsnIdx(piece.last);
+        let insn = self.source.program.at(last);
+        Ok(match insn {
+            Some(Insn::Exit) => Term::Return(self.env[0]),
+            Some(Insn::Branch { width, cond, dst, src, .. }) => {
+                let a = self.reg(dst)?;
+                let b = match src {
+                    Operand::Imm(imm) => Rhs::Imm(imm),
+                    Operand::Reg(reg) => self.rhs(self.reg(reg)?),
+                };
+                let then = self.edge(Some(piece), piece.jump)?;
+                let other = self.edge(Some(piece), piece.next)?;
+                Term::Branch { cond, width, a, b, then, other }
+            }
+            Some(Insn::MayGoto { .. }) => {
+                let Some(loops) = self.shape.vars.loops else {
+                    return Err(BuildErrorKind::Unsupported { what: "may_goto" });
+                };
+                let left = self.env[loops.index()];
+                // Where it jumps, nobody counts any more; only the way on takes one off.
+                let then = self.edge(Some(piece), piece.jump)?;
+                self.env[loops.index()] = self.alu_imm(skep_isa::AluOp::Sub, Width::W64, left, 1)?;
+                let other = self.edge(Some(piece), piece.next)?;
+                Term::Branch { cond: Cond::Eq, width: Width::W64, a: left, b: Rhs::Imm(0), then, other }
+            }
+            Some(Insn::Gotox { .. }) => return Err(BuildErrorKind::Unsupported { what: "gotox" }),
+            Some(Insn::Goto { .. } | Insn::Gotol { .. }) => Term::Jump(self.edge(Some(piece), piece.jump)?),
+            _ => Term::Jump(self.edge(Some(piece), piece.next)?),
+        })
+    }
+
+    /// Makes the way from here to a piece.
+    fn edge(&mut self, from: Option<&Piece>, to: u32) -> Result<Edge, BuildErrorKind> {
+        let shape = self.shape;
+        let target = shape.flow.pieces.get(to as usize);
+        let Some(target) = target else {
+            return Err(BuildErrorKind::Unsupported { what: "a function that does not end" });
+        };
+        let charge = match from {
+            Some(from) if self.options.metering == Metering::Metered => {
+                fuel::edge(self.function, InsnIdx(from.last), InsnIdx(target.start))
+            }
+            _ => 0,
+        };
+        let block = Block(self.block_of[to as usize]);
+        // A piece with one way in has the same variables as are here, and is built later.
+        if target.preds == 1 {
+            self.inherits[to as usize] =
+                u32::try_from(self.saved.len()).map_err(|_| BuildErrorKind::TooLarge)?;
+            self.saved.try_reserve(self.env.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
+            self.saved.extend_from_slice(&self.env);
+            return Ok(Edge { to: block, args: List::default(), charge });
+        }
+        let start = u32::try_from(self.out.pool.len()).map_err(|_| BuildErrorKind::TooLarge)?;
+        let live = shape.live[to as usize];
+        self.out.pool.try_reserve(live.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
+        for var in live.iter() {
+            self.out.pool.push(self.env[var.index()]);
+        }
+        Ok(Edge { to: block, args: List { start, len: live.len() as u32 }, charge })
+    }
+
+    /// Turns a value into a second operand of a comparison.
+    fn rhs(&self, val: Val) -> Rhs {
+        match self.out.constant(val).and_then(as_imm) {
+            Some(imm) => Rhs::Imm(imm),
+            None => Rhs::Val(val),
+        }
+    }
+}
+
+/// Returns the number as an immediate, if sign-extending that gives it.
+pub(crate) fn as_imm(number: u64) -> Option<i32> {
+    i32::try_from(number as i64).ok()
+}

@@ -1,0 +1,209 @@
+//! What becomes a value: r0–r9, stack slots that nobody else can reach, and the count of `may_goto`.
+
+use crate::error::BuildErrorKind;
+use crate::ssa::filled;
+use alloc_crate::vec::Vec;
+use skep_isa::structure::Subprogram;
+use skep_isa::{Insn, InsnIdx, Operand, Program, Reg, Size};
+
+/// Names a variable of a function; r0–r9 are 0–9.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Var(pub(super) u8);
+
+impl Var {
+    pub(super) fn reg(reg: Reg) -> Option<Var> {
+        (reg != Reg::FP).then_some(Var(reg.number()))
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How many variables there may be: as many as a set holds.
+pub(super) const MAX_VARS: usize = 128;
+
+/// Is a set of variables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct VarSet(u128);
+
+impl VarSet {
+    pub(super) fn insert(&mut self, var: Var) {
+        self.0 |= 1 << var.0;
+    }
+
+    pub(super) const fn union(self, other: VarSet) -> VarSet {
+        VarSet(self.0 | other.0)
+    }
+
+    pub(super) const fn without(self, other: VarSet) -> VarSet {
+        VarSet(self.0 & !other.0)
+    }
+
+    pub(super) const fn contains(self, var: Var) -> bool {
+        self.0 >> var.0 & 1 != 0
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Yields the variables in order.
+    pub(super) fn iter(self) -> impl Iterator<Item = Var> {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let next = rest.trailing_zeros();
+            rest &= rest.wrapping_sub(1);
+            (next < 128).then_some(Var(next as u8))
+        })
+    }
+}
+
+/// Holds a function's variables.
+pub(super) struct Vars {
+    /// Says which variable starts at each byte of the frame, counted from its lowest; 0 means none.
+    slots: Vec<u8>,
+    frame_bytes: u32,
+    /// Names the count of `may_goto`, if the function has one.
+    pub(super) loops: Option<Var>,
+    /// Counts the variables.
+    pub(super) count: usize,
+    /// Says whether any of the frame stays memory.
+    pub(super) uses_stack: bool,
+}
+
+/// Says what an instruction does with r10, if anything.
+enum Touch {
+    Slot { off: i16, size: Size },
+    Escape,
+}
+
+fn touch(insn: Insn) -> Option<Touch> {
+    match insn {
+        Insn::Load { kind, base: Reg::FP, off, .. } => Some(Touch::Slot { off, size: kind.size() }),
+        Insn::Store { src: Operand::Reg(Reg::FP), .. } => Some(Touch::Escape),
+        Insn::Store { size, base: Reg::FP, off, .. } => Some(Touch::Slot { off, size }),
+        _ if insn.reads().contains(Reg::FP) => Some(Touch::Escape),
+        _ => None,
+    }
+}
+
+impl Vars {
+    /// Finds the variables of a function.
+    ///
+    /// A slot is a piece of the frame that is only loaded and stored through r10 itself, always at the same offset and
+    /// size. As soon as the address of any byte of the frame is taken, all of it stays memory.
+    pub(super) fn new(
+        program: &Program,
+        function: Subprogram,
+        frame_bytes: u32,
+    ) -> Result<Vars, BuildErrorKind> {
+        let mut vars = Vars { slots: Vec::new(), frame_bytes, loops: None, count: 10, uses_stack: false };
+        let insns = || (function.start.0..function.end.0).filter_map(|slot| program.at(InsnIdx(slot)));
+        let mut promote = false;
+        for insn in insns() {
+            if matches!(insn, Insn::MayGoto { .. }) && vars.loops.is_none() {
+                vars.loops = Some(Var(vars.count as u8));
+                vars.count += 1;
+            }
+            match touch(insn) {
+                Some(Touch::Escape) => vars.uses_stack = true,
+                Some(Touch::Slot { .. }) => promote = true,
+                None => {}
+            }
+        }
+        if vars.uses_stack || !promote {
+            return Ok(vars);
+        }
+        // The size of the accesses that start at each byte; 0 none, 255 different ones.
+        let mut sizes = filled(0u8, frame_bytes as usize)?;
+        for insn in insns() {
+            if let Some(Touch::Slot { off, size }) = touch(insn) {
+                match vars.place(off, size) {
+                    Some(place) if sizes[place] == 0 => sizes[place] = size.bytes() as u8,
+                    Some(place) if sizes[place] == size.bytes() as u8 => {}
+                    Some(place) => sizes[place] = MIXED,
+                    None => vars.uses_stack = true,
+                }
+            }
+        }
+        vars.assign(&sizes)?;
+        Ok(vars)
+    }
+
+    /// Gives the slots that overlap no other a variable each, the others stay memory.
+    fn assign(&mut self, sizes: &[u8]) -> Result<(), BuildErrorKind> {
+        self.slots = filled(0, sizes.len())?;
+        let mut place = 0;
+        while place < sizes.len() {
+            if sizes[place] == 0 {
+                place += 1;
+                continue;
+            }
+            // All that hangs together from here.
+            let (start, mut end, mut alone) = (place, place, true);
+            while place < sizes.len() && (place < end || place == start) {
+                if sizes[place] != 0 {
+                    alone &= place == start && sizes[place] != MIXED;
+                    let bytes = if sizes[place] == MIXED { 8 } else { usize::from(sizes[place]) };
+                    end = end.max(place + bytes);
+                }
+                place += 1;
+            }
+            if alone && self.count < MAX_VARS {
+                self.slots[start] = self.count as u8;
+                self.count += 1;
+            } else {
+                self.uses_stack = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the place of an access in the frame, if it lies inside.
+    fn place(&self, off: i16, size: Size) -> Option<usize> {
+        let place = i64::from(self.frame_bytes) + i64::from(off);
+        let end = place + i64::from(size.bytes());
+        (place >= 0 && end <= i64::from(self.frame_bytes)).then_some(place as usize)
+    }
+
+    /// Returns the variable that an access through r10 reads or writes, if it is one.
+    pub(super) fn slot(&self, base: Reg, off: i16, size: Size) -> Option<Var> {
+        if base != Reg::FP || self.slots.is_empty() {
+            return None;
+        }
+        match self.slots[self.place(off, size)?] {
+            0 => None,
+            var => Some(Var(var)),
+        }
+    }
+
+    /// Returns the slot variables: those whose first value is zero, as frames are zeroed.
+    pub(super) fn uses_and_defs(&self, insn: Insn, reads: skep_isa::RegSet) -> (VarSet, VarSet) {
+        let mut uses = VarSet(u128::from(reads.bits() & 0x3ff));
+        let mut defs = VarSet(u128::from(insn.writes().bits() & 0x3ff));
+        match insn {
+            Insn::Load { kind, base, off, .. } => {
+                if let Some(var) = self.slot(base, off, kind.size()) {
+                    uses.insert(var);
+                }
+            }
+            Insn::Store { size, base, off, .. } => {
+                if let Some(var) = self.slot(base, off, size) {
+                    defs.insert(var);
+                }
+            }
+            Insn::MayGoto { .. } => {
+                if let Some(var) = self.loops {
+                    uses.insert(var);
+                    defs.insert(var);
+                }
+            }
+            _ => {}
+        }
+        (uses, defs)
+    }
+}
+
+/// Stands for accesses of different sizes at one place.
+const MIXED: u8 = u8::MAX;

@@ -1,0 +1,33 @@
+//! The compiler of eBPF programs: bytecode to [`ssa`], where we optimise, to [`ops`], which engines run.
+//!
+//! | step | what it does | its checker |
+//! | --- | --- | --- |
+//! | [`build`] | one walk over the bytecode; registers and promoted stack slots become values | [`ssa::verify`](mod@ssa::verify), the [evaluator](ssa::eval) |
+//! | [`passes`] | simplify, remove dead code | the same |
+//! | [`alloc`] | one linear scan for a [`Machine`](machine::Machine), which is a value | [`alloc::check`] |
+//! | [`lower`] | linear [`ops`] | |
+//!
+//! Program memory is shared memory: every load and store of the bytecode happens exactly once and in order, except on the
+//! stack slots that have become values.
+//!
+//! This crate must never know: addresses of the machine it runs on, how an engine runs operations, what a helper does, the
+//! verifier.
+#![no_std]
+
+extern crate alloc as alloc_crate;
+
+pub mod alloc;
+pub mod arith;
+pub mod build;
+mod error;
+pub mod lower;
+pub mod machine;
+pub mod ops;
+pub mod passes;
+mod source;
+pub mod ssa;
+
+pub use skep_model::fuel;
+
+pub use error::{BuildError, BuildErrorKind};
+pub use source::{Access, Address, Level, Link, Metering, Options, Region, Source};

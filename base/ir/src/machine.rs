@@ -1,0 +1,60 @@
+//! What a compiler's target has: a value, never a configuration of the build.
+
+/// Is a set of registers: bit n is register n.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RegMask(pub u64);
+
+impl RegMask {
+    /// Returns the set without the registers of another.
+    #[must_use]
+    pub const fn without(self, other: RegMask) -> RegMask {
+        RegMask(self.0 & !other.0)
+    }
+
+    /// Returns the registers of either set.
+    #[must_use]
+    pub const fn union(self, other: RegMask) -> RegMask {
+        RegMask(self.0 | other.0)
+    }
+
+    /// Says whether a register is in the set.
+    pub const fn contains(self, reg: u16) -> bool {
+        reg < 64 && self.0 >> reg & 1 != 0
+    }
+}
+
+/// Describes a target to the allocator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// Counts the registers that values may live in, at most 64; what finds none lives in a slot of the frame.
+    pub registers: u8,
+    /// Holds those that a call destroys.
+    pub calls: RegMask,
+    /// Holds those that a division or remainder destroys.
+    pub divisions: RegMask,
+    /// Holds those that a shift by a value destroys.
+    pub shifts: RegMask,
+    /// Holds those that a compare-and-exchange, or a fetching atomic that is made of one, destroys.
+    pub exchanges: RegMask,
+    /// Says that an operation's result takes the place of its first operand, so that the second must not live where the
+    /// result is put.
+    pub two_address: bool,
+    /// Holds where the first registers of a call's arguments are best put; [`u8::MAX`] means no wish.
+    pub arguments: [u8; 5],
+    /// Says where a call's result is; [`u8::MAX`] means anywhere.
+    pub result: u8,
+}
+
+impl Machine {
+    /// Describes the interpreter: no registers, every value has a slot of its frame.
+    pub const INTERPRETER: Machine = Machine {
+        registers: 0,
+        calls: RegMask(0),
+        divisions: RegMask(0),
+        shifts: RegMask(0),
+        exchanges: RegMask(0),
+        two_address: false,
+        arguments: [u8::MAX; 5],
+        result: u8::MAX,
+    };
+}

@@ -1,0 +1,235 @@
+//! What engines run: a list of operations over registers and slots of the frame.
+
+use crate::source::Region;
+use alloc_crate::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+use skep_isa::{AluOp, AtomicOp, Cond, InsnIdx, LoadKind, Movsx, Size, SwapWidth, Width};
+
+/// Names where a value is: the machine's registers first, then slots of eight bytes in the frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Loc(pub u16);
+
+impl Loc {
+    /// Names no place: the result is not wanted.
+    pub const NONE: Loc = Loc(u16::MAX);
+    /// Names a register that the engine keeps to itself, for moves in a circle.
+    pub const SCRATCH: Loc = Loc(u16::MAX - 1);
+    /// Bounds the places that a function may have.
+    pub const LIMIT: u16 = u16::MAX - 2;
+}
+
+impl fmt::Display for Loc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Loc::NONE => f.write_str("_"),
+            Loc::SCRATCH => f.write_str("scratch"),
+            Loc(number) => write!(f, "${number}"),
+        }
+    }
+}
+
+/// Names an operation of a [`Code`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OpIdx(pub u32);
+
+/// Is an argument of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arg {
+    /// What a place holds.
+    Loc(Loc),
+    /// A number.
+    Number(u64),
+}
+
+/// Is a list of arguments in a [`Code`]'s pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Args {
+    pub(crate) start: u32,
+    pub(crate) len: u8,
+}
+
+/// Is one operation. Where it has two operands, they may be in the same place, and the result may be where either is, unless
+/// the [`Machine`](crate::machine::Machine) has [two addresses](crate::machine::Machine::two_address).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Op {
+    /// `dst = src`.
+    Move { dst: Loc, src: Loc },
+    /// `dst = value`.
+    Const { dst: Loc, value: u64 },
+    /// `dst = the address just above the function's stack`.
+    FramePointer { dst: Loc },
+    /// `dst = a op b`.
+    Alu { op: AluOp, width: Width, dst: Loc, a: Loc, b: Loc },
+    /// `dst = a op imm`, the number sign-extended.
+    AluImm { op: AluOp, width: Width, dst: Loc, a: Loc, imm: i32 },
+    /// `dst = -a`.
+    Neg { width: Width, dst: Loc, a: Loc },
+    /// `dst = sign-extended part of a`.
+    Sext { kind: Movsx, dst: Loc, a: Loc },
+    /// `dst = low bytes of a`.
+    Trunc { size: Size, dst: Loc, a: Loc },
+    /// `dst = swapped low bytes of a`.
+    Swap { width: SwapWidth, dst: Loc, a: Loc },
+    /// `dst = a rotated left`.
+    Rotl { width: Width, dst: Loc, a: Loc, amount: u8 },
+    /// Ends the run unless `bytes` bytes at `base + off` may be accessed.
+    Check { base: Loc, off: i32, bytes: u16, write: bool, region: Region },
+    /// `dst = *(base + off)`.
+    Load { kind: LoadKind, dst: Loc, base: Loc, off: i32 },
+    /// `*(base + off) = src`.
+    Store { size: Size, base: Loc, off: i32, src: Loc },
+    /// `*(base + off) = imm`, sign-extended.
+    StoreImm { size: Size, base: Loc, off: i32, imm: i32 },
+    /// Changes `*(base + off)` atomically; `dst` gets what was there, if wanted.
+    Atomic { op: AtomicOp, width: Width, dst: Loc, base: Loc, off: i32, src: Loc },
+    /// Stores `src` if `*(base + off)` equals `expected`; `dst` gets what was there.
+    Cmpxchg { width: Width, dst: Loc, base: Loc, off: i32, expected: Loc, src: Loc },
+    /// `dst = *(base + off)` with acquire order.
+    LoadAcquire { size: Size, dst: Loc, base: Loc, off: i32 },
+    /// `*(base + off) = src` with release order.
+    StoreRelease { size: Size, base: Loc, off: i32, src: Loc },
+    /// `dst = helper(args)`.
+    Helper { id: u32, dst: Loc, args: Args },
+    /// `dst = function(args)`.
+    Call { function: u32, dst: Loc, args: Args },
+    /// `dst = what the first of args names (the rest of args)`.
+    CallReg { dst: Loc, args: Args },
+    /// Ends the run unless this much fuel is left, and takes it.
+    Charge { units: u32 },
+    /// Goes on elsewhere.
+    Jump { to: OpIdx },
+    /// Goes on elsewhere if the comparison holds.
+    Branch { cond: Cond, width: Width, a: Loc, b: Loc, to: OpIdx },
+    /// Goes on elsewhere if the comparison with a number, sign-extended, holds.
+    BranchImm { cond: Cond, width: Width, a: Loc, imm: i32, to: OpIdx },
+    /// Leaves the function with a result.
+    Return { src: Loc },
+    /// Leaves the function with a number.
+    ReturnNumber { value: u64 },
+}
+
+/// Is one function's operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionCode {
+    /// Holds its operations; the first is where it is entered.
+    pub ops: Range<u32>,
+    /// Lists which of r1 to r5 it takes, as a set: bit 0 is r1. A call's arguments are those, in order.
+    pub takes: u8,
+    /// Says where what a caller has in r1 to r5 is put; [`Loc::NONE`] where the function has no use for it.
+    pub params: [Loc; 5],
+    /// Counts the places that it uses: registers of the machine and slots.
+    pub locs: u16,
+    /// Says whether it touches its stack in memory.
+    pub uses_stack: bool,
+}
+
+/// Is a whole program, ready for an engine.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// Holds the operations of all functions.
+    pub ops: Vec<Op>,
+    /// Holds, for each operation, the instruction it stems from.
+    pub at: Vec<InsnIdx>,
+    /// Holds the functions, numbered as in the program's structure.
+    pub functions: Vec<FunctionCode>,
+    pub(crate) pool: Vec<Arg>,
+}
+
+impl FunctionCode {
+    /// Yields where the arguments of a call are put, in the order in which the call lists them.
+    pub fn taken(&self) -> impl Iterator<Item = Loc> + use<'_> {
+        self.params.iter().enumerate().filter(|(reg, _)| self.takes >> reg & 1 != 0).map(|(_, place)| *place)
+    }
+}
+
+impl Op {
+    /// Returns where it writes its result, if it has one that is wanted.
+    pub fn result(&self) -> Option<Loc> {
+        let dst = match *self {
+            Op::Move { dst, .. }
+            | Op::Const { dst, .. }
+            | Op::FramePointer { dst }
+            | Op::Alu { dst, .. }
+            | Op::AluImm { dst, .. }
+            | Op::Neg { dst, .. }
+            | Op::Sext { dst, .. }
+            | Op::Trunc { dst, .. }
+            | Op::Swap { dst, .. }
+            | Op::Rotl { dst, .. }
+            | Op::Load { dst, .. }
+            | Op::Atomic { dst, .. }
+            | Op::Cmpxchg { dst, .. }
+            | Op::LoadAcquire { dst, .. }
+            | Op::Helper { dst, .. }
+            | Op::Call { dst, .. }
+            | Op::CallReg { dst, .. } => dst,
+            Op::Check { .. }
+            | Op::Store { .. }
+            | Op::StoreImm { .. }
+            | Op::StoreRelease { .. }
+            | Op::Charge { .. }
+            | Op::Jump { .. }
+            | Op::Branch { .. }
+            | Op::BranchImm { .. }
+            | Op::Return { .. }
+            | Op::ReturnNumber { .. } => return None,
+        };
+        (dst != Loc::NONE).then_some(dst)
+    }
+
+    /// Returns where it leads besides the next operation.
+    pub fn target(&self) -> Option<OpIdx> {
+        match *self {
+            Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// Says whether the next operation never follows.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Op::Jump { .. } | Op::Return { .. } | Op::ReturnNumber { .. })
+    }
+}
+
+impl Code {
+    /// Returns a list of arguments.
+    pub fn args(&self, args: Args) -> &[Arg] {
+        &self.pool[args.start as usize..args.start as usize + usize::from(args.len)]
+    }
+}
+
+impl Args {
+    /// Counts the arguments.
+    pub const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Says whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, function) in self.functions.iter().enumerate() {
+            writeln!(f, "function {number} takes {:?}", function.params)?;
+            for index in function.ops.clone() {
+                writeln!(f, "{index:5}: {:?}", self.ops[index as usize])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_small() {
+        assert!(size_of::<Op>() <= 16, "{}", size_of::<Op>());
+    }
+}

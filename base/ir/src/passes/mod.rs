@@ -1,0 +1,86 @@
+//! What makes a function better without changing what it does.
+//!
+//! Each pass walks the function a fixed number of times. None duplicates, invents, drops or reorders an access to memory.
+
+pub mod dead;
+pub mod params;
+pub mod regions;
+pub(crate) mod simplify;
+
+use crate::error::BuildErrorKind;
+use crate::source::{Level, Options};
+use crate::ssa::{Function, Node, Renaming, Rhs, Term, Unit, Val};
+use skep_isa::{Size, Width};
+
+/// Runs the passes that a level asks for.
+///
+/// # Errors
+///
+/// [`BuildErrorKind::OutOfMemory`]; the unit must not be used then.
+pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
+    for (number, function) in unit.functions.iter_mut().enumerate() {
+        if options.level == Level::O {
+            params::remove_copies(function)?;
+            simplify_all(function)?;
+            params::remove_copies(function)?;
+        }
+        dead::remove(function)?;
+        if options.access == crate::Access::Checked {
+            regions::infer(function, number == 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Simplifies every node again, now that it is known which parameters are copies.
+fn simplify_all(function: &mut Function) -> Result<(), BuildErrorKind> {
+    let Function { nodes, blocks, pool, .. } = function;
+    // What a node turned out to be; only ever an earlier value, except through parameters, which stay.
+    let mut becomes = Renaming::default();
+    for index in 0..nodes.len() {
+        let mut node = nodes[index];
+        node.map_operands(|val| becomes.of(val));
+        if let Some(list) = node.args() {
+            for val in &mut pool[list.range()] {
+                *val = becomes.of(*val);
+            }
+        }
+        match simplify::again(nodes, node) {
+            simplify::Simple::Val(val) => {
+                becomes.set(Val(index as u32), val)?;
+                nodes[index] = Node::Nop;
+            }
+            simplify::Simple::Node(node) => nodes[index] = node,
+        }
+    }
+    for block in blocks {
+        let narrow = |val| simplify::strip(nodes, Size::W, val);
+        match &mut block.term {
+            Term::Branch { a, b, width, .. } => {
+                *a = becomes.of(*a);
+                if let Rhs::Val(val) = b {
+                    *val = becomes.of(*val);
+                    if let Node::Const(number) = nodes[val.index()] {
+                        if let Some(imm) = crate::build::as_imm(number) {
+                            *b = Rhs::Imm(imm);
+                        }
+                    }
+                }
+                if *width == Width::W32 {
+                    *a = narrow(*a);
+                    if let Rhs::Val(val) = b {
+                        *val = narrow(*val);
+                    }
+                }
+            }
+            Term::Return(val) => *val = becomes.of(*val),
+            Term::Jump(_) => {}
+        }
+        for edge in block.term.edges() {
+            for val in &mut pool[edge.args.range()] {
+                *val = becomes.of(*val);
+            }
+        }
+    }
+    Ok(())
+}

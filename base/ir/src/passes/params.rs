@@ -1,0 +1,138 @@
+//! Block parameters: which are only other names for one value.
+
+use crate::error::BuildErrorKind;
+use crate::ssa::{Edge, Function, Node, Renaming, Val, filled};
+use alloc_crate::vec::Vec;
+
+/// Holds the edges into each block.
+pub(crate) struct Incoming {
+    edges: Vec<Edge>,
+    starts: Vec<u32>,
+}
+
+impl Incoming {
+    pub(crate) fn new(function: &Function) -> Result<Incoming, BuildErrorKind> {
+        let count = function.blocks.len();
+        let mut starts = filled(0u32, count + 1)?;
+        for edge in function.blocks.iter().flat_map(|block| block.term.edges()) {
+            starts[edge.to.index() + 1] += 1;
+        }
+        for index in 0..count {
+            starts[index + 1] += starts[index];
+        }
+        let mut next = starts.clone();
+        let nowhere = Edge { to: crate::ssa::Block::ENTRY, args: Default::default(), charge: 0 };
+        let mut edges = filled(nowhere, starts[count] as usize)?;
+        for edge in function.blocks.iter().flat_map(|block| block.term.edges()) {
+            let place = &mut next[edge.to.index()];
+            edges[*place as usize] = *edge;
+            *place += 1;
+        }
+        Ok(Incoming { edges, starts })
+    }
+
+    pub(crate) fn of(&self, block: usize) -> &[Edge] {
+        &self.edges[self.starts[block] as usize..self.starts[block + 1] as usize]
+    }
+}
+
+/// Says for each parameter which block it is of, and its position there; other nodes have an arbitrary answer.
+pub(crate) fn places(function: &Function) -> Result<Vec<(u32, u32)>, BuildErrorKind> {
+    let mut places = filled((0u32, 0u32), function.nodes.len())?;
+    for (block, number) in function.blocks.iter().zip(0..) {
+        for (param, position) in function.params_of(block).zip(0..) {
+            places[param.index()] = (number, position);
+        }
+    }
+    Ok(places)
+}
+
+/// Removes parameters that receive one and the same value from everywhere but themselves.
+pub fn remove_copies(function: &mut Function) -> Result<(), BuildErrorKind> {
+    let incoming = Incoming::new(function)?;
+    let mut becomes = Renaming::default();
+    loop {
+        let mut changed = false;
+        for (block, number) in function.blocks.iter().zip(0..).skip(1) {
+            for (position, param) in function.params_of(block).enumerate() {
+                if becomes.of(param) != param {
+                    continue;
+                }
+                if let Some(only) = only_value(function, &incoming, &becomes, number, position, param) {
+                    becomes.set(param, only)?;
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    for index in 0..function.nodes.len() {
+        let mut node = function.nodes[index];
+        node.map_operands(|val| becomes.of(val));
+        function.nodes[index] = node;
+    }
+    for val in &mut function.pool {
+        *val = becomes.of(*val);
+    }
+    for block in &mut function.blocks {
+        block.term.map_operands(|val| becomes.of(val));
+    }
+    keep(function, |val| becomes.of(val) == val);
+    Ok(())
+}
+
+/// Finds the one value that a parameter stands for; equal numbers are one value.
+fn only_value(
+    function: &Function,
+    incoming: &Incoming,
+    becomes: &Renaming,
+    block: usize,
+    position: usize,
+    param: Val,
+) -> Option<Val> {
+    let mut only = None;
+    for edge in incoming.of(block) {
+        let val = becomes.of(function.pool[edge.args.start as usize + position]);
+        if val == param {
+            continue;
+        }
+        match only {
+            None => only = Some(val),
+            Some(other) if other == val => {}
+            Some(_) => return None,
+        }
+    }
+    only
+}
+
+/// Removes the parameters that are not to be kept, with what flows into them; their nodes become [`Node::Nop`].
+pub(crate) fn keep(function: &mut Function, wanted: impl Fn(Val) -> bool) {
+    let Function { nodes, blocks, pool, .. } = function;
+    // The edges first: they go by the position of the parameter, which the blocks still know.
+    for index in 0..blocks.len() {
+        let mut term = blocks[index].term;
+        for edge in term.edges_mut() {
+            let target = blocks[edge.to.index()];
+            let start = edge.args.start as usize;
+            let mut kept = 0;
+            let params = target.head().filter(|val| nodes[val.index()] == Node::Param);
+            for (position, param) in params.enumerate() {
+                if wanted(param) {
+                    pool[start + kept as usize] = pool[start + position];
+                    kept += 1;
+                }
+            }
+            edge.args.len = kept;
+        }
+        blocks[index].term = term;
+    }
+    for block in blocks.iter().skip(1) {
+        for param in block.head() {
+            if nodes[param.index()] == Node::Param && !wanted(param) {
+                nodes[param.index()] = Node::Nop;
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which memory each checked access goes to, as far as the value's origin tells.
+//!
+//! A pointer keeps its memory through additions and subtractions of numbers, and through parameters that receive it from
+//! everywhere. What comes from elsewhere (a load, a call, other arithmetic) may point anywhere.
+
+use super::params::Incoming;
+use crate::error::BuildErrorKind;
+use crate::source::Region;
+use crate::ssa::{Function, Node, Val, filled};
+use alloc_crate::vec::Vec;
+use skep_isa::{AluOp, Width};
+
+/// Is what is known of a value's origin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Nothing yet: only itself, by way of a loop.
+    Unseen,
+    /// A number that is no pointer to memory of the program.
+    Number,
+    /// A pointer into this.
+    Pointer(Region),
+    /// May be either.
+    Any,
+}
+
+impl Origin {
+    fn join(self, other: Origin) -> Origin {
+        match (self, other) {
+            (Origin::Unseen, known) | (known, Origin::Unseen) => known,
+            (a, b) if a == b => a,
+            _ => Origin::Any,
+        }
+    }
+
+    /// Gives the origin of a sum.
+    fn plus(self, other: Origin) -> Origin {
+        match (self, other) {
+            (Origin::Unseen, _) | (_, Origin::Unseen) => Origin::Unseen,
+            (Origin::Number, Origin::Number) => Origin::Number,
+            // What a load gives is mostly a number, and then the pointer's memory is what is meant; where both may be
+            // pointers, nothing is known.
+            (Origin::Pointer(_), Origin::Pointer(_)) => Origin::Any,
+            (Origin::Pointer(region), _) | (_, Origin::Pointer(region)) => Origin::Pointer(region),
+            _ => Origin::Any,
+        }
+    }
+
+    fn minus(self, other: Origin) -> Origin {
+        match (self, other) {
+            (Origin::Unseen, _) | (_, Origin::Unseen) => Origin::Unseen,
+            (Origin::Pointer(_), Origin::Pointer(_)) => Origin::Number,
+            (Origin::Pointer(region), Origin::Number | Origin::Any) => Origin::Pointer(region),
+            (Origin::Number, Origin::Number) => Origin::Number,
+            _ => Origin::Any,
+        }
+    }
+}
+
+/// Sets the region of every check. `main` says that the function is where the program is entered, so that its r1 is the
+/// input.
+///
+/// # Errors
+///
+/// [`BuildErrorKind::OutOfMemory`].
+pub fn infer(function: &mut Function, main: bool) -> Result<(), BuildErrorKind> {
+    let origins = origins(function, main)?;
+    for node in &mut function.nodes {
+        if let Node::Check { addr, region, .. } = node {
+            *region = match origins[addr.base.index()] {
+                Origin::Pointer(known) => known,
+                _ => Region::Unknown,
+            };
+        }
+    }
+    Ok(())
+}
+
+fn origins(function: &Function, main: bool) -> Result<Vec<Origin>, BuildErrorKind> {
+    let incoming = Incoming::new(function)?;
+    let mut origins = filled(Origin::Unseen, function.nodes.len())?;
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (number, block) in function.blocks.iter().enumerate() {
+            for (position, param) in function.params_of(block).enumerate() {
+                let origin = if number == 0 {
+                    let input = main && function.params.get(position) == Some(&1);
+                    if input { Origin::Pointer(Region::INPUT) } else { Origin::Any }
+                } else {
+                    incoming.of(number).iter().fold(Origin::Unseen, |known, edge| {
+                        known.join(origins[function.pool[edge.args.start as usize + position].index()])
+                    })
+                };
+                changed |= origins[param.index()] != origin;
+                origins[param.index()] = origin;
+            }
+            for val in block.nodes() {
+                let node = function.nodes[val.index()];
+                if node != Node::Param {
+                    origins[val.index()] = of(node, &origins);
+                }
+            }
+        }
+    }
+    Ok(origins)
+}
+
+fn of(node: Node, origins: &[Origin]) -> Origin {
+    let origin = |val: Val| origins[val.index()];
+    match node {
+        Node::FramePointer => Origin::Pointer(Region::Stack),
+        Node::Const(_) => Origin::Number,
+        Node::Alu { op: AluOp::Add, width: Width::W64, a, b } => origin(a).plus(origin(b)),
+        Node::Alu { op: AluOp::Sub, width: Width::W64, a, b } => origin(a).minus(origin(b)),
+        Node::AluImm { op: AluOp::Add | AluOp::Sub, width: Width::W64, a, .. } => origin(a),
+        _ => Origin::Any,
+    }
+}

@@ -1,0 +1,117 @@
+//! What is compiled, and how.
+
+use skep_isa::structure::Structure;
+use skep_isa::{Addr, Program};
+
+/// Is a program with what it refers to.
+#[derive(Clone, Copy)]
+pub struct Source<'s> {
+    /// Holds the instructions.
+    pub program: &'s Program,
+    /// Holds its functions; [`skep_isa::structure::check`] makes it.
+    pub structure: &'s Structure,
+    /// Knows what is outside the program.
+    pub link: &'s dyn Link,
+}
+
+/// Is a number that a wide load puts into a register, with the memory it points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Holds the number.
+    pub value: u64,
+    /// Says what memory accesses through it go to.
+    pub region: Region,
+}
+
+/// Knows what is outside a program: the embedder's maps and helpers.
+pub trait Link {
+    /// Resolves a wide load of anything but a plain number or a function.
+    fn address(&self, addr: Addr) -> Option<Address>;
+
+    /// Gives the number by which a program names one of its functions, counted as in the [`Structure`].
+    fn function(&self, function: u32) -> Option<u64>;
+
+    /// Counts the arguments of a helper, 0 to 5; nothing where there is no such helper.
+    fn helper(&self, id: u32) -> Option<u8>;
+
+    /// Says what memory a pointer that a helper returns points to.
+    fn returns(&self, id: u32) -> Region {
+        let _ = id;
+        Region::Unknown
+    }
+}
+
+/// Says what memory an address belongs to, as far as is known before running.
+///
+/// An access through it is checked against this memory alone; [`Unknown`](Region::Unknown) is searched for at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Region {
+    /// May be any memory that the program may touch, or no pointer at all.
+    Unknown,
+    /// Is the stack, of any active function.
+    Stack,
+    /// Is the region with this number; the machine that runs the program counts them. Zero is what r1 points to at entry.
+    Fixed(u16),
+}
+
+impl Region {
+    /// Names the memory that r1 points to when the program is entered.
+    pub const INPUT: Region = Region::Fixed(0);
+}
+
+/// Says how much the compiler does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Level {
+    /// Compiles fast: no passes.
+    O0,
+    /// Runs every pass.
+    #[default]
+    O,
+}
+
+/// Says whether accesses to memory are checked as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Every access is checked against the memory that the program may touch.
+    #[default]
+    Checked,
+    /// None is: something else has proved the program.
+    Unchecked,
+}
+
+/// Says whether fuel is counted as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Metering {
+    /// Fuel is charged as [`fuel`](crate::fuel) says.
+    #[default]
+    Metered,
+    /// A run ends when the program ends.
+    Free,
+}
+
+/// Says how to compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Says how much to optimise.
+    pub level: Level,
+    /// Says whether to check accesses.
+    pub access: Access,
+    /// Says whether to charge fuel.
+    pub metering: Metering,
+    /// Counts the bytes of each function's stack.
+    pub stack_bytes: u32,
+    /// Allows calls through registers, which Linux does not have.
+    pub register_calls: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            level: Level::O,
+            access: Access::Checked,
+            metering: Metering::Metered,
+            stack_bytes: 512,
+            register_calls: false,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What a value is, or what is done at a place.
+
+use super::{List, Val};
+use crate::source::Region;
+use skep_isa::{AluOp, AtomicOp, LoadKind, Movsx, Size, SwapWidth, Width};
+
+/// Is an address: a value and an offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemAddr {
+    /// Holds the value.
+    pub base: Val,
+    /// Is added to it.
+    pub off: i32,
+}
+
+/// Is what one place in the program computes or does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Node {
+    /// Nothing; a pass has removed what was here.
+    Nop,
+    /// Is a parameter of its block.
+    Param,
+    /// Is a number.
+    Const(u64),
+    /// Is the address just above the function's stack, r10.
+    FramePointer,
+    /// Computes `a op b`; never [`AluOp::Mov`].
+    #[allow(missing_docs)]
+    Alu { op: AluOp, width: Width, a: Val, b: Val },
+    /// Computes `a op imm`, the number sign-extended; never [`AluOp::Mov`].
+    #[allow(missing_docs)]
+    AluImm { op: AluOp, width: Width, a: Val, imm: i32 },
+    /// Computes `-a`.
+    #[allow(missing_docs)]
+    Neg { width: Width, a: Val },
+    /// Sign-extends a part of `a`.
+    #[allow(missing_docs)]
+    Sext { kind: Movsx, a: Val },
+    /// Keeps the low bytes of `a`, the rest becomes zero.
+    #[allow(missing_docs)]
+    Trunc { size: Size, a: Val },
+    /// Swaps the low bytes of `a`, the rest becomes zero.
+    #[allow(missing_docs)]
+    Swap { width: SwapWidth, a: Val },
+    /// Rotates `a` left.
+    #[allow(missing_docs)]
+    Rotl { width: Width, a: Val, amount: u8 },
+    /// Checks that an access may happen, and ends the run if not.
+    Check {
+        /// Says where.
+        addr: MemAddr,
+        /// Counts the bytes.
+        bytes: u32,
+        /// Says whether it writes.
+        write: bool,
+        /// Says against what.
+        region: Region,
+    },
+    /// Loads and extends.
+    #[allow(missing_docs)]
+    Load { kind: LoadKind, addr: MemAddr },
+    /// Stores the low bytes of a value.
+    #[allow(missing_docs)]
+    Store { size: Size, addr: MemAddr, value: Val },
+    /// Stores the low bytes of a number.
+    #[allow(missing_docs)]
+    StoreImm { size: Size, addr: MemAddr, imm: i32 },
+    /// Changes memory atomically; the value is what was there before, zero-extended.
+    #[allow(missing_docs)]
+    Atomic { op: AtomicOp, width: Width, addr: MemAddr, src: Val },
+    /// Stores `src` if memory equals `expected`; the value is what was there before, zero-extended.
+    #[allow(missing_docs)]
+    Cmpxchg { width: Width, addr: MemAddr, expected: Val, src: Val },
+    /// Loads with acquire order, zero-extended.
+    #[allow(missing_docs)]
+    LoadAcquire { size: Size, addr: MemAddr },
+    /// Stores with release order.
+    #[allow(missing_docs)]
+    StoreRelease { size: Size, addr: MemAddr, value: Val },
+    /// Calls a helper; the value is r0.
+    #[allow(missing_docs)]
+    Helper { id: u32, args: List },
+    /// Calls a function of the program; the value is r0.
+    #[allow(missing_docs)]
+    Call { function: u32, args: List },
+    /// Calls what a value names: the first of the list; the others are r1–r5. The value is r0.
+    #[allow(missing_docs)]
+    CallReg { args: List },
+    /// Takes fuel, and ends the run if there is not enough.
+    Charge(u32),
+}
+
+/// Holds the values that a node reads, without those of its list.
+#[derive(Clone, Copy, Debug)]
+pub struct Operands([Option<Val>; 3]);
+
+impl IntoIterator for Operands {
+    type Item = Val;
+    type IntoIter = core::iter::Flatten<core::array::IntoIter<Option<Val>, 3>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().flatten()
+    }
+}
+
+impl Node {
+    /// Returns the values that it reads, without those of its list.
+    #[inline]
+    pub fn operands(&self) -> Operands {
+        Operands(match *self {
+            Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => [None; 3],
+            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => [None; 3],
+            Node::Alu { a, b, .. } => [Some(a), Some(b), None],
+            Node::AluImm { a, .. }
+            | Node::Neg { a, .. }
+            | Node::Sext { a, .. }
+            | Node::Trunc { a, .. }
+            | Node::Swap { a, .. }
+            | Node::Rotl { a, .. } => [Some(a), None, None],
+            Node::Check { addr, .. }
+            | Node::Load { addr, .. }
+            | Node::LoadAcquire { addr, .. }
+            | Node::StoreImm { addr, .. } => [Some(addr.base), None, None],
+            Node::Store { addr, value, .. } | Node::StoreRelease { addr, value, .. } => {
+                [Some(addr.base), Some(value), None]
+            }
+            Node::Atomic { addr, src, .. } => [Some(addr.base), Some(src), None],
+            Node::Cmpxchg { addr, expected, src, .. } => [Some(addr.base), Some(expected), Some(src)],
+        })
+    }
+
+    /// Lets `map` replace each value that it reads, without those of its list.
+    pub fn map_operands(&mut self, mut map: impl FnMut(Val) -> Val) {
+        match self {
+            Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => {}
+            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => {}
+            Node::Alu { a, b, .. } => {
+                *a = map(*a);
+                *b = map(*b);
+            }
+            Node::AluImm { a, .. }
+            | Node::Neg { a, .. }
+            | Node::Sext { a, .. }
+            | Node::Trunc { a, .. }
+            | Node::Swap { a, .. }
+            | Node::Rotl { a, .. } => *a = map(*a),
+            Node::Check { addr, .. }
+            | Node::Load { addr, .. }
+            | Node::LoadAcquire { addr, .. }
+            | Node::StoreImm { addr, .. } => addr.base = map(addr.base),
+            Node::Store { addr, value, .. } | Node::StoreRelease { addr, value, .. } => {
+                addr.base = map(addr.base);
+                *value = map(*value);
+            }
+            Node::Atomic { addr, src, .. } => {
+                addr.base = map(addr.base);
+                *src = map(*src);
+            }
+            Node::Cmpxchg { addr, expected, src, .. } => {
+                addr.base = map(addr.base);
+                *expected = map(*expected);
+                *src = map(*src);
+            }
+        }
+    }
+
+    /// Returns its list, if it has one.
+    #[inline]
+    pub fn args(&self) -> Option<List> {
+        match *self {
+            Node::Helper { args, .. } | Node::Call { args, .. } | Node::CallReg { args } => Some(args),
+            _ => None,
+        }
+    }
+
+    /// Says whether it may be removed when nobody reads its value.
+    #[inline]
+    pub fn is_pure(&self) -> bool {
+        matches!(
+            self,
+            Node::Nop
+                | Node::Param
+                | Node::Const(_)
+                | Node::FramePointer
+                | Node::Alu { .. }
+                | Node::AluImm { .. }
+                | Node::Neg { .. }
+                | Node::Sext { .. }
+                | Node::Trunc { .. }
+                | Node::Swap { .. }
+                | Node::Rotl { .. }
+        )
+    }
+
+    /// Says whether it has a value.
+    #[inline]
+    pub fn has_value(&self) -> bool {
+        !matches!(
+            self,
+            Node::Nop
+                | Node::Check { .. }
+                | Node::Store { .. }
+                | Node::StoreImm { .. }
+                | Node::StoreRelease { .. }
+                | Node::Charge(_)
+        )
+    }
+
+    /// Says whether the upper half of its value is zero whatever its operands are.
+    pub fn is_narrow(&self) -> bool {
+        match *self {
+            Node::Const(number) => number >> 32 == 0,
+            Node::Alu { width, .. } | Node::AluImm { width, .. } | Node::Neg { width, .. } => {
+                width == Width::W32
+            }
+            Node::Rotl { width, .. } | Node::Atomic { width, .. } | Node::Cmpxchg { width, .. } => {
+                width == Width::W32
+            }
+            Node::Sext { kind, .. } => kind.width() == Width::W32,
+            Node::Trunc { size, .. } => size != Size::Dw,
+            Node::Swap { width, .. } => width != SwapWidth::W64,
+            Node::Load { kind, .. } => matches!(kind, LoadKind::U8 | LoadKind::U16 | LoadKind::U32),
+            Node::LoadAcquire { size, .. } => size != Size::Dw,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a run needs of its own: the stack of its functions, and the places of their values.
+
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use skep_ir::ssa::eval::MAX_DEPTH;
+
+/// Holds the memory of one run at a time; one for each thread that runs programs.
+#[derive(Debug, Default)]
+pub struct Cpu {
+    values: Vec<u64>,
+    /// Counts in words, so that it is aligned as Linux's is.
+    stack: Vec<u64>,
+}
+
+impl Cpu {
+    /// Makes one that holds nothing yet; the first run of a program gets it what it needs.
+    pub const fn new() -> Cpu {
+        Cpu { values: Vec::new(), stack: Vec::new() }
+    }
+
+    /// Gets memory for runs with this many places and bytes of stack in each function, and says whether it was there.
+    pub(crate) fn reserve(&mut self, places: u16, stack_bytes: u32) -> bool {
+        // One place more in each: the scratch of moves in a circle.
+        let values = MAX_DEPTH * (usize::from(places) + 1);
+        let stack = MAX_DEPTH * stack_bytes.div_ceil(8) as usize;
+        grow(&mut self.values, values) && grow(&mut self.stack, stack)
+    }
+
+    /// Returns the places of the first function.
+    pub(crate) fn values(&mut self) -> NonNull<u64> {
+        NonNull::new(self.values.as_mut_ptr()).unwrap_or(NonNull::dangling())
+    }
+
+    /// Returns the lowest address of the stack, exposed.
+    pub(crate) fn stack(&mut self) -> usize {
+        self.stack.as_mut_ptr().expose_provenance()
+    }
+}
+
+fn grow(list: &mut Vec<u64>, len: usize) -> bool {
+    if let Some(more) = len.checked_sub(list.len()) {
+        if list.try_reserve_exact(more).is_err() {
+            return false;
+        }
+        list.resize(len, 0);
+    }
+    true
+}

@@ -1,0 +1,139 @@
+//! The memory that a run may touch, besides its stack.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+use skep_ir::Region;
+use skep_mem::Bytes;
+
+/// Names a region in an instruction: zero is to be searched for, then the stack, then those of [`Regions`] in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RegionCode(pub(crate) u16);
+
+impl RegionCode {
+    pub(crate) fn new(region: Region) -> RegionCode {
+        RegionCode(match region {
+            Region::Unknown => 0,
+            Region::Stack => 1,
+            Region::Fixed(number) => number.saturating_add(2),
+        })
+    }
+}
+
+/// Is one region: how much of it may be read, and how much written, which is all or nothing.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    base: usize,
+    readable: usize,
+    writable: usize,
+}
+
+/// Lists the memory that a run may touch, for `'m`. The first is what accesses through the input are checked against.
+#[derive(Debug)]
+pub struct Regions<'m> {
+    entries: Vec<Entry>,
+    life: PhantomData<Bytes<'m>>,
+}
+
+/// Says that there are more regions than instructions can name, or no memory for their list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many regions of memory")
+    }
+}
+
+impl core::error::Error for TooMany {}
+
+impl Default for Regions<'_> {
+    fn default() -> Self {
+        Regions::new()
+    }
+}
+
+impl<'m> Regions<'m> {
+    /// Makes an empty list.
+    pub const fn new() -> Regions<'m> {
+        Regions { entries: Vec::new(), life: PhantomData }
+    }
+
+    /// Adds memory that may be read and written.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany`].
+    pub fn add_writable(&mut self, bytes: Bytes<'m>) -> Result<(), TooMany> {
+        self.add(bytes, bytes.len())
+    }
+
+    /// Adds memory that may be read.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany`].
+    pub fn add_readable(&mut self, bytes: Bytes<'m>) -> Result<(), TooMany> {
+        self.add(bytes, 0)
+    }
+
+    fn add(&mut self, bytes: Bytes<'m>, writable: usize) -> Result<(), TooMany> {
+        self.reserve_stack()?;
+        if self.entries.len() >= usize::from(u16::MAX) - 1 {
+            return Err(TooMany);
+        }
+        self.entries.try_reserve(1).map_err(|_| TooMany)?;
+        let base = bytes.as_ptr().as_ptr().expose_provenance();
+        self.entries.push(Entry { base, readable: bytes.len(), writable });
+        Ok(())
+    }
+
+    /// Makes room for the stack, which is the first entry.
+    fn reserve_stack(&mut self) -> Result<(), TooMany> {
+        if self.entries.is_empty() {
+            self.entries.try_reserve(4).map_err(|_| TooMany)?;
+            self.entries.push(Entry { base: 0, readable: 0, writable: 0 });
+        }
+        Ok(())
+    }
+
+    /// Sets what of the stack is in use.
+    pub(crate) fn set_stack(&mut self, base: usize, len: usize) -> Result<(), TooMany> {
+        self.reserve_stack()?;
+        self.entries[0] = Entry { base, readable: len, writable: len };
+        Ok(())
+    }
+
+    /// Changes what of the stack is in use, once it is set.
+    #[inline(always)]
+    pub(crate) fn move_stack(&mut self, base: usize, len: usize) {
+        if let Some(stack) = self.entries.first_mut() {
+            *stack = Entry { base, readable: len, writable: len };
+        }
+    }
+
+    /// Says whether an access lies in a region.
+    #[inline(always)]
+    pub(crate) fn allows(&self, region: RegionCode, address: u64, bytes: u64, write: bool) -> bool {
+        match self.entries.get(usize::from(region.0).wrapping_sub(1)) {
+            Some(entry) => entry.allows(address, bytes, write),
+            None => self.search(region, address, bytes, write),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(&self, region: RegionCode, address: u64, bytes: u64, write: bool) -> bool {
+        region == RegionCode(0) && self.entries.iter().any(|entry| entry.allows(address, bytes, write))
+    }
+}
+
+impl Entry {
+    #[inline(always)]
+    fn allows(&self, address: u64, bytes: u64, write: bool) -> bool {
+        let len = if write { self.writable } else { self.readable } as u64;
+        let offset = address.wrapping_sub(self.base as u64);
+        // Compared so that nothing wraps: an offset beyond the end leaves no room.
+        bytes <= len && offset <= len - bytes
+    }
+}
