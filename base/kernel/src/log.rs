@@ -47,17 +47,26 @@ impl Log {
         errno
     }
 
-    /// Hands the text over, cut where the buffer is too small, and its whole size.
+    /// Hands the text over, cut where the buffer is too small, and its whole size; gives the load's outcome.
     ///
     /// # Errors
-    /// `ENOSPC` where it was cut; `EFAULT`; `ENOMEM`.
-    pub(crate) fn finish(self, request: &Request<'_>, size_field: usize) -> Result<()> {
+    /// `ENOSPC` where it was cut; `EINVAL` where the size has no field; `EFAULT`; `ENOMEM`. They come before what the load
+    /// failed with (`bpf_check`, kernel/bpf/verifier.c), but for want of memory, which is told whatever the log's fate.
+    pub(crate) fn finish<T>(self, request: &Request<'_>, size_field: usize, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().err() == Some(&Errno::ENOMEM) {
+            return outcome;
+        }
+        self.hand_over(request, size_field)?;
+        outcome
+    }
+
+    fn hand_over(self, request: &Request<'_>, size_field: usize) -> Result<()> {
         if !self.wanted {
             return Ok(());
         }
         request.write_field(size_field, self.text.len() as u32 + 1)?;
         if self.addr == 0 {
-            return Ok(());
+            return if self.short { Err(Errno::ENOMEM) } else { Ok(()) };
         }
         let fits = self.text.len().min(self.size as usize - 1);
         request.write(self.addr, &self.text.as_bytes()[..fits])?;

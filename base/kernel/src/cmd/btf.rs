@@ -24,6 +24,6 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
     }
     let bytes = request.copy_vec(attr.btf, attr.btf_size as usize)?;
     let loaded = BtfObject::load(&kernel.btfs, bytes, &mut log);
-    log.finish(request, offset_of!(BtfLoad, btf_log_true_size))?;
-    file::install(request, File::Btf(loaded?))
+    let loaded = log.finish(request, offset_of!(BtfLoad, btf_log_true_size), loaded)?;
+    file::install(request, File::Btf(loaded))
 }

@@ -56,8 +56,8 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
     check_target(request, &attr, prog_type)?;
     let mut log = Log::new(attr.log_level, attr.log_buf, attr.log_size)?;
     let body = load(kernel, request, &attr, model, licence, &mut log);
-    log.finish(request, offset_of!(ProgLoad, log_true_size))?;
-    let prog = Prog::publish(&kernel.progs, body?)?;
+    let body = log.finish(request, offset_of!(ProgLoad, log_true_size), body)?;
+    let prog = Prog::publish(&kernel.progs, body)?;
     file::install(request, File::Prog(prog))
 }
 
