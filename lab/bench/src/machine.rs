@@ -3,6 +3,7 @@
 mod clock;
 mod engine;
 mod exact;
+mod interpreter;
 mod linux;
 mod memory;
 mod native;

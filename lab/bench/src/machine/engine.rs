@@ -1,6 +1,6 @@
 //! What an engine is to the measurements.
 
-use super::{exact, linux, native, rbpf, solana};
+use super::{exact, interpreter, linux, native, rbpf, solana};
 use skep_isa::{AluOp, ByteOrder, Insn, Operand, Reg, Width, raw};
 use skep_lab_programs::{Cpu, Expected, Program};
 use std::time::Duration;
@@ -12,6 +12,8 @@ pub(super) const ENGINES: &[&dyn Engine] = &[
     &linux::Linux,
     &rbpf::Jit,
     &solana::JIT,
+    &interpreter::UNCHECKED,
+    &interpreter::CHECKED,
     &rbpf::Interpreter,
     &solana::INTERPRETER,
     &exact::Exact,
