@@ -9,7 +9,7 @@ mod seam;
 
 pub use embedded::Embedded;
 pub use exact::Exact;
-pub use interpreter::{Interpreter, Ran};
+pub use interpreter::Interpreter;
 #[cfg(target_os = "linux")]
 pub use linux::Linux;
 
@@ -18,6 +18,15 @@ use skep_abi::Errno;
 
 /// The names by which a case speaks of engines.
 pub const ENGINES: [&str; 4] = ["exact", "embedded", "interpreter", "linux"];
+
+/// The number of a helper that the reference machine and the engines behind the compiler have in every case: it makes one
+/// number of its five arguments.
+pub const MIX: u32 = 0x4000_0001;
+
+/// Computes what that helper returns.
+fn mix(args: [u64; 5]) -> u64 {
+    args.iter().fold(0, |mixed: u64, arg| mixed.rotate_left(7).wrapping_mul(31).wrapping_add(*arg))
+}
 
 /// How a program ended on an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +39,15 @@ pub enum Ending {
     Refused(Refusal),
     /// It cannot be run here, and why.
     NotHere(&'static str),
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// How it ended.
+    pub ending: Ending,
+    /// The fuel that was taken; none where it was not counted.
+    pub charged: Option<u64>,
 }
 
 /// Why a program was not loaded.

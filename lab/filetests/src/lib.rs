@@ -47,10 +47,11 @@
 
 mod case;
 mod engine;
+pub mod generate;
 mod parse;
 
 pub use case::{Case, Expected, Input, Place};
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
-pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Interpreter, Ran, Refusal, check, wanted};
+pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Interpreter, MIX, Ran, Refusal, check, wanted};
 pub use parse::{ParseError, parse};

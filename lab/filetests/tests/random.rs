@@ -1,84 +1,9 @@
 //! Random arithmetic, jumps, stack accesses and atomic operations: every engine computes what the reference machine
 //! computes.
 
-use skep_isa::{AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width};
+use skep_isa::{AluOp, Endian, Insn, LoadKind, Operand, Reg, Size, SwapWidth, Width};
+use skep_lab_filetests::generate::{ATOMICS, CONDS, LOADS, MOVES, Numbers, OPS, SIZES};
 use skep_lab_filetests::{Case, Embedded, Ending, Engine, Exact, Expected, Input, Interpreter, check};
-
-/// A small generator of numbers, the same everywhere (xorshift64*).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 16) % n
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-
-    /// A number that is often at an edge.
-    fn edge(&mut self) -> u64 {
-        let near = self.below(3).wrapping_sub(1);
-        match self.below(4) {
-            0 => self.pick(&[0u64, 1 << 31, 1 << 32, 1 << 63, 0xffff, 0x80, 0x8000]).wrapping_add(near),
-            1 => self.next() >> self.below(64),
-            _ => self.next(),
-        }
-    }
-}
-
-const OPS: [AluOp; 14] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::Sdiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Mod,
-    AluOp::Smod,
-    AluOp::Xor,
-    AluOp::Mov,
-    AluOp::Arsh,
-];
-const CONDS: [Cond; 11] = [
-    Cond::Eq,
-    Cond::Gt,
-    Cond::Ge,
-    Cond::Set,
-    Cond::Ne,
-    Cond::Sgt,
-    Cond::Sge,
-    Cond::Lt,
-    Cond::Le,
-    Cond::Slt,
-    Cond::Sle,
-];
-const MOVES: [Movsx; 5] = [Movsx::S8To32, Movsx::S16To32, Movsx::S8To64, Movsx::S16To64, Movsx::S32To64];
-const LOADS: [LoadKind; 7] =
-    [LoadKind::U8, LoadKind::U16, LoadKind::U32, LoadKind::U64, LoadKind::S8, LoadKind::S16, LoadKind::S32];
-const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::Dw];
-const ATOMICS: [AtomicOp; 10] = [
-    AtomicOp::Add,
-    AtomicOp::Or,
-    AtomicOp::And,
-    AtomicOp::Xor,
-    AtomicOp::FetchAdd,
-    AtomicOp::FetchOr,
-    AtomicOp::FetchAnd,
-    AtomicOp::FetchXor,
-    AtomicOp::Xchg,
-    AtomicOp::Cmpxchg,
-];
 
 /// Registers that hold numbers all along.
 const REGS: [Reg; 10] =
@@ -96,7 +21,7 @@ fn insn(n: &mut Numbers) -> Insn {
     };
     match n.below(16) {
         0..=5 => {
-            let op = n.pick(&OPS);
+            let op = if n.once_in(14) { AluOp::Mov } else { n.pick(&OPS) };
             let imm = n.edge() as i32;
             // What the verifier refuses of immediates (check_alu_op in kernel/bpf/verifier.c).
             let imm = match op {
@@ -156,7 +81,7 @@ fn program(n: &mut Numbers) -> Vec<Insn> {
 }
 
 fn case(seed: u64) -> Case {
-    let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut numbers = Numbers::new(seed);
     let slots: Vec<_> = program(&mut numbers).iter().flat_map(|insn| insn.encode().to_vec()).collect();
     let mut case = Case {
         name: format!("seed {seed}"),

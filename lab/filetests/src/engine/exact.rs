@@ -1,13 +1,13 @@
 //! The reference machine, by itself.
 
-use super::{Ending, Engine, Refusal};
+use super::{Ending, Engine, Ran, Refusal};
 use crate::{Case, Expected, Input};
 use skep_exact::{
-    CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Observer, Packet, PacketPoint, Platform, Program,
-    Rules, Stack, Step, UninitStack, World, run_observed,
+    CallEnd, CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Observer, Packet, PacketPoint, Platform,
+    Program, Rules, Stack, Step, UninitStack, World, run_observed,
 };
 use skep_isa::Size;
-use skep_mem::{Block, MapIndex};
+use skep_mem::{Arg, Block, Invoke, MapIndex, Ret};
 use skep_model::platform::context::{Landing, Meaning};
 use skep_model::platform::{self, FuncId};
 
@@ -35,6 +35,14 @@ impl Exact {
     /// # Errors
     /// Why it could not be run at all.
     pub fn run_observed(&self, case: &Case, observer: &mut impl Observer) -> Result<Ending, String> {
+        self.run_charged(case, observer).map(|ran| ran.ending)
+    }
+
+    /// Runs a case while somebody looks on, and tells what was charged.
+    ///
+    /// # Errors
+    /// Why it could not be run at all.
+    pub fn run_charged(&self, case: &Case, observer: &mut impl Observer) -> Result<Ran, String> {
         let bytes = match &case.input {
             Input::Memory(bytes) => bytes.clone(),
             Input::Context { meta, packet, .. } => [&meta[..], &packet[..]].concat(),
@@ -51,7 +59,8 @@ impl Exact {
             Ok(program) => program,
             Err(error) => {
                 let (slot, text) = (Some(error.at.0), error.kind.to_string());
-                return Ok(Ending::Refused(Refusal { slot, errno: None, text }));
+                let ending = Ending::Refused(Refusal { slot, errno: None, text });
+                return Ok(Ran { ending, charged: None });
             }
         };
         let stack = Stack::new().map_err(|error| error.to_string())?;
@@ -61,7 +70,7 @@ impl Exact {
         };
         let fuel = Fuel::new(case.fuel);
         let outcome = run_observed(&program, &surroundings, &stack, entry, &fuel, observer);
-        Ok(match outcome.result {
+        let ending = match outcome.result {
             Ok(number) => {
                 let mut left = vec![0; surroundings.case_len()];
                 let start = bytes.len() - left.len();
@@ -69,7 +78,8 @@ impl Exact {
                 Ending::Returned(number, left)
             }
             Err(fault) => Ending::Stopped(fault.at.0, fault.kind.code().to_owned(), fault.kind.to_string()),
-        })
+        };
+        Ok(Ran { ending, charged: Some(outcome.charged) })
     }
 }
 
@@ -99,6 +109,9 @@ impl Platform for Surroundings<'_> {
     }
 
     fn helper(&self, id: u32) -> HelperLink {
+        if id == super::MIX {
+            return HelperLink::Plain;
+        }
         match platform::Platform::LINUX_6_18.helper(FuncId(id)) {
             Ok(helper) => HelperLink::Known(helper),
             Err(_) => HelperLink::Refused(None),
@@ -107,6 +120,19 @@ impl Platform for Surroundings<'_> {
 }
 
 impl<'m> World<'m> for Surroundings<'m> {
+    fn call(&self, id: u32, args: &[Arg<'m>], _: &mut dyn Invoke<'m>) -> Result<Ret<'m>, CallEnd> {
+        if id != super::MIX {
+            return Err(CallEnd::Unknown);
+        }
+        let mut numbers = [0; 5];
+        for (number, arg) in numbers.iter_mut().zip(args) {
+            if let Arg::Int(int) = arg {
+                *number = *int;
+            }
+        }
+        Ok(Ret::Int(super::mix(numbers)))
+    }
+
     fn ctx_load(&self, landing: Landing, _: Size) -> Option<CtxValue<'m>> {
         let Input::Context { fields, .. } = &self.case.input else { return None };
         match landing.field.meaning {

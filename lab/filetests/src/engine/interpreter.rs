@@ -1,6 +1,6 @@
 //! The interpreter, behind the compiler: checked and not, with the passes and without.
 
-use super::{Ending, Engine, Refusal};
+use super::{Ending, Engine, Ran, Refusal};
 use crate::{Case, Expected, Input};
 use skep_ir::lower::compile;
 use skep_ir::machine::Machine;
@@ -9,20 +9,11 @@ use skep_isa::structure;
 use skep_isa::{Addr, Program as Bytecode};
 use skep_mem::{Block, Fuel};
 use skep_model::platform::{FuncId, Platform};
-use skep_vm::{Cpu, NoCalls, Program, Regions};
+use skep_vm::{CallEnd, Calls, Cpu, Program, Reach, Regions, StopKind};
 
 /// The interpreter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Interpreter;
-
-/// What came of one way to run a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
-    /// How it ended.
-    pub ending: Ending,
-    /// The fuel that was taken; none where it was not counted.
-    pub charged: Option<u64>,
-}
 
 /// How to compile a case.
 const fn options(level: Level, access: Access, metering: Metering) -> Options {
@@ -122,7 +113,7 @@ fn run(case: &Case, block: &Block, options: &Options) -> Result<Ran, String> {
     regions.add_writable(block.bytes()).map_err(|error| error.to_string())?;
     let args = [block.bytes().addr() as u64, bytes.len() as u64, 0, 0, 0];
     let fuel = Fuel::new(case.fuel);
-    let result = program.run(&mut Cpu::new(), &mut regions, args, &fuel, &mut NoCalls);
+    let result = program.run(&mut Cpu::new(), &mut regions, args, &fuel, &mut Mix);
     let charged = (options.metering == Metering::Metered).then(|| case.fuel - fuel.left());
     let ending = match result {
         Ok(number) => {
@@ -148,6 +139,18 @@ impl Link for Alone {
     }
 
     fn helper(&self, id: u32) -> Option<u8> {
-        Platform::LINUX_6_18.helper(FuncId(id)).ok().map(|_| 5)
+        (id == super::MIX || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
+    }
+}
+
+/// Has the helper that every case has.
+struct Mix;
+
+impl Calls for Mix {
+    fn helper(&mut self, id: u32, args: [u64; 5], _: &Reach<'_>) -> Result<u64, CallEnd> {
+        match id {
+            super::MIX => Ok(super::mix(args)),
+            id => Err(CallEnd::Stop(StopKind::UnknownHelper { id })),
+        }
     }
 }

@@ -1,0 +1,72 @@
+//! Generated programs: every engine comes to the result, memory, fuel and error of the reference machine.
+
+use skep_lab_filetests::generate::{Flavour, generate};
+use skep_lab_filetests::{Case, Ending, Exact, Interpreter};
+use std::collections::BTreeMap;
+
+/// Compares one program; gives the word for how it ended.
+fn compare(case: &Case) -> Result<String, String> {
+    let exact = Exact.run_charged(case, &mut |_: &skep_exact::Step<'_>| {})?;
+    let ours = Interpreter.run_all(case)?;
+    let same = match (&exact.ending, &ours.ending) {
+        (Ending::Stopped(at, code, _), Ending::Stopped(other, kind, _)) => at == other && code == kind,
+        (ending, other) => ending == other,
+    };
+    if !same || exact.charged != ours.charged {
+        return Err(format!("exact {exact:?}\nours {ours:?}"));
+    }
+    Ok(match exact.ending {
+        Ending::Returned(..) => "returned".to_owned(),
+        Ending::Stopped(_, code, _) => code,
+        other => return Err(format!("{other:?}")),
+    })
+}
+
+/// Takes instructions away while the difference stays, and says what is left.
+fn shrink(mut case: Case) -> String {
+    let nop = skep_isa::Insn::Goto { off: 0 }.encode().to_vec()[0];
+    let differs = |case: &Case| compare(case).is_err_and(|why| !why.contains("Refused"));
+    loop {
+        let mut changed = false;
+        for i in 0..case.slots.len() {
+            let wide = case.slots[i].code == 0x18;
+            if case.slots[i] == nop || case.slots[i].code == 0 {
+                continue;
+            }
+            let before = case.slots.clone();
+            case.slots[i] = nop;
+            if wide {
+                case.slots[i + 1] = nop;
+            }
+            match differs(&case) {
+                true => changed = true,
+                false => case.slots = before,
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let program = skep_isa::Program::decode(&case.slots).expect("it was decoded before");
+    let left = program.iter().filter(|(_, insn)| *insn != skep_isa::Insn::Goto { off: 0 });
+    let lines: Vec<_> = left.map(|(at, insn)| format!("{at}: {insn:?}")).collect();
+    format!("{}\n{:?}", lines.join("\n"), compare(&case))
+}
+
+/// How many are compared: `SKEP_GENERATED`, or a thousand.
+#[test]
+fn generated_programs_end_the_same_everywhere() {
+    let count = std::env::var("SKEP_GENERATED").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
+    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
+    for seed in 0..count {
+        let case = generate(seed, Flavour::Wild);
+        match compare(&case) {
+            Ok(end) => *ends.entry(end).or_default() += 1,
+            Err(why) => panic!("seed {seed}: {why}\n{}", shrink(case)),
+        }
+    }
+    println!("{ends:?}");
+    for end in ["returned", "fuel", "out_of_bounds", "call_depth"] {
+        assert!(ends.get(end).is_some_and(|times| *times > 10), "{end} is rare: {ends:?}");
+    }
+}
