@@ -60,8 +60,8 @@ pub use machine::{Outcome, run, run_observed};
 pub use object::{Region, Rights};
 pub use observe::{FrameView, Observer, Slot, Step};
 pub use program::{
-    HelperLink, LoadError, LoadErrorKind, MapRef, MapShape, Platform, Program, RegisterCalls, Rules,
-    UninitStack,
+    HelperLink, LoadError, LoadErrorKind, MapRef, MapShape, Platform, Pointers, Program, RegisterCalls,
+    Rules, UninitStack,
 };
 pub use skep_mem::Fuel;
 pub use stack::{FRAME_BYTES, MAX_FRAMES, Stack, StackError};

@@ -1,6 +1,6 @@
 //! The objects of a run: what pointers point to.
 
-use crate::{FaultKind, ObjectId};
+use crate::{Access, FaultKind, ObjectId};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_isa::InsnIdx;
@@ -54,6 +54,15 @@ impl Rights {
 
     pub(crate) fn writes(self) -> bool {
         self != Rights::ReadOnly
+    }
+
+    #[inline]
+    pub(crate) fn allow(self, access: Access) -> bool {
+        match access {
+            Access::Read => self.reads(),
+            Access::Write => self.writes(),
+            Access::Atomic => self.reads() && self.writes(),
+        }
     }
 }
 

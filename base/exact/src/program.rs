@@ -77,6 +77,18 @@ pub enum RegisterCalls {
     Allowed(Vec<u32>),
 }
 
+/// Whether numbers and pointers may turn into each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pointers {
+    /// Never: what Linux refuses to do with a pointer even for root is a fault, and a number leads nowhere.
+    #[default]
+    Distinct,
+    /// At any time, as in user-space virtual machines: every operation on a pointer sees its number
+    /// ([`Value::bits`](crate::Value::bits)), and memory is found by a number that was made from a pointer to it, or
+    /// by its address ([`World::memory_at`](crate::World::memory_at)). What is reached is checked as always.
+    Numbers,
+}
+
 /// What else is the embedding machine's choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -91,6 +103,8 @@ pub struct Rules {
     pub uninit_stack: UninitStack,
     /// Where calls through registers may lead.
     pub register_calls: RegisterCalls,
+    /// Whether numbers and pointers may turn into each other.
+    pub pointers: Pointers,
 }
 
 /// One slot of a program, with what it names looked up.

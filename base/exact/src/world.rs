@@ -107,6 +107,15 @@ pub trait World<'m> {
         None
     }
 
+    /// Finds the memory that holds `len` bytes from an address on, where [`Pointers::Numbers`] lets programs reach memory
+    /// by its address: exactly these bytes, and what may be done with them.
+    ///
+    /// [`Pointers::Numbers`]: crate::Pointers::Numbers
+    fn memory_at(&self, address: u64, len: usize) -> Option<(Bytes<'m>, Rights)> {
+        let _ = (address, len);
+        None
+    }
+
     /// Takes note that another program is running from now on, after a tail call and after a return from one; map
     /// indices are those of the program that runs.
     fn switched(&self, program: &'m Program) {
@@ -127,4 +136,6 @@ pub enum Entry<'m> {
     Context,
     /// r1 points to the memory, r2 is its length: how user-space virtual machines start programs.
     Memory(Bytes<'m>),
+    /// r1 and r2 are zero: there is no input.
+    Nothing,
 }

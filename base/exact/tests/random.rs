@@ -6,7 +6,7 @@ mod common;
 use common::slots;
 use skep_exact::{
     CallEnd, CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Outcome, Packet, PacketPoint, Platform,
-    Program, RegisterCalls, Rights, Rules, Stack, UninitStack, World, run,
+    Pointers, Program, RegisterCalls, Rights, Rules, Stack, UninitStack, World, run,
 };
 use skep_isa::{
     Addr, AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, RawInsn, Reg, Size,
@@ -100,6 +100,11 @@ impl<'m> Chaos<'m> {
 }
 
 impl<'m> World<'m> for Chaos<'m> {
+    fn memory_at(&self, address: u64, len: usize) -> Option<(Bytes<'m>, Rights)> {
+        let rights = if address % 2 == 0 { Rights::ReadWrite } else { Rights::ReadOnly };
+        Some((self.memory.slice(usize::try_from(address).ok()?, len).ok()?, rights))
+    }
+
     fn call(&self, _: u32, args: &[Arg<'m>], invoke: &mut dyn Invoke<'m>) -> Result<Ret<'m>, CallEnd> {
         for arg in args {
             match *arg {
@@ -324,6 +329,7 @@ fn rules(n: &Numbers) -> Rules {
         prog,
         uninit_stack: n.pick(&[UninitStack::Fault, UninitStack::Zero]),
         register_calls: RegisterCalls::Allowed(vec![1000, 0]),
+        pointers: n.pick(&[Pointers::Distinct, Pointers::Numbers]),
         ..Rules::default()
     }
 }

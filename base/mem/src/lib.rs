@@ -40,7 +40,7 @@ pub use host::{
 };
 pub use lock::{Guard, Locked};
 pub use lock_set::{LockSet, SetGuard};
-pub use marshal::{Arg, CallbackArg, FuncIndex, Halt, Invoke, MapIndex, RecordToken, Ret};
+pub use marshal::{Arg, CallbackArg, FuncIndex, Halt, Invoke, Lend, MapIndex, RecordToken, Ret};
 pub use pages::PageRun;
 pub use pool::Pool;
 pub use rcu::{RcuArray, RcuRef, RcuSlot};

@@ -67,6 +67,29 @@ pub enum CallbackArg<'m> {
     Pass(usize),
 }
 
+/// What is to be done with memory that is lent by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lend {
+    /// It is read.
+    Read,
+    /// It is written, all of it.
+    Write,
+    /// It is read and written.
+    ReadWrite,
+}
+
+impl Lend {
+    /// Tells whether the memory is read.
+    pub const fn reads(self) -> bool {
+        !matches!(self, Lend::Write)
+    }
+
+    /// Tells whether the memory is written.
+    pub const fn writes(self) -> bool {
+        !matches!(self, Lend::Read)
+    }
+}
+
 /// The run has ended inside a callback (a fault, or no fuel left): the helper returns it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Halt;
@@ -91,6 +114,14 @@ pub trait Invoke<'m> {
     /// or there is no such memory any more.
     fn pointee(&self, number: u64) -> Option<Bytes<'m>> {
         let _ = number;
+        None
+    }
+
+    /// Lends `len` bytes that the program may itself use so, from where a pointer points that it passed as a number; for
+    /// helpers without a prototype, whose embedder knows which arguments are pointers. What is written counts as
+    /// initialised afterwards.
+    fn lend(&mut self, number: u64, len: usize, how: Lend) -> Option<Bytes<'m>> {
+        let _ = (number, len, how);
         None
     }
 }

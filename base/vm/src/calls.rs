@@ -2,8 +2,10 @@
 
 use crate::StopKind;
 use crate::regions::{RegionCode, Regions};
+use core::cell::RefCell;
+use core::fmt;
 use core::ptr::NonNull;
-use skep_mem::Bytes;
+use skep_mem::{Bytes, Meter, Spent};
 
 /// Says how a call ended the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +36,48 @@ impl Calls for NoCalls {
     }
 }
 
-/// Is the memory that a program can reach, for helpers that are given addresses in it.
+/// Is what a helper may use of the run that it is called in: the memory that the program can reach, and the fuel.
 pub struct Reach<'r> {
-    pub(crate) regions: &'r Regions<'r>,
+    regions: &'r Regions<'r>,
+    meter: RefCell<&'r mut dyn Charge>,
+}
+
+impl fmt::Debug for Reach<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").field("regions", &self.regions).finish_non_exhaustive()
+    }
+}
+
+/// Takes fuel, however an engine counts it.
+pub(crate) trait Charge {
+    /// Takes units, or says that there are fewer.
+    fn charge(&mut self, units: u64) -> Result<(), Spent>;
+}
+
+impl Charge for Meter<'_> {
+    fn charge(&mut self, units: u64) -> Result<(), Spent> {
+        Meter::charge(self, units)
+    }
 }
 
 impl<'r> Reach<'r> {
+    pub(crate) fn new(regions: &'r Regions<'_>, meter: &'r mut dyn Charge) -> Reach<'r> {
+        Reach { regions, meter: RefCell::new(meter) }
+    }
+
+    /// Takes fuel for work that grows with the arguments; to be called before anything is done.
+    ///
+    /// # Errors
+    ///
+    /// [`StopKind::Fuel`] ends the run, as there is not enough.
+    pub fn charge(&self, units: u64) -> Result<(), CallEnd> {
+        let spent = match self.meter.try_borrow_mut() {
+            Ok(mut meter) => meter.charge(units),
+            Err(_) => Err(Spent),
+        };
+        spent.map_err(|Spent| CallEnd::Stop(StopKind::Fuel))
+    }
+
     /// Lends memory that the program may read; nothing where it may not.
     pub fn readable(&self, address: u64, len: usize) -> Option<Bytes<'r>> {
         self.bytes(address, len, false)

@@ -57,6 +57,6 @@ mod stop;
 
 pub use calls::{CallEnd, Calls, NoCalls, Reach};
 pub use cpu::Cpu;
-pub use program::{Program, ProgramError};
+pub use program::{Program, ProgramError, Promise};
 pub use regions::{Regions, TooMany};
 pub use stop::{Stop, StopKind};

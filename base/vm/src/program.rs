@@ -87,6 +87,22 @@ impl fmt::Display for ProgramError {
 
 impl core::error::Error for ProgramError {}
 
+/// Is somebody's word that programs need no checks, for whoever hands programs on to this crate.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise(());
+
+impl Promise {
+    /// Gives one's word for every program that this is used for.
+    ///
+    /// # Safety
+    ///
+    /// In every run of these programs, every access must be to memory that is mapped for it and that nobody accesses but
+    /// atomically.
+    pub const unsafe fn new() -> Promise {
+        Promise(())
+    }
+}
+
 impl Program {
     /// Makes a program of which every access is checked as it runs; `stack_bytes` are those that it was compiled for.
     ///
@@ -109,6 +125,15 @@ impl Program {
     ///
     /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
     pub unsafe fn unchecked(code: &Code, stack_bytes: u32) -> Result<Program, ProgramError> {
+        Translation::new(code, stack_bytes, Access::Promised)?.run()
+    }
+
+    /// Makes a program whose accesses need no check, on somebody else's word.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
+    pub fn promised(code: &Code, stack_bytes: u32, _: Promise) -> Result<Program, ProgramError> {
         Translation::new(code, stack_bytes, Access::Promised)?.run()
     }
 

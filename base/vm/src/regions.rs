@@ -59,6 +59,13 @@ impl<'m> Regions<'m> {
         Regions { entries: Vec::new(), life: PhantomData }
     }
 
+    /// Forgets all memory, and may then list other memory in the same place.
+    #[must_use]
+    pub fn emptied<'n>(mut self) -> Regions<'n> {
+        self.entries.clear();
+        Regions { entries: self.entries, life: PhantomData }
+    }
+
     /// Adds memory that may be read and written.
     ///
     /// # Errors

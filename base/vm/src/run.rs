@@ -433,7 +433,7 @@ impl Run<'_, '_> {
         for (arg, argument) in args.iter_mut().zip(self.arguments(passed)) {
             *arg = from(frame, argument.from);
         }
-        self.calls.helper(id, args, &Reach { regions: self.regions })
+        self.calls.helper(id, args, &Reach::new(self.regions, &mut self.meter))
     }
 
     #[cold]
@@ -444,6 +444,6 @@ impl Run<'_, '_> {
         }
         let [found, args @ ..] = args;
         let id = u32::try_from(found).map_err(|_| CallEnd::Stop(StopKind::BadCallTarget { found }))?;
-        self.calls.helper(id, args, &Reach { regions: self.regions })
+        self.calls.helper(id, args, &Reach::new(self.regions, &mut self.meter))
     }
 }

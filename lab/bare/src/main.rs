@@ -21,6 +21,7 @@ use skep_ir as _;
 use skep_isa as _;
 use skep_jit as _;
 use skep_kernel as _;
+use skep_machine as _;
 use skep_maps as _;
 use skep_mem as _;
 use skep_model as _;

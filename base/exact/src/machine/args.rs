@@ -4,7 +4,7 @@ use super::Machine;
 use crate::object::State;
 use crate::{ArgError, FaultKind, ObjectId, Observer, Region, Rights, UninitStack, Value};
 use skep_isa::Reg;
-use skep_mem::{Arg, Bytes, MapIndex, RecordToken};
+use skep_mem::{Arg, Bytes, Lend, MapIndex, RecordToken};
 use skep_model::platform::helper::{Arg as Wanted, Effects, Helper, MemAccess, Nullable, Prototype, Zero};
 
 /// A number of bytes from which on Linux calls a size unbounded (`BPF_MAX_VAR_SIZ` in
@@ -218,6 +218,28 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
             }
         }
         Ok((bytes, Some((object.frame, at))))
+    }
+
+    /// Finds memory by the number that a program has passed, and notes what is written.
+    pub(super) fn lend(&mut self, number: u64, len: usize, how: Lend) -> Option<Bytes<'m>> {
+        let may = |rights: Rights| (!how.reads() || rights.reads()) && (!how.writes() || rights.writes());
+        let Some((id, offset)) = Value::object_of_bits(number) else {
+            let (bytes, rights) = self.world.memory_at(number, len)?;
+            return may(rights).then_some(bytes);
+        };
+        let object =
+            self.objects.find(id).filter(|object| object.state == State::Live && may(object.rights))?;
+        let bytes = object.bytes.slice(offset, len).ok()?;
+        let is_stack = object.region == Region::Stack;
+        let Some(frame) = self.frames.get_mut(object.frame).filter(|_| is_stack) else { return Some(bytes) };
+        let strict = self.program.rules.uninit_stack == UninitStack::Fault;
+        if strict && how.reads() && frame.shadow.first_unwritten(offset, len).is_some() {
+            return None;
+        }
+        if how.writes() {
+            frame.shadow.write_data(offset, len);
+        }
+        Some(bytes)
     }
 
     /// Takes a record that the call releases.

@@ -5,7 +5,7 @@ use super::{End, Machine, Trap, within};
 use crate::object::Object;
 use crate::{FaultKind, ObjectId, Observer, Region, Rights, Value};
 use skep_isa::{InsnIdx, Reg};
-use skep_mem::{Bytes, CallbackArg, FuncIndex, Halt, Invoke};
+use skep_mem::{Bytes, CallbackArg, FuncIndex, Halt, Invoke, Lend};
 
 /// What a running helper may do to the machine.
 pub(super) struct Invoker<'x, 'm, 'r, O> {
@@ -124,5 +124,9 @@ impl<'m, O: Observer> Invoke<'m> for Invoker<'_, 'm, '_, O> {
     fn pointee(&self, number: u64) -> Option<Bytes<'m>> {
         let (object, offset) = Value::object_of_bits(number)?;
         self.machine.objects.readable_from(object, offset)
+    }
+
+    fn lend(&mut self, number: u64, len: usize, how: Lend) -> Option<Bytes<'m>> {
+        self.machine.lend(number, len, how)
     }
 }

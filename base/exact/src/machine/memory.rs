@@ -3,8 +3,8 @@
 use super::{Flow, Machine, Trap};
 use crate::object::{Object, State};
 use crate::{
-    Access, CtxRefusal, CtxValue, FaultKind, ObjectId, Observer, PacketPoint, Region, Rights, UninitStack,
-    Value, alu,
+    Access, CtxRefusal, CtxValue, FaultKind, ObjectId, Observer, PacketPoint, Pointers, Region, Rights,
+    UninitStack, Value, alu,
 };
 use core::sync::atomic::{Ordering, fence};
 use skep_isa::{AtomicOp, LoadKind, PacketSize, Reg, Size, Width};
@@ -199,9 +199,30 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
                 self.place(object, offset.wrapping_add(off), size, access).map(Target::Memory)
             }
             Value::Context(offset) => Ok(Target::Context(offset.wrapping_add(off))),
-            Value::Scalar(0) => Err(FaultKind::NullPointer { access }),
-            Value::Scalar(found) => Err(FaultKind::NotAPointer { access, found }),
+            Value::Scalar(found) => self.by_number(found, off, size, access).map(Target::Memory),
             found => Err(FaultKind::NotMemory { access, found }),
+        }
+    }
+
+    /// Finds what a number leads to, where the rules let it lead anywhere.
+    #[cold]
+    fn by_number(&self, found: u64, off: i64, size: Size, access: Access) -> Result<Place<'m>, FaultKind> {
+        let nowhere = match found {
+            0 => FaultKind::NullPointer { access },
+            _ => FaultKind::NotAPointer { access, found },
+        };
+        if self.program.rules.pointers == Pointers::Distinct {
+            return Err(nowhere);
+        }
+        let number = found.wrapping_add(off as u64);
+        if let Some((object, offset)) = Value::object_of_bits(number) {
+            return self.place(object, offset as i64, size, access);
+        }
+        let region = Region::Memory;
+        match self.world.memory_at(number, size.bytes() as usize) {
+            None => Err(nowhere),
+            Some((_, rights)) if !rights.allow(access) => Err(FaultKind::NoRight { access, region }),
+            Some((bytes, _)) => Ok(Place { bytes, offset: 0, region, frame: None }),
         }
     }
 
@@ -220,12 +241,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
         if object.state != State::Live {
             return Err(FaultKind::UseAfterFree { access, region });
         }
-        let allowed = match access {
-            Access::Read => object.rights.reads(),
-            Access::Write => object.rights.writes(),
-            Access::Atomic => object.rights.reads() && object.rights.writes(),
-        };
-        if !allowed {
+        if !object.rights.allow(access) {
             return Err(FaultKind::NoRight { access, region });
         }
         let inside = usize::try_from(offset).ok().filter(|offset| {
@@ -270,13 +286,14 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     fn store_memory(&mut self, size: Size, place: Place<'m>, value: Value) -> Result<(), FaultKind> {
         let len = size.bytes() as usize;
         let number = value.bits().unwrap_or(0);
+        let pointers = self.program.rules.pointers;
         let frame = place.frame.and_then(|frame| self.frames.get_mut(frame));
         match frame {
-            Some(frame) if value.has_provenance() => {
-                if size != Size::Dw || place.offset % 8 != 0 {
-                    return Err(FaultKind::PartialPointer);
-                }
+            Some(frame) if value.has_provenance() && size == Size::Dw && place.offset % 8 == 0 => {
                 frame.shadow.write_pointer(place.offset, value);
+            }
+            Some(_) if value.has_provenance() && pointers == Pointers::Distinct => {
+                return Err(FaultKind::PartialPointer);
             }
             Some(frame) => frame.shadow.write_data(place.offset, len),
             None => {}
@@ -289,7 +306,8 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     fn check_written(&self, place: Place<'m>, size: Size) -> Result<(), FaultKind> {
         let Some(frame) = place.frame.and_then(|frame| self.frames.get(frame)) else { return Ok(()) };
         let len = size.bytes() as usize;
-        if frame.shadow.has_pointer(place.offset, len) {
+        let distinct = self.program.rules.pointers == Pointers::Distinct;
+        if distinct && frame.shadow.has_pointer(place.offset, len) {
             return Err(FaultKind::PartialPointer);
         }
         match frame.shadow.first_unwritten(place.offset, len) {

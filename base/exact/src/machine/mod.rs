@@ -11,10 +11,10 @@ use crate::object::{Object, Objects};
 use crate::observe::Nobody;
 use crate::program::Op;
 use crate::{Entry, Fault, FaultKind, Fuel, ObjectId, Observer, Program, Region, Rights};
-use crate::{Stack, Step, Value, World};
+use crate::{Pointers, Stack, Step, Value, World};
 use alloc::vec::Vec;
 use frame::{Caller, Frame};
-use skep_isa::{Insn, InsnIdx, Reg};
+use skep_isa::{AluOp, Insn, InsnIdx, Reg, Width};
 use skep_mem::{Meter, Spent};
 use skep_model::fuel;
 
@@ -159,6 +159,7 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
         self.push_frame(Caller::Host)?;
         match entry {
             Entry::Context => self.regs[1] = Value::Context(0),
+            Entry::Nothing => self.regs[1..3].fill(Value::NULL),
             Entry::Memory(bytes) => {
                 let object = self.create(Object::new(Region::Memory, Rights::ReadWrite, bytes))?;
                 self.regs[1] = Value::Pointer { object, offset: 0 };
@@ -266,8 +267,14 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             Insn::Alu { width, op, dst, src } => {
                 let b = self.operand(src)?;
                 let value = match op {
-                    skep_isa::AluOp::Mov => arith::copy(width, b),
-                    _ => arith::alu(width, op, self.reg(dst)?, b, &self.objects)?,
+                    AluOp::Mov => arith::copy(width, b),
+                    _ => {
+                        let a = self.reg(dst)?;
+                        match arith::alu(width, op, a, b, &self.objects) {
+                            Ok(value) => value,
+                            Err(refused) => self.on_numbers(width, op, a, b).ok_or(refused)?,
+                        }
+                    }
                 };
                 self.regs[dst.index()] = value;
             }
@@ -348,6 +355,13 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
             skep_isa::Operand::Imm(imm) => Ok(Value::Scalar(i64::from(imm) as u64)),
             skep_isa::Operand::Reg(reg) => self.reg(reg),
         }
+    }
+
+    /// Computes on the numbers of pointers, where the rules allow that.
+    #[cold]
+    fn on_numbers(&self, width: Width, op: AluOp, a: Value, b: Value) -> Option<Value> {
+        let (a, b) = a.bits().zip(b.bits()).filter(|_| self.program.rules.pointers == Pointers::Numbers)?;
+        Some(Value::Scalar(crate::alu::alu(width, op, a, b)))
     }
 
     /// Computes with one register as a number.

@@ -1,0 +1,178 @@
+//! Helpers: what the embedder lets programs call.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use skep_mem::{Bytes, Lend};
+
+/// Says what a helper wants in one of its registers r1 to r5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Param {
+    /// A number.
+    Int,
+    /// An address of memory that the program may use so; the next parameter is its [length](Param::Len). Null with a length
+    /// of zero will do, as will any other number.
+    Memory(Lend),
+    /// Counts the bytes of the memory in the parameter before.
+    Len,
+    /// An address of so many bytes that the program may use so.
+    Fixed(Lend, u32),
+    /// An address of a string that ends with a NUL within so many bytes, all of which the program may read; it arrives
+    /// without the NUL. Or [null](Args::is_null).
+    Str(u32),
+}
+
+impl Param {
+    /// Is memory that the helper reads; [`Param::Len`] follows.
+    pub const READ: Param = Param::Memory(Lend::Read);
+    /// Is memory that the helper writes; [`Param::Len`] follows.
+    pub const WRITE: Param = Param::Memory(Lend::Write);
+    /// Is memory that the helper reads and writes; [`Param::Len`] follows.
+    pub const READ_WRITE: Param = Param::Memory(Lend::ReadWrite);
+}
+
+/// Says how a helper's call ended the run, where it did not return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HelperEnd {
+    /// The run ends, and returns this number.
+    Unwind(u64),
+    /// The run is stopped, for this reason.
+    Fail(&'static str),
+    /// The run is stopped: this argument, counted from zero, cannot be used.
+    Argument(u8),
+}
+
+/// Is an argument, as its parameter says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Int(u64),
+    Bytes(Bytes<'a>),
+    /// No string.
+    Null,
+}
+
+/// Holds the arguments of one call, checked against the helper's parameters.
+#[derive(Debug)]
+pub struct Args<'a> {
+    values: [Value<'a>; 5],
+}
+
+impl<'a> Args<'a> {
+    pub(crate) fn new(values: [Value<'a>; 5]) -> Args<'a> {
+        Args { values }
+    }
+
+    /// Returns a number, by its position from zero; of memory it is the number of bytes.
+    pub fn int(&self, position: usize) -> u64 {
+        match self.values.get(position) {
+            Some(Value::Int(number)) => *number,
+            Some(Value::Bytes(bytes)) => bytes.len() as u64,
+            Some(Value::Null) | None => 0,
+        }
+    }
+
+    /// Returns memory, by its position from zero; there are no bytes where no memory was declared.
+    pub fn bytes(&self, position: usize) -> Bytes<'a> {
+        match self.values.get(position) {
+            Some(Value::Bytes(bytes)) => *bytes,
+            Some(Value::Int(_) | Value::Null) | None => Bytes::empty(),
+        }
+    }
+
+    /// Says whether an argument is a null pointer where a string was declared, or the number zero.
+    pub fn is_null(&self, position: usize) -> bool {
+        matches!(self.values.get(position), Some(Value::Null | Value::Int(0)))
+    }
+
+    /// Copies memory, by its position from zero.
+    ///
+    /// # Errors
+    ///
+    /// [`HelperEnd::Fail`] where there is no memory for it.
+    pub fn copy(&self, position: usize) -> Result<Vec<u8>, HelperEnd> {
+        let bytes = self.bytes(position);
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes.len()).map_err(|_| HelperEnd::Fail("no memory for a copy"))?;
+        copy.resize(bytes.len(), 0);
+        bytes.copy_out(0, &mut copy).map_err(|_| HelperEnd::Argument(position as u8))?;
+        Ok(copy)
+    }
+}
+
+/// What a helper does.
+type Run<'m, S> = dyn Fn(&mut S, &Args<'_>) -> Result<u64, HelperEnd> + Send + Sync + 'm;
+
+/// Is a function that programs may call: its name, what it wants, and what it does.
+///
+/// It never sees an address, unless it is content with numbers: memory that is declared arrives as [`Bytes`], checked
+/// against what the program itself may touch. A call costs one unit of fuel, and one more for each eight bytes of memory.
+///
+/// What it needs besides its arguments is the state `S`, which each [`Cpu`](crate::Cpu) has one of.
+///
+/// ```
+/// use skep_machine::{Cpu, Helper, Input, Param, Program, Setup};
+///
+/// // say(text, length) gives the length of all that was said.
+/// let say = Helper::new("say", &[Param::READ, Param::Len], |said: &mut String, args| {
+///     said.push_str(&String::from_utf8_lossy(&args.copy(0)?));
+///     Ok(said.len() as u64)
+/// });
+/// let setup = Setup::new().helper(7, say);
+/// let program = setup.assemble("call say\nexit")?;
+/// let machine = setup.load(program)?;
+///
+/// let mut cpu = Cpu::new(String::from("I say: "));
+/// assert_eq!(machine.run(&mut cpu, Input::Memory(&mut *b"hello".to_vec()))?, 12);
+/// assert_eq!(cpu.state(), "I say: hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Helper<'m, S> {
+    name: &'static str,
+    params: &'static [Param],
+    run: Box<Run<'m, S>>,
+}
+
+impl<S> fmt::Debug for Helper<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Helper")
+            .field("name", &self.name)
+            .field("params", &self.params)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m, S> Helper<'m, S> {
+    /// Makes a helper that wants what `params` say, and finds it in [`Args`] by position.
+    pub fn new<F>(name: &'static str, params: &'static [Param], run: F) -> Helper<'m, S>
+    where
+        F: Fn(&mut S, &Args<'_>) -> Result<u64, HelperEnd> + Send + Sync + 'm,
+    {
+        Helper { name, params, run: Box::new(run) }
+    }
+
+    /// Makes a helper that takes five numbers, whatever they are.
+    pub fn numbers<F>(name: &'static str, run: F) -> Helper<'m, S>
+    where
+        F: Fn(&mut S, [u64; 5]) -> Result<u64, HelperEnd> + Send + Sync + 'm,
+    {
+        Helper::new(name, &[Param::Int; 5], move |state: &mut S, args: &Args<'_>| {
+            run(state, core::array::from_fn(|position| args.int(position)))
+        })
+    }
+
+    /// Returns its name, by which text calls it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns what it wants.
+    pub fn params(&self) -> &'static [Param] {
+        self.params
+    }
+
+    pub(crate) fn call(&self, state: &mut S, args: &Args<'_>) -> Result<u64, HelperEnd> {
+        (self.run)(state, args)
+    }
+}
