@@ -5,7 +5,7 @@
 //! | [`build`] | one walk over the bytecode; registers and promoted stack slots become values | [`ssa::verify`](mod@ssa::verify), the [evaluator](ssa::eval) |
 //! | [`passes`] | simplify, remove dead code | the same |
 //! | [`alloc`] | one linear scan for a [`Machine`](machine::Machine), which is a value | [`alloc::check`] |
-//! | [`lower`] | linear [`ops`] | |
+//! | [`lower`] | linear [`ops`] | [`cover`]: each access of checked code lies behind a check |
 //!
 //! Program memory is shared memory: every load and store of the bytecode happens exactly once and in order, except on the
 //! stack slots that have become values.
@@ -19,6 +19,7 @@ extern crate alloc as alloc_crate;
 pub mod alloc;
 pub mod arith;
 pub mod build;
+pub mod cover;
 mod error;
 pub mod lower;
 pub mod machine;

@@ -26,7 +26,12 @@ pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Resu
     passes::run(&mut unit, options).map_err(start)?;
     #[cfg(any(debug_assertions, fuzzing))]
     crate::ssa::verify::check(&unit).unwrap_or_else(|fault| panic!("after passes: {fault}\n{unit}"));
-    lower(&unit, machine).map_err(start)
+    let code = lower(&unit, machine).map_err(start)?;
+    #[cfg(any(debug_assertions, fuzzing))]
+    if options.access == crate::Access::Checked {
+        crate::cover::check(&code).unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
+    }
+    Ok(code)
 }
 
 /// Lowers a unit for a machine.

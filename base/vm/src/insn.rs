@@ -5,7 +5,6 @@
 
 use crate::frame::Place;
 use crate::regions::RegionCode;
-use skep_ir::ops::Op;
 use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, Size, SwapWidth, Width};
 
 /// Hands the families of instructions to a macro.
@@ -238,30 +237,6 @@ macro_rules! define {
     };
 }
 with_families!(define);
-
-/// Is an access as an operation says it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Accessed {
-    pub(crate) base: skep_ir::ops::Loc,
-    pub(crate) off: i32,
-    pub(crate) size: Size,
-    pub(crate) write: bool,
-}
-
-/// Says what memory an operation accesses, if any.
-pub(crate) fn accessed(op: &Op) -> Option<Accessed> {
-    Some(match *op {
-        Op::Load { kind, base, off, .. } => Accessed { base, off, size: kind.size(), write: false },
-        Op::LoadAcquire { size, base, off, .. } => Accessed { base, off, size, write: false },
-        Op::Store { size, base, off, .. }
-        | Op::StoreImm { size, base, off, .. }
-        | Op::StoreRelease { size, base, off, .. } => Accessed { base, off, size, write: true },
-        Op::Atomic { width, base, off, .. } | Op::Cmpxchg { width, base, off, .. } => {
-            Accessed { base, off, size: width.size(), write: true }
-        }
-        _ => return None,
-    })
-}
 
 #[cfg(test)]
 mod tests {

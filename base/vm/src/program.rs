@@ -1,10 +1,11 @@
 //! From operations to instructions of the interpreter; what is refused here cannot happen there.
 
 use crate::frame::Place;
-use crate::insn::{self, Insn, Passed, Target, accessed};
+use crate::insn::{self, Insn, Passed, Target};
 use crate::regions::RegionCode;
 use alloc::vec::Vec;
 use core::fmt;
+use skep_ir::cover::{self, Uncovered, accessed};
 use skep_ir::ops::{Arg, Code, FunctionCode, Loc, Op};
 use skep_isa::{InsnIdx, Size};
 
@@ -111,6 +112,11 @@ impl Program {
     /// [`ProgramError::Unchecked`] where an access has no check in front of it that covers it;
     /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
     pub fn checked(code: &Code, stack_bytes: u32) -> Result<Program, ProgramError> {
+        cover::check(code).map_err(|fault| match fault {
+            Uncovered::Access { at } => ProgramError::Unchecked { at },
+            Uncovered::Target { op } => ProgramError::Malformed { op },
+            Uncovered::OutOfMemory => ProgramError::OutOfMemory,
+        })?;
         Translation::new(code, stack_bytes, Access::Checked)?.run()
     }
 
@@ -157,14 +163,6 @@ impl Program {
     }
 }
 
-/// Is a check whose result still holds.
-struct Proved {
-    base: Loc,
-    from: i64,
-    to: i64,
-    write: bool,
-}
-
 struct Translation<'t> {
     code: &'t Code,
     program: Program,
@@ -172,7 +170,6 @@ struct Translation<'t> {
     entered: Vec<bool>,
     /// Holds the first instruction of each operation.
     starts: Vec<u32>,
-    proved: Vec<Proved>,
 }
 
 impl<'t> Translation<'t> {
@@ -190,7 +187,6 @@ impl<'t> Translation<'t> {
             },
             entered: list(code.ops.len())?,
             starts: list(code.ops.len())?,
-            proved: Vec::new(),
         };
         translation.entered.resize(code.ops.len(), false);
         for (op, index) in code.ops.iter().zip(0..) {
@@ -239,13 +235,9 @@ impl<'t> Translation<'t> {
     }
 
     fn function(&mut self, function: &FunctionCode) -> Result<(), ProgramError> {
-        self.proved.clear();
         let mut skip = false;
         for index in function.ops.clone() {
             let op = self.code.ops[index as usize];
-            if self.entered[index as usize] {
-                self.proved.clear();
-            }
             if op.target().is_some_and(|target| !function.ops.contains(&target.0)) {
                 return Err(ProgramError::Malformed { op: index });
             }
@@ -259,9 +251,6 @@ impl<'t> Translation<'t> {
                     Some((op, region)) => (op, Some(region)),
                     None => (op, None),
                 };
-                if region.is_none() {
-                    self.covered(&op, index)?;
-                }
                 let insn = self.insn(function, &op, region, index)?;
                 self.program.insns.try_reserve(1).map_err(|_| ProgramError::OutOfMemory)?;
                 self.program.insns.push(insn);
@@ -269,7 +258,6 @@ impl<'t> Translation<'t> {
             } else {
                 skip = false;
             }
-            self.prove(&op)?;
         }
         Ok(())
     }
@@ -291,44 +279,6 @@ impl<'t> Translation<'t> {
             && (write || !access.write);
         let simple = matches!(op, Op::Load { .. } | Op::Store { .. } | Op::StoreImm { .. });
         (fits && simple).then(|| (op, RegionCode::new(region)))
-    }
-
-    /// Refuses an access that nothing in front of it covers.
-    fn covered(&self, op: &Op, index: u32) -> Result<(), ProgramError> {
-        let Some(access) = accessed(op) else { return Ok(()) };
-        if self.program.access == Access::Promised {
-            return Ok(());
-        }
-        let from = i64::from(access.off);
-        let to = from + i64::from(access.size.bytes());
-        let covers = |proved: &Proved| {
-            proved.base == access.base
-                && proved.from <= from
-                && to <= proved.to
-                && (proved.write || !access.write)
-        };
-        if self.proved.iter().any(covers) {
-            return Ok(());
-        }
-        Err(ProgramError::Unchecked { at: self.code.at[index as usize] })
-    }
-
-    /// Notes what holds after an operation.
-    fn prove(&mut self, op: &Op) -> Result<(), ProgramError> {
-        match *op {
-            Op::Check { base, off, bytes, write, .. } => {
-                let from = i64::from(off);
-                self.proved.try_reserve(1).map_err(|_| ProgramError::OutOfMemory)?;
-                self.proved.push(Proved { base, from, to: from + i64::from(bytes), write });
-            }
-            // Whoever is called may take memory away.
-            Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => self.proved.clear(),
-            _ => {}
-        }
-        if let Some(dst) = op.result() {
-            self.proved.retain(|proved| proved.base != dst);
-        }
-        Ok(())
     }
 
     /// Names a place that is read or written.

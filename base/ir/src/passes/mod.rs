@@ -3,6 +3,7 @@
 //! Each pass walks the function a fixed number of times. None duplicates, invents, drops or reorders an access to memory.
 
 pub mod dead;
+pub mod ladders;
 pub mod params;
 pub mod regions;
 pub(crate) mod simplify;
@@ -23,6 +24,7 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
             params::remove_copies(function)?;
             simplify_all(function)?;
             params::remove_copies(function)?;
+            ladders::merge(function)?;
         }
         dead::remove(function)?;
         if options.access == crate::Access::Checked {
@@ -30,6 +32,19 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
         }
     }
     Ok(())
+}
+
+/// Lets every reader of a value read what the value turned out to be.
+pub(crate) fn rename(function: &mut Function, becomes: &Renaming) {
+    for node in &mut function.nodes {
+        node.map_operands(|val| becomes.of(val));
+    }
+    for val in &mut function.pool {
+        *val = becomes.of(*val);
+    }
+    for block in &mut function.blocks {
+        block.term.map_operands(|val| becomes.of(val));
+    }
 }
 
 /// Simplifies every node again, now that it is known which parameters are copies.

@@ -68,17 +68,7 @@ pub fn remove_copies(function: &mut Function) -> Result<(), BuildErrorKind> {
             break;
         }
     }
-    for index in 0..function.nodes.len() {
-        let mut node = function.nodes[index];
-        node.map_operands(|val| becomes.of(val));
-        function.nodes[index] = node;
-    }
-    for val in &mut function.pool {
-        *val = becomes.of(*val);
-    }
-    for block in &mut function.blocks {
-        block.term.map_operands(|val| becomes.of(val));
-    }
+    super::rename(function, &becomes);
     keep(function, |val| becomes.of(val) == val);
     Ok(())
 }
