@@ -34,6 +34,13 @@ pub(crate) fn nightly() -> Command {
     command
 }
 
+/// A `rustc` command of nightly Rust.
+pub(crate) fn nightly_rustc() -> Command {
+    let mut command = Command::new("rustc");
+    on_nightly(&mut command);
+    command
+}
+
 /// Makes a command use nightly Rust: `cargo xtask` names its own cargo and toolchain to its children.
 pub(crate) fn on_nightly(command: &mut Command) {
     command.env_remove("CARGO").env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly");

@@ -64,6 +64,21 @@ impl Archive {
         Ok(parse_depends(&shown))
     }
 
+    /// Downloads and unpacks `package` and the shared libraries that it needs; returns the folders, its own first.
+    pub(crate) fn unpacked_with_libraries(&self, package: &str) -> Result<Vec<PathBuf>> {
+        let mut names = vec![package.to_owned()];
+        let mut at = 0;
+        while let Some(name) = names.get(at).cloned() {
+            for library in self.depends(&name)?.into_iter().filter(|name| is_library(name)) {
+                if !names.contains(&library) {
+                    names.push(library);
+                }
+            }
+            at += 1;
+        }
+        names.iter().map(|name| self.unpacked(name)).collect()
+    }
+
     /// Downloads and unpacks `package` into the cache, unless it is there, and returns the folder.
     pub(crate) fn unpacked(&self, package: &str) -> Result<PathBuf> {
         let dir = cache::dir("packages")?.join(format!("{}_{package}", self.release));
@@ -182,6 +197,11 @@ fn sources(release: &str, sites: &Sites) -> Result<String> {
     Ok(text)
 }
 
+/// Whether a package is named as Debian names shared libraries.
+fn is_library(name: &str) -> bool {
+    (name.starts_with("lib") || name.starts_with("zlib")) && !name.ends_with("-dev")
+}
+
 fn parse_depends(shown: &str) -> Vec<String> {
     let depends = shown.lines().filter_map(|line| line.strip_prefix("Depends: "));
     let first_choice = |dep: &str| dep.split('|').next()?.split_whitespace().next().map(str::to_owned);
@@ -216,5 +236,7 @@ mod tests {
         let shown = "Package: a\nDepends: b (= 1), c | d, e:any\nDescription: x\n";
         assert_eq!(parse_depends(shown), ["b", "c", "e:any"]);
         assert!(parse_depends("Package: a\n").is_empty());
+        assert!(is_library("libc6") && is_library("zlib1g"));
+        assert!(!is_library("libc6-dev") && !is_library("llvm-14"));
     }
 }

@@ -16,6 +16,7 @@ mod cargo;
 mod checkers;
 mod ci;
 mod compare;
+mod compilers;
 mod debian;
 mod deny;
 mod files;
@@ -70,6 +71,11 @@ const CHORES: &[Chore] = &[
         name: "compare",
         about: "hold the examples' verdicts, maps and events on all kernels beside each other",
         run: compare::run,
+    },
+    Chore {
+        name: "compilers",
+        about: "compile the vectors with every clang that Debian has, and use what comes out",
+        run: compilers::run,
     },
     Chore {
         name: "deny",
@@ -145,6 +151,6 @@ fn main() -> ExitCode {
 fn print_chores() {
     println!("usage: cargo xtask CHORE [ARGS]\n\nchores:");
     for chore in CHORES {
-        println!("  {:<8} {}", chore.name, chore.about);
+        println!("  {:<9} {}", chore.name, chore.about);
     }
 }

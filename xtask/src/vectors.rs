@@ -17,9 +17,13 @@ const COMPILER: &str = "clang-19";
 
 const TABLE: &str = "lab/vectors/objects.txt";
 const COMPILER_RECORD: &str = "lab/vectors/compiler.txt";
+const PACKET: &str = "lab/vectors/packet.hex";
 const RECORD_HEAD: &str = "# Made by `cargo xtask vectors`: the compiler of every committed BPF object.\n";
 
-/// Folders in which each `.bpf.c` and `.bpf.o` has to be in the table.
+/// Objects below it are made by `cargo xtask compilers rust`.
+const RUST_FOLDER: &str = "lab/vectors/rust/";
+
+/// Folders in which each `.bpf.c`, `.bpf.rs` and `.bpf.o` has to be in the table.
 const FOLDERS: [&str; 2] = ["examples", "lab/vectors"];
 
 /// What clang is told for every object. No header but our own is in reach, overflow wraps as it does in the kernel's
@@ -44,7 +48,7 @@ const USUAL_ARGS: &[&str] = &[
 
 /// What becomes of an object when somebody loads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expect {
+pub(crate) enum Expect {
     /// It loads, and its programs return 0 on the packet of the vectors.
     Run,
     /// It loads; what its programs do depends on where they are attached.
@@ -67,32 +71,39 @@ const EXPECTS: [(&str, Expect); 5] = [
 
 /// A row of the table.
 #[derive(Debug)]
-struct Object {
+pub(crate) struct Object {
     /// The object's path without `.bpf.o`.
-    stem: String,
+    pub(crate) stem: String,
+    /// What becomes of it.
+    pub(crate) expect: Expect,
     /// What clang is told besides the usual.
-    args: Vec<String>,
+    pub(crate) args: Vec<String>,
 }
 
 impl Object {
-    fn object(&self) -> PathBuf {
+    /// The object's path, relative to the workspace.
+    pub(crate) fn object(&self) -> PathBuf {
         PathBuf::from(format!("{}.bpf.o", self.stem))
     }
 
+    /// Whether its source is in Rust, and not in C.
+    pub(crate) fn is_rust(&self) -> bool {
+        self.stem.starts_with(RUST_FOLDER)
+    }
+
     /// The source: variants of one differ behind the dot in their last part.
-    fn source(&self) -> PathBuf {
+    pub(crate) fn source(&self) -> PathBuf {
         let (folder, name) = self.stem.rsplit_once('/').unwrap_or(("", &self.stem));
         let name = name.split('.').next().unwrap_or(name);
-        Path::new(folder).join(format!("{name}.bpf.c"))
+        Path::new(folder).join(format!("{name}.bpf.{}", if self.is_rust() { "rs" } else { "c" }))
     }
 }
 
 /// Compiles every object, or with `--check` compares with the committed ones.
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
-    let table =
-        std::fs::read_to_string(root().join(TABLE)).with_context(|| format!("cannot read {TABLE}"))?;
-    let objects = parse_table(&table)?;
+    let objects = objects()?;
     refuse_strangers(&objects)?;
+    let objects: Vec<_> = objects.into_iter().filter(|object| !object.is_rust()).collect();
     match args {
         [] => build(&objects),
         [word] if word == "--check" => check(&objects),
@@ -100,12 +111,38 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     }
 }
 
+/// The rows of the table.
+pub(crate) fn objects() -> Result<Vec<Object>> {
+    let table =
+        std::fs::read_to_string(root().join(TABLE)).with_context(|| format!("cannot read {TABLE}"))?;
+    parse_table(&table)
+}
+
+/// The packet that the programs of the vectors run on.
+pub(crate) fn packet() -> Result<Vec<u8>> {
+    let text =
+        std::fs::read_to_string(root().join(PACKET)).with_context(|| format!("cannot read {PACKET}"))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let bytes = lines.flat_map(str::split_whitespace).map(|byte| u8::from_str_radix(byte, 16));
+    bytes.collect::<Result<_, _>>().with_context(|| format!("{PACKET} is not in hexadecimal"))
+}
+
 /// Compiles one source to one object; paths are relative to the workspace or absolute.
 pub(crate) fn compile(clang: &Path, source: &Path, object: &Path, more_args: &[String]) -> Result<()> {
+    compile_by(Command::new(clang), source, object, more_args)
+}
+
+/// Compiles likewise, by a command that is a compiler.
+pub(crate) fn compile_by(
+    mut clang: Command,
+    source: &Path,
+    object: &Path,
+    more_args: &[String],
+) -> Result<()> {
     if let Some(folder) = object.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let output = Command::new(clang)
+    let output = clang
         .current_dir(root())
         .args(USUAL_ARGS)
         .arg(format!("-ffile-prefix-map={}=.", root().display()))
@@ -114,7 +151,7 @@ pub(crate) fn compile(clang: &Path, source: &Path, object: &Path, more_args: &[S
         .arg("-o")
         .arg(object)
         .output()
-        .with_context(|| format!("cannot run {}", clang.display()))?;
+        .context("cannot run clang")?;
     ensure!(
         output.status.success(),
         "{}: clang says\n{}",
@@ -171,7 +208,12 @@ fn check(objects: &[Object]) -> Result<Outcome> {
 
 /// The first line of what the compiler says about itself.
 pub(crate) fn version(clang: &Path) -> Result<String> {
-    let output = Command::new(clang).arg("--version").output().context("cannot ask clang for its version")?;
+    version_by(Command::new(clang))
+}
+
+/// The same of a command that is a compiler.
+pub(crate) fn version_by(mut clang: Command) -> Result<String> {
+    let output = clang.arg("--version").output().context("cannot ask clang for its version")?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().next().context("clang did not say its version")?.trim().to_owned())
 }
@@ -206,7 +248,7 @@ fn parse_row(line: &str) -> Result<Object> {
     let loads = matches!(expect, Expect::Run | Expect::Load);
     ensure!(loads != (since == "-"), "`{since}`: a version stands where something loads, and only there");
     ensure!(since == "-" || is_release(&since), "`{since}` is no version of Linux");
-    Ok(Object { stem, args: words.collect() })
+    Ok(Object { stem, expect: *expect, args: words.collect() })
 }
 
 /// Whether this is two numbers with a dot between.
@@ -231,7 +273,7 @@ fn refuse_strangers(objects: &[Object]) -> Result<()> {
     Ok(())
 }
 
-/// Tells of each `.bpf.c` and `.bpf.o` below a folder, by its path relative to `base`.
+/// Tells of each `.bpf.c`, `.bpf.rs` and `.bpf.o` below a folder, by its path relative to `base`.
 fn bpf_files(base: &Path, folder: &Path, tell: &mut impl FnMut(&Path)) -> Result<()> {
     let entries =
         std::fs::read_dir(base.join(folder)).with_context(|| format!("cannot list {}", folder.display()))?;
@@ -243,7 +285,7 @@ fn bpf_files(base: &Path, folder: &Path, tell: &mut impl FnMut(&Path)) -> Result
             if name != "target" {
                 bpf_files(base, &path, tell)?;
             }
-        } else if name.ends_with(".bpf.c") || name.ends_with(".bpf.o") {
+        } else if name.ends_with(".bpf.c") || name.ends_with(".bpf.rs") || name.ends_with(".bpf.o") {
             tell(&path);
         }
     }

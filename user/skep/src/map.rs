@@ -368,16 +368,20 @@ impl Map {
     }
 
     /// Reads a record of a ring or perf buffer by its type; `None` where the object does not say it. An object says it
-    /// with a variable that nothing uses, called like the map with `_record` behind it: a pointer to the type.
+    /// with a variable that nothing uses, called like the map with `_record` behind it: a pointer to the type. Else the
+    /// type that a ring gives for its values is taken.
     pub fn decode_record(&self, record: &[u8]) -> Option<Value<'_>> {
-        let btf = &self.types.as_ref()?.btf;
+        let types = self.types.as_ref()?;
+        let btf = &types.btf;
         let find = || {
             let name = format!("{}_record", self.name);
             let Def::Var(variable) = btf.ty(btf.find(&name, Kind::Var)?).ok()?.def() else { return None };
             let Def::Ptr(target) = btf.resolve(variable.type_id).ok()?.def() else { return None };
             Some(target)
         };
-        Some(btf.value((*self.record_type.get_or_init(find))?, record))
+        let is_ring = matches!(self.map_type(), MapType::RINGBUF | MapType::USER_RINGBUF);
+        let by_value = || types.value.filter(|_| is_ring);
+        Some(btf.value((*self.record_type.get_or_init(|| find().or_else(by_value)))?, record))
     }
 
     /// Makes room for what a look-up gives.

@@ -154,3 +154,16 @@ fn targets_are_found_among_the_kernels_types() {
     let error = load("sys_exit");
     assert!(error.to_string().contains("this kernel has no sys_exit"), "{error}");
 }
+
+#[test]
+fn a_ring_that_gives_a_type_for_its_values_has_records_of_it() {
+    let (_embedded, kernel) = kernel();
+    let loaded = load("lab/vectors/rust/typed", &kernel).unwrap();
+    assert_eq!(run(loaded.program("stores").unwrap(), &packet()).unwrap(), 0);
+    let events = loaded.map("EVENTS").unwrap();
+    assert_eq!(events.value_size(), 0);
+    let mut ring = skep::RingBuffer::new(events).unwrap();
+    let record = ring.next().unwrap();
+    let decoded = events.decode_record(&record).unwrap().to_string();
+    assert_eq!(decoded, "{bytes: 1099511627776, ports: {first: 80, second: 443}, verdict: Drop}");
+}

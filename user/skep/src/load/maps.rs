@@ -8,7 +8,7 @@ use crate::object::{MapSetting, PinSetting};
 use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_model::platform::Platform;
-use skep_model::platform::maps::{BtfUse, Copies};
+use skep_model::platform::maps::{Access, BtfUse, Copies};
 use skep_model::{DataKind, MapData, MapOrigin, MapSpec};
 use skep_sys::MapFd;
 use std::borrow::Cow;
@@ -89,14 +89,17 @@ impl Loading<'_> {
             MapType::RINGBUF | MapType::USER_RINGBUF => self.ring_bytes(spec.max_entries)?,
             _ => spec.max_entries,
         };
+        // Kernels want no sizes for a ring. A type that stands in their place says what records are (aya writes it so).
+        let is_ring = row.is_some_and(|row| row.access == Access::Records);
+        let size = |size, is_typed: bool| if is_ring && is_typed { 0 } else { size };
         let mut map_flags = spec.flags;
         if spec.numa_node.is_some() {
             map_flags |= BPF_F_NUMA_NODE;
         }
         Ok(MapCreate {
             map_type: spec.map_type.0,
-            key_size: spec.key_size,
-            value_size: spec.value_size,
+            key_size: size(spec.key_size, spec.key_type.is_some()),
+            value_size: size(spec.value_size, spec.value_type.is_some()),
             max_entries,
             map_flags,
             numa_node: spec.numa_node.unwrap_or(0),
@@ -164,9 +167,10 @@ impl Loading<'_> {
     /// Adds the types of keys and values, where the kind of map takes them.
     fn types(&self, spec: &MapSpec, create: MapCreate) -> Option<MapCreate> {
         let btf = self.btf.as_ref()?;
-        let takes = Platform::LINUX_6_18.map(spec.map_type).map_or(BtfUse::KeyAndValue, |row| row.btf);
+        let row = Platform::LINUX_6_18.map(spec.map_type);
+        let takes = row.is_none_or(|row| row.btf == BtfUse::KeyAndValue && row.access != Access::Records);
         let value = spec.value_type?;
-        (takes == BtfUse::KeyAndValue).then(|| MapCreate {
+        takes.then(|| MapCreate {
             btf_fd: btf.fd.fd().raw(),
             btf_key_type_id: spec.key_type.map_or(0, |key| key.0),
             btf_value_type_id: value.0,
