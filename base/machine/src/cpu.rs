@@ -20,6 +20,8 @@ pub(crate) struct Scratch {
     pub(crate) cpu: skep_vm::Cpu,
     /// Lists nothing between runs.
     pub(crate) regions: Regions<'static>,
+    /// Counts the instructions of the last run, if its engine did.
+    pub(crate) executed: Option<u64>,
 }
 
 impl Scratch {
@@ -93,6 +95,12 @@ impl<S> Cpu<S> {
     /// Returns the helpers' state alone.
     pub fn into_state(self) -> S {
         self.state
+    }
+
+    /// Returns how many instructions the last run has executed, where its engine counts them, which
+    /// [`Engine::Exact`](crate::Engine::Exact) does. What fuel it took is what all engines count.
+    pub fn executed(&self) -> Option<u64> {
+        self.scratch.executed
     }
 
     pub(crate) fn parts(&mut self) -> (&mut S, &Fuel, &mut Scratch) {

@@ -1,4 +1,4 @@
-//! Helpers that the users of rbpf know, without their pointers.
+//! Helpers that the users of rbpf and uBPF know, without their pointers.
 //!
 //! | helper | arguments | answer |
 //! | --- | --- | --- |
@@ -9,8 +9,9 @@
 //! | [`rand`] | least, most | a random number |
 //! | [`time`] | | nanoseconds on a clock that never goes back |
 //! | [`trace_printf`] | two numbers that are not looked at, three numbers | the length of the line |
+//! | [`unwind`] | a number | the same; if it is zero, the run ends |
 //!
-//! The last three take what they need from the state of the [`Cpu`](crate::Cpu): a [`Random`], a [`Clock`], a [`Trace`].
+//! [`rand`], [`time`] and [`trace_printf`] take what they need from the state of the [`Cpu`](crate::Cpu): a [`Random`], a [`Clock`], a [`Trace`].
 //!
 //! ```
 //! use skep_machine::{Cpu, Input, Setup, helpers};
@@ -32,6 +33,9 @@ use skep_mem::{Clock, Random, Trace};
 pub const TIME: u32 = 5;
 /// The number of [`trace_printf`] in rbpf, as of `bpf_trace_printk` in Linux.
 pub const TRACE_PRINTF: u32 = 6;
+
+/// The number of [`unwind`] in uBPF's tests and in the public conformance suite.
+pub const UNWIND: u32 = 5;
 
 /// The longest string that [`strcmp`] looks at, in bytes.
 pub const STRING_BYTES: u32 = 4096;
@@ -100,6 +104,18 @@ pub fn trace_printf<'m, S: Trace>() -> Helper<'m, S> {
             .map_err(|_| HelperEnd::Fail("the line is too long"))?;
         state.message(&line.bytes[..line.len]);
         Ok(line.len as u64)
+    })
+}
+
+/// Gives back its first argument, and ends the run with zero if that is zero.
+///
+/// This is uBPF's "unwind" function as its interpreter has it (`vm/ubpf_vm.c`: a call of the index that was set by
+/// `ubpf_set_unwind_function_index` returns from the program where r0 is then zero), which the public conformance suite
+/// calls with -1 and goes on after (`tests/callx.data`).
+pub fn unwind<'m, S>() -> Helper<'m, S> {
+    Helper::new("unwind", &[Param::Int], |_: &mut S, args: &Args<'_>| match args.int(0) {
+        0 => Err(HelperEnd::Unwind(0)),
+        number => Ok(number),
     })
 }
 

@@ -64,6 +64,7 @@ impl<'m, S> Machine<'m, S> {
     pub fn run(&self, cpu: &mut Cpu<S>, input: Input<'_>) -> Result<u64, Stop> {
         let start = Start::of(input).map_err(|detail| stopped(StopKind::Input, detail))?;
         let (state, fuel, scratch) = cpu.parts();
+        scratch.executed = None;
         let on = self.host.map(|host| OnCpu::enter(host.cpus()));
         let mut place = Place { fuel, scratch, stack_bytes: self.stack_bytes };
         let mut outside = Outside { machine: self, state, on: on.as_ref(), tail_calls: 0 };

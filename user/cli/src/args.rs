@@ -159,10 +159,11 @@ pub(crate) struct RunArgs {
     /// How much bare instructions are optimised, by engines that do
     #[arg(long, value_name = "LEVEL", requires = "raw", value_parser = clap::value_parser!(u8).range(0..=1))]
     pub(crate) opt: Option<u8>,
-    /// How many instructions a run may execute
+    /// How much fuel a run has: about as many instructions
     #[arg(long, value_name = "N", requires = "raw", default_value_t = 1 << 32)]
     pub(crate) fuel: u64,
-    /// Give bare instructions helper 5 of the public conformance suite, which ends the run with its first argument
+    /// Give bare instructions helper 5 of the public conformance suite, which returns its first argument and ends the run if
+    /// that is zero, and let them call it through a register
     #[arg(long, requires = "raw")]
     pub(crate) conformance: bool,
     /// Answer with one JSON document

@@ -119,6 +119,7 @@ pub(super) fn run<S>(
     outside: &mut Outside<'_, S>,
 ) -> Result<End, Stop> {
     let no_memory = |_| Stop::new(number, InsnIdx::ZERO, StopKind::OutOfMemory, Detail::None);
+    let before = place.scratch.executed.unwrap_or(0);
     let stack = place.scratch.exact(place.stack_bytes).map_err(no_memory)?;
     let machine = outside.machine;
     let around = Around {
@@ -130,6 +131,7 @@ pub(super) fn run<S>(
     };
     let entry = start.first.map_or(Entry::Nothing, Entry::Memory);
     let outcome = skep_exact::run(program, &around, stack, entry, place.fuel);
+    place.scratch.executed = Some(before.saturating_add(outcome.executed));
     match (around.ended.get(), outcome.result) {
         (Some(CallEnd::TailCall(next)), _) => Ok(End::TailCall(next)),
         (Some(CallEnd::Stop(kind, detail)), Err(fault)) => Err(Stop::new(number, fault.at, kind, detail)),

@@ -218,6 +218,8 @@ fn the_ready_helpers_do_what_their_table_says() {
             assert_eq!(number(helpers::sqrti(), [of, 0, 0, 0, 0]), Ok(root));
         }
         assert_eq!(number(helpers::time(), [0; 5]), Ok(5));
+        assert_eq!(number(helpers::unwind(), [3, 0, 0, 0, 0]), Ok(3));
+        assert_eq!(number(helpers::unwind(), [0; 5]), Ok(0));
         assert_eq!(number(helpers::rand(), [3, 3, 0, 0, 0]), Ok(0));
         assert_eq!(number(helpers::rand(), [3, 9, 0, 0, 0]), Ok(3));
         assert_eq!(number(helpers::rand(), [0, u64::MAX, 0, 0, 0]), Ok(0));
@@ -226,6 +228,19 @@ fn the_ready_helpers_do_what_their_table_says() {
             ready(engine, helpers::trace_printf(), [9, 9, 1, 0, u64::MAX]),
             (Ok(line.len() as u64), line.to_owned())
         );
+    });
+}
+
+#[test]
+fn only_zero_unwinds() {
+    each(|engine| {
+        let run = |argument: i32| {
+            let setup = Setup::<()>::new().engine(engine).helper(5, helpers::unwind());
+            let text = format!("r1 = {argument}\ncall unwind\nr0 = 2\nexit");
+            let program = setup.assemble(&text).unwrap();
+            setup.load(program).unwrap().run(&mut Cpu::default(), Input::None)
+        };
+        assert_eq!((run(-1), run(0)), (Ok(2), Ok(0)));
     });
 }
 

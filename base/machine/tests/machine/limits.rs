@@ -1,7 +1,7 @@
 //! What bounds a run: fuel, frames, tail calls, stack.
 
 use crate::{bare, each, is, program, stops};
-use skep_machine::{Cpu, Fuel, Input, Setup, SetupErrorKind, StopKind};
+use skep_machine::{Cpu, Engine, Fuel, Input, Setup, SetupErrorKind, StopKind};
 use std::sync::Arc;
 use std::thread;
 
@@ -17,6 +17,21 @@ fn a_run_ends_when_its_fuel_is_spent() {
         assert_eq!(machine.run(&mut cpu, Input::None), Ok(1000));
         let left = cpu.fuel().left();
         assert!((7900..8100).contains(&left), "{left}");
+    });
+}
+
+#[test]
+fn the_reference_machine_counts_instructions() {
+    each(|engine| {
+        let first = program("r0 = 0\nr3 = 1\ncall 12\nexit");
+        let second = program("r1 = 2\nagain: r1 += -1\nif r1 != 0 goto again\nr0 = 0\nexit");
+        let machine = Setup::<()>::new().engine(engine).tail_calls(12).load_all([first, second]).unwrap();
+        let mut cpu = Cpu::default();
+        assert_eq!(cpu.executed(), None);
+        for _ in 0..2 {
+            machine.run(&mut cpu, Input::None).unwrap();
+            assert_eq!(cpu.executed(), (engine == Engine::Exact).then_some(3 + 7));
+        }
     });
 }
 

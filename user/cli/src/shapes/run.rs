@@ -41,6 +41,9 @@ pub(crate) struct RunReport {
     /// Instructions of the last run, of bare instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) executed: Option<u64>,
+    /// Units of fuel of the last run, of bare instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fuel: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) events: Option<Vec<Event>>,
     #[serde(skip_serializing_if = "Option::is_none")]
