@@ -41,7 +41,7 @@ const TABLE: &[Row] = &[
     row("base/mem", &["base/abi"]),
     row("base/verifier", &["base/isa", "base/abi", "base/btf", "base/model"]),
     row("base/ir", &["base/isa", "base/model"]),
-    row("base/jit", &["base/ir"]),
+    row("base/jit", &["base/ir", "base/isa"]),
     row("base/exact", &["base/isa", "base/model", "base/mem"]),
     row("base/maps", &["base/mem", "base/model", "base/abi"]),
     row("base/helpers", &["base/maps", "base/mem", "base/model", "base/abi"]),

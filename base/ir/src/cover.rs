@@ -1,10 +1,11 @@
 //! Whether each access of checked code lies behind a check that covers it: an own analysis of the operations, which knows
 //! nothing of how they were made.
 //!
-//! What a check has shown holds as long as control goes straight on, the place that its base is in is not written, and
-//! nothing is called, for whoever is called may take memory away.
+//! What a check has shown holds as long as control goes straight on, the place that its base is in is neither written nor
+//! destroyed by the machine, and nothing is called, for whoever is called may take memory away.
 
 use crate::error::BuildErrorKind;
+use crate::machine::Machine;
 use crate::ops::{Code, Loc, Op};
 use crate::ssa::{filled, grow};
 use alloc_crate::vec::Vec;
@@ -82,12 +83,12 @@ struct Shown {
     write: bool,
 }
 
-/// Checks that every access is covered.
+/// Checks that every access is covered, on a machine that the operations were made for.
 ///
 /// # Errors
 ///
 /// [`Uncovered`] names the first one that is not.
-pub fn check(code: &Code) -> Result<(), Uncovered> {
+pub fn check(code: &Code, machine: &Machine) -> Result<(), Uncovered> {
     let mut entered = filled(false, code.ops.len())?;
     for (op, index) in code.ops.iter().zip(0..) {
         if let Some(target) = op.target() {
@@ -110,6 +111,8 @@ pub fn check(code: &Code) -> Result<(), Uncovered> {
             }
         }
         match *op {
+            // These hold nothing for long.
+            Op::Check { base: Loc::SCRATCH | Loc::NONE, .. } => {}
             Op::Check { base, off, bytes, write, .. } => {
                 let from = i64::from(off);
                 grow(&mut shown, Shown { base, from, to: from + i64::from(bytes), write })?;
@@ -117,9 +120,8 @@ pub fn check(code: &Code) -> Result<(), Uncovered> {
             Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => shown.clear(),
             _ => {}
         }
-        if let Some(dst) = op.result() {
-            shown.retain(|shown| shown.base != dst);
-        }
+        let (dst, destroyed) = (op.result(), machine.destroyed(op));
+        shown.retain(|shown| Some(shown.base) != dst && !destroyed.contains(shown.base.0));
         if op.is_end() {
             shown.clear();
         }
@@ -169,6 +171,10 @@ mod tests {
     }
 
     fn verdict(ops: &[Op]) -> bool {
+        verdict_on(&Machine::INTERPRETER, ops)
+    }
+
+    fn verdict_on(machine: &Machine, ops: &[Op]) -> bool {
         let mut ops = ops.to_vec();
         ops.push(Op::Return { src: X });
         let at = (0..ops.len() as u32).map(InsnIdx).collect();
@@ -179,7 +185,7 @@ mod tests {
             locs: 2,
             uses_stack: false,
         };
-        check(&Code { ops, at, functions: [function].to_vec(), pool: Vec::new() }).is_ok()
+        check(&Code { ops, at, functions: [function].to_vec(), pool: Vec::new() }, machine).is_ok()
     }
 
     #[test]
@@ -215,6 +221,17 @@ mod tests {
             Op::Move { dst: X, src: P },
             load(0)
         ]));
+    }
+
+    #[test]
+    fn what_is_destroyed_shows_nothing() {
+        use crate::machine::RegMask;
+        use skep_isa::{AluOp, Width};
+        let machine = Machine { registers: 2, divisions: RegMask(1), ..Machine::INTERPRETER };
+        let divide = Op::Alu { op: AluOp::Div, width: Width::W64, dst: X, a: X, b: X };
+        let ops = [check_of(0, 4, false), divide, load(0)];
+        assert!(verdict(&ops));
+        assert!(!verdict_on(&machine, &ops));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Resu
     let code = lower(&unit, machine).map_err(start)?;
     #[cfg(any(debug_assertions, fuzzing))]
     if options.access == crate::Access::Checked {
-        crate::cover::check(&code).unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
+        crate::cover::check(&code, machine).unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
     }
     Ok(code)
 }

@@ -1,5 +1,8 @@
 //! What a compiler's target has: a value, never a configuration of the build.
 
+use crate::ops::Op;
+use skep_isa::AluOp;
+
 /// Is a set of registers: bit n is register n.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RegMask(pub u64);
@@ -39,6 +42,9 @@ pub struct Machine {
     /// Says that an operation's result takes the place of its first operand, so that the second must not live where the
     /// result is put.
     pub two_address: bool,
+    /// Says that what destroys registers (but a call) does so before it reads its second operand, or an atomic access its
+    /// address and what it stores: these must live elsewhere, and not where the result is put.
+    pub destroys_first: bool,
     /// Holds where the first registers of a call's arguments are best put; [`u8::MAX`] means no wish.
     pub arguments: [u8; 5],
     /// Says where a call's result is; [`u8::MAX`] means anywhere.
@@ -54,7 +60,20 @@ impl Machine {
         shifts: RegMask(0),
         exchanges: RegMask(0),
         two_address: false,
+        destroys_first: false,
         arguments: [u8::MAX; 5],
         result: u8::MAX,
     };
+
+    /// Returns the registers that an operation destroys besides that of its result.
+    pub fn destroyed(&self, op: &Op) -> RegMask {
+        match op {
+            Op::Alu { op: AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod, .. }
+            | Op::AluImm { op: AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod, .. } => self.divisions,
+            Op::Alu { op: AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, .. } => self.shifts,
+            Op::Atomic { .. } | Op::Cmpxchg { .. } => self.exchanges,
+            Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => self.calls,
+            _ => RegMask(0),
+        }
+    }
 }

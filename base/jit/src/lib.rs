@@ -34,4 +34,5 @@
 
 extern crate alloc;
 
+pub mod state;
 pub mod x86_64;

@@ -88,6 +88,22 @@ impl<'r> Meter<'r> {
         Ok(())
     }
 
+    /// Hands out what is left of the batch, for code that counts by itself; as taken, until it is given back.
+    #[inline]
+    pub fn lend(&mut self) -> u64 {
+        if self.batch == 0 {
+            self.batch = BATCH.min(self.seen);
+            self.left = self.batch;
+        }
+        core::mem::take(&mut self.left)
+    }
+
+    /// Takes back what of the lent units was not used; more than was lent is not believed.
+    #[inline]
+    pub fn give_back(&mut self, units: u64) {
+        self.left = self.left.saturating_add(units).min(self.batch);
+    }
+
     /// Gives the units taken so far.
     pub fn taken(&self) -> u64 {
         self.settled.saturating_add(self.batch - self.left)
@@ -142,6 +158,29 @@ mod tests {
         assert_eq!(meter.charge(501), Err(Spent));
         assert_eq!((fuel.left(), meter.taken()), (0, 5000));
         assert_eq!(meter.tick(), Err(Spent));
+    }
+
+    #[test]
+    fn lent_units_count_as_taken_until_they_are_given_back() {
+        let fuel = Fuel::new(5000);
+        let mut meter = Meter::new(&fuel);
+        let lent = meter.lend();
+        assert_eq!((lent, meter.taken()), (1024, 1024));
+        meter.give_back(lent - 24);
+        assert_eq!(meter.taken(), 24);
+        meter.charge(2000).unwrap();
+        let lent = meter.lend();
+        meter.give_back(lent);
+        meter.give_back(1 << 40);
+        meter.settle();
+        assert!(fuel.left() <= 5000);
+        let fuel = Fuel::new(10);
+        let mut meter = Meter::new(&fuel);
+        assert_eq!(meter.lend(), 10);
+        assert_eq!(meter.lend(), 0);
+        meter.give_back(10);
+        meter.settle();
+        assert_eq!(fuel.left(), 10);
     }
 
     #[test]

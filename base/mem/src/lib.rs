@@ -15,6 +15,7 @@ extern crate std;
 mod block;
 mod boxed;
 mod bytes;
+mod code;
 mod fuel;
 mod host;
 mod lock;
@@ -32,6 +33,7 @@ pub mod testing;
 pub use block::{Block, NoMemory};
 pub use boxed::{Shared, Weak, try_box};
 pub use bytes::{Bytes, OutOfBounds, Width};
+pub use code::{Code, CodeBuffer, RawCode};
 pub use fuel::{Fuel, Meter, Spent};
 pub use host::{
     Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages,

@@ -26,6 +26,14 @@ impl Cpu {
         grow(&mut self.values, values) && grow(&mut self.stack, stack)
     }
 
+    /// Gets memory for runs of machine code with so many words of state, and says whether it was there.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn reserve_words(&mut self, words: usize, stack_bytes: u32) -> bool {
+        let stack = MAX_DEPTH * stack_bytes.div_ceil(8) as usize;
+        grow(&mut self.values, words) && grow(&mut self.stack, stack)
+    }
+
     /// Returns the places of the first function.
     pub(crate) fn values(&mut self) -> NonNull<u64> {
         NonNull::new(self.values.as_mut_ptr()).unwrap_or(NonNull::dangling())
@@ -37,6 +45,7 @@ impl Cpu {
     }
 }
 
+#[inline(always)]
 fn grow(list: &mut Vec<u64>, len: usize) -> bool {
     if let Some(more) = len.checked_sub(list.len()) {
         if list.try_reserve_exact(more).is_err() {

@@ -1,4 +1,4 @@
-//! Runs compiled eBPF programs: the interpreter over [`skep_ir::ops`], checked and not.
+//! Runs compiled eBPF programs: the interpreter over [`skep_ir::ops`] and, on x86-64, machine code; checked and not.
 //!
 //! A [`Program`] is made once and run any number of times, on as many [`Cpu`]s as there are threads. A checked program cannot
 //! touch anything but its stack and the [`Regions`] that it is given: each access carries its own check, and making the
@@ -50,6 +50,8 @@ mod calls;
 mod cpu;
 mod frame;
 mod insn;
+#[cfg(target_arch = "x86_64")]
+pub mod jit;
 mod program;
 mod regions;
 mod run;

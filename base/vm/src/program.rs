@@ -112,7 +112,7 @@ impl Program {
     /// [`ProgramError::Unchecked`] where an access has no check in front of it that covers it;
     /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
     pub fn checked(code: &Code, stack_bytes: u32) -> Result<Program, ProgramError> {
-        cover::check(code).map_err(|fault| match fault {
+        cover::check(code, &skep_ir::machine::Machine::INTERPRETER).map_err(|fault| match fault {
             Uncovered::Access { at } => ProgramError::Unchecked { at },
             Uncovered::Target { op } => ProgramError::Malformed { op },
             Uncovered::OutOfMemory => ProgramError::OutOfMemory,

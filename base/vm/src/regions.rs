@@ -28,6 +28,16 @@ struct Entry {
     writable: usize,
 }
 
+/// Says where an access lies.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    /// In a stack that is in use.
+    Stack,
+    /// In a numbered region.
+    Region(usize),
+}
+
 /// Lists the memory that a run may touch, for `'m`. The first is what accesses through the input are checked against.
 #[derive(Debug)]
 pub struct Regions<'m> {
@@ -117,6 +127,25 @@ impl<'m> Regions<'m> {
         if let Some(stack) = self.entries.first_mut() {
             *stack = Entry { base, readable: len, writable: len };
         }
+    }
+
+    /// Returns the bounds of a region, by its number in [`Region::Fixed`]; of one that is not there, bounds of nothing.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn window(&self, number: usize) -> skep_jit::state::Window {
+        match self.entries.get(number + 1) {
+            Some(entry) => {
+                skep_jit::state::Window::new(entry.base as u64, entry.readable as u64, entry.writable as u64)
+            }
+            None => skep_jit::state::Window::NONE,
+        }
+    }
+
+    /// Says whether the stacks in use hold an access, which is not to be remembered; or else which numbered region does.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn find(&self, address: u64, bytes: u64, write: bool) -> Option<Found> {
+        let at = self.entries.iter().position(|entry| entry.allows(address, bytes, write))?;
+        Some(at.checked_sub(1).map_or(Found::Stack, Found::Region))
     }
 
     /// Says whether an access lies in a region.

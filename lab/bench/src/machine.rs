@@ -4,6 +4,7 @@ mod clock;
 mod engine;
 mod exact;
 mod interpreter;
+mod jit;
 mod linux;
 mod memory;
 mod native;

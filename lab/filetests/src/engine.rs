@@ -1,8 +1,11 @@
 //! Running a case on an engine, and comparing.
 
+mod compiled;
 mod embedded;
 mod exact;
 mod interpreter;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod jit;
 #[cfg(target_os = "linux")]
 mod linux;
 mod seam;
@@ -10,6 +13,8 @@ mod seam;
 pub use embedded::Embedded;
 pub use exact::Exact;
 pub use interpreter::Interpreter;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use jit::Jit;
 #[cfg(target_os = "linux")]
 pub use linux::Linux;
 
@@ -17,7 +22,7 @@ use crate::{Case, Expected, Place};
 use skep_abi::Errno;
 
 /// The names by which a case speaks of engines.
-pub const ENGINES: [&str; 4] = ["exact", "embedded", "interpreter", "linux"];
+pub const ENGINES: [&str; 5] = ["exact", "embedded", "interpreter", "jit", "linux"];
 
 /// The number of a helper that the reference machine and the engines behind the compiler have in every case: it makes one
 /// number of its five arguments.

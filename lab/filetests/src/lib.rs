@@ -51,6 +51,8 @@ pub mod generate;
 mod parse;
 
 pub use case::{Case, Expected, Input, Place};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use engine::Jit;
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
 pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Interpreter, MIX, Ran, Refusal, check, wanted};

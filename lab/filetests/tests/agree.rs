@@ -70,3 +70,17 @@ fn generated_programs_end_the_same_everywhere() {
         assert!(ends.get(end).is_some_and(|times| *times > 10), "{end} is rare: {ends:?}");
     }
 }
+
+/// Machine code comes to what the interpreter comes to; how many are compared: `SKEP_GENERATED`, or two hundred.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn generated_programs_end_the_same_in_machine_code() {
+    use skep_lab_filetests::{Engine, Jit};
+    let count = std::env::var("SKEP_GENERATED").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
+    for seed in 0..count {
+        let case = generate(seed, Flavour::Wild);
+        if let Err(why) = Jit.run(&case) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+}

@@ -31,6 +31,12 @@ fn interpreter() {
     all_pass(&Interpreter);
 }
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn jit() {
+    all_pass(&skep_lab_filetests::Jit);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn linux() {

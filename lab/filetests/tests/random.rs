@@ -124,6 +124,12 @@ fn the_interpreter_agrees() {
     agrees(&Interpreter, 2000);
 }
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn machine_code_agrees() {
+    agrees(&skep_lab_filetests::Jit, 300);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn linux_agrees() {

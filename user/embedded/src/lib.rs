@@ -9,6 +9,8 @@
 //! This crate knows nothing about object files and loaders, and never touches memory that a call has not lent it:
 //! addresses that the kernel sees are made up for each call.
 mod caller;
+#[cfg(target_os = "linux")]
+mod code;
 mod config;
 mod embedded;
 mod files;
@@ -18,6 +20,8 @@ mod memory;
 mod observe;
 mod wait;
 
+#[cfg(target_os = "linux")]
+pub use code::CodePages;
 pub use config::Config;
 pub use embedded::Embedded;
 pub use host::{Mirror, Time, TraceSink};

@@ -128,12 +128,11 @@ impl Checker<'_> {
                 !(destroyed.contains(place.0) && place.0 < u16::from(self.machine.registers))
             });
             let place = self.places.of(val);
-            if self.machine.two_address {
-                // The first operand is put where the result goes before the second is read.
-                if let Node::Alu { a, b, .. } = node {
-                    if a != b && place == self.places.of(b) {
-                        return Err(Misplaced { val: b, place, found: Some(a), reader: val });
-                    }
+            for operand in self.read_late(node, destroyed).into_iter().flatten() {
+                // The result, or what is destroyed, is written before this is read.
+                look(&state, Read { val: operand, reader: val, moved: false })?;
+                if node.has_value() && place != Loc::NONE && place == self.places.of(operand) {
+                    return Err(Misplaced { val: operand, place, found: Some(val), reader: val });
                 }
             }
             if node.has_value() && place != Loc::NONE {
@@ -164,6 +163,19 @@ impl Checker<'_> {
             out.push((edge.to.index(), target));
         }
         Ok(out)
+    }
+
+    /// Returns the operands that are read after something is written.
+    fn read_late(&self, node: Node, destroyed: RegMask) -> [Option<Val>; 2] {
+        let Machine { two_address, destroys_first, .. } = *self.machine;
+        match node {
+            Node::Alu { b, .. } if destroyed != RegMask(0) => [destroys_first.then_some(b), None],
+            Node::Alu { a, b, .. } => [(two_address && a != b).then_some(b), None],
+            Node::Atomic { addr, src, .. } | Node::Cmpxchg { addr, src, .. } if destroys_first => {
+                [Some(addr.base), Some(src)]
+            }
+            _ => [None, None],
+        }
     }
 
     fn destroyed(&self, node: Node) -> RegMask {

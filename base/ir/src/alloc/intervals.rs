@@ -127,19 +127,24 @@ impl Walk<'_> {
     fn node(&mut self, val: Val, at: u32) -> Result<(), BuildErrorKind> {
         let function = self.function;
         let node = function.nodes[val.index()];
-        // An operand that must outlive the result's first write is read late.
-        let late = self.machine.two_address;
+        // An operand that must outlive what the operation destroys or writes first is read late.
+        let late = |late: bool| if late { at + 1 } else { at };
+        let destroys_first = self.machine.destroys_first;
         match node {
             Node::Nop | Node::Param | Node::Charge(_) => return Ok(()),
             Node::Alu { op, a, b, .. } => {
                 use skep_isa::AluOp;
-                self.read(a, at);
-                self.read(b, if late { at + 1 } else { at });
                 let kind = match op {
                     AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod => Some(DIVISION),
                     AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => Some(SHIFT),
                     _ => None,
                 };
+                self.read(a, at);
+                let is_late = match kind {
+                    Some(kind) if self.destroyed[kind].0 != RegMask(0) => destroys_first,
+                    _ => self.machine.two_address,
+                };
+                self.read(b, late(is_late));
                 if let Some(kind) = kind {
                     grow(&mut self.destroyed[kind].1, at)?;
                 }
@@ -152,13 +157,13 @@ impl Walk<'_> {
                 }
             }
             Node::Atomic { addr, src, .. } => {
-                self.read(addr.base, if late { at + 1 } else { at });
-                self.read(src, if late { at + 1 } else { at });
+                self.read(addr.base, late(destroys_first));
+                self.read(src, late(destroys_first));
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
             }
             Node::Cmpxchg { addr, expected, src, .. } => {
-                self.read(addr.base, if late { at + 1 } else { at });
-                self.read(src, if late { at + 1 } else { at });
+                self.read(addr.base, late(destroys_first));
+                self.read(src, late(destroys_first));
                 self.read(expected, at);
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
             }

@@ -2,9 +2,7 @@
 
 use crate::error::BuildErrorKind;
 use crate::ssa::{filled, grow};
-use alloc_crate::collections::BinaryHeap;
 use alloc_crate::vec::Vec;
-use core::cmp::Reverse;
 use skep_isa::structure::Subprogram;
 use skep_isa::{Flow as Goes, Insn, InsnIdx, Program};
 
@@ -33,8 +31,7 @@ pub(super) struct Piece {
 /// Holds a function's pieces in the order of the bytecode.
 pub(super) struct Flow {
     pub(super) pieces: Vec<Piece>,
-    /// Lists those that can be reached in the order in which they are built: that of the bytecode, except that each stands
-    /// behind one that leads to it. So each stands behind all that dominate it.
+    /// Lists those that can be reached in the order in which they are built: each behind all that dominate it.
     pub(super) order: Vec<u32>,
 }
 
@@ -91,28 +88,34 @@ pub(super) fn flow(program: &Program, function: Subprogram) -> Result<Flow, Buil
     Ok(Flow { pieces, order })
 }
 
-/// Marks what can be reached, counts the ways into it, and orders it.
+/// Marks what can be reached, counts the ways into it, and orders it: each piece behind all that lead to it but by a way back,
+/// and what follows in the bytecode right behind where that can be (a reverse postorder).
 fn reach(pieces: &mut [Piece]) -> Result<Vec<u32>, BuildErrorKind> {
     let mut order = Vec::new();
-    let mut ready = BinaryHeap::new();
-    ready.try_reserve(pieces.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
+    // Pieces that are being left, with how many of their ways out have been gone.
+    let mut open: Vec<(u32, u8)> = Vec::new();
     // The way in from the function's entry.
     pieces[0].preds = 1;
     pieces[0].reachable = true;
-    ready.push(Reverse(0u32));
-    while let Some(Reverse(index)) = ready.pop() {
-        grow(&mut order, index)?;
-        let Piece { jump, next, .. } = pieces[index as usize];
-        for to in [jump, next] {
-            if let Some(piece) = pieces.get_mut(to as usize) {
-                piece.preds += 1;
-                if !piece.reachable {
-                    piece.reachable = true;
-                    ready.push(Reverse(to));
-                }
+    grow(&mut open, (0, 0))?;
+    while let Some((index, gone)) = open.last_mut() {
+        let Piece { jump, next, .. } = pieces[*index as usize];
+        // What is gone last stands first.
+        let Some(to) = [jump, next].get(usize::from(*gone)).copied() else {
+            grow(&mut order, *index)?;
+            open.pop();
+            continue;
+        };
+        *gone += 1;
+        if let Some(piece) = pieces.get_mut(to as usize) {
+            piece.preds += 1;
+            if !piece.reachable {
+                piece.reachable = true;
+                grow(&mut open, (to, 0))?;
             }
         }
     }
+    order.reverse();
     Ok(order)
 }
 

@@ -7,14 +7,18 @@
 //! | code | [`Assembler`], then [`Plan`] | labels are bound, distances fit, the slice is long enough |
 
 mod asm;
+mod emit;
 mod features;
 mod inst;
+mod target;
 
 pub use asm::{
     Align, Alignment, AsmError, Assembler, CodeOffset, Label, Options, Plan, SideTable, Tag, WriteError,
 };
+pub use emit::{EmitError, EmitOptions, Emitted, emit};
 pub use features::{Bmi1, Bmi2, Cpuid, Feature, Features, Lzcnt, Movbe, Popcnt};
 pub use inst::{
     Alu, Bit, Cond, Flags, Gpr, Index, Inst, LockAlu, Mem, Narrow, Rm, Scale, Shift, ShiftX, Size, SizedImm,
     SwapSize, Unary, Width,
 };
+pub use target::{StateIn, Target};

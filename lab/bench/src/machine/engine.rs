@@ -1,6 +1,6 @@
 //! What an engine is to the measurements.
 
-use super::{exact, interpreter, linux, native, rbpf, solana};
+use super::{exact, interpreter, jit, linux, native, rbpf, solana};
 use skep_isa::{AluOp, ByteOrder, Insn, Operand, Reg, Width, raw};
 use skep_lab_programs::{Cpu, Expected, Program};
 use std::time::Duration;
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(super) const ENGINES: &[&dyn Engine] = &[
     &native::SCALAR,
     &native::VECTOR,
+    &jit::UNCHECKED,
+    &jit::CHECKED,
     &linux::Linux,
     &rbpf::Jit,
     &solana::JIT,

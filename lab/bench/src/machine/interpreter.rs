@@ -31,7 +31,7 @@ pub(super) const UNCHECKED: Interpreter = Interpreter {
     options: options(Access::Unchecked, Metering::Free),
 };
 
-const fn options(access: Access, metering: Metering) -> Options {
+pub(super) const fn options(access: Access, metering: Metering) -> Options {
     Options { level: Level::O, access, metering, stack_bytes: 512, register_calls: false }
 }
 

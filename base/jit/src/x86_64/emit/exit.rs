@@ -1,0 +1,151 @@
+//! What stands behind the functions: asking the runner, and leaving by error.
+//!
+//! A place that asks or stops pushes the number of its [`Site`](crate::state::Site). Asking leaves every register but `r11` as
+//! it was, and the zero flag says whether to go on.
+
+use super::{Emitter, Place, SCRATCH, Stub};
+use crate::state::{self, WindowIdx};
+use crate::x86_64::{Alu, Cond, Gpr, Inst, Mem, Size, Width};
+
+/// Says how to compute an address once more.
+#[derive(Clone, Copy)]
+pub(super) struct Address {
+    pub(super) base: Place,
+    pub(super) off: i32,
+}
+
+/// Lists the registers that a function of the runner may change (System V psABI, figure 3.4), but for the scratch one.
+const CHANGED: [Gpr; 8] = [Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rsi, Gpr::Rdi, Gpr::R8, Gpr::R9, Gpr::R10];
+
+impl Emitter<'_> {
+    /// Computes an address into the scratch register.
+    pub(super) fn address(&mut self, address: Address) {
+        let Address { base, off } = address;
+        match base {
+            Place::Reg(reg) if off == 0 => {
+                if reg != SCRATCH {
+                    self.put(Inst::mov(Width::W64, SCRATCH, reg));
+                }
+            }
+            Place::Reg(reg) => self.put(Inst::lea(Width::W64, SCRATCH, Mem::base(reg, off))),
+            Place::Slot(mem) => {
+                self.put(Inst::mov(Width::W64, SCRATCH, mem));
+                if off != 0 {
+                    self.put(Inst::alu_imm(Alu::Add, Width::W64, SCRATCH, off));
+                }
+            }
+        }
+    }
+
+    /// Emits all that stands behind the functions.
+    pub(super) fn put_stubs(&mut self) {
+        let stubs = core::mem::take(&mut self.stubs);
+        for stub in stubs {
+            match stub {
+                Stub::Search { from, back, address, last, site } => {
+                    self.asm.bind(from);
+                    self.address(address);
+                    if let Some(last) = last.filter(|_| self.has_stack()) {
+                        // The stack grows and shrinks, so that searches do not remember it.
+                        let other = self.asm.label();
+                        let anchor = self.anchor(Gpr::R15);
+                        let window = WindowIdx::STACK;
+                        self.put(Inst::alu(
+                            Alu::Cmp,
+                            Width::W64,
+                            SCRATCH,
+                            Mem::base(anchor, window.at(state::READ)),
+                        ));
+                        self.asm.jcc(Cond::B, other);
+                        self.put(Inst::alu(
+                            Alu::Cmp,
+                            Width::W64,
+                            SCRATCH,
+                            Mem::base(anchor, window.at(last)),
+                        ));
+                        self.asm.jcc(Cond::Be, back);
+                        self.asm.bind(other);
+                    }
+                    self.ask(site, back);
+                }
+                Stub::Fuel { from, back, site } => {
+                    self.asm.bind(from);
+                    self.ask(site, back);
+                }
+                Stub::Refuse { from, address, site } => {
+                    self.asm.bind(from);
+                    self.address(address);
+                    // Whatever the values were, nobody reads them again.
+                    let anchor = self.anchor(Gpr::Rax);
+                    self.put(Inst::store(Size::B8, Mem::base(anchor, state::STOP_ADDRESS), SCRATCH));
+                    self.stop(site);
+                }
+                Stub::Stop { from, site } => {
+                    self.asm.bind(from);
+                    self.stop(site);
+                }
+                Stub::Divide { from, back, special } => {
+                    self.asm.bind(from);
+                    self.divide_special(special);
+                    self.asm.jmp(back);
+                }
+            }
+        }
+        if !self.sites.is_empty() {
+            self.put_failed();
+            self.put_ask();
+        }
+    }
+
+    fn has_stack(&self) -> bool {
+        self.code.functions.iter().any(|function| function.uses_stack)
+    }
+
+    fn stop(&mut self, site: u32) {
+        self.put(Inst::push_imm(site as i32));
+        self.asm.jmp(self.failed);
+    }
+
+    fn ask(&mut self, site: u32, back: crate::x86_64::Label) {
+        self.put(Inst::push_imm(site as i32));
+        self.asm.call(self.ask);
+        self.asm.jcc(Cond::Ne, self.failed);
+        self.put(Inst::pop(SCRATCH));
+        self.asm.jmp(back);
+    }
+
+    /// Leaves the run from any function, with a site's number on the stack.
+    fn put_failed(&mut self) {
+        self.asm.bind(self.failed);
+        self.put(Inst::pop(SCRATCH));
+        let anchor = self.anchor(Gpr::Rax);
+        self.put(Inst::store(Size::B4, Mem::base(anchor, state::STOP_SITE), SCRATCH));
+        if self.program.calls {
+            self.put(Inst::mov(Width::W64, Gpr::Rbp, Mem::base(anchor, state::FRAME)));
+        }
+        self.put_number(Gpr::Rdx, 1);
+        self.asm.jmp(self.unwound);
+    }
+
+    /// Asks the runner: the site's number is above the return address, an address in the scratch register.
+    fn put_ask(&mut self) {
+        self.asm.bind(self.ask);
+        for reg in CHANGED {
+            self.put(Inst::push(reg));
+        }
+        // Sixteen bytes of number and return address, and an even number of registers: the stack is aligned as calls want it.
+        let anchor = self.anchor(Gpr::Rdi);
+        if anchor != Gpr::Rdi {
+            self.put(Inst::mov(Width::W64, Gpr::Rdi, anchor));
+        }
+        let site = Mem::base(Gpr::Rsp, 8 * (CHANGED.len() as i32 + 1));
+        self.put(Inst::mov(Width::W64, Gpr::Rsi, site));
+        self.put(Inst::mov(Width::W64, Gpr::Rdx, SCRATCH));
+        self.put(Inst::call_to(Mem::base(Gpr::Rdi, state::ASK)));
+        self.put(Inst::test(Width::W64, Gpr::Rax, Gpr::Rax));
+        for reg in CHANGED.into_iter().rev() {
+            self.put(Inst::pop(reg));
+        }
+        self.put(Inst::ret());
+    }
+}

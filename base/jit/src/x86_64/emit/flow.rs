@@ -1,0 +1,212 @@
+//! Branches, calls, fuel.
+
+use super::moves::{From, Moves};
+use super::{EmitError, Emitter, Place, SCRATCH, Stub};
+use crate::state::{self, SiteKind};
+use crate::x86_64::target::ARGUMENTS;
+use crate::x86_64::{Alu, Cond as Flag, Gpr, Inst, Mem, Size, SizedImm, Width as Bits};
+use skep_ir::ops::{Arg, Args, Loc, Op, OpIdx};
+use skep_isa::{Cond, Width};
+
+/// Returns the condition of the flags after a comparison; after a test of bits, for [`Cond::Set`].
+pub(super) const fn flag(cond: Cond) -> Flag {
+    match cond {
+        Cond::Eq => Flag::E,
+        Cond::Ne | Cond::Set => Flag::Ne,
+        Cond::Gt => Flag::A,
+        Cond::Ge => Flag::Ae,
+        Cond::Lt => Flag::B,
+        Cond::Le => Flag::Be,
+        Cond::Sgt => Flag::G,
+        Cond::Sge => Flag::Ge,
+        Cond::Slt => Flag::L,
+        Cond::Sle => Flag::Le,
+    }
+}
+
+impl Emitter<'_> {
+    /// Follows jumps that lead to jumps; a circle of them ends somewhere.
+    pub(super) fn threaded(&self, mut to: OpIdx) -> OpIdx {
+        for _ in 0..4 {
+            match self.code.ops.get(to.0 as usize) {
+                Some(Op::Jump { to: next }) => to = *next,
+                _ => break,
+            }
+        }
+        to
+    }
+
+    /// Turns a branch round that only leads over a jump, which is done then.
+    pub(super) fn direct(&mut self, flag: Flag, to: OpIdx) -> (Flag, OpIdx) {
+        let next = self.index + 1;
+        match self.code.ops.get(next as usize) {
+            Some(Op::Jump { to: other }) if to.0 == next + 1 && !self.is_target(next) => {
+                self.skip = true;
+                (flag.inverted(), self.threaded(*other))
+            }
+            _ => (flag, self.threaded(to)),
+        }
+    }
+
+    fn is_target(&self, index: u32) -> bool {
+        self.labels.get((index - self.first) as usize).is_some_and(Option::is_some)
+    }
+
+    pub(super) fn jump_if(&mut self, flag: Flag, to: OpIdx) -> Result<(), EmitError> {
+        let label = self.label(to)?;
+        self.asm.jcc(flag, label);
+        Ok(())
+    }
+
+    pub(super) fn branch(&mut self, cond: Cond, width: Width, a: Loc, b: Loc) -> Result<(), EmitError> {
+        let bits = super::alu::bits(width);
+        let (a, b) = (self.place(a)?, self.place(b)?);
+        match (cond, a, b) {
+            (Cond::Set, a, Place::Reg(b)) => self.put(Inst::test(bits, a, b)),
+            (Cond::Set, Place::Reg(a), b) => self.put(Inst::test(bits, b, a)),
+            (Cond::Set, a, b) => {
+                self.put(Inst::mov(Bits::W64, SCRATCH, a));
+                self.put(Inst::test(bits, b, SCRATCH));
+            }
+            (_, Place::Reg(a), b) => self.put(Inst::alu(Alu::Cmp, bits, a, b)),
+            (_, Place::Slot(a), Place::Reg(b)) => {
+                let size = super::memory::size(width.size());
+                self.put(Inst::alu_to_mem(Alu::Cmp, size, a, b));
+            }
+            (_, a, b) => {
+                self.put(Inst::mov(Bits::W64, SCRATCH, a));
+                self.put(Inst::alu(Alu::Cmp, bits, SCRATCH, b));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn branch_imm(&mut self, cond: Cond, width: Width, a: Loc, imm: i32) -> Result<(), EmitError> {
+        let bits = super::alu::bits(width);
+        let sized = match width {
+            Width::W32 => SizedImm::B4(imm),
+            Width::W64 => SizedImm::B8(imm),
+        };
+        match (cond, self.place(a)?) {
+            (Cond::Set, Place::Reg(a)) => self.put(match imm {
+                0..=0x7f => Inst::test_imm_byte(a, imm as u8),
+                // What has no high bits needs none of the other.
+                0x80..=i32::MAX => Inst::test_imm(Bits::W32, a, imm),
+                imm => Inst::test_imm(bits, a, imm),
+            }),
+            (Cond::Set, Place::Slot(mem)) => self.put(Inst::test_mem_imm(mem, sized)),
+            // The same flags as of a comparison with zero, and shorter.
+            (_, Place::Reg(a)) if imm == 0 => self.put(Inst::test(bits, a, a)),
+            (_, Place::Reg(a)) => self.put(Inst::alu_imm(Alu::Cmp, bits, a, imm)),
+            (_, Place::Slot(mem)) => self.put(Inst::alu_imm_to_mem(Alu::Cmp, mem, sized)),
+        }
+        Ok(())
+    }
+
+    /// Takes fuel; where there is too little, the runner is asked.
+    pub(super) fn charge(&mut self, units: u32) -> Result<(), EmitError> {
+        let site = self.site(SiteKind::Fuel { units })?;
+        let anchor = self.anchor(SCRATCH);
+        let fuel = Mem::base(anchor, state::FUEL);
+        // A program has fewer slots than that, so no function costs more.
+        let Ok(units) = i32::try_from(units) else { return Err(self.malformed()) };
+        self.put(Inst::alu_imm_to_mem(Alu::Sub, fuel, SizedImm::B8(units)));
+        let back = self.asm.label();
+        self.aside(Flag::B, |from| Stub::Fuel { from, back, site })?;
+        self.asm.bind(back);
+        Ok(())
+    }
+
+    /// Adds moves of arguments to where they are passed.
+    fn pass(
+        &mut self,
+        moves: &mut Moves,
+        args: &[Arg],
+        to: impl IntoIterator<Item = Gpr>,
+    ) -> Result<(), EmitError> {
+        for (arg, reg) in args.iter().zip(to) {
+            let from = match *arg {
+                Arg::Loc(loc) => From::Place(self.place(loc)?),
+                Arg::Number(number) => From::Number(number),
+            };
+            moves.add(Place::Reg(reg), from);
+        }
+        Ok(())
+    }
+
+    pub(super) fn helper(&mut self, id: u32, dst: Loc, args: Args) -> Result<(), EmitError> {
+        let mut moves = Moves::default();
+        let args = self.code.args(args);
+        self.pass(&mut moves, args, ARGUMENTS)?;
+        for reg in ARGUMENTS.into_iter().skip(args.len()) {
+            moves.add(Place::Reg(reg), From::Number(0));
+        }
+        self.moves(moves);
+        let anchor = self.anchor(Gpr::R9);
+        self.put(Inst::store_imm(Mem::base(anchor, state::HELPER), SizedImm::B4(id as i32)));
+        self.call_out(anchor, dst)
+    }
+
+    pub(super) fn call_reg(&mut self, dst: Loc, args: Args) -> Result<(), EmitError> {
+        let mut moves = Moves::default();
+        let [target, args @ ..] = self.code.args(args) else { return Err(self.malformed()) };
+        self.pass(&mut moves, core::slice::from_ref(target), [Gpr::Rax])?;
+        self.pass(&mut moves, args, ARGUMENTS)?;
+        for reg in ARGUMENTS.into_iter().skip(args.len()) {
+            moves.add(Place::Reg(reg), From::Number(0));
+        }
+        self.moves(moves);
+        // Helpers have numbers of 32 bits.
+        let site = self.site(SiteKind::Target)?;
+        self.put(Inst::mov(Bits::W32, SCRATCH, Gpr::Rax));
+        self.put(Inst::alu(Alu::Cmp, Bits::W64, SCRATCH, Gpr::Rax));
+        let address = super::exit::Address { base: Place::Reg(Gpr::Rax), off: 0 };
+        self.aside(Flag::Ne, |from| Stub::Refuse { from, address, site })?;
+        let anchor = self.anchor(Gpr::R9);
+        self.put(Inst::store(Size::B4, Mem::base(anchor, state::HELPER), Gpr::Rax));
+        self.call_out(anchor, dst)
+    }
+
+    /// Calls the runner, which calls a helper.
+    fn call_out(&mut self, anchor: Gpr, dst: Loc) -> Result<(), EmitError> {
+        let site = self.site(SiteKind::Helper)?;
+        if anchor != Gpr::R9 {
+            self.put(Inst::mov(Bits::W64, Gpr::R9, anchor));
+        }
+        self.put(Inst::call_to(Mem::base(anchor, state::CALL)));
+        self.put(Inst::test(Bits::W64, Gpr::Rdx, Gpr::Rdx));
+        self.aside(Flag::Ne, |from| Stub::Stop { from, site })?;
+        self.set(dst, Gpr::Rax)
+    }
+
+    pub(super) fn call(&mut self, function: u32, dst: Loc, args: Args) -> Result<(), EmitError> {
+        let callee = &self.code.functions[function as usize];
+        let takes = callee.takes;
+        let args = self.code.args(args);
+        if takes.count_ones() as usize != args.len() {
+            return Err(self.malformed());
+        }
+        let mut moves = Moves::default();
+        let taken = ARGUMENTS.into_iter().enumerate().filter(|(reg, _)| takes >> reg & 1 != 0);
+        self.pass(&mut moves, args, taken.map(|(_, reg)| reg))?;
+        self.moves(moves);
+        let depth = |anchor| Mem::base(anchor, state::DEPTH);
+        if self.program.depth {
+            let site = self.site(SiteKind::Depth)?;
+            let anchor = self.anchor(SCRATCH);
+            self.put(Inst::alu_imm_to_mem(Alu::Sub, depth(anchor), SizedImm::B4(1)));
+            self.aside(Flag::B, |from| Stub::Stop { from, site })?;
+        }
+        if self.has_home() {
+            // The function keeps it in its own frame.
+            self.anchor(SCRATCH);
+        }
+        let entry = self.entries[function as usize];
+        self.asm.call(entry);
+        if self.program.depth {
+            let anchor = self.anchor(SCRATCH);
+            self.put(Inst::alu_imm_to_mem(Alu::Add, depth(anchor), SizedImm::B4(1)));
+        }
+        self.set(dst, Gpr::Rax)
+    }
+}

@@ -1,0 +1,349 @@
+//! Functions: their frames, how they are entered and left.
+//!
+//! From high to low addresses: the return address, the caller's `rbp`, the anchor where it is kept in frames, the registers
+//! that the caller wants back, then eight bytes for each value that has no register, with two more for what goes aside.
+
+use super::{EmitError, Emitter, Place, SCRATCH};
+use crate::state::{self, WindowIdx};
+use crate::x86_64::target::{ARGUMENTS, StateIn, Target};
+use crate::x86_64::{Alu, Cond, Flags, Gpr, Inst, Mem, Scale, Size, SizedImm, Width};
+use skep_ir::Access;
+use skep_ir::ops::{Code, FunctionCode, Loc, Op};
+use skep_ir::ssa::eval::MAX_DEPTH;
+
+/// Bounds a frame's bytes: eight of them are far less than any thread's stack.
+const LARGEST: u32 = 32 << 10;
+/// Counts the bytes that may be skipped without meeting the guard below a stack.
+const PAGE: i32 = 4096;
+
+/// Lists what a caller wants to find as it was (System V psABI, figure 3.4).
+const KEPT: [Gpr; 5] = [Gpr::Rbx, Gpr::R12, Gpr::R13, Gpr::R14, Gpr::R15];
+
+/// Says who calls a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// The runner, which also takes errors.
+    Entered,
+    /// Functions of the program.
+    Called,
+}
+
+/// Is what the program needs as a whole.
+pub(super) struct Needs {
+    /// Says whether it uses its state.
+    pub(super) state: bool,
+    /// Says whether calls may nest too deep.
+    pub(super) depth: bool,
+    /// Says whether the entered function is also called.
+    pub(super) entry_is_called: bool,
+    /// Says whether there are functions from which an error leads further than one frame.
+    pub(super) calls: bool,
+    /// Holds the registers of [`KEPT`] that any function changes, by position.
+    kept: u8,
+}
+
+impl Needs {
+    pub(super) fn new(code: &Code, target: &Target) -> Result<Needs, EmitError> {
+        let mut needs = Needs { state: false, depth: false, entry_is_called: false, calls: false, kept: 0 };
+        for op in &code.ops {
+            match op {
+                Op::Check { .. }
+                | Op::Charge { .. }
+                | Op::Helper { .. }
+                | Op::CallReg { .. }
+                | Op::FramePointer { .. }
+                | Op::LoadAcquire { .. }
+                | Op::StoreRelease { .. }
+                | Op::Atomic { .. }
+                | Op::Cmpxchg { .. } => needs.state = true,
+                Op::Call { function, .. } => {
+                    needs.calls = true;
+                    needs.entry_is_called |= *function == 0;
+                }
+                _ => {}
+            }
+        }
+        needs.state |= code.functions.iter().any(|function| function.uses_stack);
+        needs.depth = needs.calls && may_nest_too_deep(code)?;
+        needs.state |= needs.depth;
+        for function in &code.functions {
+            needs.kept |= kept(code, function, target);
+        }
+        if target.state == StateIn::Register && needs.state {
+            needs.kept |= 1 << 4;
+        }
+        Ok(needs)
+    }
+}
+
+/// Says whether more than [`MAX_DEPTH`] functions may be active.
+fn may_nest_too_deep(code: &Code) -> Result<bool, EmitError> {
+    // How deep each function may be entered; a function that is entered deeper than there are levels calls itself, or nearly.
+    let mut depths = alloc::vec::Vec::new();
+    super::reserve(&mut depths, code.functions.len())?;
+    depths.resize(code.functions.len(), 0usize);
+    for _ in 0..MAX_DEPTH {
+        let mut changed = false;
+        for (number, function) in code.functions.iter().enumerate() {
+            let inner = depths[number] + 1;
+            for op in &code.ops[function.ops.start as usize..function.ops.end as usize] {
+                if let Op::Call { function, .. } = op {
+                    let callee = depths.get_mut(*function as usize);
+                    let callee =
+                        callee.ok_or(EmitError::Malformed { op: code.functions[number].ops.start })?;
+                    if *callee < inner {
+                        *callee = inner;
+                        changed = true;
+                    }
+                    if inner >= MAX_DEPTH {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        if !changed {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the registers of [`KEPT`] that a function's values are in.
+fn kept(code: &Code, function: &FunctionCode, target: &Target) -> u8 {
+    let results = code.ops[function.ops.start as usize..function.ops.end as usize].iter();
+    results.filter_map(Op::result).chain(function.params).fold(0, |set, loc| {
+        let reg = if loc == Loc::NONE || loc == Loc::SCRATCH { None } else { target.register(loc.0) };
+        set | reg.and_then(|reg| KEPT.iter().position(|kept| *kept == reg)).map_or(0, |bit| 1 << bit)
+    })
+}
+
+/// Is the frame of the function that is emitted.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Frame {
+    /// Counts the registers of the machine, which come before slots.
+    registers: u16,
+    /// Counts places.
+    locs: u16,
+    /// Counts the bytes between `rbp` and the first slot.
+    saved: i32,
+    /// Counts the bytes of slots and padding.
+    bytes: i32,
+    kept: u8,
+    stack: bool,
+    exit: Option<crate::x86_64::Label>,
+}
+
+impl Frame {
+    /// Returns where a slot is.
+    pub(super) fn slot(&self, number: u16) -> Option<Mem> {
+        let slot = number.checked_sub(self.registers).filter(|_| number < self.locs)?;
+        Some(self.word(2 + i32::from(slot)))
+    }
+
+    /// Returns where a value goes in the middle of moves: a register unless these need it to go from slot to slot.
+    pub(super) fn aside(&self) -> Place {
+        if self.has_slots() { Place::Slot(self.word(0)) } else { Place::Reg(SCRATCH) }
+    }
+
+    /// Returns where a register's value goes while the register is used for something else.
+    pub(super) fn lent(&self) -> Mem {
+        self.word(1)
+    }
+
+    fn has_slots(&self) -> bool {
+        self.locs > self.registers
+    }
+
+    fn word(&self, number: i32) -> Mem {
+        Mem::base(Gpr::Rbp, -self.saved - 8 * (number + 1))
+    }
+}
+
+impl Emitter<'_> {
+    /// Emits a function.
+    pub(super) fn function(&mut self, number: usize, role: Role) -> Result<(), EmitError> {
+        let function = &self.code.functions[number];
+        let is_entered = role == Role::Entered;
+        // The entered function gives back what all others have changed too, as errors lead out of them to it.
+        let kept = if is_entered { self.program.kept } else { kept(self.code, function, self.target) };
+        let home = self.has_home();
+        let saved = 8 * (i32::from(home) + kept.count_ones() as i32);
+        let registers = u16::from(self.target.registers());
+        let slots = i32::from(function.locs.saturating_sub(registers));
+        let words = if slots > 0 { slots + 2 } else { 0 };
+        // At a call the stack is at a multiple of sixteen; it is here behind the return address and `rbp`.
+        let bytes = (saved + 8 * words + 15) / 16 * 16 - saved;
+        if bytes + saved > LARGEST as i32 {
+            return Err(EmitError::FrameTooLarge { function: number as u32 });
+        }
+        let exit = self.asm.label();
+        self.frame = Frame {
+            registers,
+            locs: function.locs,
+            saved,
+            bytes,
+            kept,
+            stack: function.uses_stack,
+            exit: Some(exit),
+        };
+        if !is_entered {
+            self.asm.bind(self.entries[number]);
+        }
+        self.prologue(role, home);
+        if function.uses_stack {
+            self.enter_stack();
+        }
+        self.take_params(function)?;
+        self.body(number)?;
+        self.epilogue(role, exit);
+        Ok(())
+    }
+
+    fn prologue(&mut self, role: Role, home: bool) {
+        self.put(Inst::push(Gpr::Rbp));
+        self.put(Inst::mov(Width::W64, Gpr::Rbp, Gpr::Rsp));
+        let given = if role == Role::Entered { Gpr::R9 } else { SCRATCH };
+        if home {
+            self.put(Inst::push(given));
+        }
+        for (bit, reg) in KEPT.into_iter().enumerate() {
+            if self.frame.kept >> bit & 1 != 0 {
+                self.put(Inst::push(reg));
+            }
+        }
+        let bytes = self.frame.bytes;
+        if bytes != 0 {
+            self.put(Inst::alu_imm(Alu::Sub, Width::W64, Gpr::Rsp, bytes));
+        }
+        // A frame of pages is touched from above, page by page, so that it meets the stack's guard.
+        for page in (PAGE..=bytes).step_by(PAGE as usize) {
+            self.put(Inst::alu_imm_to_mem(Alu::Or, Mem::base(Gpr::Rsp, bytes - page), SizedImm::B8(0)));
+        }
+        if role == Role::Entered && self.program.state {
+            if self.target.state == StateIn::Register {
+                self.put(Inst::mov(Width::W64, Gpr::R15, Gpr::R9));
+            }
+            if self.program.calls {
+                self.put(Inst::store(Size::B8, Mem::base(Gpr::R9, state::FRAME), Gpr::Rbp));
+            }
+        }
+    }
+
+    /// Takes the function's stack, zeroed in code that is checked.
+    fn enter_stack(&mut self) {
+        let bytes = self.options.stack_bytes as i32;
+        let anchor = self.anchor(SCRATCH);
+        let low = Mem::base(anchor, WindowIdx::STACK.at(state::READ));
+        self.put(Inst::alu_imm_to_mem(Alu::Sub, low, SizedImm::B8(bytes)));
+        if self.options.access == Access::Unchecked {
+            return;
+        }
+        // Arguments are where they were passed; these two are not.
+        let (zero, left) = (Gpr::Rax, Gpr::R10);
+        self.put(Inst::mov(Width::W64, SCRATCH, low));
+        self.put_number(zero, 0);
+        let mut tail = 0;
+        for (size, word) in [(Size::B4, 4), (Size::B2, 2), (Size::B1, 1)] {
+            if bytes & word != 0 {
+                let at = (bytes & !7) + tail;
+                self.put(Inst::store(size, Mem::base(SCRATCH, at), zero));
+                tail += word;
+            }
+        }
+        let words = bytes / 8;
+        let at_once = [8, 4, 2, 1].into_iter().find(|n| words % n == 0).unwrap_or(1);
+        if words == 0 {
+            return;
+        }
+        self.put_number(left, words as u64);
+        let again = self.asm.here();
+        for word in 1..=at_once {
+            if let Some(index) = crate::x86_64::Index::new(left) {
+                let mem = Mem::indexed(SCRATCH, index, Scale::X8, -8 * word);
+                self.put(Inst::store(Size::B8, mem, zero));
+            }
+        }
+        self.put(Inst::alu_imm(Alu::Sub, Width::W64, left, at_once));
+        self.asm.jcc(Cond::Ne, again);
+    }
+
+    fn leave_stack(&mut self) {
+        let bytes = self.options.stack_bytes as i32;
+        let anchor = self.anchor(SCRATCH);
+        let low = Mem::base(anchor, WindowIdx::STACK.at(state::READ));
+        self.put(Inst::alu_imm_to_mem(Alu::Add, low, SizedImm::B8(bytes)));
+    }
+
+    /// Moves what was passed to where the function has it.
+    fn take_params(&mut self, function: &FunctionCode) -> Result<(), EmitError> {
+        let mut moves = super::moves::Moves::default();
+        for (loc, reg) in function.params.into_iter().zip(ARGUMENTS) {
+            if loc != Loc::NONE {
+                let place = self.place(loc)?;
+                moves.add(place, super::moves::From::Place(Place::Reg(reg)));
+            }
+        }
+        self.moves(moves);
+        Ok(())
+    }
+
+    /// Leaves the function, whose result is in `rax`.
+    pub(super) fn leave(&mut self, is_last: bool) {
+        if let Some(exit) = self.frame.exit.filter(|_| !is_last) {
+            self.asm.jmp(exit);
+        }
+    }
+
+    fn epilogue(&mut self, role: Role, exit: crate::x86_64::Label) {
+        self.asm.bind(exit);
+        let Frame { kept, saved, bytes, .. } = self.frame;
+        // The runner finds the stack as it was when it enters again.
+        if role == Role::Called && self.frame.stack {
+            self.leave_stack();
+        }
+        if role == Role::Entered {
+            self.put(Inst::mov_imm(Gpr::Rdx, 0, Flags::MayChange));
+            self.asm.bind(self.unwound);
+        }
+        if kept != 0 && (bytes != 0 || role == Role::Entered) {
+            self.put(Inst::lea(Width::W64, Gpr::Rsp, Mem::base(Gpr::Rbp, -saved)));
+        }
+        for (bit, reg) in KEPT.into_iter().enumerate().rev() {
+            if kept >> bit & 1 != 0 {
+                self.put(Inst::pop(reg));
+            }
+        }
+        let is_straight = role == Role::Called || !self.program.state;
+        let is_at_frame = !self.has_home() && (kept != 0 || (bytes == 0 && is_straight));
+        if is_at_frame {
+            self.put(Inst::pop(Gpr::Rbp));
+        } else {
+            self.put(Inst::leave());
+        }
+        self.put(Inst::ret());
+    }
+
+    /// Returns a register that holds the anchor: its own, or the one that is lent.
+    pub(super) fn anchor(&mut self, lent: Gpr) -> Gpr {
+        match self.target.state {
+            StateIn::Register => Gpr::R15,
+            StateIn::Frame => {
+                self.put(Inst::mov(Width::W64, lent, Mem::base(Gpr::Rbp, -8)));
+                lent
+            }
+        }
+    }
+
+    /// Says whether the anchor is in each frame.
+    pub(super) fn has_home(&self) -> bool {
+        self.program.state && self.target.state == StateIn::Frame
+    }
+
+    pub(super) fn frame_pointer(&mut self, dst: Loc) -> Result<(), EmitError> {
+        let to = self.result(dst)?;
+        let anchor = self.anchor(to);
+        self.put(Inst::mov(Width::W64, to, Mem::base(anchor, WindowIdx::STACK.at(state::READ))));
+        self.put(Inst::alu_imm(Alu::Add, Width::W64, to, self.options.stack_bytes as i32));
+        self.set(dst, to)
+    }
+}

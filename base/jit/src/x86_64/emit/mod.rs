@@ -1,0 +1,390 @@
+//! From operations to machine code.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | [`frame`] | functions: prologue, epilogue, where slots are |
+//! | [`alu`], [`divide`] | what computes |
+//! | [`memory`], [`atomic`] | what accesses memory |
+//! | [`check`] | what may be accessed, and what an access must have in front of it |
+//! | [`flow`] | branches, calls, fuel |
+//! | [`moves`] | values that change places at once |
+//! | [`exit`] | what stands behind the functions: asking the runner, and leaving by error |
+//!
+//! Registers: `r11` belongs to the emitter and holds nothing from one operation to the next. `rbp` is the frame pointer, `r15`
+//! the anchor (see [`crate::state`]) where the target says so. All others are the allocator's, with one exception: where two
+//! operands are slots and both are needed in registers, a register that the operation does not use is kept in the frame
+//! meanwhile.
+
+mod alu;
+mod atomic;
+mod check;
+mod divide;
+mod error;
+mod exit;
+mod flow;
+mod frame;
+mod memory;
+mod moves;
+
+pub use error::EmitError;
+
+use super::target::Target;
+use super::{AsmError, Assembler, Cond, Gpr, Inst, Label, Mem, Options, Plan, Rm, Width};
+use crate::state::{REMEMBERED, Site, WindowIdx};
+use alloc::vec::Vec;
+use frame::Frame;
+use skep_ir::Access;
+use skep_ir::ops::{Code, Loc, Op, OpIdx};
+use skep_isa::InsnIdx;
+
+/// Is the emitter's own register.
+const SCRATCH: Gpr = Gpr::R11;
+
+/// Says what to emit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EmitOptions {
+    /// Says whether every access must have a check in front of it.
+    pub access: Access,
+    /// Counts the bytes of each function's stack.
+    pub stack_bytes: u32,
+    /// Says what is up to taste.
+    pub assembler: Options,
+}
+
+/// Holds code and what its runner must know of it. It is entered at its first byte:
+/// `extern "sysv64" fn(r1, r2, r3, r4, r5, anchor) -> (r0, stopped)`, the result in `rax` and `rdx`.
+#[derive(Debug)]
+pub struct Emitted {
+    /// Holds the code.
+    pub plan: Plan,
+    /// Holds the places where it asks or stops, by number.
+    pub sites: Vec<Site>,
+    /// Counts the windows that a run needs; those from `remembered` on are the searches'.
+    pub windows: u32,
+    /// Counts the windows of the stack and of regions.
+    pub remembered: u32,
+    /// Says whether any function touches its stack in memory.
+    pub uses_stack: bool,
+    /// Says whether it uses its state at all; if not, any anchor will do.
+    pub uses_state: bool,
+}
+
+/// Makes machine code of operations that were compiled for the target's [machine](Target::machine).
+///
+/// # Errors
+///
+/// [`EmitError`] says why there is none.
+pub fn emit(code: &Code, target: &Target, options: &EmitOptions) -> Result<Emitted, EmitError> {
+    check::check(code, target, options)?;
+    Emitter::new(code, target, options)?.run()
+}
+
+/// Is a value's place in the processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Reg(Gpr),
+    Slot(Mem),
+}
+
+impl From<Place> for Rm {
+    #[inline(always)]
+    fn from(place: Place) -> Rm {
+        match place {
+            Place::Reg(reg) => Rm::Reg(reg),
+            Place::Slot(mem) => Rm::Mem(mem),
+        }
+    }
+}
+
+/// Is what is emitted behind the functions.
+#[derive(Clone, Copy)]
+enum Stub {
+    /// An access is refused unless a search finds a region for it.
+    Search { from: Label, back: Label, address: exit::Address, last: Option<usize>, site: u32 },
+    /// An address that is not to be accessed like this.
+    Refuse { from: Label, address: exit::Address, site: u32 },
+    /// The runner is asked for fuel.
+    Fuel { from: Label, back: Label, site: u32 },
+    /// The run ends here.
+    Stop { from: Label, site: u32 },
+    /// A division that the processor does not do.
+    Divide { from: Label, back: Label, special: divide::Special },
+}
+
+struct Emitter<'e> {
+    asm: Assembler,
+    code: &'e Code,
+    target: &'e Target,
+    options: &'e EmitOptions,
+    /// Holds where each function starts that is called.
+    entries: Vec<Label>,
+    /// Holds where each operation of the current function starts that something leads to.
+    labels: Vec<Option<Label>>,
+    /// Counts the operations in front of the current function.
+    first: u32,
+    frame: Frame,
+    program: frame::Needs,
+    stubs: Vec<Stub>,
+    sites: Vec<Site>,
+    /// Counts the windows of the stack and of regions.
+    regions: u32,
+    /// Counts the windows that searches remember.
+    remembered: u32,
+    /// Names the operation that is emitted.
+    index: u32,
+    at: InsnIdx,
+    /// Says that the next operation is done with this one.
+    skip: bool,
+    /// Leads to where the entered function gives back its registers after an error.
+    unwound: Label,
+    failed: Label,
+    ask: Label,
+}
+
+impl<'e> Emitter<'e> {
+    fn new(code: &'e Code, target: &'e Target, options: &'e EmitOptions) -> Result<Emitter<'e>, EmitError> {
+        let mut asm = Assembler::new(options.assembler);
+        let mut entries = Vec::new();
+        reserve(&mut entries, code.functions.len())?;
+        entries.extend(code.functions.iter().map(|_| asm.label()));
+        let [unwound, failed, ask] = [(); 3].map(|()| asm.label());
+        let program = frame::Needs::new(code, target)?;
+        Ok(Emitter {
+            asm,
+            code,
+            target,
+            options,
+            entries,
+            labels: Vec::new(),
+            first: 0,
+            frame: Frame::default(),
+            program,
+            stubs: Vec::new(),
+            sites: Vec::new(),
+            regions: 1 + check::regions(code),
+            remembered: 0,
+            index: 0,
+            at: InsnIdx::ZERO,
+            skip: false,
+            unwound,
+            failed,
+            ask,
+        })
+    }
+
+    fn run(mut self) -> Result<Emitted, EmitError> {
+        for number in 0..self.code.functions.len() {
+            let role = if number == 0 { frame::Role::Entered } else { frame::Role::Called };
+            self.function(number, role)?;
+        }
+        if self.program.entry_is_called {
+            self.function(0, frame::Role::Called)?;
+        }
+        self.put_stubs();
+        let uses_stack = self.code.functions.iter().any(|function| function.uses_stack);
+        Ok(Emitted {
+            plan: self.asm.plan()?,
+            sites: self.sites,
+            windows: self.regions + self.remembered,
+            remembered: self.regions,
+            uses_stack,
+            uses_state: self.program.state,
+        })
+    }
+
+    /// Emits a function's operations.
+    fn body(&mut self, number: usize) -> Result<(), EmitError> {
+        let function = &self.code.functions[number];
+        let ops = function.ops.clone();
+        self.first = ops.start;
+        self.labels.clear();
+        reserve(&mut self.labels, ops.len())?;
+        self.labels.resize(ops.len(), None);
+        // The ways back, so that the heads of loops are known.
+        let mut heads = Vec::new();
+        for index in ops.clone() {
+            if let Some(OpIdx(target)) = self.code.ops[index as usize].target() {
+                let place = &mut self.labels[(target - ops.start) as usize];
+                if place.is_none() {
+                    *place = Some(self.asm.label());
+                }
+                if target <= index && self.options.assembler.loops.is_some() {
+                    reserve(&mut heads, 1)?;
+                    heads.push(target);
+                }
+            }
+        }
+        heads.sort_unstable();
+        for index in ops.clone() {
+            if let Some(label) = self.labels[(index - ops.start) as usize] {
+                match heads.binary_search(&index) {
+                    Ok(_) => self.asm.bind_loop(label),
+                    Err(_) => self.asm.bind(label),
+                }
+            }
+            if core::mem::take(&mut self.skip) {
+                continue;
+            }
+            self.index = index;
+            self.at = self.code.at[index as usize];
+            self.op(index + 1 == ops.end)?;
+        }
+        Ok(())
+    }
+
+    fn op(&mut self, is_last: bool) -> Result<(), EmitError> {
+        match self.code.ops[self.index as usize] {
+            Op::Move { dst, src } => self.copy(dst, src)?,
+            Op::Const { dst, value } => self.constant(dst, value)?,
+            Op::FramePointer { dst } => self.frame_pointer(dst)?,
+            Op::Alu { op, width, dst, a, b } => self.alu(op, width, dst, a, b)?,
+            Op::AluImm { op, width, dst, a, imm } => self.alu_imm(op, width, dst, a, imm)?,
+            Op::Neg { width, dst, a } => self.neg(width, dst, a)?,
+            Op::Sext { kind, dst, a } => self.sext(kind, dst, a)?,
+            Op::Trunc { size, dst, a } => self.trunc(size, dst, a)?,
+            Op::Swap { width, dst, a } => self.swap(width, dst, a)?,
+            Op::Rotl { width, dst, a, amount } => self.rotl(width, dst, a, amount)?,
+            Op::Check { base, off, bytes, write, region } => self.check(base, off, bytes, write, region)?,
+            Op::Load { kind, dst, base, off } => self.load(kind, dst, base, off)?,
+            Op::Store { size, base, off, src } => self.store(size, base, off, src)?,
+            Op::StoreRelease { size, base, off, src } => self.store_release(size, base, off, src)?,
+            Op::StoreImm { size, base, off, imm } => self.store_imm(size, base, off, imm)?,
+            Op::Atomic { op, width, dst, base, off, src } => self.atomic(op, width, dst, base, off, src)?,
+            Op::Cmpxchg { width, dst, base, off, expected, src } => {
+                self.cmpxchg(width, dst, base, off, expected, src)?;
+            }
+            Op::LoadAcquire { size, dst, base, off } => self.load_acquire(size, dst, base, off)?,
+            Op::Helper { id, dst, args } => self.helper(id, dst, args)?,
+            Op::Call { function, dst, args } => self.call(function, dst, args)?,
+            Op::CallReg { dst, args } => self.call_reg(dst, args)?,
+            Op::Charge { units } => self.charge(units)?,
+            Op::Jump { to } => {
+                let to = self.threaded(to);
+                if to.0 != self.index + 1 {
+                    let label = self.label(to)?;
+                    self.asm.jmp(label);
+                }
+            }
+            Op::Branch { cond, width, a, b, to } => {
+                let (flag, to) = self.direct(flow::flag(cond), to);
+                self.branch(cond, width, a, b)?;
+                self.jump_if(flag, to)?;
+            }
+            Op::BranchImm { cond, width, a, imm, to } => {
+                let (flag, to) = self.direct(flow::flag(cond), to);
+                self.branch_imm(cond, width, a, imm)?;
+                self.jump_if(flag, to)?;
+            }
+            Op::Return { src } => {
+                self.get(src, Gpr::Rax)?;
+                self.leave(is_last);
+            }
+            Op::ReturnNumber { value } => {
+                self.put_number(Gpr::Rax, value);
+                self.leave(is_last);
+            }
+        }
+        Ok(())
+    }
+
+    const fn malformed(&self) -> EmitError {
+        EmitError::Malformed { op: self.index }
+    }
+
+    fn label(&self, to: OpIdx) -> Result<Label, EmitError> {
+        let place = to.0.checked_sub(self.first).and_then(|place| self.labels.get(place as usize));
+        place.copied().flatten().ok_or(self.malformed())
+    }
+
+    /// Finds a place in the processor; what nobody wants is in the scratch register.
+    fn place(&self, loc: Loc) -> Result<Place, EmitError> {
+        match loc {
+            Loc::NONE => Ok(Place::Reg(SCRATCH)),
+            Loc::SCRATCH => Ok(self.frame.aside()),
+            Loc(number) => match self.target.register(number) {
+                Some(reg) => Ok(Place::Reg(reg)),
+                None => self.frame.slot(number).map(Place::Slot).ok_or(self.malformed()),
+            },
+        }
+    }
+
+    /// Returns a register that holds what a place holds: its own, or the one that is lent.
+    fn read(&mut self, loc: Loc, lent: Gpr) -> Result<Gpr, EmitError> {
+        match self.place(loc)? {
+            Place::Reg(reg) => Ok(reg),
+            Place::Slot(mem) => {
+                self.put(Inst::mov(Width::W64, lent, mem));
+                Ok(lent)
+            }
+        }
+    }
+
+    /// Moves what a place holds to a register.
+    fn get(&mut self, loc: Loc, reg: Gpr) -> Result<(), EmitError> {
+        let from = self.place(loc)?;
+        if from != Place::Reg(reg) {
+            self.put(Inst::mov(Width::W64, reg, from));
+        }
+        Ok(())
+    }
+
+    /// Returns the register that a result is computed in: its own, or the scratch one.
+    fn result(&self, dst: Loc) -> Result<Gpr, EmitError> {
+        Ok(match self.place(dst)? {
+            Place::Reg(reg) => reg,
+            Place::Slot(_) => SCRATCH,
+        })
+    }
+
+    /// Moves a result from the register that it was computed in to its place.
+    fn set(&mut self, dst: Loc, from: Gpr) -> Result<(), EmitError> {
+        if dst == Loc::NONE {
+            return Ok(());
+        }
+        match self.place(dst)? {
+            Place::Reg(reg) if reg == from => {}
+            Place::Reg(reg) => self.put(Inst::mov(Width::W64, reg, from)),
+            Place::Slot(mem) => self.put(Inst::store(super::Size::B8, mem, from)),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, inst: Inst) {
+        self.asm.put(inst);
+    }
+
+    /// Adds a stub.
+    fn stub(&mut self, stub: Stub) -> Result<(), EmitError> {
+        reserve(&mut self.stubs, 1)?;
+        self.stubs.push(stub);
+        Ok(())
+    }
+
+    /// Jumps, if a condition holds, to what is emitted behind the functions.
+    fn aside(&mut self, cond: Cond, stub: impl FnOnce(Label) -> Stub) -> Result<(), EmitError> {
+        let from = self.asm.label();
+        self.asm.jcc(cond, from);
+        self.stub(stub(from))
+    }
+
+    /// Numbers a place where the run asks or stops.
+    fn site(&mut self, kind: crate::state::SiteKind) -> Result<u32, EmitError> {
+        let number = i32::try_from(self.sites.len()).map_err(|_| AsmError::TooLong)?;
+        reserve(&mut self.sites, 1)?;
+        self.sites.push(Site { at: self.at, kind });
+        Ok(number as u32)
+    }
+
+    /// Names one of the windows that searches remember.
+    fn remember(&mut self) -> WindowIdx {
+        let number = self.regions + self.sites.len() as u32 % REMEMBERED;
+        self.remembered = self.remembered.max(number + 1 - self.regions);
+        WindowIdx(number)
+    }
+}
+
+/// Makes room without aborting where there is none.
+fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), EmitError> {
+    list.try_reserve(more).map_err(|_| EmitError::Asm(AsmError::OutOfMemory))
+}

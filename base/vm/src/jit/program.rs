@@ -1,0 +1,151 @@
+//! Programs of machine code.
+
+use alloc::vec::Vec;
+use core::fmt;
+use skep_ir::Access;
+use skep_ir::ops::Code as Ops;
+use skep_isa::InsnIdx;
+use skep_jit::state::Site;
+use skep_jit::x86_64::{self, EmitError, EmitOptions, Emitted, Feature, Target, WriteError};
+use skep_mem::{Code, RawCode};
+
+/// Is a program of machine code in memory that a [`Code`] has given; any number of threads may run it at once.
+#[derive(Debug)]
+pub struct JitProgram<H: Code> {
+    host: H,
+    pub(super) code: RawCode,
+    /// Counts the bytes of code, which may be fewer than there is memory.
+    len: usize,
+    pub(super) sites: Vec<Site>,
+    /// Counts the windows that a run has.
+    pub(super) windows: u32,
+    /// Names the first of those that searches remember.
+    pub(super) remembered: u32,
+    pub(super) stack_bytes: u32,
+    pub(super) uses_stack: bool,
+    pub(super) uses_state: bool,
+    /// Names the instruction that it starts with.
+    pub(super) start: InsnIdx,
+}
+
+// SAFETY: the code is only executed once it is published, and the rest is values.
+unsafe impl<H: Code> Send for JitProgram<H> {}
+// SAFETY: as above; running a program changes nothing in it.
+unsafe impl<H: Code> Sync for JitProgram<H> {}
+
+/// Says why there is no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JitError {
+    /// The operations cannot be emitted.
+    Emit(EmitError),
+    /// The code cannot be written.
+    Write(WriteError),
+    /// The code is for a processor that can what this one cannot.
+    Feature(Feature),
+    /// There is no memory for code.
+    NoCodeMemory,
+}
+
+impl fmt::Display for JitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JitError::Emit(error) => error.fmt(f),
+            JitError::Write(error) => error.fmt(f),
+            JitError::Feature(feature) => write!(f, "this processor lacks {}", feature.name()),
+            JitError::NoCodeMemory => f.write_str("no memory for code"),
+        }
+    }
+}
+
+impl core::error::Error for JitError {}
+
+impl<H: Code> JitProgram<H> {
+    /// Makes a program of operations in which every access is covered by a check, compiled for the target's
+    /// [machine](Target::machine).
+    ///
+    /// # Errors
+    ///
+    /// [`JitError`] says what is missing; [`EmitError::Unchecked`] names an access without a check.
+    pub fn checked(ops: &Ops, target: &Target, stack_bytes: u32, host: H) -> Result<JitProgram<H>, JitError> {
+        JitProgram::new(ops, target, stack_bytes, Access::Checked, host)
+    }
+
+    /// Makes a program whose accesses need no check.
+    ///
+    /// # Safety
+    ///
+    /// In every run of the program, every access that has no check must be to memory that is mapped for it and that nobody
+    /// accesses but atomically.
+    ///
+    /// # Errors
+    ///
+    /// [`JitError`] says what is missing.
+    pub unsafe fn unchecked(
+        ops: &Ops,
+        target: &Target,
+        stack_bytes: u32,
+        host: H,
+    ) -> Result<JitProgram<H>, JitError> {
+        JitProgram::new(ops, target, stack_bytes, Access::Unchecked, host)
+    }
+
+    fn new(
+        ops: &Ops,
+        target: &Target,
+        stack_bytes: u32,
+        access: Access,
+        host: H,
+    ) -> Result<JitProgram<H>, JitError> {
+        let here = super::features();
+        let missing = |feature: &Feature| target.features.has(*feature) && !here.has(*feature);
+        if let Some(feature) = Feature::ALL.into_iter().find(missing) {
+            return Err(JitError::Feature(feature));
+        }
+        let options = EmitOptions { access, stack_bytes, assembler: x86_64::Options::default() };
+        let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
+        let Emitted { plan, sites, windows, remembered, uses_stack, uses_state } = emitted;
+        let len = plan.size();
+        let code = host.stage(len).ok_or(JitError::NoCodeMemory)?;
+        // From here on the memory goes back when the program is dropped.
+        let start = ops.at.first().copied().unwrap_or(InsnIdx::ZERO);
+        let program = JitProgram {
+            host,
+            code,
+            len,
+            sites,
+            windows,
+            remembered,
+            stack_bytes,
+            uses_stack,
+            uses_state,
+            start,
+        };
+        // SAFETY: staged memory of this length, for this program alone.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(code.base.as_ptr(), code.len) };
+        plan.write(bytes, code.base.as_ptr().addr() as u64).map_err(JitError::Write)?;
+        // SAFETY: from this host, and written for the last time.
+        if !unsafe { program.host.publish(&program.code) } {
+            return Err(JitError::NoCodeMemory);
+        }
+        Ok(program)
+    }
+
+    /// Returns the machine code, for whoever wants to look at it.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: written by `new` and not since, and readable as what is executed is on x86-64.
+        unsafe { core::slice::from_raw_parts(self.code.base.as_ptr(), self.len) }
+    }
+
+    /// Counts the bytes that it occupies besides the host's.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.sites.capacity() * size_of::<Site>() + self.code.len
+    }
+}
+
+impl<H: Code> Drop for JitProgram<H> {
+    fn drop(&mut self) {
+        // SAFETY: from this host; runs borrow the program, so there are none.
+        unsafe { self.host.free(self.code) };
+    }
+}

@@ -1,0 +1,273 @@
+//! Entering machine code, and what it calls.
+
+use super::program::JitProgram;
+use crate::calls::{CallEnd, Calls, Reach};
+use crate::cpu::Cpu;
+use crate::regions::{Found, Regions};
+use crate::stop::{Stop, StopKind};
+use core::mem::offset_of;
+use core::ptr::NonNull;
+use skep_ir::ssa::eval::MAX_DEPTH;
+use skep_jit::state::{Site, SiteKind, State, Window};
+use skep_mem::{Code, Fuel, Meter};
+
+/// Is what code returns, in `rax` and `rdx`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Returned {
+    value: u64,
+    /// Is zero if the value counts.
+    ended: u64,
+}
+
+/// Is how code is entered.
+type Entry = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, usize) -> Returned;
+
+/// Is what the functions that code calls know of the run.
+struct Context<'c, 'r, 'm> {
+    regions: &'c mut Regions<'m>,
+    calls: &'c mut dyn Calls,
+    meter: Meter<'r>,
+    sites: &'c [Site],
+    stack_top: usize,
+    end: Option<CallEnd>,
+}
+
+/// Counts the words of a state and of so many windows.
+const fn words(windows: u32) -> usize {
+    (size_of::<State>() + windows as usize * size_of::<Window>()) / size_of::<u64>()
+}
+
+impl<H: Code> JitProgram<H> {
+    /// Runs the program with these values in r1 to r5, and returns r0.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] says where and why there is no result.
+    pub fn run(
+        &self,
+        cpu: &mut Cpu,
+        regions: &mut Regions<'_>,
+        args: [u64; 5],
+        fuel: &Fuel,
+        calls: &mut dyn Calls,
+    ) -> Result<u64, Stop> {
+        if !self.uses_state {
+            // SAFETY: the code has no use for what the anchor stands for.
+            return Ok(unsafe { self.enter(args, 0) }.value);
+        }
+        let start = |kind| Stop { at: self.start, kind };
+        let stack_bytes = if self.uses_stack { self.stack_bytes } else { 0 };
+        if !cpu.reserve_words(words(self.windows), stack_bytes) {
+            return Err(start(StopKind::OutOfMemory));
+        }
+        let stack_top = cpu.stack() + MAX_DEPTH * stack_bytes as usize;
+        if regions.set_stack(stack_top, 0).is_err() {
+            return Err(start(StopKind::OutOfMemory));
+        }
+        let state = cpu.values().cast::<State>();
+        let mut context =
+            Context { regions, calls, meter: Meter::new(fuel), sites: &self.sites, stack_top, end: None };
+        let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
+        self.put_windows(state, &context);
+        let units = context.meter.lend();
+        // From here until the code returns, only what it calls touches the context.
+        let lent = &raw mut context;
+        let fresh = State {
+            fuel: units,
+            ask: ask as *const () as u64,
+            call: call as *const () as u64,
+            context: lent.expose_provenance() as u64,
+            depth: MAX_DEPTH as u32 - 1,
+            ..State::default()
+        };
+        // SAFETY: `reserve_words` has made room for it.
+        unsafe { state.write(fresh) };
+        // SAFETY: the state, its windows and the stacks are set, for this run alone.
+        let returned = unsafe { self.enter(args, anchor) };
+        // SAFETY: as above; the code has returned.
+        let state = unsafe { state.read() };
+        context.meter.give_back(state.fuel);
+        context.meter.settle();
+        match returned.ended {
+            0 => Ok(returned.value),
+            _ => self.ended(&state, context.end),
+        }
+    }
+
+    /// Executes the code.
+    ///
+    /// # Safety
+    /// A [`State`] must lie in front of the anchor and as many windows as the program has behind it, all set, unless the program
+    /// uses no state.
+    #[inline(always)]
+    unsafe fn enter(&self, args: [u64; 5], anchor: usize) -> Returned {
+        // SAFETY: the emitter makes functions of this type, and `new` has published this one.
+        let entry = unsafe { core::mem::transmute::<NonNull<u8>, Entry>(self.code.base) };
+        let [r1, r2, r3, r4, r5] = args;
+        // SAFETY: it keeps the calling convention, and what it accesses is checked or promised.
+        unsafe { entry(r1, r2, r3, r4, r5, anchor) }
+    }
+
+    /// Writes the windows of the stack and of regions, and empties those that searches remember.
+    #[inline(always)]
+    fn put_windows(&self, state: NonNull<State>, context: &Context<'_, '_, '_>) {
+        // SAFETY: behind the state, which is there.
+        let windows = unsafe { state.add(1) }.cast::<Window>();
+        let top = context.stack_top as u64;
+        let mut stack = Window { read: top, write: u64::MAX, last: [0; 4] };
+        for (last, bytes) in stack.last.iter_mut().zip([1, 2, 4, 8]) {
+            *last = top - bytes;
+        }
+        for number in 0..self.windows {
+            let window = match number {
+                0 => stack,
+                number if number < self.remembered => context.regions.window(number as usize - 1),
+                _ => Window::NONE,
+            };
+            // SAFETY: `words` has counted it.
+            let at = unsafe { windows.add(number as usize) };
+            // SAFETY: as above.
+            unsafe { at.write(window) };
+        }
+    }
+
+    #[cold]
+    fn ended(&self, state: &State, end: Option<CallEnd>) -> Result<u64, Stop> {
+        let site = self.sites[state.stop_site as usize];
+        let address = state.stop_address;
+        let few = |bytes: u16| bytes.min(255) as u8;
+        let kind = match site.kind {
+            SiteKind::Read { bytes } | SiteKind::SearchRead { bytes, .. } => {
+                StopKind::Read { address, bytes: few(bytes) }
+            }
+            SiteKind::Write { bytes } | SiteKind::SearchWrite { bytes, .. } => {
+                StopKind::Write { address, bytes: few(bytes) }
+            }
+            SiteKind::Misaligned { bytes } => StopKind::Misaligned { address, bytes },
+            SiteKind::Fuel { .. } => StopKind::Fuel,
+            SiteKind::Depth => StopKind::CallDepth,
+            SiteKind::Target => StopKind::BadCallTarget { found: address },
+            SiteKind::Helper => match end {
+                Some(CallEnd::Unwind(result)) => return Ok(result),
+                Some(CallEnd::Stop(kind)) => kind,
+                // The code says that a helper has ended the run only if `call` has said so.
+                None => StopKind::UnknownHelper { id: state.helper },
+            },
+        };
+        Err(Stop { at: site.at, kind })
+    }
+}
+
+/// Returns the state in front of an anchor.
+fn state(anchor: usize) -> NonNull<State> {
+    let state = core::ptr::with_exposed_provenance_mut::<State>(anchor - size_of::<State>());
+    NonNull::new(state).unwrap_or(NonNull::dangling())
+}
+
+/// Returns the context of a run.
+///
+/// # Safety
+/// The anchor must be that of a run that is in its code, and the result must be gone before that goes on.
+unsafe fn context<'c>(state: NonNull<State>) -> &'c mut Context<'c, 'c, 'c> {
+    // SAFETY: the caller's promise.
+    let address = unsafe { (*state.as_ptr()).context } as usize;
+    // SAFETY: `run` has exposed it, and does not touch it while it is in the code.
+    unsafe { &mut *core::ptr::with_exposed_provenance_mut(address) }
+}
+
+/// Answers code that cannot go on by itself, with zero if it may.
+extern "sysv64" fn ask(anchor: usize, site: u64, address: u64) -> u64 {
+    let state = state(anchor);
+    // SAFETY: only code calls this, with its anchor.
+    let context = unsafe { context(state) };
+    match context.sites[site as usize].kind {
+        SiteKind::Fuel { units } => {
+            // SAFETY: the state is there, and code is waiting.
+            let fuel = unsafe { &mut (*state.as_ptr()).fuel };
+            // What the code has taken, although it was not there.
+            context.meter.give_back(fuel.wrapping_add(u64::from(units)));
+            let spent = context.meter.charge(u64::from(units));
+            *fuel = if spent.is_ok() { context.meter.lend() } else { 0 };
+            u64::from(spent.is_err())
+        }
+        SiteKind::SearchRead { bytes, window } => {
+            search(state, context, address, Sought { bytes, window, write: false })
+        }
+        SiteKind::SearchWrite { bytes, window } => {
+            search(state, context, address, Sought { bytes, window, write: true })
+        }
+        // Nothing else asks.
+        _ => 1,
+    }
+}
+
+/// Is what is searched for.
+#[derive(Clone, Copy)]
+struct Sought {
+    bytes: u16,
+    window: u16,
+    write: bool,
+}
+
+/// Searches the regions for an access, and remembers the one that holds it.
+fn search(state: NonNull<State>, context: &mut Context<'_, '_, '_>, address: u64, sought: Sought) -> u64 {
+    let Sought { bytes, window, write } = sought;
+    show_stack(state, context);
+    match context.regions.find(address, u64::from(bytes), write) {
+        Some(Found::Stack) => 0,
+        Some(Found::Region(number)) => {
+            let found = context.regions.window(number);
+            // SAFETY: one of the windows behind the state.
+            let windows = unsafe { state.add(1) }.cast::<Window>();
+            // SAFETY: as above.
+            let at = unsafe { windows.add(usize::from(window)) };
+            // SAFETY: as above.
+            unsafe { at.write(found) };
+            0
+        }
+        None => {
+            // SAFETY: the state is there, and code is waiting.
+            unsafe { (*state.as_ptr()).stop_address = address };
+            1
+        }
+    }
+}
+
+/// Tells the regions which stacks are in use.
+fn show_stack(state: NonNull<State>, context: &mut Context<'_, '_, '_>) {
+    // SAFETY: behind the state, which is there.
+    let stack = unsafe { state.add(1).cast::<Window>() };
+    // SAFETY: as above; code is waiting.
+    let low = unsafe { (*stack.as_ptr()).read } as usize;
+    context.regions.move_stack(low, context.stack_top - low);
+}
+
+/// Calls a helper for code.
+extern "sysv64" fn call(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, anchor: usize) -> Returned {
+    let state = state(anchor);
+    // SAFETY: only code calls this, with its anchor.
+    let context = unsafe { context(state) };
+    show_stack(state, context);
+    // SAFETY: the state is there, and code is waiting.
+    let id = unsafe { (*state.as_ptr()).helper };
+    // What helpers charge for their work comes from the same fuel.
+    // SAFETY: as above.
+    context.meter.give_back(unsafe { (*state.as_ptr()).fuel });
+    let result = {
+        let reach = Reach::new(context.regions, &mut context.meter);
+        context.calls.helper(id, [r1, r2, r3, r4, r5], &reach)
+    };
+    let units = context.meter.lend();
+    // SAFETY: as above.
+    unsafe { (*state.as_ptr()).fuel = units };
+    match result {
+        Ok(value) => Returned { value, ended: 0 },
+        Err(end) => {
+            context.end = Some(end);
+            Returned { value: 0, ended: 1 }
+        }
+    }
+}
+
+const _: () = assert!(offset_of!(Returned, value) == 0 && size_of::<Returned>() == 16);

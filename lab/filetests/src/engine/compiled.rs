@@ -1,0 +1,180 @@
+//! What engines behind the compiler share: compiling a case, its memory, and what comes of it.
+
+use super::{Ending, Ran, Refusal};
+use crate::{Case, Expected, Input};
+use skep_ir::lower::compile;
+use skep_ir::machine::Machine;
+use skep_ir::ops::Code;
+use skep_ir::{Access, Address, Level, Link, Metering, Options, Source};
+use skep_isa::structure;
+use skep_isa::{Addr, Program as Bytecode};
+use skep_mem::{Block, Fuel};
+use skep_model::platform::{FuncId, Platform};
+use skep_vm::{CallEnd, Calls, Cpu, Reach, Regions, Stop, StopKind};
+
+/// What runs the compiler's operations.
+pub(super) trait Backend {
+    /// Describes what the operations are made for.
+    fn machine(&self) -> Machine;
+
+    /// Runs them.
+    fn run(
+        &self,
+        code: &Code,
+        options: &Options,
+        cpu: &mut Cpu,
+        regions: &mut Regions<'_>,
+        args: [u64; 5],
+        fuel: &Fuel,
+    ) -> Result<Result<u64, Stop>, String>;
+}
+
+/// How to compile a case.
+pub(super) const fn options(level: Level, access: Access, metering: Metering) -> Options {
+    Options { level, access, metering, stack_bytes: 512, register_calls: false }
+}
+
+/// Is where a case runs: its memory and stacks are at the same addresses for every backend.
+pub(super) struct Place {
+    block: Block,
+    cpu: Cpu,
+}
+
+impl Place {
+    /// Makes one; nothing for a case that wants a context.
+    pub(super) fn new(case: &Case) -> Result<Option<Place>, String> {
+        match &case.input {
+            Input::Memory(bytes) => {
+                let block = Block::copy_of(bytes).map_err(|error| error.to_string())?;
+                Ok(Some(Place { block, cpu: Cpu::new() }))
+            }
+            Input::Context { .. } => Ok(None),
+        }
+    }
+}
+
+/// Says that a case wants a context.
+pub(super) const fn not_here() -> Ran {
+    Ran { ending: Ending::NotHere("contexts want a kernel"), charged: None }
+}
+
+/// Lists the ways to run a case, the first of which all others must agree with.
+pub(super) const FIRST: Options = options(Level::O, Access::Checked, Metering::Metered);
+
+/// Lists the others.
+pub(super) fn others(first: &Ran) -> Vec<(&'static str, Options)> {
+    let mut others = vec![("without passes", options(Level::O0, Access::Checked, Metering::Metered))];
+    // What a check stops is nothing to do without one, and what fuel stops may never end.
+    if matches!(first.ending, Ending::Returned(..)) {
+        others.push(("unchecked", options(Level::O, Access::Unchecked, Metering::Metered)));
+        others.push(("unchecked without passes", options(Level::O0, Access::Unchecked, Metering::Metered)));
+        others.push(("without fuel", options(Level::O, Access::Checked, Metering::Free)));
+        others.push(("bare", options(Level::O, Access::Unchecked, Metering::Free)));
+    }
+    others
+}
+
+/// Compares a way to run a case with the first.
+///
+/// # Errors
+/// What is different.
+pub(super) fn agree(first: &Ran, name: &str, options: &Options, other: &Ran) -> Result<(), String> {
+    let charged = options.metering == Metering::Free || other.charged == first.charged;
+    if other.ending == first.ending && charged {
+        return Ok(());
+    }
+    Err(format!("{first:?}, but {name} {other:?}"))
+}
+
+/// Tells what a case comes to for engines that know addresses and no values' history.
+pub(super) fn follows(case: &Case) -> Expected {
+    if matches!(case.input, Input::Context { .. }) {
+        return Expected::NotHere;
+    }
+    match &case.expected {
+        Expected::Refused(place, _) => Expected::Refused(*place, None),
+        Expected::Stops(place, kind, _) => match kind.as_str() {
+            // An address says nothing of what it was meant to be.
+            "null_pointer" | "not_a_pointer" | "use_after_free" | "no_right" => {
+                Expected::Stops(*place, "out_of_bounds".to_owned(), None)
+            }
+            // Values have no history here.
+            "uninitialised" | "pointer_arithmetic" | "partial_pointer" => Expected::Anything,
+            kind => Expected::Stops(*place, kind.to_owned(), None),
+        },
+        expected => expected.clone(),
+    }
+}
+
+/// Runs a case in one way, in memory that is at the same address in all of them.
+pub(super) fn run(
+    backend: &dyn Backend,
+    case: &Case,
+    place: &mut Place,
+    options: &Options,
+) -> Result<Ran, String> {
+    let Place { block, cpu } = place;
+    let Input::Memory(bytes) = &case.input else { return Err("no memory".to_owned()) };
+    let refused = |slot: u32, text: String| {
+        let refusal = Refusal { slot: Some(slot), errno: None, text };
+        Ok(Ran { ending: Ending::Refused(refusal), charged: None })
+    };
+    let bytecode = match Bytecode::decode(&case.slots) {
+        Ok(bytecode) => bytecode,
+        Err(error) => return refused(error.at.0, error.to_string()),
+    };
+    let structure = match structure::check(&bytecode) {
+        Ok(structure) => structure,
+        Err(error) => return refused(error.at.0, error.to_string()),
+    };
+    let source = Source { program: &bytecode, structure: &structure, link: &Alone };
+    let code = match compile(source, &backend.machine(), options) {
+        Ok(code) => code,
+        Err(error) => return refused(error.at.0, error.kind.to_string()),
+    };
+    block.bytes().copy_in(0, bytes).map_err(|error| error.to_string())?;
+    let mut regions = Regions::new();
+    regions.add_writable(block.bytes()).map_err(|error| error.to_string())?;
+    let args = [block.bytes().addr() as u64, bytes.len() as u64, 0, 0, 0];
+    let fuel = Fuel::new(case.fuel);
+    let result = backend.run(&code, options, cpu, &mut regions, args, &fuel)?;
+    let charged = (options.metering == Metering::Metered).then(|| case.fuel - fuel.left());
+    let ending = match result {
+        Ok(number) => {
+            let mut left = vec![0; bytes.len()];
+            block.bytes().copy_out(0, &mut left).map_err(|error| error.to_string())?;
+            Ending::Returned(number, left)
+        }
+        Err(stop) => Ending::Stopped(stop.at.0, stop.kind.code().to_owned(), stop.kind.to_string()),
+    };
+    Ok(Ran { ending, charged })
+}
+
+/// Has nothing outside the program but the helpers' names.
+struct Alone;
+
+impl Link for Alone {
+    fn address(&self, _: Addr) -> Option<Address> {
+        None
+    }
+
+    fn function(&self, function: u32) -> Option<u64> {
+        Some(u64::from(function))
+    }
+
+    fn helper(&self, id: u32) -> Option<u8> {
+        (id == super::MIX || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
+    }
+}
+
+/// Has the helper that every case has.
+pub(super) struct Mix;
+
+impl Calls for Mix {
+    fn helper(&mut self, id: u32, args: [u64; 5], _: &Reach<'_>) -> Result<u64, CallEnd> {
+        match id {
+            super::MIX => Ok(super::mix(args)),
+            id => Err(CallEnd::Stop(StopKind::UnknownHelper { id })),
+        }
+    }
+}
