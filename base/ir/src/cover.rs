@@ -75,6 +75,10 @@ pub fn accessed(op: &Op) -> Option<Accessed> {
     })
 }
 
+/// Counts the checks that are looked back at: an access stands close behind its own, and the time this takes is
+/// proportional to the operations.
+const LOOK_BACK: usize = 32;
+
 /// Is a check whose result still holds.
 struct Shown {
     base: Loc,
@@ -115,6 +119,9 @@ pub fn check(code: &Code, machine: &Machine) -> Result<(), Uncovered> {
             Op::Check { base: Loc::SCRATCH | Loc::NONE, .. } => {}
             Op::Check { base, off, bytes, write, .. } => {
                 let from = i64::from(off);
+                if shown.len() == LOOK_BACK {
+                    shown.remove(0);
+                }
                 grow(&mut shown, Shown { base, from, to: from + i64::from(bytes), write })?;
             }
             Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => shown.clear(),
@@ -140,7 +147,7 @@ fn covers(shown: &[Shown], access: Accessed) -> bool {
                 && (shown.from..shown.to).contains(&covered)
                 && (shown.write || !access.write)
         };
-        match shown.iter().find(fits) {
+        match shown.iter().rev().find(fits) {
             Some(shown) => covered = shown.to,
             None => return false,
         }

@@ -1,7 +1,7 @@
 //! Generated programs: every engine comes to the result, memory, fuel and error of the reference machine.
 
 use skep_lab_filetests::generate::{Flavour, generate};
-use skep_lab_filetests::{Case, Ending, Exact, Interpreter};
+use skep_lab_filetests::{Case, Ending, Engine, Exact, Interpreter};
 use std::collections::BTreeMap;
 
 /// Compares one program; gives the word for how it ended.
@@ -75,12 +75,45 @@ fn generated_programs_end_the_same_everywhere() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn generated_programs_end_the_same_in_machine_code() {
-    use skep_lab_filetests::{Engine, Jit};
+    use skep_lab_filetests::Jit;
     let count = std::env::var("SKEP_GENERATED").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
     for seed in 0..count {
         let case = generate(seed, Flavour::Wild);
         if let Err(why) = Jit.run(&case) {
             panic!("seed {seed}: {why}");
         }
+    }
+}
+
+/// Linux and the embedded kernel, on what they load.
+fn kernel_agrees(kernel: &dyn Engine, count: u64) {
+    let (mut ran, mut refused) = (0, BTreeMap::<String, u64>::new());
+    for seed in 0..count {
+        let case = generate(seed, Flavour::Tame);
+        let exact = Exact.run(&case).expect("the reference machine runs it");
+        match kernel.run(&case).unwrap_or_else(|why| panic!("seed {seed}: {why}")) {
+            Ending::Refused(refusal) => *refused.entry(refusal.text).or_default() += 1,
+            ending => {
+                assert_eq!(ending, exact, "seed {seed} on {}: {:?}", kernel.name(), case.slots);
+                ran += 1;
+            }
+        }
+    }
+    println!("{}: {ran} of {count} ran; {refused:?}", kernel.name());
+    assert!(ran * 10 >= count * 6, "{ran} of {count} ran on {}: {refused:?}", kernel.name());
+}
+
+#[test]
+fn generated_programs_end_the_same_on_the_embedded_kernel() {
+    kernel_agrees(&skep_lab_filetests::Embedded, 100);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn generated_programs_end_the_same_on_linux() {
+    let linux = skep_lab_filetests::Linux::new();
+    match linux.is_usable() {
+        Ok(()) => kernel_agrees(&linux, 300),
+        Err(why) => println!("skipped: generated_programs_end_the_same_on_linux: {why}"),
     }
 }
