@@ -2,8 +2,8 @@
 
 use crate::structure::{self, Structure, StructureError};
 use crate::{
-    Addr, AluOp, AtomicOp, Cond, DecodeError, Insn, InsnIdx, LoadKind, Operand, Program, RawInsn, Reg, Size,
-    Width,
+    Addr, AluOp, AtomicOp, Cond, DecodeError, Endian, Insn, InsnIdx, LoadKind, Movsx, Operand, PacketSize,
+    Program, RawInsn, Reg, Size, SwapWidth, Width,
 };
 use alloc::vec::Vec;
 use core::fmt;
@@ -63,6 +63,11 @@ pub enum BuildError {
         /// Counts slots from the next instruction.
         distance: i64,
     },
+    /// An instruction that leads nowhere was given a label.
+    NoDistance {
+        /// Names the instruction.
+        at: InsnIdx,
+    },
     /// What was built does not hang together.
     Structure(StructureError),
     /// There are more slots than an index can count.
@@ -78,6 +83,9 @@ impl fmt::Display for BuildError {
             BuildError::Unbound { at } => write!(f, "instruction {at}: label is bound nowhere"),
             BuildError::TooFar { at, distance } => {
                 write!(f, "instruction {at}: label is {distance} instructions away, more than fit")
+            }
+            BuildError::NoDistance { at } => {
+                write!(f, "instruction {at}: a label is given, and the instruction has no distance")
             }
             BuildError::Structure(error) => error.fmt(f),
             BuildError::TooLong => f.write_str("program has more than 4294967295 slots"),
@@ -140,9 +148,10 @@ impl Builder {
     }
 
     /// Adds an instruction whose distance is that to a label: any that jumps, calls a local function, or takes its address. The
-    /// distance it holds counts for nothing, and for others the label does not either.
+    /// distance it holds counts for nothing; an instruction without one is a mistake.
     pub fn push_to(&mut self, insn: Insn, label: BuilderLabel) -> &mut Builder {
         match self.uses.try_reserve(1) {
+            _ if with_distance(insn, 0).is_none() => self.fail(BuildError::NoDistance { at: self.here() }),
             Ok(()) => self.uses.push((self.here(), insn, label)),
             Err(_) => self.fail(BuildError::OutOfMemory),
         }
@@ -177,7 +186,7 @@ impl Builder {
     }
 }
 
-/// Returns an instruction with another distance; nothing if that does not fit.
+/// Returns an instruction with another distance; nothing if it has none, or the distance does not fit.
 fn with_distance(insn: Insn, distance: i64) -> Option<Insn> {
     let short = || i16::try_from(distance).ok();
     let long = || i32::try_from(distance).ok();
@@ -190,11 +199,11 @@ fn with_distance(insn: Insn, distance: i64) -> Option<Insn> {
         Insn::LoadAddr { dst, addr: Addr::Code { .. } } => {
             Insn::LoadAddr { dst, addr: Addr::Code { off: long()? } }
         }
-        other => other,
+        _ => return None,
     })
 }
 
-/// The instructions that programs consist of mostly, 64 bits wide.
+/// Every instruction by name. Where it is not in the name, they are 64 bits wide.
 impl Builder {
     /// Adds `dst = dst op src`.
     pub fn alu(&mut self, op: AluOp, dst: Reg, src: impl Into<Operand>) -> &mut Builder {
@@ -216,6 +225,31 @@ impl Builder {
         self.alu(AluOp::Add, dst, src)
     }
 
+    /// Adds `dst = -dst`.
+    pub fn neg(&mut self, dst: Reg) -> &mut Builder {
+        self.push(Insn::Neg { width: Width::W64, dst })
+    }
+
+    /// Adds `dst = -dst` on the lower half.
+    pub fn neg32(&mut self, dst: Reg) -> &mut Builder {
+        self.push(Insn::Neg { width: Width::W32, dst })
+    }
+
+    /// Adds `dst = src` with the sign of a part extended.
+    pub fn movsx(&mut self, kind: Movsx, dst: Reg, src: Reg) -> &mut Builder {
+        self.push(Insn::Movsx { kind, dst, src })
+    }
+
+    /// Adds a change of the order of the lower bytes of `dst`; the rest becomes zero.
+    pub fn byte_swap(&mut self, op: Endian, width: SwapWidth, dst: Reg) -> &mut Builder {
+        self.push(Insn::ByteSwap { op, width, dst })
+    }
+
+    /// Adds `dst = src` as an address of the space `to` instead of `from`.
+    pub fn addr_space_cast(&mut self, dst: Reg, src: Reg, to: u16, from: u16) -> &mut Builder {
+        self.push(Insn::AddrSpaceCast { dst, src, to, from })
+    }
+
     /// Adds `dst = value`, in two slots.
     pub fn imm64(&mut self, dst: Reg, value: u64) -> &mut Builder {
         self.push(Insn::LoadImm64 { dst, value })
@@ -224,6 +258,16 @@ impl Builder {
     /// Adds `dst = address`, in two slots.
     pub fn addr(&mut self, dst: Reg, addr: Addr) -> &mut Builder {
         self.push(Insn::LoadAddr { dst, addr })
+    }
+
+    /// Adds `r0 = packet[off]`, the legacy load; in network byte order.
+    pub fn load_abs(&mut self, size: PacketSize, off: i32) -> &mut Builder {
+        self.push(Insn::LoadAbs { size, off })
+    }
+
+    /// Adds `r0 = packet[src + off]`, the legacy load; in network byte order.
+    pub fn load_ind(&mut self, size: PacketSize, src: Reg, off: i32) -> &mut Builder {
+        self.push(Insn::LoadInd { size, src, off })
     }
 
     /// Adds `dst = *(base + off)`.
@@ -241,9 +285,39 @@ impl Builder {
         self.push(Insn::Atomic { width: Width::W64, op, base, off, src })
     }
 
+    /// Adds an atomic change of the 32 bits of `*(base + off)`.
+    pub fn atomic32(&mut self, op: AtomicOp, base: Reg, off: i16, src: Reg) -> &mut Builder {
+        self.push(Insn::Atomic { width: Width::W32, op, base, off, src })
+    }
+
+    /// Adds `dst = *(base + off)`, before everything that follows it.
+    pub fn load_acquire(&mut self, size: Size, dst: Reg, base: Reg, off: i16) -> &mut Builder {
+        self.push(Insn::LoadAcquire { size, dst, base, off })
+    }
+
+    /// Adds `*(base + off) = src`, after everything before it.
+    pub fn store_release(&mut self, size: Size, base: Reg, off: i16, src: Reg) -> &mut Builder {
+        self.push(Insn::StoreRelease { size, base, off, src })
+    }
+
     /// Adds a jump.
     pub fn goto(&mut self, label: BuilderLabel) -> &mut Builder {
         self.push_to(Insn::Goto { off: 0 }, label)
+    }
+
+    /// Adds a jump whose distance has 32 bits.
+    pub fn gotol(&mut self, label: BuilderLabel) -> &mut Builder {
+        self.push_to(Insn::Gotol { off: 0 }, label)
+    }
+
+    /// Adds a jump to the address in a register, which was read from a map of instructions.
+    pub fn gotox(&mut self, dst: Reg) -> &mut Builder {
+        self.push(Insn::Gotox { dst })
+    }
+
+    /// Adds a jump that is taken when the kernel wants a loop to end.
+    pub fn may_goto(&mut self, label: BuilderLabel) -> &mut Builder {
+        self.push_to(Insn::MayGoto { off: 0 }, label)
     }
 
     /// Adds a jump that is taken if the comparison holds.
@@ -271,6 +345,16 @@ impl Builder {
     /// Adds a call of a helper.
     pub fn call_helper(&mut self, id: u32) -> &mut Builder {
         self.push(Insn::CallHelper { id })
+    }
+
+    /// Adds a call of a function of the kernel, by its BTF and which of the program's BTF descriptors that is of.
+    pub fn call_kfunc(&mut self, btf_id: u32, fd_index: i16) -> &mut Builder {
+        self.push(Insn::CallKfunc { btf_id, fd_index })
+    }
+
+    /// Adds a call of the function whose address or number is in a register.
+    pub fn call_reg(&mut self, reg: Reg) -> &mut Builder {
+        self.push(Insn::CallReg { reg })
     }
 
     /// Adds a call of a function of the program.

@@ -91,6 +91,138 @@ fn assembling_undoes_disassembling_each_instruction() {
     }
 }
 
+/// Every row with every pair of registers.
+#[test]
+fn assembling_undoes_disassembling_all_registers() {
+    for row in &ROWS {
+        let last = |field| if row.fields.uses(field) { 10 } else { 0 };
+        let mut program = Vec::new();
+        for dst in 0..=last(Field::Dst) {
+            for src in 0..=last(Field::Src) {
+                let mut slot = row.base();
+                slot.regs |= dst | src << 4;
+                program.push(slot);
+                if row.next != skep_isa::table::Next::None {
+                    program.push(RawInsn::default());
+                }
+            }
+        }
+        assert!(insns(&program).all(|insn| insn.is_ok()), "{row:?}");
+        assert_round_trip(&program);
+    }
+}
+
+/// The mnemonics of the public conformance suite and of rbpf, each with the number that RFC 9669 gives it.
+#[test]
+fn the_mnemonics_of_peers_have_the_codes_of_the_standard() {
+    let code = |source: &str| slots(source)[0];
+    let plain = |code: u8, off: i16, imm: i32| RawInsn::new(code, 1, 0, off, imm);
+    let with_reg = |code: u8, off: i16, imm: i32| RawInsn::new(code, 1, 2, off, imm);
+    // RFC 9669 §4.1, table 11: the operation in the upper half, the class in the lower, 8 for a register.
+    let alu = [
+        ("add", 0x00, 0),
+        ("sub", 0x10, 0),
+        ("mul", 0x20, 0),
+        ("div", 0x30, 0),
+        ("sdiv", 0x30, 1),
+        ("or", 0x40, 0),
+        ("and", 0x50, 0),
+        ("lsh", 0x60, 0),
+        ("rsh", 0x70, 0),
+        ("mod", 0x90, 0),
+        ("smod", 0x90, 1),
+        ("xor", 0xa0, 0),
+        ("mov", 0xb0, 0),
+        ("arsh", 0xc0, 0),
+    ];
+    for (name, op, off) in alu {
+        for (width, class) in [("", 0x07), ("64", 0x07), ("32", 0x04)] {
+            assert_eq!(code(&format!("{name}{width} %r1, -3")), plain(op | class, off, -3));
+            assert_eq!(code(&format!("{name}{width} r1, %r2")), with_reg(op | class | 8, off, 0));
+        }
+    }
+    for (name, wanted) in [("neg", 0x87), ("neg64", 0x87), ("neg32", 0x84)] {
+        assert_eq!(code(&format!("{name} %r1")), plain(wanted, 0, 0));
+    }
+    for (name, wanted, off) in
+        [("832", 0xbc, 8), ("1632", 0xbc, 16), ("864", 0xbf, 8), ("1664", 0xbf, 16), ("3264", 0xbf, 32)]
+    {
+        assert_eq!(code(&format!("movsx{name} %r1, %r2")), with_reg(wanted, off, 0));
+    }
+    for (name, wanted) in [("le", 0xd4), ("be", 0xdc), ("swap", 0xd7), ("bswap", 0xd7)] {
+        for bits in [16, 32, 64] {
+            assert_eq!(code(&format!("{name}{bits} %r1")), plain(wanted, 0, bits));
+        }
+    }
+    // §4.3, table 16.
+    let jumps = [
+        ("jeq", 0x10),
+        ("jgt", 0x20),
+        ("jge", 0x30),
+        ("jset", 0x40),
+        ("jne", 0x50),
+        ("jsgt", 0x60),
+        ("jsge", 0x70),
+        ("jlt", 0xa0),
+        ("jle", 0xb0),
+        ("jslt", 0xc0),
+        ("jsle", 0xd0),
+    ];
+    for (name, op) in jumps {
+        for (width, class) in [("", 0x05), ("32", 0x06)] {
+            assert_eq!(code(&format!("{name}{width} %r1, 0xffffffff, -4")), plain(op | class, -4, -1));
+            assert_eq!(code(&format!("{name}{width} %r1, %r2, +4")), with_reg(op | class | 8, 4, 0));
+            assert_eq!(code(&format!("{name}{width} %r1, %r2, exit\nexit")), with_reg(op | class | 8, 0, 0));
+        }
+    }
+    let jump = |code, src, off, imm| RawInsn::new(code, 0, src, off, imm);
+    for (source, wanted) in [
+        ("ja +5", jump(0x05, 0, 5, 0)),
+        ("ja32 +5", jump(0x06, 0, 0, 5)),
+        ("ja32 exit\nexit", jump(0x06, 0, 0, 0)),
+        ("exit", jump(0x95, 0, 0, 0)),
+        ("call 5", jump(0x85, 0, 0, 5)),
+        ("call helper 0x5", jump(0x85, 0, 0, 5)),
+        ("call local f\nexit\nf: exit", jump(0x85, 1, 0, 1)),
+        ("call local +1", jump(0x85, 1, 0, 1)),
+        ("call runtime 9", jump(0x85, 2, 0, 9)),
+        ("callx %r1", RawInsn::new(0x8d, 1, 0, 0, 0)),
+        ("call helper %r1", RawInsn::new(0x8d, 1, 0, 0, 0)),
+        ("callx 0x4", jump(0x85, 1, 0, 4)),
+        ("callx -2", jump(0x85, 1, 0, -2)),
+    ] {
+        assert_eq!(code(source), wanted, "{source}");
+    }
+    // §5.
+    for (size, bits) in [("w", 0x00), ("h", 0x08), ("b", 0x10), ("dw", 0x18)] {
+        assert_eq!(code(&format!("ldx{size} %r1, [%r2-0x8]")), with_reg(0x61 | bits, -8, 0));
+        assert_eq!(code(&format!("ldx{size} %r1, [%r2]")), with_reg(0x61 | bits, 0, 0));
+        assert_eq!(code(&format!("st{size} [%r1+2], 0x11223344")), plain(0x62 | bits, 2, 0x1122_3344));
+        assert_eq!(code(&format!("stx{size} [%r1+2], %r2")), with_reg(0x63 | bits, 2, 0));
+        if size != "dw" {
+            assert_eq!(code(&format!("ldxs{size} %r1, [%r2+2]")), with_reg(0x81 | bits, 2, 0));
+            assert_eq!(code(&format!("ldabs{size} 3")), RawInsn::new(0x20 | bits, 0, 0, 0, 3));
+            assert_eq!(code(&format!("ldind{size} r2, 3")), RawInsn::new(0x40 | bits, 0, 2, 0, 3));
+        }
+    }
+    for (name, imm, fetches) in [
+        ("add", 0x00, 1),
+        ("or", 0x40, 1),
+        ("and", 0x50, 1),
+        ("xor", 0xa0, 1),
+        ("xchg", 0xe1, 0),
+        ("cmpxchg", 0xf1, 0),
+    ] {
+        for (width, class) in [("", 0xdb), ("32", 0xc3)] {
+            assert_eq!(code(&format!("lock {name}{width} [%r1+8], %r2")), with_reg(class, 8, imm));
+            let fetched = code(&format!("lock fetch {name}{width} [%r1-8], %r2"));
+            assert_eq!(fetched, with_reg(class, -8, imm | fetches));
+        }
+    }
+    let wide = slots("lddw %r1, 0x1122334455667788");
+    assert_eq!(wide, [plain(0x18, 0, 0x5566_7788), RawInsn::new(0, 0, 0, 0, 0x1122_3344)]);
+}
+
 /// Programs of random rows with near targets, so that labels and functions abound, and slots that do not decode.
 #[test]
 fn assembling_undoes_disassembling_programs() {
@@ -178,6 +310,7 @@ fn peers_spellings_are_taken() {
         ("jsgt32 %r1, 4, +2", "if w1 s> 4 goto pc+2"),
         ("mov64 r1, 0x5", "r1 = 5"),
         ("neg64 r1", "r1 = -r1"),
+        ("callx 4", "call pc+4"),
         ("stxxaddw [r1+2], r3", "lock *(u32 *)(r1 + 2) += w3"),
         ("lddw r1, 0x1122334455667788", "r1 = 0x1122334455667788 ll"),
         ("r2 = atomic64_xchg((u64 *)(r1 +0), r2)", "r2 = xchg_64(r1 + 0, r2)"),

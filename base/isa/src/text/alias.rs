@@ -9,7 +9,7 @@ use Width::{W32, W64};
 pub(super) type Alias = (Op, &'static str);
 
 /// Lists them by where they come from.
-pub(super) static ALIASES: [Alias; 80] = [
+pub(super) static ALIASES: [Alias; 81] = [
     // LLVM loads into and stores from halves of registers with -mattr=+alu32; the encoding is the same.
     (Op::Load(LoadKind::U8), "{wd} = *(u8 *)({rs}{o})"),
     (Op::Load(LoadKind::U16), "{wd} = *(u16 *)({rs}{o})"),
@@ -93,6 +93,63 @@ pub(super) static ALIASES: [Alias; 80] = [
     (Op::Alu(W64, A::Mov, Reg), "mov64 {rd}, {rs}"),
     (Op::Alu(W64, A::Arsh, Imm), "arsh64 {rd}, {i}"),
     (Op::Alu(W64, A::Arsh, Reg), "arsh64 {rd}, {rs}"),
+    // A call of a function by its distance, unlike `callx` with a register, which is an instruction of its own.
+    (Op::CallLocal, "callx {c}"),
     (Op::Atomic(W32, T::Add), "stxxaddw [{rd}{o}], {rs}"),
     (Op::Atomic(W64, T::Add), "stxxadddw [{rd}{o}], {rs}"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::template::{Hole, Piece, pieces};
+    use super::super::write::Line;
+    use super::super::{Dialect, Labels, assemble};
+    use super::*;
+    use crate::{Field, InsnIdx, RawInsn, decode};
+    use alloc::string::String;
+
+    /// An instruction whose operands are all different, so that none can stand for another; what the alias leaves out is zero.
+    fn example(op: Op, template: &'static str) -> (RawInsn, Option<RawInsn>) {
+        let (mut slot, mut next) = (op.row().base(), RawInsn::default());
+        for piece in pieces(template) {
+            match piece {
+                Piece::Text(_) => {}
+                Piece::Hole(Hole::Reg(Field::Dst) | Hole::Half(Field::Dst)) => {
+                    slot.regs = slot.regs & 0xf0 | 3;
+                }
+                Piece::Hole(Hole::Reg(_) | Hole::Half(_)) => slot.regs = slot.regs & 0x0f | 4 << 4,
+                Piece::Hole(Hole::Imm64) => (slot.imm, next.imm) = (7, 9),
+                Piece::Hole(Hole::NextUnsigned | Hole::NextImm) => next.imm = 9,
+                Piece::Hole(Hole::Offset | Hole::Index | Hole::Target) => slot.off |= -8,
+                Piece::Hole(Hole::FarTarget | Hole::Function | Hole::Callee | Hole::ImmOffset) => {
+                    slot.imm = -8;
+                }
+                Piece::Hole(_) => slot.imm |= 7,
+            }
+        }
+        (slot, (op.row().next != crate::table::Next::None).then_some(next))
+    }
+
+    #[test]
+    fn each_is_another_way_to_write_its_instruction() {
+        for (op, template) in ALIASES {
+            assert!(template != op.row().linux && template != op.row().mnemonic, "{template} is no other");
+            let (slot, next) = example(op, template);
+            let insn = decode(slot, next).expect(template);
+            assert_eq!(insn.op(), op, "{template}");
+            for dialect in [Dialect::Linux, Dialect::Mnemonic] {
+                let line = Line {
+                    encoded: insn.encode(),
+                    at: InsnIdx::ZERO,
+                    dialect,
+                    labels: &Labels::NONE,
+                    names: &(),
+                };
+                let mut text = String::new();
+                line.fill(template, &mut text).expect("strings take all");
+                let made = assemble(&text, &()).expect(&text);
+                assert_eq!(made.slots(), &insn.encode()[..], "{text}");
+            }
+        }
+    }
+}

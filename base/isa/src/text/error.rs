@@ -110,7 +110,7 @@ impl From<Hole> for Wanted {
         match hole {
             Hole::Reg(_) => Wanted::Register,
             Hole::Half(_) => Wanted::HalfRegister,
-            Hole::Target | Hole::FarTarget | Hole::Function => Wanted::Target,
+            Hole::Target | Hole::FarTarget | Hole::Function | Hole::Callee => Wanted::Target,
             Hole::Helper => Wanted::Helper,
             _ => Wanted::Number,
         }

@@ -221,7 +221,7 @@ impl<'s, 'a> Attempt<'s, 'a> {
                 Ok(())
             }
             Hole::Target => self.target(hole, Field::Off),
-            Hole::FarTarget | Hole::Function => self.target(hole, Field::Imm),
+            Hole::FarTarget | Hole::Function | Hole::Callee => self.target(hole, Field::Imm),
             Hole::Helper => self.helper(),
             Hole::ToSpace => {
                 let space = self.number(hole, 0, u64::from(u16::MAX))? as u16;

@@ -31,6 +31,8 @@ pub(crate) enum Hole {
     FarTarget,
     /// A function, as distance in the immediate.
     Function,
+    /// Likewise where no helper can be meant, so that the sign may be left out.
+    Callee,
     /// A helper's number in the immediate.
     Helper,
     /// The destination address space, in the upper half of the immediate.
@@ -40,7 +42,7 @@ pub(crate) enum Hole {
 }
 
 /// Names the operands as templates write them.
-const HOLES: [(&str, Hole); 18] = [
+const HOLES: [(&str, Hole); 19] = [
     ("rd", Hole::Reg(Field::Dst)),
     ("rs", Hole::Reg(Field::Src)),
     ("wd", Hole::Half(Field::Dst)),
@@ -56,6 +58,7 @@ const HOLES: [(&str, Hole); 18] = [
     ("l", Hole::Target),
     ("k", Hole::FarTarget),
     ("f", Hole::Function),
+    ("c", Hole::Callee),
     ("h", Hole::Helper),
     ("ta", Hole::ToSpace),
     ("fa", Hole::FromSpace),

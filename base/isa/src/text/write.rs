@@ -119,26 +119,30 @@ pub fn write_insn(
         Dialect::Linux => row.linux,
         Dialect::Mnemonic => row.mnemonic,
     };
-    let line = Line { encoded: insn.encode(), at, dialect, labels, names };
-    for piece in pieces(template) {
-        match piece {
-            Piece::Text(text) => out.write_str(text)?,
-            Piece::Hole(hole) => line.write(hole, out)?,
-        }
-    }
-    Ok(())
+    Line { encoded: insn.encode(), at, dialect, labels, names }.fill(template, out)
 }
 
 /// Holds what filling a template's operands takes.
-struct Line<'a> {
-    encoded: Encoded,
-    at: InsnIdx,
-    dialect: Dialect,
-    labels: &'a Labels,
-    names: &'a dyn Names,
+pub(super) struct Line<'a> {
+    pub(super) encoded: Encoded,
+    pub(super) at: InsnIdx,
+    pub(super) dialect: Dialect,
+    pub(super) labels: &'a Labels,
+    pub(super) names: &'a dyn Names,
 }
 
 impl Line<'_> {
+    /// Writes a template with its operands.
+    pub(super) fn fill(&self, template: &'static str, out: &mut dyn Write) -> fmt::Result {
+        for piece in pieces(template) {
+            match piece {
+                Piece::Text(text) => out.write_str(text)?,
+                Piece::Hole(hole) => self.write(hole, out)?,
+            }
+        }
+        Ok(())
+    }
+
     fn write(&self, hole: Hole, out: &mut dyn Write) -> fmt::Result {
         let slot = self.encoded.first();
         let next = self.encoded.get(1).copied().unwrap_or_default();
@@ -157,7 +161,7 @@ impl Line<'_> {
             Hole::ImmOffset => self.write_distance(i64::from(slot.imm), out),
             Hole::Index => write!(out, "{}", slot.off),
             Hole::Target => self.write_target(Field::Off, out),
-            Hole::FarTarget | Hole::Function => self.write_target(Field::Imm, out),
+            Hole::FarTarget | Hole::Function | Hole::Callee => self.write_target(Field::Imm, out),
             Hole::Helper => self.write_helper(slot.imm as u32, out),
             Hole::ToSpace => write!(out, "{}", slot.imm as u32 >> 16),
             Hole::FromSpace => write!(out, "{}", slot.imm as u16),
