@@ -61,7 +61,7 @@ pub use object::{Region, Rights};
 pub use observe::{FrameView, Observer, Slot, Step};
 pub use program::{
     HelperLink, LoadError, LoadErrorKind, MapRef, MapShape, Platform, Pointers, Program, RegisterCalls,
-    Rules, UninitStack,
+    Rules, UninitRegisters, UninitStack,
 };
 pub use skep_mem::Fuel;
 pub use stack::{FRAME_BYTES, MAX_FRAMES, Stack, StackError};

@@ -67,6 +67,16 @@ pub enum UninitStack {
     Zero,
 }
 
+/// Whether a program may read registers that nobody has written: at the start, and what a call leaves of r1 to r5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UninitRegisters {
+    /// Such a read stops the run, as Linux refuses it.
+    #[default]
+    Fault,
+    /// They read as zero, as in user-space virtual machines.
+    Zero,
+}
+
 /// Where a call through a register (`callx`) may lead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RegisterCalls {
@@ -101,6 +111,8 @@ pub struct Rules {
     pub attach: AttachType,
     /// Whether unwritten stack may be read.
     pub uninit_stack: UninitStack,
+    /// Whether unwritten registers may be read.
+    pub uninit_registers: UninitRegisters,
     /// Where calls through registers may lead.
     pub register_calls: RegisterCalls,
     /// Whether numbers and pointers may turn into each other.

@@ -5,9 +5,9 @@ mod common;
 use common::{Bare, EXIT, add, alu, atomic, imm64, load_at, mov, slots, store};
 use skep_exact::{
     CallEnd, Entry, Fuel, HelperLink, MapRef, MapShape, Outcome, Platform, Pointers, Program, Rights, Rules,
-    Stack, UninitStack, World, run,
+    Stack, UninitRegisters, UninitStack, World, run,
 };
-use skep_isa::Reg::{R0, R1, R2, R3, R10};
+use skep_isa::Reg::{R0, R1, R2, R3, R6, R10};
 use skep_isa::{AluOp, AtomicOp, Insn, LoadKind, Size, Width};
 use skep_mem::{Arg, Block, Bytes, Invoke, Lend, MapIndex, Ret};
 
@@ -204,6 +204,20 @@ fn helpers_are_lent_what_the_program_may_use() {
     returns(&other(READ_ONLY, FILL), u64::MAX);
     returns(&other(READ_WRITE, FILL), 0);
     returns(&other(READ_WRITE + 1, FILL), u64::MAX);
+}
+
+#[test]
+fn unwritten_registers_may_be_zero() {
+    let rules = Rules { uninit_registers: UninitRegisters::Zero, ..Rules::default() };
+    let result = |insns: &[Insn]| common::on_memory(insns, rules.clone(), &[0; 8]).0.result;
+    assert_eq!(result(&[EXIT]), Ok(0));
+    assert_eq!(result(&[alu(Width::W64, AluOp::Add, R0, R3), add(R0, 2), EXIT]), Ok(2));
+    let call = Insn::CallLocal { off: 2 };
+    let callee = [mov(R3, 7), mov(R0, R6), EXIT];
+    assert_eq!(
+        result(&[&[mov(R6, 5), call, alu(Width::W64, AluOp::Add, R0, R3), EXIT][..], &callee].concat()),
+        Ok(0)
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 use common::slots;
 use skep_exact::{
     CallEnd, CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Outcome, Packet, PacketPoint, Platform,
-    Pointers, Program, RegisterCalls, Rights, Rules, Stack, UninitStack, World, run,
+    Pointers, Program, RegisterCalls, Rights, Rules, Stack, UninitRegisters, UninitStack, World, run,
 };
 use skep_isa::{
     Addr, AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, RawInsn, Reg, Size,
@@ -329,6 +329,7 @@ fn rules(n: &Numbers) -> Rules {
         prog,
         uninit_stack: n.pick(&[UninitStack::Fault, UninitStack::Zero]),
         register_calls: RegisterCalls::Allowed(vec![1000, 0]),
+        uninit_registers: n.pick(&[UninitRegisters::Fault, UninitRegisters::Zero]),
         pointers: n.pick(&[Pointers::Distinct, Pointers::Numbers]),
         ..Rules::default()
     }

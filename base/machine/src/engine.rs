@@ -17,8 +17,8 @@ pub enum Engine {
     /// Compiles a program to operations, and runs these in a loop.
     #[default]
     Interpreter,
-    /// The reference machine: instruction by instruction, with the provenance of every value. It is slow, its messages say
-    /// most, and it stops also at what others have an answer to: reading a register that nobody has written.
+    /// The reference machine: instruction by instruction, with the provenance of every value. It is slow, and its messages
+    /// say most.
     Exact,
 }
 

@@ -132,8 +132,6 @@ pub enum StopKind {
     OutOfBounds,
     /// An atomic access to an address that is no multiple of its size.
     Misaligned,
-    /// A register or stack byte is read that was not written; only [`Engine::Exact`](crate::Engine::Exact) minds.
-    Uninitialised,
     /// The fuel is spent, or another thread has stopped the run.
     Fuel,
     /// More than eight functions are active.
@@ -158,7 +156,6 @@ impl StopKind {
         match self {
             StopKind::OutOfBounds => "out_of_bounds",
             StopKind::Misaligned => "misaligned",
-            StopKind::Uninitialised => "uninitialised",
             StopKind::Fuel => "fuel",
             StopKind::CallDepth => "call_depth",
             StopKind::BadCallTarget => "bad_call_target",
@@ -229,7 +226,6 @@ impl fmt::Display for Message<'_> {
             Detail::None => f.write_str(match self.0.kind {
                 StopKind::OutOfBounds => "access to memory that the program may not touch",
                 StopKind::Misaligned => "atomic access to an address that is not aligned",
-                StopKind::Uninitialised => "nothing was written here",
                 StopKind::Fuel => "the fuel is spent",
                 StopKind::CallDepth => "more than 8 functions are active",
                 StopKind::BadCallTarget => "call wants a function or a helper",

@@ -6,7 +6,7 @@
 
 use skep_exact::{
     CallEnd, CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Outcome, Packet, PacketPoint, Platform,
-    Pointers, Program, RegisterCalls, Rights, Rules, Stack, UninitStack, World, run,
+    Pointers, Program, RegisterCalls, Rights, Rules, Stack, UninitRegisters, UninitStack, World, run,
 };
 use skep_isa::{ByteOrder, Size, raw};
 use skep_mem::{Arg, Block, Bytes, CallbackArg, Invoke, MapIndex, RecordToken, Ret};
@@ -158,6 +158,7 @@ fn rules(choice: u8) -> Rules {
         } else {
             RegisterCalls::Allowed(vec![PLAIN])
         },
+        uninit_registers: if choice & 32 == 0 { UninitRegisters::Fault } else { UninitRegisters::Zero },
         pointers: if choice & 16 == 0 { Pointers::Distinct } else { Pointers::Numbers },
         ..Rules::default()
     }

@@ -59,7 +59,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
                 (Value::Uninit, Wanted::Unchecked) => Value::NULL,
                 (Value::Uninit, _) => {
                     let reg = Reg::new(i as u8 + 1).unwrap_or(Reg::R1);
-                    return Err(FaultKind::UninitRegister { reg });
+                    self.unwritten(reg)?
                 }
                 (value, _) => value,
             };

@@ -69,7 +69,7 @@ impl<'x, 'm, 'r, O: Observer> Invoker<'x, 'm, 'r, O> {
         let floor = machine.depth;
         let value = machine.execute(floor).map_err(Trap::Ended)?;
         let number = match (value, self.returns) {
-            (Value::Uninit, _) => return Err(FaultKind::UninitRegister { reg: Reg::R0 }.into()),
+            (Value::Uninit, _) => machine.unwritten(Reg::R0)?.bits().unwrap_or(0),
             (value, Some((min, max))) => within(value, min, max)?,
             (value, None) => value.bits().unwrap_or(0),
         };

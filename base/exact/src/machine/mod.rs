@@ -11,7 +11,7 @@ use crate::object::{Object, Objects};
 use crate::observe::Nobody;
 use crate::program::Op;
 use crate::{Entry, Fault, FaultKind, Fuel, ObjectId, Observer, Program, Region, Rights};
-use crate::{Pointers, Stack, Step, Value, World};
+use crate::{Pointers, Stack, Step, UninitRegisters, Value, World};
 use alloc::vec::Vec;
 use frame::{Caller, Frame};
 use skep_isa::{AluOp, Insn, InsnIdx, Reg, Width};
@@ -196,7 +196,11 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
                 return Err(fault(FaultKind::LeakedReference { map, reserved_at: record.born }));
             }
         }
-        let number = value.bits().ok_or_else(|| fault(FaultKind::UninitRegister { reg: Reg::R0 }))?;
+        let value = match value {
+            Value::Uninit => self.unwritten(Reg::R0).map_err(fault)?,
+            value => value,
+        };
+        let number = value.bits().unwrap_or(0);
         let rules = &self.program.rules;
         match rules.prog.and_then(|prog| prog.returns.range(rules.attach)) {
             Some((min, max)) => within(value, min, max).map_err(fault),
@@ -344,8 +348,17 @@ impl<'m, 'r, O: Observer> Machine<'m, 'r, O> {
     #[inline(always)]
     fn reg(&self, reg: Reg) -> Result<Value, FaultKind> {
         match self.regs[reg.index()] {
-            Value::Uninit => Err(FaultKind::UninitRegister { reg }),
+            Value::Uninit => self.unwritten(reg),
             value => Ok(value),
+        }
+    }
+
+    /// Says what a register holds that nobody has written.
+    #[cold]
+    fn unwritten(&self, reg: Reg) -> Result<Value, FaultKind> {
+        match self.program.rules.uninit_registers {
+            UninitRegisters::Fault => Err(FaultKind::UninitRegister { reg }),
+            UninitRegisters::Zero => Ok(Value::NULL),
         }
     }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use skep_exact::{
     CallEnd as ExactEnd, Entry, FaultKind, HelperLink, LoadErrorKind, MapRef, MapShape, Platform, Pointers,
-    RegisterCalls, Rights, Rules, UninitStack, World,
+    RegisterCalls, Rights, Rules, UninitRegisters, UninitStack, World,
 };
 use skep_isa::{Addr, InsnIdx};
 use skep_mem::{Arg, Bytes, Halt, Invoke, MapIndex, Ret};
@@ -45,6 +45,7 @@ pub(super) fn compile<S>(setup: &Setup<'_, S>, program: &Program) -> Result<skep
     };
     let rules = Rules {
         uninit_stack: UninitStack::Zero,
+        uninit_registers: UninitRegisters::Zero,
         pointers: Pointers::Numbers,
         register_calls,
         ..Rules::default()
@@ -149,7 +150,6 @@ fn kind(fault: FaultKind) -> StopKind {
         | FaultKind::UseAfterFree { .. }
         | FaultKind::NoRight { .. } => StopKind::OutOfBounds,
         FaultKind::Misaligned { .. } => StopKind::Misaligned,
-        FaultKind::UninitRegister { .. } | FaultKind::UninitStack { .. } => StopKind::Uninitialised,
         FaultKind::Fuel => StopKind::Fuel,
         FaultKind::CallDepth => StopKind::CallDepth,
         FaultKind::BadCallTarget { .. } => StopKind::BadCallTarget,

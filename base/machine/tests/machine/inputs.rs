@@ -14,6 +14,24 @@ fn without_input_both_registers_are_zero() {
 }
 
 #[test]
+fn what_nobody_has_written_is_zero() {
+    let sum = "r0 += r3\nr0 += r4\nr0 += r5\nr0 += r6\nr0 += r7\nr0 += r8\nr0 += r9\nexit";
+    returns(sum, || vec![0], 0);
+    returns(
+        &format!("r6 = 5\nr1 = 6\ncall f\nr0 += r1\nr0 += r2\nr0 += r6\nexit\nf: r2 = 9\n{sum}"),
+        || vec![0],
+        5,
+    );
+    returns("exit", Vec::new, 0);
+    each(|engine| {
+        let helper = skep_machine::Helper::numbers("sum", |_: &mut (), numbers| Ok(numbers.iter().sum()));
+        let setup = skep_machine::Setup::new().engine(engine).helper(1, helper);
+        let program = setup.assemble("r1 = 3\ncall sum\nr6 = r0\nr2 = 4\ncall sum\nr0 += r6\nexit").unwrap();
+        assert_eq!(setup.load(program).unwrap().run(&mut Cpu::default(), Input::None), Ok(7));
+    });
+}
+
+#[test]
 fn memory_comes_with_its_length() {
     returns("r0 = r2\nexit", || vec![0; 77], 77);
     returns("r1 += r2\nr0 = *(u8 *)(r1 - 1)\nexit", || vec![1, 2, 3], 3);

@@ -55,6 +55,8 @@ fn memory_is_the_first_argument_and_its_length_the_second() {
     let document = run("memory", text, &more).expect(0).json();
     assert_eq!((&document["return"], &document["mem_out"]), (&"0x8".into(), &"02020304".into()));
     assert_eq!(std::fs::read(&memory).unwrap(), [1, 2, 3, 4]);
+    let document = run("no-memory", "r0 = r1\nr0 |= r2\nexit", &[]).expect(0).json();
+    assert_eq!((&document["return"], document.get("mem_out")), (&"0x0".into(), None));
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub(super) fn run(path: &Path, args: &RunArgs) -> Result<RunReport, Failure> {
         memory.copy_from_slice(&input);
         cpu.fuel().fill(args.fuel);
         let start = Instant::now();
-        let result = machine.run(&mut cpu, Input::Memory(&mut memory));
+        let start_with = if args.mem.is_some() { Input::Memory(&mut memory) } else { Input::None };
+        let result = machine.run(&mut cpu, start_with);
         times_ns.push(start.elapsed().as_nanos() as f64);
         report.runs += 1;
         report.executed = cpu.executed();
