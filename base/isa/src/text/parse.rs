@@ -186,7 +186,13 @@ impl<'s, 'a> Attempt<'s, 'a> {
         match hole {
             Hole::Reg(field) | Hole::Half(field) => self.register(hole, field),
             Hole::Imm => {
-                let number = self.number(hole, i64::from(i32::MIN), u64::from(u32::MAX))?;
+                let (min, max) = (i64::from(i32::MIN), u64::from(u32::MAX));
+                let number = self.number(hole, i64::MIN, u64::MAX)?;
+                // A negative one may be written as the 64 bits that it is extended to.
+                let number = match u64::try_from(number) {
+                    Ok(bits) if bits as i64 >= min && (bits as i64) < 0 => i128::from(bits as i64),
+                    _ => in_range(number, min, max)?,
+                };
                 self.parsed.slot.imm = number as u32 as i32;
                 Ok(())
             }
