@@ -107,7 +107,11 @@ const CHORES: &[Chore] = &[
         run: tools::run,
     },
     Chore { name: "traffic", about: "make the capture of the firewall example", run: traffic::run },
-    Chore { name: "planted", about: "build the bugs planted in the firewall", run: planted::run },
+    Chore {
+        name: "planted",
+        about: "build the bugs planted in the firewall, or find those in the compiler",
+        run: planted::run,
+    },
     Chore { name: "vectors", about: "compile the committed BPF objects again", run: vectors::run },
 ];
 

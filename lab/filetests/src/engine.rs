@@ -8,6 +8,7 @@ mod interpreter;
 mod jit;
 #[cfg(target_os = "linux")]
 mod linux;
+mod placed;
 mod seam;
 
 pub use embedded::Embedded;
@@ -17,6 +18,7 @@ pub use interpreter::Interpreter;
 pub use jit::Jit;
 #[cfg(target_os = "linux")]
 pub use linux::Linux;
+pub use placed::Placed;
 
 use crate::{Case, Expected, Place};
 use skep_abi::Errno;

@@ -137,7 +137,15 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
     let len = 64 + 8 * n.below(25);
     let memory: Vec<u8> = (0..len).map(|_| n.number() as u8).collect();
     let functions = n.below(4) as usize;
-    let mut maker = Maker { n, flavour, len: len as i16, functions, calls: Vec::new(), insns: Vec::new() };
+    let mut maker = Maker {
+        n,
+        flavour,
+        len: len as i16,
+        functions,
+        slots: Vec::new(),
+        calls: Vec::new(),
+        insns: Vec::new(),
+    };
     let starts: Vec<usize> = (0..=functions).map(|number| maker.function(number)).collect();
     for (at, function) in std::mem::take(&mut maker.calls) {
         let off = starts[function] as i32 - at as i32 - 1;
@@ -168,6 +176,8 @@ struct Maker {
     len: i16,
     /// Counts the functions besides the first.
     functions: usize,
+    /// Holds the function's slots of the stack, where each is accessed as itself only: offset and size.
+    slots: Vec<(i16, Size)>,
     /// Holds slots of calls, and whom they call.
     calls: Vec<(usize, usize)>,
     /// One for each slot; the second of a wide load has none.
@@ -188,8 +198,16 @@ impl Maker {
 
     fn operand(&mut self) -> Operand {
         match self.n.below(3) {
-            0 => Operand::Imm(self.n.edge() as i32),
+            0 => Operand::Imm(self.imm()),
             _ => Operand::Reg(self.scalar()),
+        }
+    }
+
+    /// Gives a number that is often one by which operations become simpler.
+    fn imm(&mut self) -> i32 {
+        match self.n.below(3) {
+            0 => self.n.pick(&[1 << self.n.clone().below(31), 0, 1, -1, 0xff, 0xffff]),
+            _ => self.n.edge() as i32,
         }
     }
 
@@ -203,10 +221,16 @@ impl Maker {
                 self.put(Insn::LoadImm64 { dst: reg, value });
             }
         }
+        self.slots = match self.n.once_in(2) {
+            true => (STACK..COUNTERS).step_by(24).map(|off| (off, self.n.pick(&SIZES))).collect(),
+            false => Vec::new(),
+        };
+        let words = || (STACK..COUNTERS).step_by(8).map(|off| (off, Size::Dw));
+        let slots = if self.slots.is_empty() { words().collect() } else { self.slots.clone() };
         // What is not checked is not zeroed either.
-        for off in (STACK..COUNTERS).step_by(8) {
+        for (off, size) in slots.iter().copied() {
             let src = if self.n.once_in(2) { Operand::Imm(0) } else { Operand::Reg(self.scalar()) };
-            self.put(Insn::Store { size: Size::Dw, base: Reg::R10, off, src });
+            self.put(Insn::Store { size, base: Reg::R10, off, src });
         }
         if number == 0 && self.flavour == Flavour::Tame {
             // Linux refuses what nothing leads to.
@@ -218,8 +242,9 @@ impl Maker {
             self.put(alu(AluOp::Mul, Reg::R0, Operand::Imm(31)));
             self.put(alu(AluOp::Add, Reg::R0, Operand::Reg(*reg)));
         }
-        for off in (STACK..COUNTERS).step_by(8) {
-            self.put(Insn::Load { kind: LoadKind::U64, dst: Reg::R1, base: Reg::R10, off });
+        for (off, size) in slots {
+            let kind = LOADS.into_iter().find(|kind| kind.size() == size).unwrap_or(LoadKind::U64);
+            self.put(Insn::Load { kind, dst: Reg::R1, base: Reg::R10, off });
             self.put(alu(AluOp::Xor, Reg::R0, Operand::Reg(Reg::R1)));
             self.put(alu(AluOp::Mul, Reg::R0, Operand::Imm(33)));
         }
@@ -281,7 +306,7 @@ impl Maker {
         let (a, b) = (self.scalar(), self.scalar());
         let width = self.n.pick(&[Width::W32, Width::W64]);
         let bits = width.bits() as i32;
-        match self.n.below(4) {
+        match self.n.below(5) {
             // A rotation.
             0 => {
                 let by = self.n.below(bits as u64) as i32;
@@ -300,8 +325,21 @@ impl Maker {
                 self.put(Insn::Alu { width, op: div, dst: a, src: Operand::Reg(b) });
                 self.put(Insn::Alu { width, op: rem, dst: c, src: Operand::Reg(b) });
             }
-            // One of two values.
+            // A multiple, divided again: where a reciprocal that is rounded the wrong way shows.
             2 => {
+                let power = 1 << (1 + self.n.below(15));
+                let imm = if self.n.once_in(3) { power } else { 3 + self.n.below(97) as i32 };
+                let op = self.n.pick(&[AluOp::Div, AluOp::Mod, AluOp::Sdiv, AluOp::Smod]);
+                let small = match self.n.once_in(2) {
+                    true => Insn::Movsx { kind: Movsx::S16To64, dst: a, src: a },
+                    false => Insn::Alu { width, op: AluOp::And, dst: a, src: Operand::Imm(0xffff) },
+                };
+                self.put(small);
+                self.put(Insn::Alu { width, op: AluOp::Mul, dst: a, src: Operand::Imm(imm) });
+                self.put(Insn::Alu { width, op, dst: a, src: Operand::Imm(imm) });
+            }
+            // One of two values.
+            3 => {
                 let (c, cond) = (self.scalar(), self.n.pick(&CONDS));
                 self.put(mov(c, Operand::Reg(a)));
                 let src = self.operand();
@@ -337,10 +375,14 @@ impl Maker {
     }
 
     fn stack(&mut self) {
-        let size = self.n.pick(&SIZES);
-        let bytes = size.bytes() as i16;
-        let places = (COUNTERS - STACK) / bytes;
-        let off = STACK + bytes * self.n.below(places as u64) as i16;
+        let (off, size) = if self.slots.is_empty() {
+            let size = self.n.pick(&SIZES);
+            let bytes = size.bytes() as i16;
+            let places = (COUNTERS - STACK) / bytes;
+            (STACK + bytes * self.n.below(places as u64) as i16, size)
+        } else {
+            self.slots[self.n.below(self.slots.len() as u64) as usize]
+        };
         // Through a copy of r10, the slot is not only the frame's own.
         let base = match self.n.below(12) {
             0 => {
@@ -386,7 +428,9 @@ impl Maker {
         let width = self.n.pick(&[Width::W32, Width::W64]);
         let bytes = width.size().bytes() as i16;
         let (base, off) = match self.n.below(2) {
-            0 => (MEMORY, bytes * self.n.below((self.len / bytes) as u64) as i16),
+            side if side == 0 || !self.slots.is_empty() => {
+                (MEMORY, bytes * self.n.below((self.len / bytes) as u64) as i16)
+            }
             _ => (Reg::R10, STACK + bytes * self.n.below(((COUNTERS - STACK) / bytes) as u64) as i16),
         };
         let op = self.n.pick(&ATOMICS);
@@ -468,7 +512,7 @@ impl Maker {
     fn call(&mut self, function: usize) {
         let callee = 1 + self.n.below(self.functions as u64) as usize;
         // Only later functions, but now and then: calls without end are ended by their depth.
-        let rare = self.flavour == Flavour::Wild && self.n.once_in(6);
+        let rare = self.flavour == Flavour::Wild && self.n.once_in(3);
         if callee <= function && !rare || self.flavour == Flavour::Tame && function > 0 {
             return self.compute();
         }

@@ -55,5 +55,7 @@ pub use case::{Case, Expected, Input, Place};
 pub use engine::Jit;
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
-pub use engine::{ENGINES, Embedded, Ending, Engine, Exact, Interpreter, MIX, Ran, Refusal, check, wanted};
+pub use engine::{
+    ENGINES, Embedded, Ending, Engine, Exact, Interpreter, MIX, Placed, Ran, Refusal, check, wanted,
+};
 pub use parse::{ParseError, parse};
