@@ -258,6 +258,13 @@ impl<'l> Lowering<'l> {
             Node::Trunc { size, a } => Op::Trunc { size, dst, a: of(a) },
             Node::Swap { width, a } => Op::Swap { width, dst, a: of(a) },
             Node::Rotl { width, a, amount } => Op::Rotl { width, dst, a: of(a), amount },
+            Node::Select { cond, width, a, b, then, other } => {
+                let (a, then, other) = (of(a), of(then), of(other));
+                match b {
+                    Rhs::Val(b) => Op::Select { cond, width, dst, a, b: of(b), then, other },
+                    Rhs::Imm(imm) => Op::SelectImm { cond, width, dst, a, imm, then, other },
+                }
+            }
             Node::Check { addr, bytes, write, region } => {
                 Op::Check { base: of(addr.base), off: addr.off, bytes: bytes as u16, write, region }
             }

@@ -74,6 +74,10 @@ pub enum Op {
     Swap { width: SwapWidth, dst: Loc, a: Loc },
     /// `dst = a rotated left`.
     Rotl { width: Width, dst: Loc, a: Loc, amount: u8 },
+    /// `dst = then` if the comparison holds, or else `other`.
+    Select { cond: Cond, width: Width, dst: Loc, a: Loc, b: Loc, then: Loc, other: Loc },
+    /// `dst = then` if the comparison with a number, sign-extended, holds, or else `other`.
+    SelectImm { cond: Cond, width: Width, dst: Loc, a: Loc, imm: i32, then: Loc, other: Loc },
     /// Ends the run unless `bytes` bytes at `base + off` may be accessed.
     Check { base: Loc, off: i32, bytes: u16, write: bool, region: Region },
     /// `dst = *(base + off)`.
@@ -158,6 +162,8 @@ impl Op {
             | Op::Trunc { dst, .. }
             | Op::Swap { dst, .. }
             | Op::Rotl { dst, .. }
+            | Op::Select { dst, .. }
+            | Op::SelectImm { dst, .. }
             | Op::Load { dst, .. }
             | Op::Atomic { dst, .. }
             | Op::Cmpxchg { dst, .. }

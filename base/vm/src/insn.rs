@@ -27,17 +27,17 @@ macro_rules! with_families {
                 Arsh: Arsh ArshImm Arsh32 Arsh32Imm,
             }
             branch {
-                Eq: Eq EqImm Eq32 Eq32Imm,
-                Ne: Ne NeImm Ne32 Ne32Imm,
-                Set: Set SetImm Set32 Set32Imm,
-                Gt: Gt GtImm Gt32 Gt32Imm,
-                Ge: Ge GeImm Ge32 Ge32Imm,
-                Lt: Lt LtImm Lt32 Lt32Imm,
-                Le: Le LeImm Le32 Le32Imm,
-                Sgt: Sgt SgtImm Sgt32 Sgt32Imm,
-                Sge: Sge SgeImm Sge32 Sge32Imm,
-                Slt: Slt SltImm Slt32 Slt32Imm,
-                Sle: Sle SleImm Sle32 Sle32Imm,
+                Eq: Eq EqImm Eq32 Eq32Imm | IfEq IfEqImm IfEq32 IfEq32Imm,
+                Ne: Ne NeImm Ne32 Ne32Imm | IfNe IfNeImm IfNe32 IfNe32Imm,
+                Set: Set SetImm Set32 Set32Imm | IfSet IfSetImm IfSet32 IfSet32Imm,
+                Gt: Gt GtImm Gt32 Gt32Imm | IfGt IfGtImm IfGt32 IfGt32Imm,
+                Ge: Ge GeImm Ge32 Ge32Imm | IfGe IfGeImm IfGe32 IfGe32Imm,
+                Lt: Lt LtImm Lt32 Lt32Imm | IfLt IfLtImm IfLt32 IfLt32Imm,
+                Le: Le LeImm Le32 Le32Imm | IfLe IfLeImm IfLe32 IfLe32Imm,
+                Sgt: Sgt SgtImm Sgt32 Sgt32Imm | IfSgt IfSgtImm IfSgt32 IfSgt32Imm,
+                Sge: Sge SgeImm Sge32 Sge32Imm | IfSge IfSgeImm IfSge32 IfSge32Imm,
+                Slt: Slt SltImm Slt32 Slt32Imm | IfSlt IfSltImm IfSlt32 IfSlt32Imm,
+                Sle: Sle SleImm Sle32 Sle32Imm | IfSle IfSleImm IfSle32 IfSle32Imm,
             }
             load {
                 U8: LoadU8 CheckedLoadU8,
@@ -73,7 +73,7 @@ pub(crate) struct Passed {
 macro_rules! define {
     (
         alu { $($op:ident: $r64:ident $i64:ident $r32:ident $i32:ident,)* }
-        branch { $($cond:ident: $br64:ident $bi64:ident $br32:ident $bi32:ident,)* }
+        branch { $($cond:ident: $br64:ident $bi64:ident $br32:ident $bi32:ident | $se64:ident $si64:ident $se32:ident $si32:ident,)* }
         load { $($kind:ident: $load:ident $checked_load:ident,)* }
         store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident,)* }
     ) => {
@@ -91,6 +91,10 @@ macro_rules! define {
                 $bi64 { a: Place, imm: i32, to: Target },
                 $br32 { a: Place, b: Place, to: Target },
                 $bi32 { a: Place, imm: i32, to: Target },
+                $se64 { dst: Place, a: Place, b: Place, then: Place, other: Place },
+                $si64 { dst: Place, a: Place, imm: i32, then: Place, other: Place },
+                $se32 { dst: Place, a: Place, b: Place, then: Place, other: Place },
+                $si32 { dst: Place, a: Place, imm: i32, then: Place, other: Place },
             )*
             $(
                 $load { dst: Place, base: Place, off: i32 },
@@ -167,6 +171,32 @@ macro_rules! define {
                 $(
                     (Cond::$cond, Width::W64) => Insn::$bi64 { a, imm, to },
                     (Cond::$cond, Width::W32) => Insn::$bi32 { a, imm, to },
+                )*
+            }
+        }
+
+        /// Makes a choice by a comparison of two places.
+        pub(crate) fn select(cond: Cond, width: Width, dst: Place, [a, b, then, other]: [Place; 4]) -> Insn {
+            match (cond, width) {
+                $(
+                    (Cond::$cond, Width::W64) => Insn::$se64 { dst, a, b, then, other },
+                    (Cond::$cond, Width::W32) => Insn::$se32 { dst, a, b, then, other },
+                )*
+            }
+        }
+
+        /// Makes a choice by a comparison of a place and a number.
+        pub(crate) fn select_imm(
+            cond: Cond,
+            width: Width,
+            dst: Place,
+            [a, then, other]: [Place; 3],
+            imm: i32,
+        ) -> Insn {
+            match (cond, width) {
+                $(
+                    (Cond::$cond, Width::W64) => Insn::$si64 { dst, a, imm, then, other },
+                    (Cond::$cond, Width::W32) => Insn::$si32 { dst, a, imm, then, other },
                 )*
             }
         }

@@ -317,6 +317,14 @@ impl<'t> Translation<'t> {
             Op::Rotl { width, dst, a, amount } => {
                 Insn::Rotl { width, dst: place(dst)?, a: place(a)?, amount }
             }
+            Op::Select { cond, width, dst, a, b, then, other } => {
+                let operands = [place(a)?, place(b)?, place(then)?, place(other)?];
+                insn::select(cond, width, place(dst)?, operands)
+            }
+            Op::SelectImm { cond, width, dst, a, imm, then, other } => {
+                let operands = [place(a)?, place(then)?, place(other)?];
+                insn::select_imm(cond, width, place(dst)?, operands, imm)
+            }
             Op::Check { base, off, bytes, write, region } => {
                 let (base, region) = (place(base)?, RegionCode::new(region));
                 match write {

@@ -108,7 +108,7 @@ fn wide(imm: i32) -> u64 {
 macro_rules! interpreter {
     (
         alu { $($op:ident: $r64:ident $i64:ident $r32:ident $i32:ident,)* }
-        branch { $($cond:ident: $br64:ident $bi64:ident $br32:ident $bi32:ident,)* }
+        branch { $($cond:ident: $br64:ident $bi64:ident $br32:ident $bi32:ident | $se64:ident $si64:ident $se32:ident $si32:ident,)* }
         load { $($kind:ident: $load:ident $checked_load:ident,)* }
         store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident,)* }
     ) => {
@@ -189,6 +189,24 @@ macro_rules! interpreter {
                                 if arith::compare(Width::W32, Cond::$cond, frame.get(a), wide(imm)) {
                                     go_to!(to);
                                 }
+                            }
+                        )*
+                        $(
+                            Insn::$se64 { dst, a, b, then, other } => {
+                                let holds = arith::compare(Width::W64, Cond::$cond, frame.get(a), frame.get(b));
+                                frame.set(dst, frame.get(if holds { then } else { other }));
+                            }
+                            Insn::$si64 { dst, a, imm, then, other } => {
+                                let holds = arith::compare(Width::W64, Cond::$cond, frame.get(a), wide(imm));
+                                frame.set(dst, frame.get(if holds { then } else { other }));
+                            }
+                            Insn::$se32 { dst, a, b, then, other } => {
+                                let holds = arith::compare(Width::W32, Cond::$cond, frame.get(a), frame.get(b));
+                                frame.set(dst, frame.get(if holds { then } else { other }));
+                            }
+                            Insn::$si32 { dst, a, imm, then, other } => {
+                                let holds = arith::compare(Width::W32, Cond::$cond, frame.get(a), wide(imm));
+                                frame.set(dst, frame.get(if holds { then } else { other }));
                             }
                         )*
                         $(

@@ -193,6 +193,7 @@ impl Walk<'_> {
                 {
                     Hint::Reg(self.machine.result)
                 }
+                Node::Select { other, .. } => Hint::Val(other),
                 _ => node.operands().into_iter().next().map_or(Hint::None, Hint::Val),
             };
             self.of[val.index()] = Interval { start: at + 1, end: at + 1, weight: self.weight, hint };

@@ -6,6 +6,7 @@ pub mod dead;
 pub mod ladders;
 pub mod params;
 pub mod regions;
+pub mod selects;
 pub(crate) mod simplify;
 
 use crate::error::BuildErrorKind;
@@ -24,6 +25,7 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
             params::remove_copies(function)?;
             simplify_all(function)?;
             params::remove_copies(function)?;
+            selects::choose(function)?;
             ladders::merge(function)?;
         }
         dead::remove(function)?;

@@ -113,6 +113,7 @@ fn of(node: Node, origins: &[Origin]) -> Origin {
         Node::Alu { op: AluOp::Add, width: Width::W64, a, b } => origin(a).plus(origin(b)),
         Node::Alu { op: AluOp::Sub, width: Width::W64, a, b } => origin(a).minus(origin(b)),
         Node::AluImm { op: AluOp::Add | AluOp::Sub, width: Width::W64, a, .. } => origin(a),
+        Node::Select { then, other, .. } => origin(then).join(origin(other)),
         _ => Origin::Any,
     }
 }

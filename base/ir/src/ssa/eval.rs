@@ -134,6 +134,13 @@ impl Eval<'_> {
             Node::Trunc { size, a } => arith::truncate(size, of(a)),
             Node::Swap { width, a } => arith::swap(width, of(a)),
             Node::Rotl { width, a, amount } => arith::rotl(width, of(a), u32::from(amount)),
+            Node::Select { cond, width, a, b, then, other } => {
+                let b = match b {
+                    Rhs::Val(b) => of(b),
+                    Rhs::Imm(imm) => i64::from(imm) as u64,
+                };
+                if arith::compare(width, cond, of(a), b) { of(then) } else { of(other) }
+            }
             Node::Check { addr, bytes, write, region } => {
                 if !self.world.check(address(addr), bytes, write, region) {
                     return Err(stop(StopKind::Check));

@@ -1,8 +1,8 @@
 //! What a value is, or what is done at a place.
 
-use super::{List, Val};
+use super::{List, Rhs, Val};
 use crate::source::Region;
-use skep_isa::{AluOp, AtomicOp, LoadKind, Movsx, Size, SwapWidth, Width};
+use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, Size, SwapWidth, Width};
 
 /// Is an address: a value and an offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,9 @@ pub enum Node {
     /// Rotates `a` left.
     #[allow(missing_docs)]
     Rotl { width: Width, a: Val, amount: u8 },
+    /// Is `then` if the comparison holds, and `other` if not.
+    #[allow(missing_docs)]
+    Select { cond: Cond, width: Width, a: Val, b: Rhs, then: Val, other: Val },
     /// Checks that an access may happen, and ends the run if not.
     Check {
         /// Says where.
@@ -92,11 +95,11 @@ pub enum Node {
 
 /// Holds the values that a node reads, without those of its list.
 #[derive(Clone, Copy, Debug)]
-pub struct Operands([Option<Val>; 3]);
+pub struct Operands([Option<Val>; 4]);
 
 impl IntoIterator for Operands {
     type Item = Val;
-    type IntoIter = core::iter::Flatten<core::array::IntoIter<Option<Val>, 3>>;
+    type IntoIter = core::iter::Flatten<core::array::IntoIter<Option<Val>, 4>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().flatten()
@@ -108,24 +111,28 @@ impl Node {
     #[inline]
     pub fn operands(&self) -> Operands {
         Operands(match *self {
-            Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => [None; 3],
-            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => [None; 3],
-            Node::Alu { a, b, .. } => [Some(a), Some(b), None],
+            Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => [None; 4],
+            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => [None; 4],
+            Node::Alu { a, b, .. } => [Some(a), Some(b), None, None],
+            Node::Select { a, b: Rhs::Val(b), then, other, .. } => {
+                [Some(a), Some(b), Some(then), Some(other)]
+            }
+            Node::Select { a, then, other, .. } => [Some(a), Some(then), Some(other), None],
             Node::AluImm { a, .. }
             | Node::Neg { a, .. }
             | Node::Sext { a, .. }
             | Node::Trunc { a, .. }
             | Node::Swap { a, .. }
-            | Node::Rotl { a, .. } => [Some(a), None, None],
+            | Node::Rotl { a, .. } => [Some(a), None, None, None],
             Node::Check { addr, .. }
             | Node::Load { addr, .. }
             | Node::LoadAcquire { addr, .. }
-            | Node::StoreImm { addr, .. } => [Some(addr.base), None, None],
+            | Node::StoreImm { addr, .. } => [Some(addr.base), None, None, None],
             Node::Store { addr, value, .. } | Node::StoreRelease { addr, value, .. } => {
-                [Some(addr.base), Some(value), None]
+                [Some(addr.base), Some(value), None, None]
             }
-            Node::Atomic { addr, src, .. } => [Some(addr.base), Some(src), None],
-            Node::Cmpxchg { addr, expected, src, .. } => [Some(addr.base), Some(expected), Some(src)],
+            Node::Atomic { addr, src, .. } => [Some(addr.base), Some(src), None, None],
+            Node::Cmpxchg { addr, expected, src, .. } => [Some(addr.base), Some(expected), Some(src), None],
         })
     }
 
@@ -144,6 +151,14 @@ impl Node {
             | Node::Trunc { a, .. }
             | Node::Swap { a, .. }
             | Node::Rotl { a, .. } => *a = map(*a),
+            Node::Select { a, b, then, other, .. } => {
+                *a = map(*a);
+                if let Rhs::Val(b) = b {
+                    *b = map(*b);
+                }
+                *then = map(*then);
+                *other = map(*other);
+            }
             Node::Check { addr, .. }
             | Node::Load { addr, .. }
             | Node::LoadAcquire { addr, .. }
@@ -189,6 +204,7 @@ impl Node {
                 | Node::Trunc { .. }
                 | Node::Swap { .. }
                 | Node::Rotl { .. }
+                | Node::Select { .. }
         )
     }
 

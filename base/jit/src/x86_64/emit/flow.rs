@@ -81,6 +81,21 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Takes one of two values by the flags, which moves do not change.
+    pub(super) fn select(&mut self, flag: Flag, dst: Loc, then: Loc, other: Loc) -> Result<(), EmitError> {
+        let to = self.result(dst)?;
+        let (then, other) = (self.place(then)?, self.place(other)?);
+        if then == Place::Reg(to) {
+            self.put(Inst::cmov(flag.inverted(), Bits::W64, to, other));
+        } else {
+            if other != Place::Reg(to) {
+                self.put(Inst::mov(Bits::W64, to, other));
+            }
+            self.put(Inst::cmov(flag, Bits::W64, to, then));
+        }
+        self.set(dst, to)
+    }
+
     pub(super) fn branch_imm(&mut self, cond: Cond, width: Width, a: Loc, imm: i32) -> Result<(), EmitError> {
         let bits = super::alu::bits(width);
         let sized = match width {

@@ -244,6 +244,14 @@ impl<'e> Emitter<'e> {
             Op::Trunc { size, dst, a } => self.trunc(size, dst, a)?,
             Op::Swap { width, dst, a } => self.swap(width, dst, a)?,
             Op::Rotl { width, dst, a, amount } => self.rotl(width, dst, a, amount)?,
+            Op::Select { cond, width, dst, a, b, then, other } => {
+                self.branch(cond, width, a, b)?;
+                self.select(flow::flag(cond), dst, then, other)?;
+            }
+            Op::SelectImm { cond, width, dst, a, imm, then, other } => {
+                self.branch_imm(cond, width, a, imm)?;
+                self.select(flow::flag(cond), dst, then, other)?;
+            }
             Op::Check { base, off, bytes, write, region } => self.check(base, off, bytes, write, region)?,
             Op::Load { kind, dst, base, off } => self.load(kind, dst, base, off)?,
             Op::Store { size, base, off, src } => self.store(size, base, off, src)?,
