@@ -157,6 +157,7 @@ impl<'l> Lowering<'l> {
         }
         self.at = block.at;
         let next = number as u32 + 1;
+        let goes_back = |edge: &Edge| edge.to.0 < next;
         match block.term {
             Term::Jump(edge) => self.follow(&edge, Some(next)),
             Term::Return(val) => {
@@ -174,9 +175,13 @@ impl<'l> Lowering<'l> {
                 let (taken, follows) = (branch(cond), inverse(cond).map(branch));
                 match follows {
                     // A loop's way back with something to do on it is best gone straight through.
-                    Some(follows) if self.is_work(&then) && !self.is_work(&other) => {
+                    Some(follows) if self.is_work(&then) && (!self.is_work(&other) || goes_back(&then)) => {
                         let op = self.emit(follows)?;
-                        grow(&mut self.pending, (op, other.to.0))?;
+                        if self.is_work(&other) {
+                            grow(&mut self.stubs, Stub { from: op, edge: other, at: self.at })?;
+                        } else {
+                            grow(&mut self.pending, (op, other.to.0))?;
+                        }
                         self.follow(&then, Some(next))
                     }
                     _ => {

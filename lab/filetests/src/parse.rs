@@ -288,7 +288,7 @@ mod tests {
             ("test a\n  times x exit", 2, "`x` is no number"),
             ("test a\n  times 100001 exit", 2, "wanted at most 100000 times"),
             ("test a\non windows ends", 2, "`windows ends` says nothing of an engine"),
-            ("test a\non ends", 2, "wanted the name of an engine (exact, embedded, interpreter, linux)"),
+            ("test a\non ends", 2, "wanted the name of an engine (exact, embedded, interpreter, jit, linux)"),
             ("test a\non linux refused", 2, "`refused` says nothing of an engine"),
             ("test a\n  ;! fuel\n  exit", 1, "`;!` stands on no instruction"),
             ("test a\n\n  r11 = 0\nreturns 0", 3, "1:3: expected an instruction, found `r11`"),

@@ -47,7 +47,7 @@ pub fn merge(function: &mut Function) -> Result<(), BuildErrorKind> {
     if !function.nodes.iter().any(reads) || !function.nodes.iter().any(joins) {
         return Ok(());
     }
-    let uses = uses(function)?;
+    let uses = super::uses(function)?;
     let mut pieces: Vec<Option<Piece>> = filled(None, function.nodes.len())?;
     let mut epoch = 0;
     // What is read from a base; another base's load is between.
@@ -69,30 +69,6 @@ pub fn merge(function: &mut Function) -> Result<(), BuildErrorKind> {
         }
     }
     rewrite(function, &pieces)
-}
-
-/// Counts the readers of each value.
-fn uses(function: &Function) -> Result<Vec<u32>, BuildErrorKind> {
-    let mut uses = filled(0u32, function.nodes.len())?;
-    for node in &function.nodes {
-        for val in node.operands() {
-            uses[val.index()] += 1;
-        }
-        for val in node.args().map_or(&[][..], |list| function.list(list)) {
-            uses[val.index()] += 1;
-        }
-    }
-    for block in &function.blocks {
-        for val in block.term.operands() {
-            uses[val.index()] += 1;
-        }
-        for edge in block.term.edges() {
-            for val in function.list(edge.args) {
-                uses[val.index()] += 1;
-            }
-        }
-    }
-    Ok(uses)
 }
 
 /// Says what part of a number a value is.

@@ -8,10 +8,12 @@ pub mod params;
 pub mod regions;
 pub mod selects;
 pub(crate) mod simplify;
+pub mod widths;
 
 use crate::error::BuildErrorKind;
 use crate::source::{Level, Options};
-use crate::ssa::{Function, Node, Renaming, Rhs, Term, Unit, Val};
+use crate::ssa::{Function, Node, Renaming, Rhs, Term, Unit, Val, filled};
+use alloc_crate::vec::Vec;
 use skep_isa::{Size, Width};
 
 /// Runs the passes that a level asks for.
@@ -25,6 +27,7 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
             params::remove_copies(function)?;
             simplify_all(function)?;
             params::remove_copies(function)?;
+            widths::shorten(function)?;
             selects::choose(function)?;
             ladders::merge(function)?;
         }
@@ -34,6 +37,30 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
         }
     }
     Ok(())
+}
+
+/// Counts the readers of each value.
+pub(crate) fn uses(function: &Function) -> Result<Vec<u32>, BuildErrorKind> {
+    let mut uses = filled(0u32, function.nodes.len())?;
+    for node in &function.nodes {
+        for val in node.operands() {
+            uses[val.index()] += 1;
+        }
+        for val in node.args().map_or(&[][..], |list| function.list(list)) {
+            uses[val.index()] += 1;
+        }
+    }
+    for block in &function.blocks {
+        for val in block.term.operands() {
+            uses[val.index()] += 1;
+        }
+        for edge in block.term.edges() {
+            for val in function.list(edge.args) {
+                uses[val.index()] += 1;
+            }
+        }
+    }
+    Ok(uses)
 }
 
 /// Lets every reader of a value read what the value turned out to be.

@@ -58,8 +58,10 @@ pub fn remove_copies(function: &mut Function) -> Result<(), BuildErrorKind> {
                 if becomes.of(param) != param {
                     continue;
                 }
-                if let Some(only) = only_value(function, &incoming, &becomes, number, position, param) {
-                    becomes.set(param, only)?;
+                let copy = only_value(function, &incoming, &becomes, number, position, param)
+                    .or_else(|| twin(function, &incoming, &becomes, number, position));
+                if let Some(copy) = copy {
+                    becomes.set(param, copy)?;
                     changed = true;
                 }
             }
@@ -95,6 +97,27 @@ fn only_value(
         }
     }
     only
+}
+
+/// Finds an earlier parameter that receives the same from everywhere.
+fn twin(
+    function: &Function,
+    incoming: &Incoming,
+    becomes: &Renaming,
+    block: usize,
+    position: usize,
+) -> Option<Val> {
+    let arg = |edge: &Edge, position: usize| becomes.of(function.pool[edge.args.start as usize + position]);
+    let edges = incoming.of(block);
+    let (first, others) = edges.split_first()?;
+    let earlier = function.params_of(&function.blocks[block]).take(position).enumerate();
+    let wanted = arg(first, position);
+    earlier
+        .filter(|(_, val)| becomes.of(*val) == *val)
+        .find(|(at, _)| {
+            arg(first, *at) == wanted && others.iter().all(|edge| arg(edge, *at) == arg(edge, position))
+        })
+        .map(|(_, val)| val)
 }
 
 /// Removes the parameters that are not to be kept, with what flows into them; their nodes become [`Node::Nop`].

@@ -64,10 +64,27 @@ fn meeting(function: &Function, incoming: &Incoming, number: usize) -> Option<Me
         return None;
     }
     let pairs = || function.list(then.args).iter().zip(function.list(other.args));
-    let different = pairs().filter(|(then, other)| then != other).count();
+    let differing = || pairs().filter(|(then, other)| then != other);
+    let different = differing().count();
     let test = Test { cond, width, a, b };
+    // A choice waits for what it asks; where that comes from memory, a processor that guesses goes on. The smaller or larger
+    // of two numbers is wanted itself, so there is nothing to go on with.
+    let asked = |val: &Val| *val == a || b == Rhs::Val(*val);
+    let picks = |(then, other): (&Val, &Val)| asked(then) || asked(other);
+    let waits = is_read(function, a) || matches!(b, Rhs::Val(b) if is_read(function, b));
+    if waits && !differing().all(picks) {
+        return None;
+    }
     let between = [then_between, other_between];
     (different <= MOST).then_some(Meeting { between, at, then: then.args, other: other.args, test })
+}
+
+/// Says whether a value was just read from memory.
+fn is_read(function: &Function, mut val: Val) -> bool {
+    while let Node::Trunc { a, .. } | Node::Sext { a, .. } | Node::AluImm { a, .. } = function.node(val) {
+        val = a;
+    }
+    matches!(function.node(val), Node::Load { .. })
 }
 
 /// Follows a way through a block that does nothing and that nothing else leads to, if there is one.
