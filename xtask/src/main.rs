@@ -28,6 +28,7 @@ mod outcome;
 mod planted;
 mod platform;
 mod programs;
+mod rbpf;
 mod rooms;
 mod rust_text;
 mod tools;
@@ -98,6 +99,11 @@ const CHORES: &[Chore] = &[
         name: "platform",
         about: "ask Linux 6.18 what the model's platform tables say of it",
         run: platform::run,
+    },
+    Chore {
+        name: "rbpf",
+        about: "run rbpf's own tests and examples, from its published crate, on the virtual machine",
+        run: rbpf::run,
     },
     Chore { name: "programs", about: "compile and run the benchmark programs again", run: programs::run },
     Chore { name: "rooms", about: "check where unsafe code is, and how much of it", run: rooms::run },
