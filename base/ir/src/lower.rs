@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::ops::{Arg, Args, Code, FunctionCode, Loc, Op, OpIdx};
 use crate::passes;
 use crate::source::{Options, Source};
-use crate::ssa::{Edge, Function, List, Node, Rhs, Term, Unit, Val, filled, grow};
+use crate::ssa::{Edge, Function, List, Node, Rhs, Sum, Term, Unit, Val, filled, grow};
 use alloc_crate::vec::Vec;
 use skep_isa::{Cond, InsnIdx};
 
@@ -279,6 +279,18 @@ impl<'l> Lowering<'l> {
             }
             Node::StoreImm { size, addr, imm } => {
                 Op::StoreImm { size, base: of(addr.base), off: addr.off, imm }
+            }
+            Node::LoadSum { kind, sum } => {
+                let Sum { base, index, off, scale } = sum;
+                Op::LoadSum { kind, dst, base: of(base), index: of(index), scale, off }
+            }
+            Node::StoreSum { size, sum, value } => {
+                let Sum { base, index, off, scale } = sum;
+                Op::StoreSum { size, base: of(base), index: of(index), scale, off, src: of(value) }
+            }
+            Node::StoreImmSum { size, sum, imm } => {
+                let Sum { base, index, off, scale } = sum;
+                Op::StoreImmSum { size, base: of(base), index: of(index), scale, off, imm }
             }
             Node::Atomic { op, width, addr, src } => {
                 Op::Atomic { op, width, dst, base: of(addr.base), off: addr.off, src: of(src) }

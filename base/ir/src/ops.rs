@@ -86,6 +86,12 @@ pub enum Op {
     Store { size: Size, base: Loc, off: i32, src: Loc },
     /// `*(base + off) = imm`, sign-extended.
     StoreImm { size: Size, base: Loc, off: i32, imm: i32 },
+    /// `dst = *(base + (index << scale) + off)`.
+    LoadSum { kind: LoadKind, dst: Loc, base: Loc, index: Loc, scale: u8, off: i32 },
+    /// `*(base + (index << scale) + off) = src`.
+    StoreSum { size: Size, base: Loc, index: Loc, scale: u8, off: i32, src: Loc },
+    /// `*(base + (index << scale) + off) = imm`, sign-extended.
+    StoreImmSum { size: Size, base: Loc, index: Loc, scale: u8, off: i32, imm: i32 },
     /// Changes `*(base + off)` atomically; `dst` gets what was there, if wanted.
     Atomic { op: AtomicOp, width: Width, dst: Loc, base: Loc, off: i32, src: Loc },
     /// Stores `src` if `*(base + off)` equals `expected`; `dst` gets what was there.
@@ -165,6 +171,7 @@ impl Op {
             | Op::Select { dst, .. }
             | Op::SelectImm { dst, .. }
             | Op::Load { dst, .. }
+            | Op::LoadSum { dst, .. }
             | Op::Atomic { dst, .. }
             | Op::Cmpxchg { dst, .. }
             | Op::LoadAcquire { dst, .. }
@@ -174,6 +181,8 @@ impl Op {
             Op::Check { .. }
             | Op::Store { .. }
             | Op::StoreImm { .. }
+            | Op::StoreSum { .. }
+            | Op::StoreImmSum { .. }
             | Op::StoreRelease { .. }
             | Op::Charge { .. }
             | Op::Jump { .. }

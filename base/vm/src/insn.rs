@@ -40,19 +40,19 @@ macro_rules! with_families {
                 Sle: Sle SleImm Sle32 Sle32Imm | IfSle IfSleImm IfSle32 IfSle32Imm,
             }
             load {
-                U8: LoadU8 CheckedLoadU8,
-                U16: LoadU16 CheckedLoadU16,
-                U32: LoadU32 CheckedLoadU32,
-                U64: LoadU64 CheckedLoadU64,
-                S8: LoadS8 CheckedLoadS8,
-                S16: LoadS16 CheckedLoadS16,
-                S32: LoadS32 CheckedLoadS32,
+                U8: LoadU8 CheckedLoadU8 LoadSumU8,
+                U16: LoadU16 CheckedLoadU16 LoadSumU16,
+                U32: LoadU32 CheckedLoadU32 LoadSumU32,
+                U64: LoadU64 CheckedLoadU64 LoadSumU64,
+                S8: LoadS8 CheckedLoadS8 LoadSumS8,
+                S16: LoadS16 CheckedLoadS16 LoadSumS16,
+                S32: LoadS32 CheckedLoadS32 LoadSumS32,
             }
             store {
-                B: StoreB CheckedStoreB StoreImmB CheckedStoreImmB,
-                H: StoreH CheckedStoreH StoreImmH CheckedStoreImmH,
-                W: StoreW CheckedStoreW StoreImmW CheckedStoreImmW,
-                Dw: StoreDw CheckedStoreDw StoreImmDw CheckedStoreImmDw,
+                B: StoreB CheckedStoreB StoreImmB CheckedStoreImmB StoreSumB StoreImmSumB,
+                H: StoreH CheckedStoreH StoreImmH CheckedStoreImmH StoreSumH StoreImmSumH,
+                W: StoreW CheckedStoreW StoreImmW CheckedStoreImmW StoreSumW StoreImmSumW,
+                Dw: StoreDw CheckedStoreDw StoreImmDw CheckedStoreImmDw StoreSumDw StoreImmSumDw,
             }
         }
     };
@@ -74,8 +74,8 @@ macro_rules! define {
     (
         alu { $($op:ident: $r64:ident $i64:ident $r32:ident $i32:ident,)* }
         branch { $($cond:ident: $br64:ident $bi64:ident $br32:ident $bi32:ident | $se64:ident $si64:ident $se32:ident $si32:ident,)* }
-        load { $($kind:ident: $load:ident $checked_load:ident,)* }
-        store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident,)* }
+        load { $($kind:ident: $load:ident $checked_load:ident $load_sum:ident,)* }
+        store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident $store_sum:ident $store_imm_sum:ident,)* }
     ) => {
         /// Is one instruction of the interpreter.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,12 +99,15 @@ macro_rules! define {
             $(
                 $load { dst: Place, base: Place, off: i32 },
                 $checked_load { dst: Place, base: Place, off: i32, region: RegionCode },
+                $load_sum { dst: Place, base: Place, index: Place, scale: u8, off: i32 },
             )*
             $(
                 $store { base: Place, src: Place, off: i32 },
                 $checked_store { base: Place, src: Place, off: i32, region: RegionCode },
                 $store_imm { base: Place, off: i32, imm: i32 },
                 $checked_store_imm { base: Place, off: i32, imm: i32, region: RegionCode },
+                $store_sum { base: Place, index: Place, scale: u8, off: i32, src: Place },
+                $store_imm_sum { base: Place, index: Place, scale: u8, off: i32, imm: i32 },
             )*
             Move { dst: Place, src: Place },
             Const { dst: Place, value: u64 },
@@ -246,6 +249,45 @@ macro_rules! define {
                     (Size::$size, None) => Insn::$store_imm { base, off, imm },
                     (Size::$size, Some(region)) => Insn::$checked_store_imm { base, off, imm, region },
                 )*
+            }
+        }
+
+        /// Makes a load from a sum.
+        pub(crate) fn load_sum(
+            kind: LoadKind,
+            dst: Place,
+            [base, index]: [Place; 2],
+            scale: u8,
+            off: i32,
+        ) -> Insn {
+            match kind {
+                $(LoadKind::$kind => Insn::$load_sum { dst, base, index, scale, off },)*
+            }
+        }
+
+        /// Makes a store at a sum.
+        pub(crate) fn store_sum(
+            size: Size,
+            [base, index]: [Place; 2],
+            scale: u8,
+            off: i32,
+            src: Place,
+        ) -> Insn {
+            match size {
+                $(Size::$size => Insn::$store_sum { base, index, scale, off, src },)*
+            }
+        }
+
+        /// Makes a store of a number at a sum.
+        pub(crate) fn store_imm_sum(
+            size: Size,
+            [base, index]: [Place; 2],
+            scale: u8,
+            off: i32,
+            imm: i32,
+        ) -> Insn {
+            match size {
+                $(Size::$size => Insn::$store_imm_sum { base, index, scale, off, imm },)*
             }
         }
 

@@ -335,6 +335,15 @@ impl<'t> Translation<'t> {
             Op::Load { kind, dst, base, off } => insn::load(kind, place(dst)?, place(base)?, off, check),
             Op::Store { size, base, off, src } => insn::store(size, place(base)?, off, place(src)?, check),
             Op::StoreImm { size, base, off, imm } => insn::store_imm(size, place(base)?, off, imm, check),
+            Op::LoadSum { kind, dst, base, index, scale, off } => {
+                insn::load_sum(kind, place(dst)?, [place(base)?, place(index)?], scale, off)
+            }
+            Op::StoreSum { size, base, index, scale, off, src } => {
+                insn::store_sum(size, [place(base)?, place(index)?], scale, off, place(src)?)
+            }
+            Op::StoreImmSum { size, base, index, scale, off, imm } => {
+                insn::store_imm_sum(size, [place(base)?, place(index)?], scale, off, imm)
+            }
             Op::Atomic { op, width, dst, base, off, src } => {
                 Insn::Atomic { op, width, dst: place(dst)?, base: place(base)?, off, src: place(src)? }
             }

@@ -100,6 +100,12 @@ fn address(frame: Frame, base: Place, off: i32) -> u64 {
     frame.get(base).wrapping_add(i64::from(off) as u64)
 }
 
+/// Computes an address that is a sum.
+#[inline(always)]
+fn total(frame: Frame, base: Place, index: Place, scale: u8, off: i32) -> u64 {
+    frame.get(base).wrapping_add(frame.get(index) << (scale & 3)).wrapping_add(i64::from(off) as u64)
+}
+
 #[inline(always)]
 fn wide(imm: i32) -> u64 {
     i64::from(imm) as u64
@@ -109,8 +115,8 @@ macro_rules! interpreter {
     (
         alu { $($op:ident: $r64:ident $i64:ident $r32:ident $i32:ident,)* }
         branch { $($cond:ident: $br64:ident $bi64:ident $br32:ident $bi32:ident | $se64:ident $si64:ident $se32:ident $si32:ident,)* }
-        load { $($kind:ident: $load:ident $checked_load:ident,)* }
-        store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident,)* }
+        load { $($kind:ident: $load:ident $checked_load:ident $load_sum:ident,)* }
+        store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident $store_sum:ident $store_imm_sum:ident,)* }
     ) => {
         impl Run<'_, '_> {
             fn go(&mut self, entry: Frame, args: [u64; 5]) -> Result<u64, Halt> {
@@ -215,6 +221,11 @@ macro_rules! interpreter {
                                 // SAFETY: a check has covered it, or who made the program promises it.
                                 frame.set(dst, unsafe { access::load(address, LoadKind::$kind) });
                             }
+                            Insn::$load_sum { dst, base, index, scale, off } => {
+                                let address = total(frame, base, index, scale, off) as usize;
+                                // SAFETY: who made the program promises it.
+                                frame.set(dst, unsafe { access::load(address, LoadKind::$kind) });
+                            }
                             Insn::$checked_load { dst, base, off, region } => {
                                 let address = address(frame, base, off);
                                 let bytes = LoadKind::$kind.size().bytes() as u8;
@@ -228,6 +239,16 @@ macro_rules! interpreter {
                                 let address = address(frame, base, off) as usize;
                                 // SAFETY: a check has covered it, or who made the program promises it.
                                 unsafe { access::store(address, Size::$size, frame.get(src)) };
+                            }
+                            Insn::$store_sum { base, index, scale, off, src } => {
+                                let address = total(frame, base, index, scale, off) as usize;
+                                // SAFETY: who made the program promises it.
+                                unsafe { access::store(address, Size::$size, frame.get(src)) };
+                            }
+                            Insn::$store_imm_sum { base, index, scale, off, imm } => {
+                                let address = total(frame, base, index, scale, off) as usize;
+                                // SAFETY: who made the program promises it.
+                                unsafe { access::store(address, Size::$size, wide(imm)) };
                             }
                             Insn::$checked_store { base, src, off, region } => {
                                 let address = address(frame, base, off);

@@ -3,6 +3,7 @@
 //! Each pass walks the function a fixed number of times. None duplicates, invents, drops or reorders an access to memory.
 
 pub mod dead;
+pub mod indexed;
 pub mod ladders;
 pub mod params;
 pub mod regions;
@@ -30,6 +31,9 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
             widths::shorten(function)?;
             selects::choose(function)?;
             ladders::merge(function)?;
+            if options.access == crate::Access::Unchecked {
+                indexed::fuse(function)?;
+            }
         }
         dead::remove(function)?;
         if options.access == crate::Access::Checked {

@@ -4,7 +4,7 @@ use super::params::Incoming;
 use crate::error::BuildErrorKind;
 use crate::ssa::{Function, Node, Renaming, Val, filled};
 use alloc_crate::vec::Vec;
-use skep_isa::{AluOp, LoadKind, Movsx, Size, SwapWidth, Width};
+use skep_isa::{AluOp, LoadKind, Movsx, SwapWidth, Width};
 
 /// Bounds the rounds; a function that needs more stays as it is.
 const ROUNDS: usize = 12;
@@ -174,6 +174,7 @@ fn of(node: Node, bits: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skep_isa::Size;
 
     #[test]
     fn bounds_hold_for_every_operation_on_small_numbers() {

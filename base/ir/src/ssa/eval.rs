@@ -1,6 +1,6 @@
 //! Runs a unit as it stands, slowly: the measure of every pass.
 
-use super::{Block, Edge, Function, MemAddr, Node, Rhs, Term, Unit, Val};
+use super::{Block, Edge, Function, MemAddr, Node, Rhs, Sum, Term, Unit, Val};
 use crate::arith;
 use crate::source::Region;
 use alloc_crate::vec;
@@ -121,6 +121,10 @@ impl Eval<'_> {
     ) -> Result<Option<u64>, Stop> {
         let of = |val: Val| values[val.index()];
         let address = |addr: MemAddr| of(addr.base).wrapping_add_signed(i64::from(addr.off));
+        let total = |sum: Sum| {
+            let index = of(sum.index) << sum.scale;
+            of(sum.base).wrapping_add(index).wrapping_add_signed(i64::from(sum.off))
+        };
         let stop = |kind| Stop { at, kind };
         let memory = stop(StopKind::Memory);
         let value = match function.nodes[val.index()] {
@@ -150,6 +154,18 @@ impl Eval<'_> {
             Node::Load { kind, addr } => {
                 let raw = self.world.load(address(addr), kind.size()).ok_or(memory)?;
                 arith::extend(kind, raw)
+            }
+            Node::LoadSum { kind, sum } => {
+                let raw = self.world.load(total(sum), kind.size()).ok_or(memory)?;
+                arith::extend(kind, raw)
+            }
+            Node::StoreSum { size, sum, value } => {
+                self.world.store(total(sum), size, of(value)).ok_or(memory)?;
+                return Ok(None);
+            }
+            Node::StoreImmSum { size, sum, imm } => {
+                self.world.store(total(sum), size, i64::from(imm) as u64).ok_or(memory)?;
+                return Ok(None);
             }
             Node::LoadAcquire { size, addr } => self.world.load(address(addr), size).ok_or(memory)?,
             Node::Store { size, addr, value } | Node::StoreRelease { size, addr, value } => {

@@ -8,7 +8,7 @@ mod node;
 mod print;
 pub mod verify;
 
-pub use node::{MemAddr, Node, Operands};
+pub use node::{MemAddr, Node, Operands, Sum};
 
 use crate::error::BuildErrorKind;
 use alloc_crate::vec::Vec;

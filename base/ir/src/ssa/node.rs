@@ -13,6 +13,19 @@ pub struct MemAddr {
     pub off: i32,
 }
 
+/// Is an address that is a sum: `base + (index << scale) + off`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sum {
+    /// Holds the first value.
+    pub base: Val,
+    /// Holds the second.
+    pub index: Val,
+    /// Is added to them.
+    pub off: i32,
+    /// Says how far the second is shifted left, 0 to 3.
+    pub scale: u8,
+}
+
 /// Is what one place in the program computes or does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Node {
@@ -68,6 +81,15 @@ pub enum Node {
     /// Stores the low bytes of a number.
     #[allow(missing_docs)]
     StoreImm { size: Size, addr: MemAddr, imm: i32 },
+    /// Loads from a sum and extends.
+    #[allow(missing_docs)]
+    LoadSum { kind: LoadKind, sum: Sum },
+    /// Stores the low bytes of a value at a sum.
+    #[allow(missing_docs)]
+    StoreSum { size: Size, sum: Sum, value: Val },
+    /// Stores the low bytes of a number at a sum.
+    #[allow(missing_docs)]
+    StoreImmSum { size: Size, sum: Sum, imm: i32 },
     /// Changes memory atomically; the value is what was there before, zero-extended.
     #[allow(missing_docs)]
     Atomic { op: AtomicOp, width: Width, addr: MemAddr, src: Val },
@@ -128,6 +150,10 @@ impl Node {
             | Node::Load { addr, .. }
             | Node::LoadAcquire { addr, .. }
             | Node::StoreImm { addr, .. } => [Some(addr.base), None, None, None],
+            Node::LoadSum { sum, .. } | Node::StoreImmSum { sum, .. } => {
+                [Some(sum.base), Some(sum.index), None, None]
+            }
+            Node::StoreSum { sum, value, .. } => [Some(sum.base), Some(sum.index), Some(value), None],
             Node::Store { addr, value, .. } | Node::StoreRelease { addr, value, .. } => {
                 [Some(addr.base), Some(value), None, None]
             }
@@ -163,6 +189,15 @@ impl Node {
             | Node::Load { addr, .. }
             | Node::LoadAcquire { addr, .. }
             | Node::StoreImm { addr, .. } => addr.base = map(addr.base),
+            Node::LoadSum { sum, .. } | Node::StoreImmSum { sum, .. } => {
+                sum.base = map(sum.base);
+                sum.index = map(sum.index);
+            }
+            Node::StoreSum { sum, value, .. } => {
+                sum.base = map(sum.base);
+                sum.index = map(sum.index);
+                *value = map(*value);
+            }
             Node::Store { addr, value, .. } | Node::StoreRelease { addr, value, .. } => {
                 addr.base = map(addr.base);
                 *value = map(*value);
@@ -217,6 +252,8 @@ impl Node {
                 | Node::Check { .. }
                 | Node::Store { .. }
                 | Node::StoreImm { .. }
+                | Node::StoreSum { .. }
+                | Node::StoreImmSum { .. }
                 | Node::StoreRelease { .. }
                 | Node::Charge(_)
         )
@@ -235,9 +272,21 @@ impl Node {
             Node::Sext { kind, .. } => kind.width() == Width::W32,
             Node::Trunc { size, .. } => size != Size::Dw,
             Node::Swap { width, .. } => width != SwapWidth::W64,
-            Node::Load { kind, .. } => matches!(kind, LoadKind::U8 | LoadKind::U16 | LoadKind::U32),
+            Node::Load { kind, .. } | Node::LoadSum { kind, .. } => {
+                matches!(kind, LoadKind::U8 | LoadKind::U16 | LoadKind::U32)
+            }
             Node::LoadAcquire { size, .. } => size != Size::Dw,
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_small() {
+        assert!(size_of::<Node>() <= 24, "{}", size_of::<Node>());
     }
 }

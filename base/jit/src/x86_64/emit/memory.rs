@@ -2,7 +2,7 @@
 
 use super::exit::Address;
 use super::{EmitError, Emitter, Place, SCRATCH};
-use crate::x86_64::{Gpr, Inst, Mem, Narrow, Size, SizedImm, Width};
+use crate::x86_64::{Alu, Gpr, Index, Inst, Mem, Narrow, Scale, Shift, Size, SizedImm, Width};
 use skep_ir::ops::Loc;
 use skep_isa::{LoadKind, Size as Bytes};
 
@@ -16,19 +16,109 @@ pub(super) const fn size(bytes: Bytes) -> Size {
     }
 }
 
+/// Is an address that is a sum: `base + (index << scale) + off`.
+#[derive(Clone, Copy)]
+pub(super) struct Sum {
+    pub(super) base: Loc,
+    pub(super) index: Loc,
+    pub(super) scale: u8,
+    pub(super) off: i32,
+}
+
+/// Does `to = mem`, extended.
+fn extended(kind: LoadKind, to: Gpr, mem: Mem) -> Inst {
+    match kind {
+        LoadKind::S8 => Inst::mov_sx(Width::W64, Narrow::B1, to, mem),
+        LoadKind::S16 => Inst::mov_sx(Width::W64, Narrow::B2, to, mem),
+        LoadKind::S32 => Inst::mov_sx(Width::W64, Narrow::B4, to, mem),
+        kind => Inst::mov_zx(size(kind.size()), to, mem),
+    }
+}
+
+/// Returns the low bytes of a number.
+const fn sized(bytes: Bytes, imm: i32) -> SizedImm {
+    match bytes {
+        Bytes::B => SizedImm::B1(imm as i8),
+        Bytes::H => SizedImm::B2(imm as i16),
+        Bytes::W => SizedImm::B4(imm),
+        Bytes::Dw => SizedImm::B8(imm),
+    }
+}
+
 impl Emitter<'_> {
     pub(super) fn load(&mut self, kind: LoadKind, dst: Loc, base: Loc, off: i32) -> Result<(), EmitError> {
         let to = self.result(dst)?;
         // Where a result is wanted in a register, its base can be read there too.
         let base = self.read(base, to)?;
-        let mem = Mem::base(base, off);
-        self.put(match kind {
-            LoadKind::S8 => Inst::mov_sx(Width::W64, Narrow::B1, to, mem),
-            LoadKind::S16 => Inst::mov_sx(Width::W64, Narrow::B2, to, mem),
-            LoadKind::S32 => Inst::mov_sx(Width::W64, Narrow::B4, to, mem),
-            kind => Inst::mov_zx(size(kind.size()), to, mem),
-        });
+        self.put(extended(kind, to, Mem::base(base, off)));
         self.set(dst, to)
+    }
+
+    pub(super) fn load_sum(&mut self, kind: LoadKind, dst: Loc, sum: Sum) -> Result<(), EmitError> {
+        let to = self.result(dst)?;
+        let mem = self.sum(sum)?;
+        self.put(extended(kind, to, mem));
+        self.set(dst, to)
+    }
+
+    pub(super) fn store_sum(&mut self, bytes: Bytes, sum: Sum, src: Loc) -> Result<(), EmitError> {
+        let in_registers = [sum.base, sum.index].map(|loc| self.place(loc));
+        let in_registers = in_registers.iter().all(|place| matches!(place, Ok(Place::Reg(_))));
+        let mem = self.sum(sum)?;
+        match self.place(src)? {
+            Place::Reg(src) => self.put(Inst::store(size(bytes), mem, src)),
+            Place::Slot(src) if in_registers => {
+                self.put(Inst::mov(Width::W64, SCRATCH, src));
+                self.put(Inst::store(size(bytes), mem, SCRATCH));
+            }
+            Place::Slot(src) => {
+                // The whole address first, for what is lent may be part of it.
+                self.put(Inst::lea(Width::W64, SCRATCH, mem));
+                let lent = self.lend();
+                self.put(Inst::mov(Width::W64, lent, src));
+                self.put(Inst::store(size(bytes), Mem::base(SCRATCH, 0), lent));
+                self.give_back(lent);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn store_imm_sum(&mut self, bytes: Bytes, sum: Sum, imm: i32) -> Result<(), EmitError> {
+        let mem = self.sum(sum)?;
+        self.put(Inst::store_imm(mem, sized(bytes, imm)));
+        Ok(())
+    }
+
+    /// Makes an address of a sum; what is not in a register goes through the scratch one.
+    fn sum(&mut self, sum: Sum) -> Result<Mem, EmitError> {
+        let scale = match sum.scale {
+            0 => Scale::X1,
+            1 => Scale::X2,
+            2 => Scale::X4,
+            _ => Scale::X8,
+        };
+        let (base, index) = match (self.place(sum.base)?, self.place(sum.index)?) {
+            (Place::Reg(base), Place::Reg(index)) => (base, index),
+            (Place::Reg(base), Place::Slot(index)) => {
+                self.put(Inst::mov(Width::W64, SCRATCH, index));
+                (base, SCRATCH)
+            }
+            (Place::Slot(base), Place::Reg(index)) => {
+                self.put(Inst::mov(Width::W64, SCRATCH, base));
+                (SCRATCH, index)
+            }
+            (Place::Slot(base), Place::Slot(index)) => {
+                self.put(Inst::mov(Width::W64, SCRATCH, index));
+                if sum.scale != 0 {
+                    self.put(Inst::shift_imm(Shift::Shl, Width::W64, SCRATCH, sum.scale));
+                }
+                self.put(Inst::alu(Alu::Add, Width::W64, SCRATCH, base));
+                return Ok(Mem::base(SCRATCH, sum.off));
+            }
+        };
+        // The stack pointer is no value's place.
+        let index = Index::new(index).ok_or(self.malformed())?;
+        Ok(Mem::indexed(base, index, scale, sum.off))
     }
 
     /// Loads what must be aligned: the processor lets no later access pass a load.
@@ -89,13 +179,7 @@ impl Emitter<'_> {
 
     pub(super) fn store_imm(&mut self, bytes: Bytes, base: Loc, off: i32, imm: i32) -> Result<(), EmitError> {
         let base = self.read(base, SCRATCH)?;
-        let imm = match bytes {
-            Bytes::B => SizedImm::B1(imm as i8),
-            Bytes::H => SizedImm::B2(imm as i16),
-            Bytes::W => SizedImm::B4(imm),
-            Bytes::Dw => SizedImm::B8(imm),
-        };
-        self.put(Inst::store_imm(Mem::base(base, off), imm));
+        self.put(Inst::store_imm(Mem::base(base, off), sized(bytes, imm)));
         Ok(())
     }
 

@@ -254,6 +254,18 @@ impl<'e> Emitter<'e> {
             }
             Op::Check { base, off, bytes, write, region } => self.check(base, off, bytes, write, region)?,
             Op::Load { kind, dst, base, off } => self.load(kind, dst, base, off)?,
+            Op::LoadSum { kind, dst, base, index, scale, off } => {
+                let sum = memory::Sum { base, index, scale, off };
+                self.load_sum(kind, dst, sum)?;
+            }
+            Op::StoreSum { size, base, index, scale, off, src } => {
+                let sum = memory::Sum { base, index, scale, off };
+                self.store_sum(size, sum, src)?;
+            }
+            Op::StoreImmSum { size, base, index, scale, off, imm } => {
+                let sum = memory::Sum { base, index, scale, off };
+                self.store_imm_sum(size, sum, imm)?;
+            }
             Op::Store { size, base, off, src } => self.store(size, base, off, src)?,
             Op::StoreRelease { size, base, off, src } => self.store_release(size, base, off, src)?,
             Op::StoreImm { size, base, off, imm } => self.store_imm(size, base, off, imm)?,
