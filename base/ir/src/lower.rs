@@ -203,9 +203,9 @@ impl<'l> Lowering<'l> {
         let target = &self.function.blocks[edge.to.index()];
         let args = self.function.list(edge.args);
         // A number's place may be another's by now: it is always made anew.
-        let moves = |(arg, param): (&Val, Val)| match self.function.constant(*arg) {
-            Some(_) => self.of(param) != Loc::NONE,
-            None => self.of(*arg) != self.of(param),
+        let moves = |(arg, param): (&Val, Val)| {
+            let (from, to) = (self.of(*arg), self.of(param));
+            to != Loc::NONE && (from != to || self.function.constant(*arg).is_some())
         };
         edge.charge != 0 || args.iter().zip(self.function.params_of(target)).any(moves)
     }
