@@ -381,7 +381,8 @@ fn refusals_have_a_place_and_say_what_was_expected() {
         ("mov r0, 1 1", "1:11: expected the end of the line, found `1`"),
         ("lock", "1:5: expected `*(u32`, `*(u64`, `add`,"),
         ("r1 = be16 r2", "1:11: expected register 1 again, found `r2`"),
-        ("r1 += 4294967296", "1:7: expected a number from -2147483648 to 4294967295, found 4294967296"),
+        ("r1 += 0x100000000", "1:7: expected a number from -2147483648 to 4294967295, found 4294967296"),
+        ("mov32 r1, 2147483648", "1:11: expected a number from -2147483648 to 2147483647, found 2147483648"),
         (
             "r1 += 0xffffffff7fffffff",
             "1:7: expected a number from -2147483648 to 4294967295, found 18446744071562067967",

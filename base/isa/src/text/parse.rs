@@ -186,14 +186,7 @@ impl<'s, 'a> Attempt<'s, 'a> {
         match hole {
             Hole::Reg(field) | Hole::Half(field) => self.register(hole, field),
             Hole::Imm => {
-                let (min, max) = (i64::from(i32::MIN), u64::from(u32::MAX));
-                let number = self.number(hole, i64::MIN, u64::MAX)?;
-                // A negative one may be written as the 64 bits that it is extended to.
-                let number = match u64::try_from(number) {
-                    Ok(bits) if bits as i64 >= min && (bits as i64) < 0 => i128::from(bits as i64),
-                    _ => in_range(number, min, max)?,
-                };
-                self.parsed.slot.imm = number as u32 as i32;
+                self.parsed.slot.imm = self.immediate(hole)?;
                 Ok(())
             }
             Hole::Unsigned => {
@@ -276,6 +269,21 @@ impl<'s, 'a> Attempt<'s, 'a> {
         let sign = self.cursor.sign().unwrap_or(Sign::Plus);
         let number = sign.apply(self.magnitude()?.ok_or(Miss::Wanted(hole.into()))?);
         in_range(number, min, max)
+    }
+
+    /// Takes a number of 32 bits. In decimal it is the value that it stands for; in hexadecimal, and by name, also the 32 bits, or
+    /// the 64 that a negative one is extended to.
+    fn immediate(&mut self, hole: Hole) -> Result<i32, Miss> {
+        let mut ahead = self.cursor;
+        ahead.sign();
+        let is_decimal = ahead.word().bytes().all(|byte| byte.is_ascii_digit());
+        let number = self.number(hole, i64::MIN, u64::MAX)?;
+        let max = if is_decimal { i32::MAX as u64 } else { u64::from(u32::MAX) };
+        let bits = u64::try_from(number).ok().filter(|_| !is_decimal);
+        match bits.and_then(|bits| i32::try_from(bits as i64).ok()) {
+            Some(imm) => Ok(imm),
+            None => Ok(in_range(number, i64::from(i32::MIN), max)? as u32 as i32),
+        }
     }
 
     /// Takes `+ 4`, `- 4`, or nothing for zero.
