@@ -78,24 +78,39 @@ impl<'r> Meter<'r> {
     /// # Errors
     /// [`Spent`] where there are fewer; those are taken then.
     #[inline]
-    pub fn charge(&mut self, mut units: u64) -> Result<(), Spent> {
+    pub fn charge(&mut self, units: u64) -> Result<(), Spent> {
+        self.charge_of(BATCH, units)
+    }
+
+    #[inline]
+    fn charge_of(&mut self, batch: u64, mut units: u64) -> Result<(), Spent> {
         while units > self.left {
             units -= self.left;
             self.left = 0;
-            self.refill_with(units.max(BATCH))?;
+            self.refill_with(units.max(batch))?;
         }
         self.left -= units;
         Ok(())
     }
 
-    /// Hands out what is left of the batch, for code that counts by itself; as taken, until it is given back.
+    /// Hands out what is left of a batch of this many units, for code that counts by itself; as taken, until it is given
+    /// back.
     #[inline]
-    pub fn lend(&mut self) -> u64 {
+    pub fn lend(&mut self, batch: u64) -> u64 {
         if self.batch == 0 {
-            self.batch = BATCH.min(self.seen);
+            self.batch = batch.min(self.seen);
             self.left = self.batch;
         }
         core::mem::take(&mut self.left)
+    }
+
+    /// Takes `units`, and hands out what is left then.
+    ///
+    /// # Errors
+    /// [`Spent`] where there are fewer; those are taken then.
+    pub fn charge_and_lend(&mut self, batch: u64, units: u64) -> Result<u64, Spent> {
+        self.charge_of(batch, units)?;
+        Ok(core::mem::take(&mut self.left))
     }
 
     /// Takes back what of the lent units was not used; more than was lent is not believed.
@@ -116,6 +131,11 @@ impl<'r> Meter<'r> {
         self.settled = self.settled.saturating_add(taken);
         self.batch = 0;
         self.left = 0;
+        if rest == self.seen {
+            // Nothing is to be written, and looking costs less than an exchange.
+            self.seen = self.fuel.left();
+            return;
+        }
         // Where somebody else has changed it meanwhile, theirs is what counts.
         self.seen = match self.fuel.0.compare_exchange(self.seen, rest, Ordering::Relaxed, Ordering::Relaxed)
         {
@@ -164,20 +184,25 @@ mod tests {
     fn lent_units_count_as_taken_until_they_are_given_back() {
         let fuel = Fuel::new(5000);
         let mut meter = Meter::new(&fuel);
-        let lent = meter.lend();
+        let lent = meter.lend(1024);
         assert_eq!((lent, meter.taken()), (1024, 1024));
         meter.give_back(lent - 24);
         assert_eq!(meter.taken(), 24);
-        meter.charge(2000).unwrap();
-        let lent = meter.lend();
+        meter.charge(1500).unwrap();
+        let lent = meter.charge_and_lend(2048, 500).unwrap();
+        assert_eq!((lent, meter.taken()), (24, 24 + 2000 + lent));
         meter.give_back(lent);
         meter.give_back(1 << 40);
         meter.settle();
         assert!(fuel.left() <= 5000);
         let fuel = Fuel::new(10);
         let mut meter = Meter::new(&fuel);
-        assert_eq!(meter.lend(), 10);
-        assert_eq!(meter.lend(), 0);
+        assert_eq!(meter.lend(1024), 10);
+        assert_eq!(meter.lend(1024), 0);
+        assert_eq!(meter.charge_and_lend(1024, 1), Err(Spent));
+        meter.batch = 10;
+        fuel.fill(10);
+        meter.seen = 10;
         meter.give_back(10);
         meter.settle();
         assert_eq!(fuel.left(), 10);

@@ -1,8 +1,8 @@
 //! Generated programs on machines with registers: what the allocator keeps where nothing destroys it comes out as on the
 //! reference machine.
 
-use skep_ir::Access;
 use skep_ir::machine::{Machine, RegMask};
+use skep_ir::{Access, Metering};
 use skep_jit::x86_64::{Features, Target};
 use skep_lab_filetests::generate::{Flavour, generate};
 use skep_lab_filetests::{Ending, Exact, Placed, Ran};
@@ -56,9 +56,8 @@ fn check(name: &str, machine: &Machine) {
 
 #[test]
 fn x86_64() {
-    for target in
-        [Target::new(Features::NONE, Access::Checked), Target::new(Features::NONE, Access::Unchecked)]
-    {
+    for access in [Access::Checked, Access::Unchecked] {
+        let target = Target::new(Features::NONE, access, Metering::Metered);
         check("x86-64", &target.machine());
         check("x86-64 with five registers", &target.with_registers(5).machine());
     }

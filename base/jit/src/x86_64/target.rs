@@ -1,8 +1,8 @@
 //! The processor as the register allocator sees it.
 
 use super::{Features, Gpr};
-use skep_ir::Access;
 use skep_ir::machine::{Machine, RegMask};
+use skep_ir::{Access, Metering};
 
 /// Says where code keeps the address of its run's [`State`](crate::state::State).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -14,12 +14,13 @@ pub enum StateIn {
 }
 
 /// Is what code is made for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Target {
     /// Holds what the processor can besides.
     pub features: Features,
     /// Says where the code keeps its state.
     pub state: StateIn,
+    metering: Metering,
     registers: u8,
 }
 
@@ -50,14 +51,27 @@ const RBX: u8 = 8;
 /// Lists where the System V calling convention, and ours, passes r1 to r5.
 pub(super) const ARGUMENTS: [Gpr; 5] = [Gpr::Rdi, Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8];
 
+/// Lists the registers that code may keep to itself, in the order in which it takes them: the last ones of [`ORDER`].
+const OWN: [Gpr; 2] = [Gpr::R15, Gpr::R14];
+
 impl Target {
-    /// Makes the target for code that checks its accesses, or does not.
-    pub const fn new(features: Features, access: Access) -> Target {
-        let (state, registers) = match access {
-            Access::Checked => (StateIn::Register, 12),
-            Access::Unchecked => (StateIn::Frame, 13),
+    /// Makes the target for code that checks its accesses, or does not, and that counts fuel, or does not.
+    pub const fn new(features: Features, access: Access, metering: Metering) -> Target {
+        let state = match access {
+            Access::Checked => StateIn::Register,
+            Access::Unchecked => StateIn::Frame,
         };
-        Target { features, state, registers }
+        let own = matches!(state, StateIn::Register) as u8 + matches!(metering, Metering::Metered) as u8;
+        Target { features, state, metering, registers: ORDER.len() as u8 - own }
+    }
+
+    /// Returns the register that counts fuel, in code that counts it.
+    pub(super) const fn fuel(&self) -> Option<Gpr> {
+        match (self.metering, self.state) {
+            (Metering::Free, _) => None,
+            (Metering::Metered, StateIn::Frame) => Some(OWN[0]),
+            (Metering::Metered, StateIn::Register) => Some(OWN[1]),
+        }
     }
 
     /// Takes registers away, so that more values live in memory.
@@ -104,7 +118,7 @@ mod tests {
 
     #[test]
     fn numbers_name_the_registers_they_should() {
-        let target = Target::new(Features::NONE, Access::Unchecked);
+        let target = Target::new(Features::NONE, Access::Unchecked, Metering::Free);
         let machine = target.machine();
         let at = |number: u8| target.register(u16::from(number)).unwrap();
         assert_eq!([at(RAX), at(RCX), at(RDX)], [Gpr::Rax, Gpr::Rcx, Gpr::Rdx]);
@@ -117,6 +131,15 @@ mod tests {
         }
         assert_eq!(target.register(13), None);
         assert_eq!(target.with_registers(3).register(3), None);
-        assert_eq!(Target::new(Features::NONE, Access::Checked).register(12), None);
+        for (access, metering, own) in [
+            (Access::Checked, Metering::Free, 1),
+            (Access::Unchecked, Metering::Metered, 1),
+            (Access::Checked, Metering::Metered, 2),
+        ] {
+            let target = Target::new(Features::NONE, access, metering);
+            assert_eq!(target.register(13 - own), None);
+            let last = (0..13).rev().find_map(|number| target.register(number));
+            assert!(last.is_some() && last != target.fuel());
+        }
     }
 }

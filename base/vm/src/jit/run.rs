@@ -11,6 +11,10 @@ use skep_ir::ssa::eval::MAX_DEPTH;
 use skep_jit::state::{Site, SiteKind, State, Window};
 use skep_mem::{Code, Fuel, Meter};
 
+/// Counts the units that code may take before it asks, which is a look at what another thread has left: it goes through this
+/// many in about a microsecond.
+const BATCH: u64 = 16 << 10;
+
 /// Is what code returns, in `rax` and `rdx`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -70,7 +74,7 @@ impl<H: Code> JitProgram<H> {
             Context { regions, calls, meter: Meter::new(fuel), sites: &self.sites, stack_top, end: None };
         let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
         self.put_windows(state, &context);
-        let units = context.meter.lend();
+        let units = context.meter.lend(BATCH);
         // From here until the code returns, only what it calls touches the context.
         let lent = &raw mut context;
         let fresh = State {
@@ -85,13 +89,16 @@ impl<H: Code> JitProgram<H> {
         unsafe { state.write(fresh) };
         // SAFETY: the state, its windows and the stacks are set, for this run alone.
         let returned = unsafe { self.enter(args, anchor) };
-        // SAFETY: as above; the code has returned.
-        let state = unsafe { state.read() };
-        context.meter.give_back(state.fuel);
+        // SAFETY: as above; the code has returned. The other fields are read only where they count.
+        context.meter.give_back(unsafe { (*state.as_ptr()).fuel });
         context.meter.settle();
         match returned.ended {
             0 => Ok(returned.value),
-            _ => self.ended(&state, context.end),
+            _ => {
+                // SAFETY: as above.
+                let state = unsafe { state.read() };
+                self.ended(&state, context.end)
+            }
         }
     }
 
@@ -185,11 +192,11 @@ extern "sysv64" fn ask(anchor: usize, site: u64, address: u64) -> u64 {
         SiteKind::Fuel { units } => {
             // SAFETY: the state is there, and code is waiting.
             let fuel = unsafe { &mut (*state.as_ptr()).fuel };
-            // What the code has taken, although it was not there.
+            // The code has taken it, although it was not there.
             context.meter.give_back(fuel.wrapping_add(u64::from(units)));
-            let spent = context.meter.charge(u64::from(units));
-            *fuel = if spent.is_ok() { context.meter.lend() } else { 0 };
-            u64::from(spent.is_err())
+            let left = context.meter.charge_and_lend(BATCH, u64::from(units));
+            *fuel = left.unwrap_or(0);
+            u64::from(left.is_err())
         }
         SiteKind::SearchRead { bytes, window } => {
             search(state, context, address, Sought { bytes, window, write: false })
@@ -258,7 +265,7 @@ extern "sysv64" fn call(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, anchor: usi
         let reach = Reach::new(context.regions, &mut context.meter);
         context.calls.helper(id, [r1, r2, r3, r4, r5], &reach)
     };
-    let units = context.meter.lend();
+    let units = context.meter.lend(BATCH);
     // SAFETY: as above.
     unsafe { (*state.as_ptr()).fuel = units };
     match result {

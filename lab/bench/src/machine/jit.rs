@@ -66,7 +66,7 @@ fn prepare(
     let program = Bytecode::decode(&raw::from_bytes(bytecode, ByteOrder::Little)?)?;
     let structure = structure::check(&program)?;
     let source = Source { program: &program, structure: &structure, link: &Alone };
-    let target = Target::new(features, options.access);
+    let target = Target::new(features, options.access, options.metering);
     let code = compile(source, &target.machine(), options)?;
     if std::env::var_os("SKEP_BENCH_OPS").is_some() {
         println!("{code}");

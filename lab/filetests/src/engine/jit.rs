@@ -55,7 +55,8 @@ impl Engine for Jit {
             let targets = if way == 0 { &TARGETS[..] } else { &TARGETS[..ALWAYS] };
             for (registers, additions) in targets {
                 let features = if *additions == Additions::Used { features() } else { Features::NONE };
-                let target = Target::new(features, options.access).with_registers(*registers);
+                let target =
+                    Target::new(features, options.access, options.metering).with_registers(*registers);
                 let ran = run(&Emitted { target }, case, &mut place, &options)?;
                 let name = format!("jit {name}, {features:?}, {registers} registers");
                 agree(&first, &name, &options, &ran)?;

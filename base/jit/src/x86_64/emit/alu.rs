@@ -111,6 +111,16 @@ impl Emitter<'_> {
         }
     }
 
+    /// Does `to = from op mem`.
+    pub(super) fn operate(&mut self, op: AluOp, width: Width, to: Gpr, from: Gpr, mem: Mem) {
+        let bits = bits(width);
+        self.bring(bits, to, Place::Reg(from));
+        match kind(op) {
+            Kind::Two(alu) => self.put(Inst::alu(alu, bits, to, mem)),
+            _ => self.put(Inst::imul(bits, to, mem)),
+        }
+    }
+
     fn two(&mut self, alu: Alu, width: Width, dst: Loc, a: Loc, b: Loc) -> Result<(), EmitError> {
         let bits = bits(width);
         let to = self.result(dst)?;

@@ -21,6 +21,8 @@ pub enum EmitError {
     },
     /// A check is to be made by code that does not keep its state in a register.
     NoStateRegister,
+    /// Fuel is to be counted by code that has no register for it.
+    NoFuelRegister,
     /// A function has more values in memory than its frame may hold.
     FrameTooLarge {
         /// Counts the functions before it.
@@ -40,6 +42,7 @@ impl fmt::Display for EmitError {
             EmitError::NoStateRegister => {
                 f.write_str("checks want a target whose code keeps its state in a register")
             }
+            EmitError::NoFuelRegister => f.write_str("fuel wants a target whose code keeps it in a register"),
             EmitError::FrameTooLarge { function } => {
                 write!(f, "function {function} keeps more values in memory than a frame may hold")
             }

@@ -101,6 +101,20 @@ impl Emitter<'_> {
         self.code.functions.iter().any(|function| function.uses_stack)
     }
 
+    /// Lets the runner see how much fuel there is.
+    pub(super) fn show_fuel(&mut self, anchor: Gpr) {
+        if let Some(fuel) = self.target.fuel().filter(|_| self.program.fuel) {
+            self.put(Inst::store(Size::B8, Mem::base(anchor, state::FUEL), fuel));
+        }
+    }
+
+    /// Reads how much fuel the runner has left; no flags change.
+    pub(super) fn take_fuel(&mut self, anchor: Gpr) {
+        if let Some(fuel) = self.target.fuel().filter(|_| self.program.fuel) {
+            self.put(Inst::mov(Width::W64, fuel, Mem::base(anchor, state::FUEL)));
+        }
+    }
+
     fn stop(&mut self, site: u32) {
         self.put(Inst::push_imm(site as i32));
         self.asm.jmp(self.failed);
@@ -119,6 +133,7 @@ impl Emitter<'_> {
         self.asm.bind(self.failed);
         self.put(Inst::pop(SCRATCH));
         let anchor = self.anchor(Gpr::Rax);
+        self.show_fuel(anchor);
         self.put(Inst::store(Size::B4, Mem::base(anchor, state::STOP_SITE), SCRATCH));
         if self.program.calls {
             self.put(Inst::mov(Width::W64, Gpr::Rbp, Mem::base(anchor, state::FRAME)));
@@ -141,7 +156,12 @@ impl Emitter<'_> {
         let site = Mem::base(Gpr::Rsp, 8 * (CHANGED.len() as i32 + 1));
         self.put(Inst::mov(Width::W64, Gpr::Rsi, site));
         self.put(Inst::mov(Width::W64, Gpr::Rdx, SCRATCH));
+        self.show_fuel(Gpr::Rdi);
         self.put(Inst::call_to(Mem::base(Gpr::Rdi, state::ASK)));
+        if self.program.fuel {
+            let anchor = self.anchor(Gpr::Rdi);
+            self.take_fuel(anchor);
+        }
         self.put(Inst::test(Width::W64, Gpr::Rax, Gpr::Rax));
         for reg in CHANGED.into_iter().rev() {
             self.put(Inst::pop(reg));

@@ -41,15 +41,11 @@ impl Emitter<'_> {
         let next = self.index + 1;
         match self.code.ops.get(next as usize) {
             Some(Op::Jump { to: other }) if to.0 == next + 1 && !self.is_target(next) => {
-                self.skip = true;
+                self.skip = 1;
                 (flag.inverted(), self.threaded(*other))
             }
             _ => (flag, self.threaded(to)),
         }
-    }
-
-    fn is_target(&self, index: u32) -> bool {
-        self.labels.get((index - self.first) as usize).is_some_and(Option::is_some)
     }
 
     pub(super) fn jump_if(&mut self, flag: Flag, to: OpIdx) -> Result<(), EmitError> {
@@ -121,11 +117,20 @@ impl Emitter<'_> {
     /// Takes fuel; where there is too little, the runner is asked.
     pub(super) fn charge(&mut self, units: u32) -> Result<(), EmitError> {
         let site = self.site(SiteKind::Fuel { units })?;
-        let anchor = self.anchor(SCRATCH);
-        let fuel = Mem::base(anchor, state::FUEL);
+        let fuel = self.target.fuel().ok_or(EmitError::NoFuelRegister)?;
         // A program has fewer slots than that, so no function costs more.
         let Ok(units) = i32::try_from(units) else { return Err(self.malformed()) };
-        self.put(Inst::alu_imm_to_mem(Alu::Sub, fuel, SizedImm::B8(units)));
+        self.put(Inst::alu_imm(Alu::Sub, Bits::W64, fuel, units));
+        // A loop's way back: one jump, and what asks leads there too.
+        let next = self.index + 1;
+        if let Some(Op::Jump { to }) = self.code.ops.get(next as usize).filter(|_| !self.is_target(next)) {
+            let back = self.label(self.threaded(*to))?;
+            self.skip = 1;
+            self.asm.jcc(Flag::Ae, back);
+            let from = self.asm.label();
+            self.asm.jmp(from);
+            return self.stub(Stub::Fuel { from, back, site });
+        }
         let back = self.asm.label();
         self.aside(Flag::B, |from| Stub::Fuel { from, back, site })?;
         self.asm.bind(back);
@@ -188,7 +193,12 @@ impl Emitter<'_> {
         if anchor != Gpr::R9 {
             self.put(Inst::mov(Bits::W64, Gpr::R9, anchor));
         }
+        self.show_fuel(anchor);
         self.put(Inst::call_to(Mem::base(anchor, state::CALL)));
+        if self.program.fuel {
+            let anchor = self.anchor(SCRATCH);
+            self.take_fuel(anchor);
+        }
         self.put(Inst::test(Bits::W64, Gpr::Rdx, Gpr::Rdx));
         self.aside(Flag::Ne, |from| Stub::Stop { from, site })?;
         self.set(dst, Gpr::Rax)

@@ -32,6 +32,8 @@ pub(super) enum Role {
 pub(super) struct Needs {
     /// Says whether it uses its state.
     pub(super) state: bool,
+    /// Says whether it counts fuel.
+    pub(super) fuel: bool,
     /// Says whether calls may nest too deep.
     pub(super) depth: bool,
     /// Says whether the entered function is also called.
@@ -44,11 +46,15 @@ pub(super) struct Needs {
 
 impl Needs {
     pub(super) fn new(code: &Code, target: &Target) -> Result<Needs, EmitError> {
-        let mut needs = Needs { state: false, depth: false, entry_is_called: false, calls: false, kept: 0 };
+        let mut needs =
+            Needs { state: false, fuel: false, depth: false, entry_is_called: false, calls: false, kept: 0 };
         for op in &code.ops {
             match op {
+                Op::Charge { .. } => {
+                    needs.state = true;
+                    needs.fuel = true;
+                }
                 Op::Check { .. }
-                | Op::Charge { .. }
                 | Op::Helper { .. }
                 | Op::CallReg { .. }
                 | Op::FramePointer { .. }
@@ -70,7 +76,10 @@ impl Needs {
             needs.kept |= kept(code, function, target);
         }
         if target.state == StateIn::Register && needs.state {
-            needs.kept |= 1 << 4;
+            needs.kept |= bit(Gpr::R15);
+        }
+        if needs.fuel {
+            needs.kept |= target.fuel().map_or(0, bit);
         }
         Ok(needs)
     }
@@ -113,8 +122,13 @@ fn kept(code: &Code, function: &FunctionCode, target: &Target) -> u8 {
     let results = code.ops[function.ops.start as usize..function.ops.end as usize].iter();
     results.filter_map(Op::result).chain(function.params).fold(0, |set, loc| {
         let reg = if loc == Loc::NONE || loc == Loc::SCRATCH { None } else { target.register(loc.0) };
-        set | reg.and_then(|reg| KEPT.iter().position(|kept| *kept == reg)).map_or(0, |bit| 1 << bit)
+        set | reg.map_or(0, bit)
     })
+}
+
+/// Returns a register's bit, if it is one of [`KEPT`].
+fn bit(reg: Gpr) -> u8 {
+    KEPT.iter().position(|kept| *kept == reg).map_or(0, |bit| 1 << bit)
 }
 
 /// Is the frame of the function that is emitted.
@@ -226,6 +240,7 @@ impl Emitter<'_> {
             if self.program.calls {
                 self.put(Inst::store(Size::B8, Mem::base(Gpr::R9, state::FRAME), Gpr::Rbp));
             }
+            self.take_fuel(Gpr::R9);
         }
     }
 
@@ -302,6 +317,10 @@ impl Emitter<'_> {
             self.leave_stack();
         }
         if role == Role::Entered {
+            if self.program.fuel {
+                let anchor = self.anchor(SCRATCH);
+                self.show_fuel(anchor);
+            }
             self.put(Inst::mov_imm(Gpr::Rdx, 0, Flags::MayChange));
             self.asm.bind(self.unwound);
         }

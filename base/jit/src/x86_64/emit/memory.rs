@@ -90,7 +90,7 @@ impl Emitter<'_> {
     }
 
     /// Makes an address of a sum; what is not in a register goes through the scratch one.
-    fn sum(&mut self, sum: Sum) -> Result<Mem, EmitError> {
+    pub(super) fn sum(&mut self, sum: Sum) -> Result<Mem, EmitError> {
         let scale = match sum.scale {
             0 => Scale::X1,
             1 => Scale::X2,

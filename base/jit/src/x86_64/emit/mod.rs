@@ -6,12 +6,13 @@
 //! | [`alu`], [`divide`] | what computes |
 //! | [`memory`], [`atomic`] | what accesses memory |
 //! | [`check`] | what may be accessed, and what an access must have in front of it |
+//! | [`fuse`] | several operations that the processor does in one; [`live`] says where that can be |
 //! | [`flow`] | branches, calls, fuel |
 //! | [`moves`] | values that change places at once |
 //! | [`exit`] | what stands behind the functions: asking the runner, and leaving by error |
 //!
 //! Registers: `r11` belongs to the emitter and holds nothing from one operation to the next. `rbp` is the frame pointer, `r15`
-//! the anchor (see [`crate::state`]) where the target says so. All others are the allocator's, with one exception: where two
+//! the anchor (see [`crate::state`]) where the target says so, and one more counts fuel. All others are the allocator's, with one exception: where two
 //! operands are slots and both are needed in registers, a register that the operation does not use is kept in the frame
 //! meanwhile.
 
@@ -23,6 +24,8 @@ mod error;
 mod exit;
 mod flow;
 mod frame;
+mod fuse;
+mod live;
 mod memory;
 mod moves;
 
@@ -133,8 +136,10 @@ struct Emitter<'e> {
     /// Names the operation that is emitted.
     index: u32,
     at: InsnIdx,
-    /// Says that the next operation is done with this one.
-    skip: bool,
+    /// Counts the operations behind this one that are done with it.
+    skip: u32,
+    /// Holds, for each operation of the current function, the registers that are read behind it.
+    live: Vec<live::Registers>,
     /// Leads to where the entered function gives back its registers after an error.
     unwound: Label,
     failed: Label,
@@ -165,7 +170,8 @@ impl<'e> Emitter<'e> {
             remembered: 0,
             index: 0,
             at: InsnIdx::ZERO,
-            skip: false,
+            skip: 0,
+            live: Vec::new(),
             unwound,
             failed,
             ask,
@@ -215,6 +221,7 @@ impl<'e> Emitter<'e> {
             }
         }
         heads.sort_unstable();
+        self.live = live::live(self.code, ops.clone(), self.target.registers())?;
         for index in ops.clone() {
             if let Some(label) = self.labels[(index - ops.start) as usize] {
                 match heads.binary_search(&index) {
@@ -222,12 +229,15 @@ impl<'e> Emitter<'e> {
                     Err(_) => self.asm.bind(label),
                 }
             }
-            if core::mem::take(&mut self.skip) {
+            if let Some(left) = self.skip.checked_sub(1) {
+                self.skip = left;
                 continue;
             }
             self.index = index;
             self.at = self.code.at[index as usize];
-            self.op(index + 1 == ops.end)?;
+            if !self.fuse()? {
+                self.op(index + 1 == ops.end)?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,86 @@
+//! Operations that the processor does in one: scaled sums, and loads as operands.
+//!
+//! A load is still executed exactly once, and in its place among the others.
+
+use super::live::{self, Registers};
+use super::memory::Sum;
+use super::{EmitError, Emitter, Place, SCRATCH};
+use crate::x86_64::{Index, Inst, Mem, Scale, Width as Bits};
+use skep_ir::ops::{Loc, Op};
+use skep_isa::{AluOp, LoadKind, Width};
+
+impl Emitter<'_> {
+    /// Does the operation together with the one behind it, if that can be; which is skipped then.
+    pub(super) fn fuse(&mut self) -> Result<bool, EmitError> {
+        let next = self.index + 1;
+        let (Some(&op), Some(&behind)) =
+            (self.code.ops.get(self.index as usize), self.code.ops.get(next as usize))
+        else {
+            return Ok(false);
+        };
+        let Op::Alu { op: alu, width, dst, a, b } = behind else { return Ok(false) };
+        let Some(first) = op.result().filter(|_| !self.is_target(next)) else { return Ok(false) };
+        // What only the second one reads, and once, need not be anywhere.
+        let is_gone = first == dst || !self.is_live(next, first);
+        let commutes = matches!(alu, AluOp::Add | AluOp::And | AluOp::Or | AluOp::Xor | AluOp::Mul);
+        let other = match (a == first, b == first) {
+            (false, true) if commutes || alu == AluOp::Sub => a,
+            (true, false) if commutes => b,
+            _ => return Ok(false),
+        };
+        let (Place::Reg(_), Place::Reg(to), Place::Reg(from)) =
+            (self.place(first)?, self.place(dst)?, self.place(other)?)
+        else {
+            return Ok(false);
+        };
+        if !is_gone || first == Loc::SCRATCH {
+            return Ok(false);
+        }
+        let mem = match op {
+            Op::AluImm { op: AluOp::Lsh, width: Width::W64, a: index, imm: imm @ 1..=3, .. }
+                if (alu, width) == (AluOp::Add, Width::W64) =>
+            {
+                let Place::Reg(index) = self.place(index)? else { return Ok(false) };
+                let Some(index) = Index::new(index) else { return Ok(false) };
+                let scaled = Mem::indexed(from, index, Scale::ALL[imm as usize], 0);
+                self.put(Inst::lea(Bits::W64, to, scaled));
+                self.skip = 1;
+                return Ok(true);
+            }
+            Op::Load { kind, base, off, .. } if fits(kind, width) => {
+                Mem::base(self.read(base, SCRATCH)?, off)
+            }
+            Op::LoadSum { kind, base, index, scale, off, .. } if fits(kind, width) => {
+                self.sum(Sum { base, index, scale, off })?
+            }
+            _ => return Ok(false),
+        };
+        let is_read = match mem {
+            Mem::Base { base, .. } => base == to,
+            Mem::Indexed { base, index, .. } => base == to || index.reg() == to,
+            _ => false,
+        };
+        if from != to && is_read {
+            return Ok(false);
+        }
+        self.operate(alu, width, to, from, mem);
+        self.skip = 1;
+        Ok(true)
+    }
+
+    /// Says whether a register is read after an operation of the function.
+    fn is_live(&self, index: u32, loc: Loc) -> bool {
+        let after = self.live.get((index - self.first) as usize).copied().unwrap_or(Registers::MAX);
+        after & live::one(loc, self.target.registers()) != 0
+    }
+
+    /// Says whether something leads to an operation.
+    pub(super) fn is_target(&self, index: u32) -> bool {
+        self.labels.get((index - self.first) as usize).is_some_and(Option::is_some)
+    }
+}
+
+/// Says whether what is loaded is as wide as the operation.
+fn fits(kind: LoadKind, width: Width) -> bool {
+    matches!((kind, width), (LoadKind::U64, Width::W64) | (LoadKind::U32, Width::W32))
+}
