@@ -3,6 +3,7 @@
 //! The names are in `checks.txt`, which `cargo xtask bare` compares with what was printed.
 
 mod calls;
+mod compiled;
 mod host;
 mod interrupts;
 mod machine;
@@ -19,8 +20,15 @@ pub(crate) struct Check {
     run: fn(),
 }
 
-const GROUPS: &[&[Check]] =
-    &[machine::CHECKS, interrupts::CHECKS, host::CHECKS, seam::CHECKS, calls::CHECKS, programs::CHECKS];
+const GROUPS: &[&[Check]] = &[
+    machine::CHECKS,
+    interrupts::CHECKS,
+    host::CHECKS,
+    seam::CHECKS,
+    calls::CHECKS,
+    programs::CHECKS,
+    compiled::CHECKS,
+];
 
 static CURRENT: Quiet<&str> = Quiet::new("before the first check");
 
