@@ -203,6 +203,27 @@ impl Model {
         self.set(base, other);
     }
 
+    fn load_acquire(&mut self, size: Size, dst: usize, base: usize) {
+        let off = self.offset();
+        self.point(base, off);
+        self.b.load_acquire(size, reg(dst), reg(base), off);
+        let value = self.cell & (u64::MAX >> (64 - size.bits()));
+        if base != dst {
+            let other = self.number();
+            self.set(base, other);
+        }
+        self.regs[dst] = value;
+    }
+
+    fn store_release(&mut self, size: Size, base: usize, src: usize) {
+        let off = self.offset();
+        self.point(base, off);
+        self.b.store_release(size, reg(base), off, reg(src));
+        self.put(size, self.regs[src]);
+        let other = self.number();
+        self.set(base, other);
+    }
+
     /// Writes the lowest bytes of the cell.
     fn put(&mut self, size: Size, value: u64) {
         let mask = u64::MAX >> (64 - size.bits());
@@ -400,6 +421,13 @@ fn all_cases() -> Vec<Case> {
         cases.push(case(format!("store {size:?}"), |model| {
             others().for_each(|(base, src)| model.store(size, base, src));
             (0..10).for_each(|base| model.store_number(size, base));
+        }));
+        cases.push(case(format!("acquire and release {size:?}"), |model| {
+            for (dst, base) in pairs() {
+                model.load_acquire(size, dst, base);
+                model.stir(dst);
+            }
+            others().for_each(|(base, src)| model.store_release(size, base, src));
         }));
     }
     if cfg!(target_endian = "little") {
