@@ -54,6 +54,7 @@ const TABLE: &[Row] = &[
             "base/model",
             "base/mem",
             "base/ir",
+            "base/jit",
             "base/vm",
             "base/exact",
             "base/maps",

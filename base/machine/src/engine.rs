@@ -1,10 +1,15 @@
 //! What executes programs. Each engine is one file with the same two doors: compile, run.
 
+mod compiled;
 mod exact;
 mod interpreter;
+#[cfg(target_arch = "x86_64")]
+mod jit;
 
 use crate::cpu::Scratch;
 use crate::error::Stop;
+#[cfg(not(target_arch = "x86_64"))]
+use crate::error::{Detail, StopKind};
 use crate::outside::Outside;
 use crate::{Program, Setup, SetupErrorKind};
 use skep_isa::InsnIdx;
@@ -20,24 +25,47 @@ pub enum Engine {
     /// The reference machine: instruction by instruction, with the provenance of every value. It is slow, and its messages
     /// say most.
     Exact,
+    /// Compiles a program to machine code; on x86-64 only, in memory that [`Setup::code`] lends.
+    ///
+    /// A helper that panics ends the process, since nothing may unwind through machine code.
+    Jit,
 }
 
 impl Engine {
     /// Lists all of them.
-    pub const ALL: [Engine; 2] = [Engine::Interpreter, Engine::Exact];
+    pub const ALL: [Engine; 3] = [Engine::Interpreter, Engine::Exact, Engine::Jit];
 
     /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
             Engine::Interpreter => "interpreter",
             Engine::Exact => "exact",
+            Engine::Jit => "jit",
         }
     }
 
-    pub(crate) fn compile<S>(self, setup: &Setup<'_, S>, program: &Program) -> Result<Compiled, Refused> {
+    /// Says whether it runs on this kind of processor.
+    pub const fn is_here(self) -> bool {
+        match self {
+            Engine::Interpreter | Engine::Exact => true,
+            Engine::Jit => cfg!(target_arch = "x86_64"),
+        }
+    }
+
+    pub(crate) fn compile<'m, S>(
+        self,
+        setup: &Setup<'m, S>,
+        program: &Program,
+    ) -> Result<Compiled<'m>, Refused> {
         match self {
             Engine::Interpreter => interpreter::compile(setup, program).map(Compiled::Interpreter),
             Engine::Exact => exact::compile(setup, program).map(Compiled::Exact),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Jit => jit::compile(setup, program).map(Compiled::Jit),
+            #[cfg(not(target_arch = "x86_64"))]
+            Engine::Jit => {
+                Err((None, SetupErrorKind::Unsupported { what: "machine code for this processor" }))
+            }
         }
     }
 }
@@ -46,10 +74,14 @@ impl Engine {
 pub(crate) type Refused = (Option<InsnIdx>, SetupErrorKind);
 
 /// A program, ready for an engine.
-#[derive(Debug)]
-pub(crate) enum Compiled {
+pub(crate) enum Compiled<'m> {
     Interpreter(skep_vm::Program),
     Exact(skep_exact::Program),
+    #[cfg(target_arch = "x86_64")]
+    Jit(jit::Native<'m>),
+    #[cfg(not(target_arch = "x86_64"))]
+    #[expect(dead_code, reason = "there is no machine code for this processor")]
+    None(core::marker::PhantomData<&'m ()>),
 }
 
 /// What a program is started with, whatever the shape of the input was.
@@ -74,7 +106,7 @@ pub(crate) enum End {
     TailCall(usize),
 }
 
-impl Compiled {
+impl Compiled<'_> {
     /// Runs a program until it returns, is stopped, or makes way for another one; `number` is its own.
     pub(crate) fn run<S>(
         &self,
@@ -84,8 +116,12 @@ impl Compiled {
         outside: &mut Outside<'_, S>,
     ) -> Result<End, Stop> {
         match self {
-            Compiled::Interpreter(program) => interpreter::run(program, number, start, place, outside),
+            Compiled::Interpreter(program) => compiled::run(program, number, start, place, outside),
             Compiled::Exact(program) => exact::run(program, number, start, place, outside),
+            #[cfg(target_arch = "x86_64")]
+            Compiled::Jit(program) => compiled::run(program, number, start, place, outside),
+            #[cfg(not(target_arch = "x86_64"))]
+            Compiled::None(_) => Err(Stop::new(number, InsnIdx::ZERO, StopKind::Engine, Detail::None)),
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum SetupErrorKind {
     },
     /// Maps need a host, and there is none.
     NoHost,
+    /// Machine code wants memory, and there is none or too little.
+    NoCodeMemory,
     /// r10 is written.
     FramePointer,
     /// A function that is called makes a tail call: only the main one may be replaced.
@@ -97,6 +99,9 @@ impl fmt::Display for SetupErrorKind {
                 write!(f, "offset {offset} does not lie in a value of the map that may be addressed")
             }
             SetupErrorKind::WriteOnlyMap { fd } => write!(f, "programs may not read the values of map {fd}"),
+            SetupErrorKind::NoCodeMemory => {
+                f.write_str("machine code wants memory, found none or too little")
+            }
             SetupErrorKind::NoHost => f.write_str("maps want a host, found none"),
             SetupErrorKind::FramePointer => f.write_str("the frame pointer r10 is read-only"),
             SetupErrorKind::TailCall => f.write_str("only the main function may make a tail call"),

@@ -78,7 +78,7 @@
 //! | programs that follow one another | [`Setup::tail_calls`], [`Setup::load_all`] |
 //! | refusing programs beforehand | [`Verifier`], [`AtMost`], [`NoLoops`] |
 //! | an end of every run, from within and from another thread | [`Cpu::with_fuel`], [`Cpu::fuel`] |
-//! | another engine | [`Setup::engine`], [`Setup::level`], [`Setup::unchecked`] |
+//! | another engine | [`Setup::engine`], [`Setup::code`], [`Setup::level`], [`Setup::unchecked`] |
 #![no_std]
 
 extern crate alloc;
@@ -109,6 +109,6 @@ pub use setup::Setup;
 pub use skep_ir::Level;
 pub use skep_isa as isa;
 pub use skep_maps::Map;
-pub use skep_mem::{Bytes, Clock, Fuel, Host, Lend, Random, Trace};
+pub use skep_mem::{Bytes, Clock, Code, Fuel, Host, Lend, Random, Trace};
 pub use skep_vm::Promise;
 pub use verify::{AtMost, NoLoops, Refusal, Verifier};

@@ -15,7 +15,7 @@ use skep_mem::{Bytes, Host, OnCpu};
 /// Holds programs that are ready to run, with everything that they may use. It never changes, so threads share it; each
 /// brings its own [`Cpu`].
 pub struct Machine<'m, S = ()> {
-    pub(crate) programs: Vec<Compiled>,
+    pub(crate) programs: Vec<Compiled<'m>>,
     pub(crate) callees: Callees<'m, S>,
     pub(crate) maps: Vec<Attached<'m>>,
     /// What may be touched besides the input: what was lent, and the values of maps.
@@ -48,7 +48,7 @@ impl Machine<'static> {
 }
 
 impl<'m, S> Machine<'m, S> {
-    pub(crate) fn new_linked(setup: Setup<'m, S>, programs: Vec<Compiled>) -> Machine<'m, S> {
+    pub(crate) fn new_linked(setup: Setup<'m, S>, programs: Vec<Compiled<'m>>) -> Machine<'m, S> {
         let Setup { callees, maps, mut memory, host, stack_bytes, .. } = setup;
         let values = maps.iter().filter_map(|attached| Some((attached.map.values()?, attached.rights())));
         memory.extend(values);

@@ -13,7 +13,7 @@ use skep_exact::Rights;
 use skep_ir::Level;
 use skep_isa::text::Symbols;
 use skep_maps::Map;
-use skep_mem::{Bytes, Host};
+use skep_mem::{Bytes, Code, Host};
 use skep_vm::Promise;
 
 /// Says what a machine has: its helpers, maps, memory, verifiers and limits. [`Setup::load`] makes the machine.
@@ -30,6 +30,7 @@ pub struct Setup<'m, S = ()> {
     pub(crate) memory: Vec<(Bytes<'m>, Rights)>,
     pub(crate) maps: Vec<Attached<'m>>,
     pub(crate) host: Option<&'m dyn Host>,
+    pub(crate) code: Option<&'m dyn Code>,
 }
 
 /// Whether programs may call through registers.
@@ -72,6 +73,7 @@ impl<'m, S> Setup<'m, S> {
             memory: Vec::new(),
             maps: Vec::new(),
             host: None,
+            code: None,
         }
     }
 
@@ -79,6 +81,13 @@ impl<'m, S> Setup<'m, S> {
     #[must_use]
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = engine;
+        self
+    }
+
+    /// Lends memory for machine code, which [`Engine::Jit`] wants.
+    #[must_use]
+    pub fn code(mut self, code: &'m dyn Code) -> Self {
+        self.code = Some(code);
         self
     }
 

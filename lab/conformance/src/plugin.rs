@@ -36,8 +36,12 @@ impl Plugin {
     /// # Errors
     /// A word that is neither memory nor an option.
     pub fn parse(args: &[String]) -> Result<Plugin, String> {
-        let mut plugin =
-            Plugin { memory: Vec::new(), way: Way::ALL[0], form: Form::Instructions, program: None };
+        let mut plugin = Plugin {
+            memory: Vec::new(),
+            way: Way { engine: Engine::Interpreter, level: Level::O },
+            form: Form::Instructions,
+            program: None,
+        };
         let mut memory = None;
         // An option that the runner passes may be several.
         let is_options = |arg: &&String| arg.trim_start().starts_with("--");
@@ -165,7 +169,7 @@ mod tests {
         let error = |args: &[&str], program| run(args, program).unwrap_err();
         assert!(error(&["aa"], SECOND).starts_with("stopped: instruction 0"));
         assert!(error(&[], "95 01 00 00 00 00 00 00").starts_with("instruction 0"));
-        assert_eq!(error(&["--engine jit"], SECOND), "there is no engine `jit`");
+        assert_eq!(error(&["--engine fast"], SECOND), "there is no engine `fast`");
         assert_eq!(error(&["aa", "bb"], SECOND), "unexpected argument `bb`");
         assert_eq!(error(&["xx"], SECOND), "`xx` is no byte");
         assert_eq!(error(&["", "--fast"], SECOND), "unknown option --fast");

@@ -1,6 +1,6 @@
 //! Running instructions in one way.
 
-use skep_machine::{Args, Cpu, Engine, Helper, Input, Level, Program, Setup, helpers};
+use skep_machine::{Args, Code, Cpu, Engine, Helper, Input, Level, Program, Setup, helpers};
 use std::fmt;
 
 /// A way to run a program.
@@ -13,19 +13,30 @@ pub struct Way {
 }
 
 impl Way {
-    /// All of them; the reference machine has no levels.
-    pub const ALL: [Way; 3] = [
-        Way { engine: Engine::Interpreter, level: Level::O },
-        Way { engine: Engine::Interpreter, level: Level::O0 },
-        Way { engine: Engine::Exact, level: Level::O0 },
-    ];
+    /// Lists all of them that are here; the reference machine has no levels.
+    pub fn all() -> impl Iterator<Item = Way> {
+        let all = [
+            Way { engine: Engine::Interpreter, level: Level::O },
+            Way { engine: Engine::Interpreter, level: Level::O0 },
+            Way { engine: Engine::Jit, level: Level::O },
+            Way { engine: Engine::Jit, level: Level::O0 },
+            Way { engine: Engine::Exact, level: Level::O0 },
+        ];
+        all.into_iter().filter(|way| way.engine != Engine::Jit || (CODE.is_some() && way.engine.is_here()))
+    }
 }
+
+/// The memory for machine code that this system gives.
+#[cfg(target_os = "linux")]
+const CODE: Option<&dyn Code> = Some(&skep_embedded::CodePages);
+#[cfg(not(target_os = "linux"))]
+const CODE: Option<&dyn Code> = None;
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.engine.name())?;
         match (self.engine, self.level) {
-            (Engine::Interpreter, Level::O0) => f.write_str(" without passes"),
+            (Engine::Interpreter | Engine::Jit, Level::O0) => f.write_str(" without passes"),
             _ => Ok(()),
         }
     }
@@ -58,7 +69,11 @@ const FUEL: u64 = 1 << 24;
 /// Runs a program on memory; where there is none, r1 and r2 are zero.
 pub fn execute(way: Way, program: Program, memory: &mut [u8]) -> End {
     // The numbers that uBPF's test program gives its functions (`vm/test.c`).
-    let setup = Setup::<()>::new()
+    let setup = match CODE {
+        Some(code) => Setup::<()>::new().code(code),
+        None => Setup::new(),
+    };
+    let setup = setup
         .engine(way.engine)
         .level(way.level)
         .helper(0, helpers::gather_bytes())

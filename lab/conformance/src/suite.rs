@@ -105,7 +105,7 @@ pub fn judge(case: &Case) -> Verdict {
         (Err(_), Expect::Fails | Expect::ReturnsNot(_)) => return Verdict::Passed,
     };
     let run = |way| execute(way, program.clone(), &mut case.memory.clone());
-    let ends: Vec<(Way, End)> = Way::ALL.into_iter().map(|way| (way, run(way))).collect();
+    let ends: Vec<(Way, End)> = Way::all().map(|way| (way, run(way))).collect();
     if let (Expect::Returns(_), Some((_, End::Refused(why)))) = (case.expect, ends.first()) {
         if ends.iter().all(|(_, end)| matches!(end, End::Refused(_))) {
             return Verdict::Refused(why.clone());

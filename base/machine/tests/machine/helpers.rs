@@ -2,7 +2,7 @@
 
 use crate::{each, is};
 use skep_machine::{
-    Args, Clock, Cpu, Engine, Helper, HelperEnd, Input, Param, Random, Setup, Stop, StopKind, Trace, helpers,
+    Args, Clock, Cpu, Engine, Helper, HelperEnd, Input, Param, Random, Stop, StopKind, Trace, helpers,
 };
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ fn helpers_share_the_state_of_their_cpu() {
             *sum += a;
             Ok(*sum)
         });
-        let setup = Setup::new().engine(engine).helper(u32::MAX, add);
+        let setup = crate::setup(engine).helper(u32::MAX, add);
         let program = setup.assemble("r1 = 3\ncall add\nr1 = r0\ncall add\nexit").unwrap();
         let machine = setup.load(program).unwrap();
         let (mut one, mut other) = (Cpu::new(0), Cpu::new(100));
@@ -34,7 +34,7 @@ fn a_helper_may_borrow_what_lives_as_long_as_the_machine() {
             *calls.lock().unwrap() += 1;
             Ok(0)
         });
-        let setup = Setup::new().engine(engine).helper(1, count);
+        let setup = crate::setup(engine).helper(1, count);
         let program = setup.assemble("call count\ncall count\nexit").unwrap();
         setup.load(program).unwrap().run(&mut Cpu::default(), Input::None).unwrap();
         assert_eq!(*calls.lock().unwrap(), 2);
@@ -53,7 +53,7 @@ fn probed(engine: Engine, params: &'static [Param], text: &str) -> Result<String
         }
         Ok(0)
     });
-    let setup = Setup::new().engine(engine).helper(1, probe);
+    let setup = crate::setup(engine).helper(1, probe);
     let program = setup.assemble(&format!("{text}\ncall probe\nr0 = 0\nexit")).unwrap();
     let mut cpu = Cpu::default();
     setup.load(program).unwrap().run(&mut cpu, Input::Memory(&mut [1, 2, 3, 0, 5, 6]))?;
@@ -107,7 +107,7 @@ fn what_a_helper_writes_the_program_reads() {
             args.bytes(0).fill(9);
             Ok(args.bytes(0).len() as u64)
         });
-        let setup = Setup::new().engine(engine).helper(1, fill);
+        let setup = crate::setup(engine).helper(1, fill);
         // Over a pointer that was kept there, too.
         let text =
             "*(u64 *)(r10 - 8) = r1\nr1 = r10\nr1 += -8\nr2 = 8\ncall fill\nr0 = *(u64 *)(r10 - 8)\nexit";
@@ -122,7 +122,7 @@ fn read_only_memory_is_not_lent_for_writing() {
     each(|engine| {
         let mut table = [1; 4];
         let table = skep_machine::Bytes::from_mut(&mut table);
-        let setup = Setup::<()>::new().engine(engine).read_only_memory(table).helper(1, helpers::memfrob());
+        let setup = crate::setup::<()>(engine).read_only_memory(table).helper(1, helpers::memfrob());
         let text = format!("r1 = {:#x} ll\nr2 = 4\ncall memfrob\nexit", table.addr());
         let program = setup.assemble(&text).unwrap();
         let stop = setup.load(program).unwrap().run(&mut Cpu::default(), Input::None).unwrap_err();
@@ -135,7 +135,7 @@ fn a_helper_may_end_the_run() {
     each(|engine| {
         let end = |how: HelperEnd| {
             let helper = Helper::numbers("end", move |_: &mut (), _| Err(how));
-            let setup = Setup::new().engine(engine).helper(1, helper);
+            let setup = crate::setup(engine).helper(1, helper);
             let program = setup.assemble("call f\nr0 = 1\nexit\nf: call end\nr0 = 2\nexit").unwrap();
             setup.load(program).unwrap().run(&mut Cpu::default(), Input::None)
         };
@@ -152,7 +152,7 @@ fn a_helper_may_end_the_run() {
 #[test]
 fn helpers_are_charged_for_the_memory_that_they_get() {
     each(|engine| {
-        let setup = Setup::<()>::new().engine(engine).helper(1, helpers::memfrob());
+        let setup = crate::setup::<()>(engine).helper(1, helpers::memfrob());
         let program = setup.assemble("call memfrob\nexit").unwrap();
         let machine = setup.load(program).unwrap();
         let spent = |bytes: usize| {
@@ -198,7 +198,7 @@ impl Trace for Shared {
 
 /// Calls a ready helper with five numbers.
 fn ready(engine: Engine, helper: Helper<'static, Shared>, args: [u64; 5]) -> (Result<u64, Stop>, String) {
-    let setup = Setup::new().engine(engine).helper(1, helper);
+    let setup = crate::setup(engine).helper(1, helper);
     let mut text: String = args.iter().zip(1..).map(|(arg, reg)| format!("r{reg} = {arg:#x} ll\n")).collect();
     text += "call 1\nexit";
     let program = setup.assemble(&text).unwrap();
@@ -235,7 +235,7 @@ fn the_ready_helpers_do_what_their_table_says() {
 fn only_zero_unwinds() {
     each(|engine| {
         let run = |argument: i32| {
-            let setup = Setup::<()>::new().engine(engine).helper(5, helpers::unwind());
+            let setup = crate::setup::<()>(engine).helper(5, helpers::unwind());
             let text = format!("r1 = {argument}\ncall unwind\nr0 = 2\nexit");
             let program = setup.assemble(&text).unwrap();
             setup.load(program).unwrap().run(&mut Cpu::default(), Input::None)
@@ -248,7 +248,7 @@ fn only_zero_unwinds() {
 fn strings_are_compared_to_their_end() {
     each(|engine| {
         let compare = |a: &str, b: &str| {
-            let setup = Setup::<()>::new().engine(engine).helper(1, helpers::strcmp());
+            let setup = crate::setup::<()>(engine).helper(1, helpers::strcmp());
             let text = format!("r2 = r1\nr2 += {}\ncall strcmp\nexit", a.len() + 1);
             let program = setup.assemble(&text).unwrap();
             let mut memory = format!("{a}\0{b}\0").into_bytes();

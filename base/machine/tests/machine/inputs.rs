@@ -25,7 +25,7 @@ fn what_nobody_has_written_is_zero() {
     returns("exit", Vec::new, 0);
     each(|engine| {
         let helper = skep_machine::Helper::numbers("sum", |_: &mut (), numbers| Ok(numbers.iter().sum()));
-        let setup = skep_machine::Setup::new().engine(engine).helper(1, helper);
+        let setup = crate::setup(engine).helper(1, helper);
         let program = setup.assemble("r1 = 3\ncall sum\nr6 = r0\nr2 = 4\ncall sum\nr0 += r6\nexit").unwrap();
         assert_eq!(setup.load(program).unwrap().run(&mut Cpu::default(), Input::None), Ok(7));
     });

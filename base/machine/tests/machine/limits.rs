@@ -1,7 +1,7 @@
 //! What bounds a run: fuel, frames, tail calls, stack.
 
 use crate::{bare, each, is, program, stops};
-use skep_machine::{Cpu, Engine, Fuel, Input, Setup, SetupErrorKind, StopKind};
+use skep_machine::{Cpu, Engine, Fuel, Input, SetupErrorKind, StopKind};
 use std::sync::Arc;
 use std::thread;
 
@@ -25,7 +25,7 @@ fn the_reference_machine_counts_instructions() {
     each(|engine| {
         let first = program("r0 = 0\nr3 = 1\ncall 12\nexit");
         let second = program("r1 = 2\nagain: r1 += -1\nif r1 != 0 goto again\nr0 = 0\nexit");
-        let machine = Setup::<()>::new().engine(engine).tail_calls(12).load_all([first, second]).unwrap();
+        let machine = crate::setup::<()>(engine).tail_calls(12).load_all([first, second]).unwrap();
         let mut cpu = Cpu::default();
         assert_eq!(cpu.executed(), None);
         for _ in 0..2 {
@@ -113,7 +113,7 @@ fn each_function_has_as_much_stack_as_was_said() {
     };
     each(|engine| {
         for bytes in [8, 64, 512, 4096, 0x8000] {
-            let setup = || Setup::<()>::new().engine(engine).stack_bytes(bytes);
+            let setup = || crate::setup::<()>(engine).stack_bytes(bytes);
             let machine = setup().load(program(&text(bytes))).unwrap();
             let mut cpu = Cpu::default();
             assert_eq!(machine.run(&mut cpu, Input::None), Ok(2));
@@ -124,11 +124,8 @@ fn each_function_has_as_much_stack_as_was_said() {
             }
         }
         for found in [0, 4, 12, 0x1_0008, u32::MAX] {
-            let error = Setup::<()>::new()
-                .engine(engine)
-                .stack_bytes(found)
-                .load(program("r0 = 0\nexit"))
-                .unwrap_err();
+            let error =
+                crate::setup::<()>(engine).stack_bytes(found).load(program("r0 = 0\nexit")).unwrap_err();
             assert_eq!(error.kind, SetupErrorKind::StackBytes { found });
         }
     });
@@ -149,7 +146,7 @@ fn programs_follow_one_another_thirty_three_times() {
     each(|engine| {
         // Counts in the input, which stays the same.
         let text = "r2 = *(u8 *)(r1 + 0)\nr2 += 1\n*(u8 *)(r1 + 0) = r2\nr3 = 0\ncall 12\nexit";
-        let machine = Setup::<()>::new().engine(engine).tail_calls(12).load(program(text)).unwrap();
+        let machine = crate::setup::<()>(engine).tail_calls(12).load(program(text)).unwrap();
         let mut memory = [0];
         let mut cpu = Cpu::default();
         for _ in 0..2 {
@@ -166,7 +163,7 @@ fn a_tail_call_to_nowhere_goes_on() {
         for index in ["1", "-1", "0x100000000 ll"] {
             let text = format!("r3 = {index}\ncall 12\nr0 += 5\nexit");
             let first = program(&text);
-            let machine = Setup::<()>::new().engine(engine).tail_calls(12).load(first).unwrap();
+            let machine = crate::setup::<()>(engine).tail_calls(12).load(first).unwrap();
             let found = machine.run(&mut Cpu::new(()).with_fuel(10_000), Input::None);
             // The third is index 0 in its lower half, as in Linux: it follows itself until it may not any more.
             assert_eq!(found, Ok(4), "{text}");
@@ -179,7 +176,7 @@ fn a_stop_names_the_program() {
     each(|engine| {
         let first = program("r3 = 1\ncall 12\nexit");
         let second = program("r0 = 0\nr0 = *(u8 *)(r0 + 0)\nexit");
-        let machine = Setup::<()>::new().engine(engine).tail_calls(12).load_all([first, second]).unwrap();
+        let machine = crate::setup::<()>(engine).tail_calls(12).load_all([first, second]).unwrap();
         let stop = machine.run(&mut Cpu::default(), Input::None).unwrap_err();
         is(&stop, 1, StopKind::OutOfBounds);
         assert_eq!(stop.program(), 1);
@@ -191,7 +188,7 @@ fn a_stop_names_the_program() {
 fn calls_through_registers_find_helpers() {
     let setup = |engine| {
         let seven = skep_machine::Helper::numbers("seven", |_: &mut (), _| Ok(7));
-        Setup::new().engine(engine).register_calls().helper(5, seven)
+        crate::setup(engine).register_calls().helper(5, seven)
     };
     each(|engine| {
         let run =

@@ -7,12 +7,27 @@ mod maps;
 mod memory;
 mod refusals;
 
-use skep_machine::{Cpu, Engine, Input, Machine, Program, Setup, Stop, StopKind};
+use skep_machine::{Code, Cpu, Engine, Input, Machine, Program, Setup, Stop, StopKind};
+
+/// The memory for machine code that tests have, where they have any.
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+const CODE: Option<&dyn Code> = Some(&skep_mem::testing::TestCode);
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
+const CODE: Option<&dyn Code> = None;
+
+/// Starts a setup for an engine.
+fn setup<'m, S>(engine: Engine) -> Setup<'m, S> {
+    let setup = Setup::new().engine(engine);
+    match CODE {
+        Some(code) => setup.code(code),
+        None => setup,
+    }
+}
 
 /// Runs a test once for each engine.
 #[track_caller]
 fn each(mut test: impl FnMut(Engine)) {
-    for engine in Engine::ALL {
+    for engine in Engine::ALL.into_iter().filter(|engine| *engine != Engine::Jit || CODE.is_some()) {
         println!("on {}", engine.name());
         test(engine);
     }
@@ -26,7 +41,7 @@ fn program(text: &str) -> Program {
 /// Makes a machine without anything.
 #[track_caller]
 fn bare(engine: Engine, text: &str) -> Machine<'static> {
-    Setup::new().engine(engine).load(program(text)).unwrap()
+    setup(engine).load(program(text)).unwrap()
 }
 
 /// Runs a program with this input on every engine, and checks what it returns, and that all of them count alike.

@@ -3,7 +3,7 @@
 use crate::{each, is, program};
 use skep_abi::MapType;
 use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
-use skep_machine::{Cpu, Engine, Host, Input, Map, Setup, SetupErrorKind, Stop, StopKind};
+use skep_machine::{Cpu, Engine, Host, Input, Map, SetupErrorKind, Stop, StopKind};
 use skep_maps::MapDef;
 use skep_mem::testing::TestHost;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn map(host: &Arc<dyn Host>, def: &MapDef) -> Box<dyn Map> {
 }
 
 fn run(engine: Engine, host: &Arc<dyn Host>, map: &dyn Map, text: &str) -> Result<u64, Stop> {
-    let setup = Setup::<()>::new().engine(engine).map(FD, map).host(&**host);
+    let setup = crate::setup::<()>(engine).map(FD, map).host(&**host);
     let program = setup.assemble(text).unwrap();
     setup.load(program).unwrap().run(&mut Cpu::new(()).with_fuel(100_000), Input::None)
 }
@@ -104,11 +104,11 @@ fn instructions_address_values_directly() {
         let want = u64::from_ne_bytes(*b"\0\0\0\0\x06\0\0\0");
         let want = if cfg!(target_endian = "big") { 6 } else { want };
         assert_eq!(run(engine, &host, &*array, text), Ok(want));
-        let outside = Setup::<()>::new().engine(engine).map(FD, &*array).host(&*host);
+        let outside = crate::setup::<()>(engine).map(FD, &*array).host(&*host);
         let error = outside.load(program("r1 = map[fd:77][0] + 8 ll\nr0 = 0\nexit")).unwrap_err();
         assert_eq!((error.at.unwrap().0, error.kind), (0, SetupErrorKind::MapValue { offset: 8 }));
         let hash = map(&host, &def(MapType::HASH, 0));
-        let none = Setup::<()>::new().engine(engine).map(FD, &*hash).host(&*host);
+        let none = crate::setup::<()>(engine).map(FD, &*hash).host(&*host);
         let error = none.load(program("r1 = map[fd:77][0] + 0 ll\nr0 = 0\nexit")).unwrap_err();
         assert_eq!(error.kind, SetupErrorKind::MapValue { offset: 0 });
     });
@@ -141,7 +141,7 @@ fn rights_of_values_hold() {
         let stop = run(engine, &host, &*read_only, &format!("{look}*(u8 *)(r0 + 0) = 1\nexit")).unwrap_err();
         is(&stop, 6, StopKind::OutOfBounds);
         let write_only = map(&host, &def(MapType::ARRAY, BPF_F_WRONLY_PROG));
-        let setup = Setup::<()>::new().engine(engine).map(FD, &*write_only).host(&*host);
+        let setup = crate::setup::<()>(engine).map(FD, &*write_only).host(&*host);
         let error = setup.load(program("r0 = 0\nexit")).unwrap_err();
         assert_eq!(error.kind, SetupErrorKind::WriteOnlyMap { fd: FD });
     });
@@ -153,11 +153,11 @@ fn helpers_that_need_a_kernel_are_not_there() {
         let host = TestHost::new().as_dyn();
         // ringbuf_reserve, for_each_map_elem, loop, xdp_adjust_head, tail_call
         for id in [131, 164, 181, 44, 12] {
-            let setup = Setup::<()>::new().engine(engine).host(&*host);
+            let setup = crate::setup::<()>(engine).host(&*host);
             let error = setup.load(program(&format!("call {id}\nexit"))).unwrap_err();
             assert_eq!(error.kind, SetupErrorKind::UnknownHelper { id });
         }
-        let setup = Setup::<()>::new().engine(engine).host(&*host);
+        let setup = crate::setup::<()>(engine).host(&*host);
         let program = setup.assemble("call bpf_ktime_get_ns\nexit").unwrap();
         assert_eq!(setup.load(program).unwrap().run(&mut Cpu::default(), Input::None), Ok(1_000_000_000));
     });
@@ -168,8 +168,8 @@ fn ones_own_helper_comes_first() {
     each(|engine| {
         let host = TestHost::new().as_dyn();
         let mine = || skep_machine::Helper::numbers("mine", |_: &mut (), _| Ok(1));
-        let before = Setup::new().engine(engine).helper(5, mine()).host(&*host);
-        let after = Setup::new().engine(engine).host(&*host).helper(5, mine());
+        let before = crate::setup(engine).helper(5, mine()).host(&*host);
+        let after = crate::setup(engine).host(&*host).helper(5, mine());
         for setup in [before, after] {
             let machine = setup.load(program("call 5\nexit")).unwrap();
             assert_eq!(machine.run(&mut Cpu::default(), Input::None), Ok(1));
@@ -182,7 +182,7 @@ fn maps_want_a_host() {
     each(|engine| {
         let host = TestHost::new().as_dyn();
         let map = map(&host, &def(MapType::HASH, 0));
-        let setup = Setup::<()>::new().engine(engine).map(FD, &*map);
+        let setup = crate::setup::<()>(engine).map(FD, &*map);
         assert_eq!(setup.load(program("r0 = 0\nexit")).unwrap_err().kind, SetupErrorKind::NoHost);
     });
 }

@@ -1,7 +1,7 @@
 //! Memory besides the input, and pointers as the numbers that they are.
 
 use crate::{each, is, program, returns, stops};
-use skep_machine::{Bytes, Cpu, Input, Setup, StopKind};
+use skep_machine::{Bytes, Cpu, Input, StopKind};
 
 #[test]
 fn lent_memory_has_an_end() {
@@ -19,7 +19,7 @@ fn lent_memory_has_an_end() {
             (3, 16, false),
         ] {
             let text = format!("r1 = {:#x} ll\nr0 = *(u{width} *)(r1 {offset:+})\nexit", table.addr());
-            let machine = Setup::<()>::new().engine(engine).memory(table).load(program(&text)).unwrap();
+            let machine = crate::setup::<()>(engine).memory(table).load(program(&text)).unwrap();
             match machine.run(&mut Cpu::default(), Input::None) {
                 Ok(_) => assert!(inside, "{text}"),
                 Err(stop) => {
@@ -42,8 +42,7 @@ fn read_only_memory_is_not_written() {
             ("lock *(u64 *)(r1 + 0) += r0", false),
         ] {
             let text = format!("r1 = {:#x} ll\nr0 = 0\n{access}\nexit", table.addr());
-            let machine =
-                Setup::<()>::new().engine(engine).read_only_memory(table).load(program(&text)).unwrap();
+            let machine = crate::setup::<()>(engine).read_only_memory(table).load(program(&text)).unwrap();
             let found = machine.run(&mut Cpu::default(), Input::None);
             match ok {
                 true => assert!(found.is_ok()),

@@ -1,14 +1,14 @@
 //! What is not loaded.
 
 use crate::{each, program};
-use skep_machine::{AtMost, Helper, NoLoops, Param, Program, Refusal, Setup, SetupErrorKind};
+use skep_machine::{AtMost, Engine, Helper, NoLoops, Param, Program, Refusal, Setup, SetupErrorKind};
 use std::cell::Cell;
 
 /// Checks that a program is refused on an instruction, and what is said.
 #[track_caller]
 fn refused(text: &str, want: &str) {
     each(|engine| {
-        let error = Setup::<()>::new().engine(engine).load(program(text)).unwrap_err();
+        let error = crate::setup::<()>(engine).load(program(text)).unwrap_err();
         assert_eq!(error.to_string(), want);
     });
 }
@@ -41,7 +41,7 @@ fn every_verifier_must_accept() {
                 calls.set(calls.get() + 1);
                 message.map_or(Ok(()), |message| Err(Refusal::new(message)))
             };
-            Setup::<()>::new().engine(engine).verifier(count).verifier(count).verifier(AtMost(2))
+            crate::setup::<()>(engine).verifier(count).verifier(count).verifier(AtMost(2))
         };
         let two = program("r0 = 0\nexit");
         setup(None).load(two.clone()).unwrap();
@@ -63,8 +63,7 @@ fn every_verifier_must_accept() {
 fn a_verifier_cannot_let_anything_in() {
     each(|engine| {
         let anything = |_: &Program| Ok(());
-        let error =
-            Setup::<()>::new().engine(engine).verifier(anything).load(program("call 1\nexit")).unwrap_err();
+        let error = crate::setup::<()>(engine).verifier(anything).load(program("call 1\nexit")).unwrap_err();
         assert_eq!(error.kind, SetupErrorKind::UnknownHelper { id: 1 });
     });
 }
@@ -73,7 +72,7 @@ fn a_verifier_cannot_let_anything_in() {
 fn loops_and_recursion_are_found() {
     each(|engine| {
         let load = |text: &str| {
-            let setup = Setup::<()>::new().engine(engine).verifier(NoLoops).register_calls();
+            let setup = crate::setup::<()>(engine).verifier(NoLoops).register_calls();
             setup.load(program(text)).map(|_| ()).map_err(|error| error.at.unwrap().0)
         };
         assert_eq!(load("r0 = 0\nif r0 == 0 goto out\nr0 = 1\nout: exit"), Ok(()));
@@ -91,8 +90,7 @@ fn memory_wants_a_length() {
     each(|engine| {
         let refuse = |params: &'static [Param]| {
             let helper = Helper::new("odd", params, |_: &mut (), _| Ok(0));
-            let error =
-                Setup::new().engine(engine).helper(3, helper).load(program("r0 = 0\nexit")).unwrap_err();
+            let error = crate::setup(engine).helper(3, helper).load(program("r0 = 0\nexit")).unwrap_err();
             assert_eq!(error.kind, SetupErrorKind::Params { id: 3 });
         };
         refuse(&[Param::READ]);
@@ -105,10 +103,10 @@ fn memory_wants_a_length() {
 #[test]
 fn a_function_makes_no_tail_call() {
     each(|engine| {
-        let setup = Setup::<()>::new().engine(engine).tail_calls(12);
+        let setup = crate::setup::<()>(engine).tail_calls(12);
         let error = setup.load(program("call f\nexit\nf: r3 = 0\ncall 12\nexit")).unwrap_err();
         assert_eq!((error.at.unwrap().0, error.kind), (3, SetupErrorKind::TailCall));
-        let setup = Setup::<()>::new().engine(engine).tail_calls(12).register_calls();
+        let setup = crate::setup::<()>(engine).tail_calls(12).register_calls();
         let error = setup.load(program("r1 = 12\ncallx r1\nexit")).unwrap_err();
         assert_eq!(error.at.unwrap().0, 1);
     });
@@ -117,7 +115,18 @@ fn a_function_makes_no_tail_call() {
 #[test]
 fn a_machine_has_a_program() {
     each(|engine| {
-        let error = Setup::<()>::new().engine(engine).load_all([]).unwrap_err();
+        let error = crate::setup::<()>(engine).load_all([]).unwrap_err();
         assert_eq!(error.kind, SetupErrorKind::NoProgram);
     });
+}
+
+#[test]
+fn machine_code_wants_memory() {
+    let load = |setup: Setup<'_, ()>| setup.engine(Engine::Jit).load(program("r0 = 0\nexit")).map(|_| ());
+    let error = load(Setup::new()).unwrap_err();
+    let wanted = match Engine::Jit.is_here() {
+        true => SetupErrorKind::NoCodeMemory,
+        false => SetupErrorKind::Unsupported { what: "machine code for this processor" },
+    };
+    assert_eq!(error.kind, wanted);
 }

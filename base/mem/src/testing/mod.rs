@@ -5,10 +5,14 @@
 
 mod alloc;
 mod caller;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+mod code;
 mod grace;
 mod host;
 mod pages;
 
 pub use alloc::{FailingAlloc, fail_nth, live_bytes};
 pub use caller::{TestCaller, TestFiles, TestMemory};
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+pub use code::TestCode;
 pub use host::{TestHost, TestHostOptions, to_vec};

@@ -1,5 +1,6 @@
 //! Programs of machine code.
 
+use crate::Promise;
 use alloc::vec::Vec;
 use core::fmt;
 use skep_ir::Access;
@@ -86,6 +87,21 @@ impl<H: Code> JitProgram<H> {
         target: &Target,
         stack_bytes: u32,
         host: H,
+    ) -> Result<JitProgram<H>, JitError> {
+        JitProgram::new(ops, target, stack_bytes, Access::Unchecked, host)
+    }
+
+    /// Makes a program whose accesses need no check, on somebody else's word.
+    ///
+    /// # Errors
+    ///
+    /// [`JitError`] says what is missing.
+    pub fn promised(
+        ops: &Ops,
+        target: &Target,
+        stack_bytes: u32,
+        host: H,
+        _: Promise,
     ) -> Result<JitProgram<H>, JitError> {
         JitProgram::new(ops, target, stack_bytes, Access::Unchecked, host)
     }

@@ -28,6 +28,9 @@ pub(crate) struct RunReport {
     /// From the object to programs in the kernel, verification and compilation included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) load_ns: Option<u64>,
+    /// From bytes to what the engine runs, of bare instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compile_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) maps: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Map::is_empty")]

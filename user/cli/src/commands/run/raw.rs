@@ -7,7 +7,9 @@ use crate::object;
 use crate::shapes::run::{NsPerRun, RunError, RunReport};
 use skep_isa::raw::{self, BytesError};
 use skep_isa::{ByteOrder, RawInsn};
-use skep_machine::{Cpu, Engine, Input, Level, Machine, Program, ProgramError, Promise, Setup, helpers};
+use skep_machine::{
+    Code, Cpu, Engine, Input, Level, Machine, Program, ProgramError, Promise, Setup, helpers,
+};
 use std::path::Path;
 use std::time::Instant;
 
@@ -20,11 +22,14 @@ pub(super) fn run(path: &Path, args: &RunArgs) -> Result<RunReport, Failure> {
         return Err(Failure::usage("bare instructions run in skep's own machine only"));
     }
     let engine = engine(args)?;
+    let start = Instant::now();
     let machine = load(path, args, engine)?;
+    let compile_ns = u64::try_from(start.elapsed().as_nanos()).ok();
     let input = args.mem.as_deref().map(object::read).transpose()?.unwrap_or_default();
 
     let checks = args.checks != Some(Checks::Off);
-    let mut report = RunReport { on: "embedded", engine: engine.name(), checks, ..RunReport::default() };
+    let mut report =
+        RunReport { on: "embedded", engine: engine.name(), checks, compile_ns, ..RunReport::default() };
     report.text.unit = "run";
     let mut memory = input.clone();
     let mut times_ns = Vec::new();
@@ -58,16 +63,27 @@ pub(super) fn run(path: &Path, args: &RunArgs) -> Result<RunReport, Failure> {
     Ok(report)
 }
 
-/// Finds the engine that is asked for.
+/// The memory for machine code that this system gives.
+#[cfg(target_os = "linux")]
+const CODE: Option<&dyn Code> = Some(&skep_embedded::CodePages);
+#[cfg(not(target_os = "linux"))]
+const CODE: Option<&dyn Code> = None;
+
+/// Finds the engine that is asked for, or the fastest.
 fn engine(args: &RunArgs) -> Result<Engine, Failure> {
+    let has_jit = CODE.is_some() && Engine::Jit.is_here();
     match (args.engine, args.checks) {
-        (Some(Wanted::Jit), _) => Err(Failure::unable("engine", "this build has no engine `jit`")
-            .help("say --engine interpreter, or leave --engine out")),
+        (Some(Wanted::Jit), _) if !has_jit => {
+            Err(Failure::unable("engine", "there is no engine `jit` on this machine")
+                .help("say --engine interpreter, or leave --engine out"))
+        }
         (Some(Wanted::Exact), Some(Checks::Off)) => {
             Err(Failure::unable("checks", "the engine `exact` checks every access, and cannot do without"))
         }
         (Some(Wanted::Exact), _) => Ok(Engine::Exact),
-        (Some(Wanted::Interpreter) | None, _) => Ok(Engine::Interpreter),
+        (Some(Wanted::Jit), _) => Ok(Engine::Jit),
+        (Some(Wanted::Interpreter), _) => Ok(Engine::Interpreter),
+        (None, _) => Ok(if has_jit { Engine::Jit } else { Engine::Interpreter }),
     }
 }
 
@@ -90,6 +106,9 @@ fn load(path: &Path, args: &RunArgs, engine: Engine) -> Result<Machine<'static>,
     })?;
     let level = if args.opt == Some(0) { Level::O0 } else { Level::O };
     let mut setup = Setup::new().engine(engine).level(level);
+    if let Some(code) = CODE {
+        setup = setup.code(code);
+    }
     if args.conformance {
         setup = setup.helper(helpers::UNWIND, helpers::unwind()).register_calls();
     }
