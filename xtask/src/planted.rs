@@ -1,8 +1,8 @@
 //! `cargo xtask planted [firewall | compiler]`: bugs that must be found.
 //!
 //! A planted bug is a file in `lab/planted`: which source, why it is a bug, the text as it is and as it is to be, which differ
-//! in one token. Those of the [firewall](firewall) become objects, and a comparison of such an object with the right one has
-//! to fail (`cargo xtask compare`); those of the [compiler](compiler) are put into a copy of the workspace, and a test of it
+//! in one token. Those of the [firewall] become objects, and a comparison of such an object with the right one has
+//! to fail (`cargo xtask compare`); those of the [compiler] are put into a copy of the workspace, and a test of it
 //! has to fail. What finds none of them looks at nothing.
 
 mod compiler;

@@ -1,6 +1,6 @@
 //! Machine code for x86-64: making programs of it, and running them.
 //!
-//! The code comes from [`skep_jit`], the memory for it from a [`Code`]. A run's memory (see [`skep_jit::state`]) and the stacks
+//! The code comes from [`skep_jit`], the memory for it from a [`Code`](skep_mem::Code). A run's memory (see [`skep_jit::state`]) and the stacks
 //! of its functions lie in the [`Cpu`](crate::Cpu), where the interpreter has them too.
 //!
 //! A helper is called from machine code, through which nothing may unwind: a panic in one aborts the process. Whoever answers
