@@ -37,44 +37,42 @@ pub struct State {
     pub unused: u32,
 }
 
-/// Says where an access may begin: at `read` or `write` at the lowest, and at `last` of its size at the highest.
+/// Says where an access may begin: less than so many bytes from `base`, by its size.
+///
+/// The stack's, which comes first, changes with each call. Its `base` is the lowest address of the stacks in use, and `read`
+/// holds the highest addresses at which accesses fit, to read and to write.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Is the lowest address that may be read.
-    pub read: u64,
-    /// Is the lowest address that may be written.
-    pub write: u64,
-    /// Holds, for one, two, four and eight bytes, the highest address at which an access fits.
-    pub last: [u64; 4],
+    /// Holds the address of the first byte.
+    pub base: u64,
+    /// Counts, for one, two, four and eight bytes, the places at which they may be read.
+    pub read: [u64; 4],
+    /// Counts, for one, two, four and eight bytes, the places at which they may be written.
+    pub write: [u64; 4],
 }
 
 impl Window {
     /// Allows nothing.
-    pub const NONE: Window = Window { read: u64::MAX, write: u64::MAX, last: [0; 4] };
+    pub const NONE: Window = Window { base: 0, read: [0; 4], write: [0; 4] };
 
-    /// Makes the window of a region that may be read, and written if the other number says so: how many bytes of it.
-    ///
-    /// Regions lie neither in the first sixteen bytes of the address space nor in the last, as no memory of Rust's does.
+    /// Makes the window of a region of which so many bytes may be read, and so many written.
+    #[inline]
     pub const fn new(base: u64, readable: u64, writable: u64) -> Window {
-        let mut last = [0; 4];
+        let (mut read, mut write) = ([0; 4], [0; 4]);
         let mut power = 0;
         while power < 4 {
-            // Below the base where the region is shorter, so that nothing fits.
-            last[power] = base.wrapping_add(readable).wrapping_sub(1 << power);
+            read[power] = readable.saturating_sub((1 << power) - 1);
+            write[power] = writable.saturating_sub((1 << power) - 1);
             power += 1;
         }
-        if readable == 0 || base < 16 {
-            return Window::NONE;
-        }
-        Window { read: base, write: if writable == readable { base } else { u64::MAX }, last }
+        Window { base, read, write }
     }
 
-    /// Says whether an access of any length lies inside.
-    pub fn allows(&self, address: u64, bytes: u64, write: bool) -> bool {
-        let low = if write { self.write } else { self.read };
-        let end = self.last[0].wrapping_add(1);
-        low != u64::MAX && address >= low && address <= end && bytes <= end - address
+    /// Makes the window of a stack of which nothing is in use.
+    #[inline]
+    pub const fn stack(top: u64) -> Window {
+        Window { base: top, read: [top - 1, top - 2, top - 4, top - 8], write: [0; 4] }
     }
 }
 
@@ -113,9 +111,9 @@ impl WindowIdx {
     }
 }
 
+pub(crate) const BASE: usize = offset_of!(Window, base);
 pub(crate) const READ: usize = offset_of!(Window, read);
 pub(crate) const WRITE: usize = offset_of!(Window, write);
-pub(crate) const LAST: usize = offset_of!(Window, last);
 
 /// Bounds the windows that searches remember.
 pub const REMEMBERED: u32 = 8;
@@ -183,30 +181,26 @@ mod tests {
         const { assert!(size_of::<State>() % align_of::<Window>() == 0) };
         const { assert!(FUEL >= -128) };
         let input = WindowIdx::region(0);
-        assert!(input.at(LAST + 24) < 128);
+        assert!(input.at(READ + 24) < 128);
     }
 
     #[test]
     fn a_window_says_what_its_bytes_say() {
-        let base = 0x1000;
+        let base: u64 = 0x1000;
         for len in 0..20 {
             let window = Window::new(base, len, len);
             let read_only = Window::new(base, len, 0);
-            for address in base - 20..base + 40 {
-                for power in 0..4 {
-                    let bytes = 1 << power;
-                    let inside = address >= base && address + bytes <= base + len;
-                    let found = address >= window.read && address <= window.last[power];
-                    assert_eq!(found, inside, "{len} {address:x} {bytes}");
-                    assert_eq!(window.write, window.read);
-                    assert_eq!(window.allows(address, bytes, true), inside);
-                    assert_eq!(read_only.allows(address, bytes, false), inside);
-                    assert!(!read_only.allows(address, bytes, true));
-                    assert!(!(address >= read_only.write && address <= read_only.last[power]));
-                }
+            let near = (base - 20..base + 40).chain([0, 1, u64::MAX, u64::MAX - 7]);
+            for (address, power) in near.flat_map(|address| [0, 1, 2, 3].map(|power| (address, power))) {
+                let fits =
+                    |window: &Window, limit: &[u64; 4]| address.wrapping_sub(window.base) < limit[power];
+                let inside = address >= base && u128::from(address) + (1 << power) <= u128::from(base + len);
+                assert_eq!(fits(&window, &window.read), inside, "{len} {address:x} {power}");
+                assert_eq!(fits(&window, &window.write), inside, "{len} {address:x} {power}");
+                assert_eq!(fits(&read_only, &read_only.read), inside);
+                assert!(!fits(&read_only, &read_only.write));
+                assert!(!fits(&Window::NONE, &Window::NONE.read));
             }
         }
-        assert!(!Window::NONE.allows(u64::MAX, 1, false));
-        assert!(!Window::NONE.allows(0, 0, false));
     }
 }

@@ -122,10 +122,7 @@ impl<H: Code> JitProgram<H> {
         // SAFETY: behind the state, which is there.
         let windows = unsafe { state.add(1) }.cast::<Window>();
         let top = context.stack_top as u64;
-        let mut stack = Window { read: top, write: u64::MAX, last: [0; 4] };
-        for (last, bytes) in stack.last.iter_mut().zip([1, 2, 4, 8]) {
-            *last = top - bytes;
-        }
+        let stack = Window::stack(top);
         for number in 0..self.windows {
             let window = match number {
                 0 => stack,
@@ -246,7 +243,7 @@ fn show_stack(state: NonNull<State>, context: &mut Context<'_, '_, '_>) {
     // SAFETY: behind the state, which is there.
     let stack = unsafe { state.add(1).cast::<Window>() };
     // SAFETY: as above; code is waiting.
-    let low = unsafe { (*stack.as_ptr()).read } as usize;
+    let low = unsafe { (*stack.as_ptr()).base } as usize;
     context.regions.move_stack(low, context.stack_top - low);
 }
 

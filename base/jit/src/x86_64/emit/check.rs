@@ -4,7 +4,7 @@ use super::exit::Address;
 use super::{EmitError, EmitOptions, Emitter, Place, SCRATCH, Stub};
 use crate::state::{self, SiteKind, WindowIdx};
 use crate::x86_64::target::{StateIn, Target};
-use crate::x86_64::{Alu, Cond, Inst, Mem, Width};
+use crate::x86_64::{Alu, Cond, Inst, Label, Mem, Width};
 use skep_ir::ops::{Code, Loc, Op};
 use skep_ir::{Access, Region, cover};
 
@@ -17,9 +17,9 @@ pub(super) fn regions(code: &Code) -> u32 {
     code.ops.iter().map(count).max().unwrap_or(0)
 }
 
-/// Returns the position of the field that bounds accesses of this many bytes; nothing for other sizes than registers'.
-fn last(bytes: u16) -> Option<usize> {
-    matches!(bytes, 1 | 2 | 4 | 8).then(|| state::LAST + 8 * bytes.trailing_zeros() as usize)
+/// Returns the position of a size among those of registers; nothing for others.
+fn power(bytes: u16) -> Option<usize> {
+    matches!(bytes, 1 | 2 | 4 | 8).then(|| bytes.trailing_zeros() as usize)
 }
 
 impl Emitter<'_> {
@@ -45,20 +45,34 @@ impl Emitter<'_> {
         let site = self.site(kind)?;
         let refused = self.asm.label();
         self.stub(Stub::Refuse { from: refused, address, site })?;
-        self.compare(address, bytes, low(window, write), window, refused);
+        match region {
+            Region::Stack => self.compare_stack(address, bytes, refused),
+            _ => self.compare(address, bytes, limit(window, write), window, refused),
+        }
         Ok(())
     }
 
     /// Jumps unless an access lies in a window.
-    fn compare(
-        &mut self,
-        address: Address,
-        bytes: u16,
-        low: i32,
-        window: WindowIdx,
-        refused: crate::x86_64::Label,
-    ) {
+    fn compare(&mut self, address: Address, bytes: u16, limit: i32, window: WindowIdx, refused: Label) {
         let anchor = self.anchor(SCRATCH);
+        let field = |field| Mem::base(anchor, field);
+        self.address(address);
+        self.put(Inst::alu(Alu::Sub, Width::W64, SCRATCH, field(window.at(state::BASE))));
+        let power = power(bytes);
+        self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(limit + 8 * power.unwrap_or(0) as i32)));
+        self.asm.jcc(Cond::Ae, refused);
+        if power.is_none() {
+            // The last byte lies inside as well; as the first does, nothing wraps.
+            self.put(Inst::alu_imm(Alu::Add, Width::W64, SCRATCH, i32::from(bytes) - 1));
+            self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(limit)));
+            self.asm.jcc(Cond::Ae, refused);
+        }
+    }
+
+    /// Jumps unless an access lies in the stacks in use.
+    fn compare_stack(&mut self, address: Address, bytes: u16, refused: Label) {
+        let anchor = self.anchor(SCRATCH);
+        let field = |field| Mem::base(anchor, WindowIdx::STACK.at(field));
         let reg = match address {
             Address { base: Place::Reg(reg), off: 0 } => reg,
             address => {
@@ -66,19 +80,18 @@ impl Emitter<'_> {
                 SCRATCH
             }
         };
-        let compare = |field| Inst::alu(Alu::Cmp, Width::W64, reg, Mem::base(anchor, field));
-        self.put(compare(low));
+        self.put(Inst::alu(Alu::Cmp, Width::W64, reg, field(state::BASE)));
         self.asm.jcc(Cond::B, refused);
-        if let Some(last) = last(bytes) {
-            self.put(compare(window.at(last)));
+        if let Some(power) = power(bytes) {
+            self.put(Inst::alu(Alu::Cmp, Width::W64, reg, field(state::READ + 8 * power)));
             self.asm.jcc(Cond::A, refused);
             return;
         }
         // The last byte lies inside as well; where its address wraps, it lies below.
         self.put(Inst::lea(Width::W64, SCRATCH, Mem::base(reg, i32::from(bytes) - 1)));
-        self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, Mem::base(anchor, low)));
+        self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(state::BASE)));
         self.asm.jcc(Cond::B, refused);
-        self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, Mem::base(anchor, window.at(state::LAST))));
+        self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(state::READ)));
         self.asm.jcc(Cond::A, refused);
     }
 
@@ -91,18 +104,16 @@ impl Emitter<'_> {
             false => SiteKind::SearchRead { bytes, window: number },
         })?;
         let (from, back) = (self.asm.label(), self.asm.label());
-        self.stub(Stub::Search { from, back, address, last: last(bytes), site })?;
-        let field = if write { state::WRITE } else { state::READ };
-        self.compare(address, bytes, window.at(field), window, from);
+        self.stub(Stub::Search { from, back, address, power: power(bytes), site })?;
+        self.compare(address, bytes, limit(window, write), window, from);
         self.asm.bind(back);
         Ok(())
     }
 }
 
-/// Returns where a window's lowest address is; the stack's may be read and written alike, and has one.
-fn low(window: WindowIdx, write: bool) -> i32 {
-    let field = if write && window != WindowIdx::STACK { state::WRITE } else { state::READ };
-    window.at(field)
+/// Returns where a window's limits are.
+fn limit(window: WindowIdx, write: bool) -> i32 {
+    window.at(if write { state::WRITE } else { state::READ })
 }
 
 /// Looks whether operations fit together, and, where that is asked for, whether each access has a check in front of it that

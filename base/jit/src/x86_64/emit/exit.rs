@@ -42,10 +42,10 @@ impl Emitter<'_> {
         let stubs = core::mem::take(&mut self.stubs);
         for stub in stubs {
             match stub {
-                Stub::Search { from, back, address, last, site } => {
+                Stub::Search { from, back, address, power, site } => {
                     self.asm.bind(from);
                     self.address(address);
-                    if let Some(last) = last.filter(|_| self.has_stack()) {
+                    if let Some(power) = power.filter(|_| self.has_stack()) {
                         // The stack grows and shrinks, so that searches do not remember it.
                         let other = self.asm.label();
                         let anchor = self.anchor(Gpr::R15);
@@ -54,14 +54,14 @@ impl Emitter<'_> {
                             Alu::Cmp,
                             Width::W64,
                             SCRATCH,
-                            Mem::base(anchor, window.at(state::READ)),
+                            Mem::base(anchor, window.at(state::BASE)),
                         ));
                         self.asm.jcc(Cond::B, other);
                         self.put(Inst::alu(
                             Alu::Cmp,
                             Width::W64,
                             SCRATCH,
-                            Mem::base(anchor, window.at(last)),
+                            Mem::base(anchor, window.at(state::READ + 8 * power)),
                         ));
                         self.asm.jcc(Cond::Be, back);
                         self.asm.bind(other);

@@ -248,7 +248,7 @@ impl Emitter<'_> {
     fn enter_stack(&mut self) {
         let bytes = self.options.stack_bytes as i32;
         let anchor = self.anchor(SCRATCH);
-        let low = Mem::base(anchor, WindowIdx::STACK.at(state::READ));
+        let low = Mem::base(anchor, WindowIdx::STACK.at(state::BASE));
         self.put(Inst::alu_imm_to_mem(Alu::Sub, low, SizedImm::B8(bytes)));
         if self.options.access == Access::Unchecked {
             return;
@@ -285,7 +285,7 @@ impl Emitter<'_> {
     fn leave_stack(&mut self) {
         let bytes = self.options.stack_bytes as i32;
         let anchor = self.anchor(SCRATCH);
-        let low = Mem::base(anchor, WindowIdx::STACK.at(state::READ));
+        let low = Mem::base(anchor, WindowIdx::STACK.at(state::BASE));
         self.put(Inst::alu_imm_to_mem(Alu::Add, low, SizedImm::B8(bytes)));
     }
 
@@ -361,7 +361,7 @@ impl Emitter<'_> {
     pub(super) fn frame_pointer(&mut self, dst: Loc) -> Result<(), EmitError> {
         let to = self.result(dst)?;
         let anchor = self.anchor(to);
-        self.put(Inst::mov(Width::W64, to, Mem::base(anchor, WindowIdx::STACK.at(state::READ))));
+        self.put(Inst::mov(Width::W64, to, Mem::base(anchor, WindowIdx::STACK.at(state::BASE))));
         self.put(Inst::alu_imm(Alu::Add, Width::W64, to, self.options.stack_bytes as i32));
         self.set(dst, to)
     }

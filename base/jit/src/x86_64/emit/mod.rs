@@ -103,7 +103,7 @@ impl From<Place> for Rm {
 #[derive(Clone, Copy)]
 enum Stub {
     /// An access is refused unless a search finds a region for it.
-    Search { from: Label, back: Label, address: exit::Address, last: Option<usize>, site: u32 },
+    Search { from: Label, back: Label, address: exit::Address, power: Option<usize>, site: u32 },
     /// An address that is not to be accessed like this.
     Refuse { from: Label, address: exit::Address, site: u32 },
     /// The runner is asked for fuel.
