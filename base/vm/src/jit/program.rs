@@ -7,8 +7,13 @@ use skep_ir::Access;
 use skep_ir::ops::Code as Ops;
 use skep_isa::InsnIdx;
 use skep_jit::state::Site;
-use skep_jit::x86_64::{self, EmitError, EmitOptions, Emitted, Feature, Target, WriteError};
+use skep_jit::x86_64::{
+    self, Align, Alignment, EmitError, EmitOptions, Emitted, Feature, Target, WriteError,
+};
 use skep_mem::{Code, RawCode};
+
+/// Starts loops where the processor fetches its next instructions, if that costs little.
+const LOOPS: Alignment = Alignment { to: Align::To32, most: 31 };
 
 /// Is a program of machine code in memory that a [`Code`] has given; any number of threads may run it at once.
 #[derive(Debug)]
@@ -118,7 +123,7 @@ impl<H: Code> JitProgram<H> {
         if let Some(feature) = Feature::ALL.into_iter().find(missing) {
             return Err(JitError::Feature(feature));
         }
-        let options = EmitOptions { access, stack_bytes, assembler: x86_64::Options::default() };
+        let options = EmitOptions { access, stack_bytes, assembler: x86_64::Options { loops: Some(LOOPS) } };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
         let Emitted { plan, sites, windows, remembered, uses_stack, uses_state } = emitted;
         let len = plan.size();

@@ -48,6 +48,7 @@ impl<H: Code> JitProgram<H> {
     /// # Errors
     ///
     /// [`Stop`] says where and why there is no result.
+    #[inline]
     pub fn run(
         &self,
         cpu: &mut Cpu,
@@ -60,6 +61,18 @@ impl<H: Code> JitProgram<H> {
             // SAFETY: the code has no use for what the anchor stands for.
             return Ok(unsafe { self.enter(args, 0) }.value);
         }
+        self.run_with_state(cpu, regions, args, fuel, calls)
+    }
+
+    /// Runs a program that uses its state.
+    fn run_with_state(
+        &self,
+        cpu: &mut Cpu,
+        regions: &mut Regions<'_>,
+        args: [u64; 5],
+        fuel: &Fuel,
+        calls: &mut dyn Calls,
+    ) -> Result<u64, Stop> {
         let start = |kind| Stop { at: self.start, kind };
         let stack_bytes = if self.uses_stack { self.stack_bytes } else { 0 };
         if !cpu.reserve_words(words(self.windows), stack_bytes) {
