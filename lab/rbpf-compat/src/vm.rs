@@ -3,12 +3,25 @@
 use crate::lib::{Any, Error};
 use crate::{Helper, StackUsageCalculator, Verifier, ebpf, lent, verifier};
 use skep_isa::{ByteOrder, Insn};
-use skep_machine::{Cpu, Input, Machine, Program, Setup, SetupError, SetupErrorKind, Stop, StopKind};
+use skep_machine::{
+    Code, Cpu, Engine, Input, Machine, Program, Setup, SetupError, SetupErrorKind, Stop, StopKind,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-/// What was compiled beforehand; running does not care.
+/// The memory for machine code that this system gives.
+#[cfg(target_os = "linux")]
+const CODE: Option<&dyn Code> = Some(&skep_embedded::CodePages);
+#[cfg(not(target_os = "linux"))]
+const CODE: Option<&dyn Code> = None;
+
+/// What stands in for rbpf's compilers: machine code, where there is any.
+fn compiled() -> Engine {
+    if CODE.is_some() && Engine::Jit.is_here() { Engine::Jit } else { Engine::Interpreter }
+}
+
+/// Whether a program was compiled; what rbpf asks for before it runs it so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compiled {
     No,
@@ -74,8 +87,11 @@ impl<'a> Common<'a> {
         Program::from_bytes(self.prog.ok_or_else(none)?, ByteOrder::Little).map_err(|error| other(&error))
     }
 
-    fn setup(&self) -> Setup<'_> {
-        let mut setup = Setup::new().stack_bytes(self.stack_bytes);
+    fn setup(&self, engine: Engine) -> Setup<'_> {
+        let mut setup = Setup::new().engine(engine).stack_bytes(self.stack_bytes);
+        if let Some(code) = CODE {
+            setup = setup.code(code);
+        }
         for (&id, &helper) in &self.helpers {
             let run = move |_: &mut (), [a, b, c, d, e]: [u64; 5]| Ok(helper(a, b, c, d, e));
             setup = setup.helper(id, skep_machine::Helper::numbers("helper", run));
@@ -89,12 +105,12 @@ impl<'a> Common<'a> {
         setup
     }
 
-    fn load(&self) -> Result<Machine<'_>, Error> {
-        self.setup().load(self.program()?).map_err(|error| in_words(&error))
+    fn load(&self, engine: Engine) -> Result<Machine<'_>, Error> {
+        self.setup(engine).load(self.program()?).map_err(|error| in_words(&error))
     }
 
-    fn run(&self, input: Input<'_>) -> Result<u64, Error> {
-        self.load()?.run(&mut Cpu::default(), input).map_err(|stop| self.stopped(&stop))
+    fn run(&self, engine: Engine, input: Input<'_>) -> Result<u64, Error> {
+        self.load(engine)?.run(&mut Cpu::default(), input).map_err(|stop| self.stopped(&stop))
     }
 
     /// Says in rbpf's words what stopped a run; it counts an instruction once it has been fetched.
@@ -110,7 +126,7 @@ impl<'a> Common<'a> {
 
     fn compile(&self, prefix: &str) -> Result<Compiled, Error> {
         let words = |error: Error| error.to_string().replace("unsupported call", "unexpected call");
-        self.load()
+        self.load(compiled())
             .map(|_| Compiled::Yes)
             .map_err(|error| Error::other(format!("[{prefix}] {}", words(error))))
     }
@@ -249,7 +265,7 @@ impl<'a> EbpfVmMbuff<'a> {
     /// Says on which instruction it was stopped.
     pub fn execute_program(&self, mem: &[u8], mbuff: &[u8]) -> Result<u64, Error> {
         let lent = lent::bytes(mem.as_ptr().expose_provenance() as u64, mem.len());
-        let mut setup = self.common.setup();
+        let mut setup = self.common.setup(Engine::Interpreter);
         if let Some(bytes) = lent {
             setup = setup.read_only_memory(bytes);
         }
@@ -265,7 +281,7 @@ impl<'a> EbpfVmMbuff<'a> {
     /// Says on which instruction it was stopped, or that it was not compiled.
     pub fn execute_program_jit(&self, mem: &mut [u8], mbuff: &mut [u8]) -> Result<u64, Error> {
         not_compiled(self.common.jit, "JIT")?;
-        self.common.run(Input::Metadata { buffer: mbuff, memory: mem })
+        self.common.run(compiled(), Input::Metadata { buffer: mbuff, memory: mem })
     }
 
     /// Runs the program.
@@ -275,7 +291,7 @@ impl<'a> EbpfVmMbuff<'a> {
     /// As [`execute_program_jit`](Self::execute_program_jit).
     pub fn execute_program_cranelift(&self, mem: &mut [u8], mbuff: &mut [u8]) -> Result<u64, Error> {
         not_compiled(self.common.cranelift, "Cranelift")?;
-        self.common.run(Input::Metadata { buffer: mbuff, memory: mem })
+        self.common.run(compiled(), Input::Metadata { buffer: mbuff, memory: mem })
     }
 }
 
@@ -327,8 +343,12 @@ impl<'a> EbpfVmFixedMbuff<'a> {
     ///
     /// Says on which instruction it was stopped.
     pub fn execute_program(&mut self, mem: &'a mut [u8]) -> Result<u64, Error> {
+        self.execute(Engine::Interpreter, mem)
+    }
+
+    fn execute(&mut self, engine: Engine, memory: &mut [u8]) -> Result<u64, Error> {
         let (data, data_end) = (self.data, self.data_end);
-        self.common.run(Input::FixedMetadata { buffer: &mut self.buffer, data, data_end, memory: mem })
+        self.common.run(engine, Input::FixedMetadata { buffer: &mut self.buffer, data, data_end, memory })
     }
 
     /// Runs the program.
@@ -338,7 +358,7 @@ impl<'a> EbpfVmFixedMbuff<'a> {
     /// Says on which instruction it was stopped, or that it was not compiled.
     pub fn execute_program_jit(&mut self, mem: &'a mut [u8]) -> Result<u64, Error> {
         not_compiled(self.common.jit, "JIT")?;
-        self.execute_program(mem)
+        self.execute(compiled(), mem)
     }
 
     /// Runs the program.
@@ -348,7 +368,7 @@ impl<'a> EbpfVmFixedMbuff<'a> {
     /// As [`execute_program_jit`](Self::execute_program_jit).
     pub fn execute_program_cranelift(&mut self, mem: &'a mut [u8]) -> Result<u64, Error> {
         not_compiled(self.common.cranelift, "Cranelift")?;
-        self.execute_program(mem)
+        self.execute(compiled(), mem)
     }
 }
 
@@ -384,7 +404,7 @@ impl<'a> EbpfVmRaw<'a> {
     ///
     /// Says on which instruction it was stopped.
     pub fn execute_program(&self, mem: &'a mut [u8]) -> Result<u64, Error> {
-        self.common.run(memory(mem))
+        self.common.run(Engine::Interpreter, memory(mem))
     }
 
     /// Runs the program.
@@ -394,7 +414,7 @@ impl<'a> EbpfVmRaw<'a> {
     /// Says on which instruction it was stopped, or that it was not compiled.
     pub fn execute_program_jit(&self, mem: &'a mut [u8]) -> Result<u64, Error> {
         not_compiled(self.common.jit, "JIT")?;
-        self.execute_program(mem)
+        self.common.run(compiled(), memory(mem))
     }
 
     /// Runs the program.
@@ -404,7 +424,7 @@ impl<'a> EbpfVmRaw<'a> {
     /// As [`execute_program_jit`](Self::execute_program_jit).
     pub fn execute_program_cranelift(&self, mem: &'a mut [u8]) -> Result<u64, Error> {
         not_compiled(self.common.cranelift, "Cranelift")?;
-        self.execute_program(mem)
+        self.common.run(compiled(), memory(mem))
     }
 }
 
@@ -440,7 +460,7 @@ impl<'a> EbpfVmNoData<'a> {
     ///
     /// Says on which instruction it was stopped.
     pub fn execute_program(&self) -> Result<u64, Error> {
-        self.common.run(Input::None)
+        self.common.run(Engine::Interpreter, Input::None)
     }
 
     /// Runs the program.
@@ -450,7 +470,7 @@ impl<'a> EbpfVmNoData<'a> {
     /// Says on which instruction it was stopped, or that it was not compiled.
     pub fn execute_program_jit(&self) -> Result<u64, Error> {
         not_compiled(self.common.jit, "JIT")?;
-        self.execute_program()
+        self.common.run(compiled(), Input::None)
     }
 
     /// Runs the program.
@@ -460,6 +480,6 @@ impl<'a> EbpfVmNoData<'a> {
     /// As [`execute_program_jit`](Self::execute_program_jit).
     pub fn execute_program_cranelift(&self) -> Result<u64, Error> {
         not_compiled(self.common.cranelift, "Cranelift")?;
-        self.execute_program()
+        self.common.run(compiled(), Input::None)
     }
 }
