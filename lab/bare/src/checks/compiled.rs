@@ -19,6 +19,7 @@ use skep_vm::{Cpu, NoCalls, Program, Regions, Stop};
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "a compiled program is interpreted", run: || expect(interpreted) },
     Check { name: "a compiled program is run as machine code", run: || expect(machine_code) },
+    Check { name: "the virtual machine runs a program on every engine", run: || expect(virtual_machine) },
 ];
 
 /// Sums the bytes of its memory twice over, by a function and by way of the stack.
@@ -96,15 +97,42 @@ fn interpreted() -> Result<(), Box<dyn Error>> {
 }
 
 fn machine_code() -> Result<(), Box<dyn Error>> {
-    let target = Target::new(features(), skep_ir::Access::Checked);
+    let target = Target::new(features(), skep_ir::Access::Checked, skep_ir::Metering::Metered);
     let code = compiled(&target.machine())?;
+    with_code(|buffer| {
+        let program = JitProgram::checked(&code, &target, 512, buffer)?;
+        sums(|regions, args| program.run(&mut Cpu::new(), regions, args, &Fuel::new(1000), &mut NoCalls))
+    })
+}
+
+/// Gives memory for machine code to a check, for as long as it runs.
+fn with_code(check: impl FnOnce(&CodeBuffer) -> Result<(), Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
     let mut memory = vec![0u64; 1024].into_boxed_slice();
     let base = NonNull::from(&mut *memory).cast::<u8>();
     // SAFETY: the heap's memory may be executed here, this is nobody else's until the end of the function, and x86
     // executes what was written without being told.
     let buffer = unsafe { CodeBuffer::new(base, 8 * 1024) };
-    let program = JitProgram::checked(&code, &target, 512, &buffer)?;
-    sums(|regions, args| program.run(&mut Cpu::new(), regions, args, &Fuel::new(1000), &mut NoCalls))
+    check(&buffer)
+}
+
+fn virtual_machine() -> Result<(), Box<dyn Error>> {
+    use skep_machine::{Engine, Helper, Input, Param, Setup, StopKind};
+    with_code(|code| {
+        for engine in Engine::ALL {
+            let count = Helper::new("count", &[Param::READ, Param::Len], |calls: &mut u64, args| {
+                *calls += 1;
+                Ok(args.bytes(0).len() as u64)
+            });
+            let setup = Setup::new().engine(engine).code(code).helper(1, count);
+            let program = setup.assemble("r6 = *(u8 *)(r1 + 2)\ncall count\nr0 += r6\nexit")?;
+            let machine = setup.load(program)?;
+            let mut cpu = skep_machine::Cpu::new(0).with_fuel(1000);
+            assert_eq!(machine.run(&mut cpu, Input::Memory(&mut [1, 2, 3])), Ok(6));
+            let stop = machine.run(&mut cpu, Input::Memory(&mut [1, 2])).expect_err("there is no third byte");
+            assert_eq!((stop.at().0, stop.kind(), *cpu.state()), (0, StopKind::OutOfBounds, 1));
+        }
+        Ok(())
+    })
 }
 
 fn expect(check: fn() -> Result<(), Box<dyn Error>>) {
