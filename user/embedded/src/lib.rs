@@ -9,7 +9,7 @@
 //! This crate knows nothing about object files and loaders, and never touches memory that a call has not lent it:
 //! addresses that the kernel sees are made up for each call.
 mod caller;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod code;
 mod config;
 mod embedded;
@@ -20,7 +20,7 @@ mod memory;
 mod observe;
 mod wait;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use code::CodePages;
 pub use config::Config;
 pub use embedded::Embedded;

@@ -1,4 +1,6 @@
 //! skep's JIT, behind its compiler.
+//!
+//! `SKEP_BENCH_CODE` names a folder that each program's machine code is written to, `SKEP_BENCH_OPS` has operations printed.
 
 use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
