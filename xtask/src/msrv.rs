@@ -99,13 +99,21 @@ struct Debian {
     vendor: PathBuf,
 }
 
+/// Makes the folder that is built in.
+fn own_target() -> Result<PathBuf> {
+    let target = cargo::target_dir().join("msrv");
+    fs::create_dir_all(&target).with_context(|| target.display().to_string())?;
+    Ok(target)
+}
+
 impl Debian {
     /// Makes it once, and brings the vendored dependencies up to date.
     fn prepare() -> Result<Self> {
         let base = cache::dir("msrv")?;
         let debian = Self {
             root: base.join(RELEASE),
-            target: cache::dir("msrv/target")?,
+            // The workspace's own: cargo tells by times whether it is up to date, and another's may be younger.
+            target: own_target()?,
             vendor: cache::dir("msrv/vendor")?,
         };
         let site = Archive::of_release(RELEASE)?.site()?;
