@@ -15,6 +15,9 @@ use std::process::{Command, Output};
 /// The version whose tests are run.
 const VERSION: &str = "0.4.1";
 
+/// The Rust that it wants, whatever its manifest says: it has `let` in conditions.
+const RUST_MINOR: u32 = 88;
+
 /// What differs, and why.
 const DIFFERENCES: &str = "lab/rbpf-compat/differences.txt";
 
@@ -34,6 +37,14 @@ const EXAMPLES: [(&str, &[&str]); 4] = [
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     if let Some(word) = args.first() {
         bail!("`rbpf` takes no `{word}`");
+    }
+    let said = Command::new("rustc").arg("--version").output().context("cannot run rustc")?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    if minor(&said).is_none_or(|minor| minor < RUST_MINOR) {
+        return Ok(Outcome::Skipped(format!(
+            "rbpf {VERSION} wants Rust 1.{RUST_MINOR}, found {}",
+            said.trim()
+        )));
     }
     let differences = fs::read_to_string(cargo::root().join(DIFFERENCES)).context(DIFFERENCES)?;
     let differences = parse(&differences)?;
@@ -67,6 +78,11 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         reasons.len(),
         EXAMPLES.len(),
     )))
+}
+
+/// Reads the second number of a version of Rust 1.
+fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 /// Reads the table: a reason at the start of a line, indented tests below it.
@@ -226,6 +242,12 @@ fn results(output: &str) -> Vec<(&str, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(minor("rustc 1.85.1 (4eb161250 2025-03-15)"), Some(85));
+        assert_eq!(minor("rustc 2.0.0"), None);
+    }
 
     #[test]
     fn results_are_read() {
