@@ -64,9 +64,9 @@ pub(super) fn run(path: &Path, args: &RunArgs) -> Result<RunReport, Failure> {
 }
 
 /// The memory for machine code that this system gives.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const CODE: Option<&dyn Code> = Some(&skep_embedded::CodePages);
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 const CODE: Option<&dyn Code> = None;
 
 /// Finds the engine that is asked for, or the fastest.
