@@ -11,9 +11,9 @@ use std::fmt;
 use std::ops::Range;
 
 /// The memory for machine code that this system gives.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const CODE: Option<&dyn Code> = Some(&skep_embedded::CodePages);
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 const CODE: Option<&dyn Code> = None;
 
 /// What stands in for rbpf's compilers: machine code, where there is any.
