@@ -17,6 +17,7 @@ mod checkers;
 mod ci;
 mod compare;
 mod compilers;
+mod cross;
 mod debian;
 mod deny;
 mod files;
@@ -33,6 +34,7 @@ mod rooms;
 mod rust_text;
 mod tools;
 mod traffic;
+mod trixie;
 mod vectors;
 
 use outcome::{Outcome, SKIPPED_STATUS};
@@ -77,6 +79,11 @@ const CHORES: &[Chore] = &[
         name: "compilers",
         about: "compile the vectors with every clang that Debian has, and use what comes out",
         run: compilers::run,
+    },
+    Chore {
+        name: "cross",
+        about: "test on ARM and s390x under QEMU, build base/ for WebAssembly and bare machines",
+        run: cross::run,
     },
     Chore {
         name: "deny",
