@@ -6,8 +6,28 @@ use anyhow::{Context, Result, bail};
 use std::process::{Command, Stdio};
 
 /// The crates that hold unsafe code or read what others wrote.
-const CRATES: &[&str] =
-    &["skep-btf", "skep-elf", "skep-exact", "skep-isa", "skep-maps", "skep-linux", "skep-mem", "skep-sys"];
+const CRATES: &[&str] = &[
+    "skep-btf",
+    "skep-elf",
+    "skep-exact",
+    "skep-isa",
+    "skep-maps",
+    "skep-linux",
+    "skep-mem",
+    "skep-sys",
+    "skep-vm",
+];
+
+/// The file tests whose programs the interpreter runs, and what their names contain.
+const INTERPRETED_CASES: [&str; 7] = [
+    "--package=skep-lab-filetests",
+    "--test=agree",
+    "--test=cases",
+    "--test=registers",
+    "--",
+    "everywhere",
+    "interpreter",
+];
 
 /// Crates whose models loom explores (`tests/loom.rs`).
 const MODELLED: &[&str] = &["skep-mem"];
@@ -43,15 +63,19 @@ fn asan() -> Result<Outcome> {
         return Ok(Outcome::Skipped(reason));
     }
     let host = host()?;
-    let mut command = cargo::nightly();
-    // Naming the target keeps the flags away from build scripts and macros.
-    command.args(["test", "--quiet", "--lib", "--tests", "--no-fail-fast", "--target", &host]);
-    command.args(CRATES.iter().flat_map(|name| ["--package", name]));
-    // A size that no machine has must be refused like any other that cannot be had.
-    command.env("ASAN_OPTIONS", "allocator_may_return_null=1");
-    command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", cargo::target_dir().join("asan"));
-    run_tests(&mut command)?;
-    Ok(Outcome::Done(CRATES.join(", ")))
+    let tests = || {
+        let mut command = cargo::nightly();
+        // Naming the target keeps the flags away from build scripts and macros.
+        command.args(["test", "--quiet", "--no-fail-fast", "--target", &host]);
+        // A size that no machine has must be refused like any other that cannot be had.
+        command.env("ASAN_OPTIONS", "allocator_may_return_null=1");
+        command.env("RUSTFLAGS", "-Zsanitizer=address");
+        command.env("CARGO_TARGET_DIR", cargo::target_dir().join("asan"));
+        command
+    };
+    run_tests(tests().args(["--lib", "--tests"]).args(CRATES.iter().flat_map(|name| ["--package", name])))?;
+    run_tests(tests().args(INTERPRETED_CASES))?;
+    Ok(Outcome::Done(format!("{}, and programs on the interpreter", CRATES.join(", "))))
 }
 
 /// The models, with every interleaving that loom can tell apart.

@@ -80,6 +80,25 @@ const TARGETS: &[Target] = &[
         ],
         longest: 2048,
     },
+    Target {
+        name: "vm",
+        covers: &[
+            "base/ir/src/alloc",
+            "base/ir/src/arith.rs",
+            "base/ir/src/build",
+            "base/ir/src/cover.rs",
+            "base/ir/src/lower.rs",
+            "base/ir/src/passes",
+            "base/vm/src/access.rs",
+            "base/vm/src/cpu.rs",
+            "base/vm/src/frame.rs",
+            "base/vm/src/insn.rs",
+            "base/vm/src/program.rs",
+            "base/vm/src/regions.rs",
+            "base/vm/src/run.rs",
+        ],
+        longest: 1024,
+    },
 ];
 
 /// What an input may take before it counts as a finding.

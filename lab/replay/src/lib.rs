@@ -11,6 +11,7 @@ mod btf;
 mod elf;
 mod exact;
 mod isa;
+mod vm;
 
 /// One target.
 #[derive(Debug, Clone, Copy)]
@@ -36,5 +37,8 @@ pub const EXACT: Target = Target { name: "exact", run: exact::run_input };
 /// The promises of `skep-elf`.
 pub const ELF: Target = Target { name: "elf", run: elf::run };
 
+/// The promises of `skep-ir` and `skep-vm`.
+pub const VM: Target = Target { name: "vm", run: vm::run };
+
 /// All targets.
-pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA];
+pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA, VM];

@@ -54,4 +54,5 @@ replays! {
     elf: lab_replay::ELF,
     exact: lab_replay::EXACT,
     isa: lab_replay::ISA,
+    vm: lab_replay::VM,
 }
