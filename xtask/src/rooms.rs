@@ -244,7 +244,9 @@ mod tests {
                 "lab/bare",
                 "lab/bench",
                 "lab/filetests",
+                "lab/rbpf-compat",
                 "lab/vectors/rust",
+                "user/cli",
                 "user/embedded",
                 "user/linux"
             ]
