@@ -163,7 +163,7 @@ fn guard_an_interface(kernel: &Kernel) {
     for seen in [4, 5] {
         let (saddr, found) = loop {
             // The interfaces also talk of themselves, in IPv6.
-            assert!(events.wait(Some(Duration::from_secs(5))).unwrap());
+            assert!(events.wait(Some(Duration::from_secs(60))).unwrap());
             let Some(record) = events.next() else { continue };
             let event = map.decode_record(&record).expect("the object says what its records are");
             let number = |name| event.member(name).unwrap().as_int().unwrap();

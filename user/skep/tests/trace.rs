@@ -25,7 +25,7 @@ fn a_ring_is_loaded_run_and_read() {
         let loaded = object.load(kernel).unwrap();
         let mut ring = RingBuffer::new(loaded.map("ring").unwrap()).unwrap();
         loaded.program("output").unwrap().test_run(&TestRun::packet(&packet)).unwrap();
-        assert!(ring.wait(Some(Duration::from_secs(5))).unwrap());
+        assert!(ring.wait(Some(Duration::from_secs(60))).unwrap());
         assert_eq!(&*ring.next().unwrap(), b"thirteen byte");
     });
 }
@@ -62,7 +62,7 @@ fn a_perf_buffer_is_opened_and_read() {
         let loaded = object.load(kernel).unwrap();
         let mut events = PerfBuffer::new(loaded.map("events").unwrap(), PerfOptions::default()).unwrap();
         loaded.program("output").unwrap().test_run(&TestRun::packet(&packet)).unwrap();
-        assert!(events.wait(Some(Duration::from_secs(5))).unwrap());
+        assert!(events.wait(Some(Duration::from_secs(60))).unwrap());
         assert!(events.next().is_some());
     });
 }
