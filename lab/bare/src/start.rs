@@ -12,6 +12,7 @@ macro_rules! addresses {
     ($($(#[$doc:meta])* $name:ident = $symbol:ident;)*) => {$(
         $(#[$doc])*
         pub(crate) fn $name() -> u64 {
+            // SAFETY: `start.s` and the linker define them, and only their addresses are taken.
             unsafe extern "C" {
                 safe fn $symbol();
             }

@@ -12,39 +12,12 @@ use skep_isa::{
     SwapWidth, Width, structure,
 };
 use skep_jit::x86_64::{Features, Target};
+use skep_lab_filetests::generate::{CONDS, OPS};
 use skep_mem::{Block, Bytes, Fuel};
 use skep_vm::jit::{JitProgram, features};
 use skep_vm::{CallEnd, Calls, Cpu, NoCalls, Program, Reach, Regions, Stop, StopKind};
 
 const WIDTHS: [Width; 2] = [Width::W32, Width::W64];
-const OPS: [AluOp; 13] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::Sdiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Mod,
-    AluOp::Smod,
-    AluOp::Xor,
-    AluOp::Arsh,
-];
-const CONDS: [Cond; 11] = [
-    Cond::Eq,
-    Cond::Gt,
-    Cond::Ge,
-    Cond::Set,
-    Cond::Ne,
-    Cond::Sgt,
-    Cond::Sge,
-    Cond::Lt,
-    Cond::Le,
-    Cond::Slt,
-    Cond::Sle,
-];
 const VALUES: [(u64, u64); 7] = [
     (0, 0),
     (7, 3),

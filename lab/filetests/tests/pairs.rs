@@ -5,6 +5,7 @@
 use skep_isa::{
     AluOp, AtomicOp, Builder, Cond, Endian, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width,
 };
+use skep_lab_filetests::generate::{ATOMICS, CONDS, LOADS, OPS, SIZES};
 use skep_lab_filetests::{Case, Embedded, Engine, Exact, Expected, Input, Interpreter, check};
 
 /// Where the address of the memory is kept while its register is in use, on the stack.
@@ -15,55 +16,6 @@ const REGS: i16 = -88;
 
 /// What memory operations work on.
 const CELL: i16 = -96;
-
-const ALU: [AluOp; 14] = [
-    AluOp::Add,
-    AluOp::Sub,
-    AluOp::Mul,
-    AluOp::Div,
-    AluOp::Sdiv,
-    AluOp::Or,
-    AluOp::And,
-    AluOp::Lsh,
-    AluOp::Rsh,
-    AluOp::Mod,
-    AluOp::Smod,
-    AluOp::Xor,
-    AluOp::Mov,
-    AluOp::Arsh,
-];
-
-const CONDS: [Cond; 11] = [
-    Cond::Eq,
-    Cond::Gt,
-    Cond::Ge,
-    Cond::Set,
-    Cond::Ne,
-    Cond::Sgt,
-    Cond::Sge,
-    Cond::Lt,
-    Cond::Le,
-    Cond::Slt,
-    Cond::Sle,
-];
-
-const ATOMICS: [AtomicOp; 10] = [
-    AtomicOp::Add,
-    AtomicOp::Or,
-    AtomicOp::And,
-    AtomicOp::Xor,
-    AtomicOp::FetchAdd,
-    AtomicOp::FetchOr,
-    AtomicOp::FetchAnd,
-    AtomicOp::FetchXor,
-    AtomicOp::Xchg,
-    AtomicOp::Cmpxchg,
-];
-
-const LOADS: [LoadKind; 7] =
-    [LoadKind::U8, LoadKind::U16, LoadKind::U32, LoadKind::U64, LoadKind::S8, LoadKind::S16, LoadKind::S32];
-
-const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::Dw];
 
 /// A program as it grows, and what its registers and its cell hold by then.
 struct Model {
@@ -367,7 +319,7 @@ fn all_cases() -> Vec<Case> {
     let others = || pairs().filter(|(base, src)| base != src);
     let mut cases = Vec::new();
     for width in [Width::W32, Width::W64] {
-        for op in ALU {
+        for op in OPS.into_iter().chain([AluOp::Mov]) {
             cases.push(case(format!("{op:?} {width:?}"), |model| {
                 for (dst, src) in pairs() {
                     model.alu(width, op, dst, src);

@@ -20,6 +20,19 @@ const TINY: Machine = Machine {
     result: 0,
 };
 
+/// Puts results where first operands are, and destroys afterwards.
+const TWO_ADDRESSES: Machine = Machine {
+    registers: 5,
+    calls: RegMask(0b111),
+    divisions: RegMask(0b1),
+    shifts: RegMask(0b10),
+    exchanges: RegMask(0b1),
+    two_address: true,
+    destroys_first: false,
+    arguments: [0, 1, 2, u8::MAX, u8::MAX],
+    result: 0,
+};
+
 /// Has more than enough, and operations of three addresses.
 const LIKE_ARM: Machine = Machine {
     registers: 24,
@@ -66,6 +79,11 @@ fn x86_64() {
 #[test]
 fn tiny() {
     check("tiny", &TINY);
+}
+
+#[test]
+fn two_addresses() {
+    check("two addresses", &TWO_ADDRESSES);
 }
 
 #[test]

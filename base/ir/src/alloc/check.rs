@@ -169,8 +169,11 @@ impl Checker<'_> {
     fn read_late(&self, node: Node, destroyed: RegMask) -> [Option<Val>; 2] {
         let Machine { two_address, destroys_first, .. } = *self.machine;
         match node {
-            Node::Alu { b, .. } if destroyed != RegMask(0) => [destroys_first.then_some(b), None],
-            Node::Alu { a, b, .. } => [(two_address && a != b).then_some(b), None],
+            Node::Alu { a, b, .. } => {
+                let after_result = two_address && a != b;
+                let after_destroying = destroys_first && destroyed != RegMask(0);
+                [(after_result || after_destroying).then_some(b), None]
+            }
             Node::Atomic { addr, src, .. } | Node::Cmpxchg { addr, src, .. } if destroys_first => {
                 [Some(addr.base), Some(src)]
             }

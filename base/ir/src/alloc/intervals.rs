@@ -140,10 +140,8 @@ impl Walk<'_> {
                     _ => None,
                 };
                 self.read(a, at);
-                let is_late = match kind {
-                    Some(kind) if self.destroyed[kind].0 != RegMask(0) => destroys_first,
-                    _ => self.machine.two_address,
-                };
+                let destroys = kind.is_some_and(|kind| self.destroyed[kind].0 != RegMask(0));
+                let is_late = self.machine.two_address || destroys && destroys_first;
                 self.read(b, late(is_late));
                 if let Some(kind) = kind {
                     grow(&mut self.destroyed[kind].1, at)?;

@@ -14,6 +14,7 @@ const EXECUTE: c_int = 4;
 const PRIVATE_ANONYMOUS: c_int = 0x22;
 
 // Three calls of the C library that std links anyway; this crate may use no other.
+// SAFETY: declared as in sys/mman.h, where `off_t` has 64 bits on the systems that this is built for.
 unsafe extern "C" {
     fn mmap(at: *mut c_void, len: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     fn mprotect(at: *mut c_void, len: usize, prot: c_int) -> c_int;

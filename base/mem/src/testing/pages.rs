@@ -66,6 +66,7 @@ mod mirror {
     const MAP_FIXED: c_int = 0x10;
 
     // The three calls of the C library that std links anyway; this crate may use no other.
+    // SAFETY: declared as in sys/mman.h; what `memfd_create` points to is read by the kernel, which looks first.
     unsafe extern "C" {
         safe fn memfd_create(name: *const c_char, flags: c_uint) -> c_int;
         fn mmap(
