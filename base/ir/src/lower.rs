@@ -158,6 +158,7 @@ impl<'l> Lowering<'l> {
         self.at = block.at;
         let next = number as u32 + 1;
         let goes_back = |edge: &Edge| edge.to.0 < next;
+        let depth = |edge: &Edge| self.places.depth[edge.to.index()];
         match block.term {
             Term::Jump(edge) => self.follow(&edge, Some(next)),
             Term::Return(val) => {
@@ -174,8 +175,12 @@ impl<'l> Lowering<'l> {
                 };
                 let (taken, follows) = (branch(cond), inverse(cond).map(branch));
                 match follows {
-                    // A loop's way back with something to do on it is best gone straight through.
-                    Some(follows) if self.is_work(&then) && (!self.is_work(&other) || goes_back(&then)) => {
+                    // A loop's way back with something to do on it is best gone straight through, a way out of it aside.
+                    Some(follows)
+                        if self.is_work(&then)
+                            && (!self.is_work(&other) || goes_back(&then))
+                            && depth(&then) >= depth(&other) =>
+                    {
                         let op = self.emit(follows)?;
                         if self.is_work(&other) {
                             grow(&mut self.stubs, Stub { from: op, edge: other, at: self.at })?;

@@ -2,24 +2,12 @@
 //! operand of what several instructions say, and must still come to what the interpreter comes to.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/numbers.rs"]
+mod numbers;
+
+use numbers::Numbers;
 use skep_isa::{AluOp, Insn, LoadKind, Operand, Reg, Size, Width};
 use skep_lab_filetests::{Case, Ending, Engine, Expected, Input, Jit};
-
-/// A small generator of numbers, the same everywhere (xorshift64*).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % n
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
 
 /// Hold numbers.
 const NUMBERS: [Reg; 4] = [Reg::R0, Reg::R7, Reg::R8, Reg::R9];
@@ -75,7 +63,7 @@ fn piece(n: &mut Numbers, insns: &mut Vec<Insn>) {
 }
 
 fn case(seed: u64) -> Case {
-    let mut n = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut n = Numbers::new(seed);
     let mut insns = vec![alu(AluOp::Mov, Reg::R6, Operand::Reg(Reg::R1))];
     insns.extend(NUMBERS.iter().map(|&dst| Insn::LoadImm64 { dst, value: n.below(1 << 40) }));
     insns.extend(POINTERS.iter().map(|&dst| alu(AluOp::Mov, dst, Operand::Reg(Reg::R1))));

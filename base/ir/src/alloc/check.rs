@@ -49,7 +49,10 @@ pub fn check(function: &Function, machine: &Machine, places: &Places) -> Result<
     let checker = Checker { function, machine, places };
     let mut entry = State::new();
     for param in function.params_of(&function.blocks[0]) {
-        entry.insert(places.of(param), param);
+        // What has no place is found nowhere.
+        if places.of(param) != Loc::NONE {
+            entry.insert(places.of(param), param);
+        }
     }
     before[0] = Some(entry);
     let mut pending = vec![0usize];

@@ -35,6 +35,8 @@ pub(super) struct Intervals {
     pub(super) of: Vec<Interval>,
     /// Holds the positions at which registers are destroyed, by kind.
     pub(super) destroyed: [(RegMask, Vec<u32>); 4],
+    /// Counts the loops around each block.
+    pub(super) depth: Vec<u8>,
 }
 
 pub(super) const NOWHERE: Interval = Interval { start: 1, end: 0, weight: 0, hint: Hint::None };
@@ -60,6 +62,13 @@ pub(super) fn intervals(function: &Function, machine: &Machine) -> Result<Interv
         depth: depths(function)?,
         weight: 1,
     };
+    let entry = function.params_of(&function.blocks[0]);
+    for (param, reg) in entry.zip(&function.params) {
+        let wish = machine.arguments[usize::from(*reg) - 1];
+        if wish != u8::MAX {
+            walk.of[param.index()].hint = Hint::Reg(wish);
+        }
+    }
     let mut block_starts = Vec::new();
     let mut loops = Loops::new(function)?;
     for (number, block) in function.blocks.iter().enumerate() {
@@ -68,8 +77,9 @@ pub(super) fn intervals(function: &Function, machine: &Machine) -> Result<Interv
         grow(&mut block_starts, base)?;
         walk.weight = 1 << (3 * walk.depth[number].min(5));
         for param in function.params_of(block) {
-            walk.of[param.index()] =
-                Interval { start: base, end: base + 1, weight: walk.weight, hint: Hint::None };
+            // What flows in from above has left a wish already.
+            let hint = walk.of[param.index()].hint;
+            walk.of[param.index()] = Interval { start: base, end: base + 1, weight: walk.weight, hint };
         }
         for val in block.nodes() {
             walk.node(val, base + 2 * (val.0 - block.first.0))?;
@@ -83,11 +93,11 @@ pub(super) fn intervals(function: &Function, machine: &Machine) -> Result<Interv
         }
     }
     loops.finish();
-    let Walk { mut of, destroyed, .. } = walk;
+    let Walk { mut of, destroyed, depth, .. } = walk;
     for interval in of.iter_mut().filter(|interval| interval.is_needed()) {
         loops.stretch(&block_starts, interval);
     }
-    Ok(Intervals { of, destroyed })
+    Ok(Intervals { of, destroyed, depth })
 }
 
 struct Walk<'w> {

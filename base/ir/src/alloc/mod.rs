@@ -17,6 +17,8 @@ use alloc_crate::vec::Vec;
 #[derive(Clone, Debug)]
 pub struct Places {
     pub(crate) of: Vec<Loc>,
+    /// Counts the loops around each block.
+    pub(crate) depth: Vec<u8>,
     /// Counts the registers and slots in use.
     pub locs: u16,
 }
@@ -35,6 +37,7 @@ impl Places {
 ///
 /// [`BuildErrorKind::OutOfMemory`], or [`BuildErrorKind::TooLarge`] where more values live at once than there are places.
 pub fn allocate(function: &Function, machine: &Machine) -> Result<Places, BuildErrorKind> {
-    let intervals = intervals::intervals(function, machine)?;
-    scan::scan(function, machine, &intervals)
+    let mut intervals = intervals::intervals(function, machine)?;
+    let depth = core::mem::take(&mut intervals.depth);
+    scan::scan(function, machine, &intervals, depth)
 }

@@ -14,21 +14,30 @@ pub(super) fn scan(
     function: &Function,
     machine: &Machine,
     intervals: &Intervals,
+    depth: Vec<u8>,
 ) -> Result<Places, BuildErrorKind> {
     let mut scan = Scan {
         machine,
         intervals,
-        places: Places { of: filled(Loc::NONE, function.nodes.len())?, locs: u16::from(machine.registers) },
+        places: Places {
+            of: filled(Loc::NONE, function.nodes.len())?,
+            depth,
+            locs: u16::from(machine.registers),
+        },
         occupant: [None; 64],
         slots: BinaryHeap::new(),
         free: Vec::new(),
     };
     let mut needed: Vec<u32> = Vec::new();
+    let entry = function.blocks.first().map_or(0, |block| block.params);
     for index in 0..intervals.of.len() as u32 {
         let interval = &intervals.of[index as usize];
-        // A result that nobody reads, or a number that nothing but moves reads, needs no place; parameters do, for they are
-        // written before it is known.
-        let idle = interval.start == interval.end && function.nodes[index as usize] != Node::Param;
+        // A result that nobody reads, or a number that nothing but moves reads, needs no place, nor does what a function takes
+        // and does not read; other parameters do.
+        let idle = match function.nodes[index as usize] {
+            Node::Param => index < entry && interval.end == interval.start + 1,
+            _ => interval.start == interval.end,
+        };
         if interval.is_needed() && !idle {
             grow(&mut needed, index)?;
         }

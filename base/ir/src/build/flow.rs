@@ -89,34 +89,158 @@ pub(super) fn flow(program: &Program, function: Subprogram) -> Result<Flow, Buil
 }
 
 /// Marks what can be reached, counts the ways into it, and orders it: each piece behind all that lead to it but by a way back,
-/// and what follows in the bytecode right behind where that can be (a reverse postorder).
+/// loops in one piece where that can be, and what follows in the bytecode right behind (a reverse postorder).
 fn reach(pieces: &mut [Piece]) -> Result<Vec<u32>, BuildErrorKind> {
-    let mut order = Vec::new();
-    // Pieces that are being left, with how many of their ways out have been gone.
-    let mut open: Vec<(u32, u8)> = Vec::new();
     // The way in from the function's entry.
     pieces[0].preds = 1;
     pieces[0].reachable = true;
+    let ways = |pieces: &[Piece], index: u32| [pieces[index as usize].jump, pieces[index as usize].next];
+    let order = walk(pieces.len(), |index| ways(pieces, index))?;
+    for index in &order {
+        for to in pieces[*index as usize].succs() {
+            pieces[to].preds += 1;
+            pieces[to].reachable = true;
+        }
+    }
+    let Some(loops) = Loops::find(pieces, &order)? else { return Ok(order) };
+    walk(pieces.len(), |index| {
+        let [jump, next] = ways(pieces, index);
+        if loops.leaves(index, next) && !loops.leaves(index, jump) { [next, jump] } else { [jump, next] }
+    })
+}
+
+/// Walks all that can be reached, and orders it: what a piece lists last stands first behind it.
+fn walk(count: usize, ways: impl Fn(u32) -> [u32; 2]) -> Result<Vec<u32>, BuildErrorKind> {
+    let mut order = Vec::new();
+    let mut seen = filled(false, count)?;
+    // Pieces that are being left, with how many of their ways out have been gone.
+    let mut open: Vec<(u32, u8)> = Vec::new();
+    seen[0] = true;
     grow(&mut open, (0, 0))?;
     while let Some((index, gone)) = open.last_mut() {
-        let Piece { jump, next, .. } = pieces[*index as usize];
-        // What is gone last stands first.
-        let Some(to) = [jump, next].get(usize::from(*gone)).copied() else {
+        let Some(to) = ways(*index).get(usize::from(*gone)).copied() else {
             grow(&mut order, *index)?;
             open.pop();
             continue;
         };
         *gone += 1;
-        if let Some(piece) = pieces.get_mut(to as usize) {
-            piece.preds += 1;
-            if !piece.reachable {
-                piece.reachable = true;
-                grow(&mut open, (to, 0))?;
-            }
+        if let Some(seen) = seen.get_mut(to as usize).filter(|seen| !**seen) {
+            *seen = true;
+            grow(&mut open, (to, 0))?;
         }
     }
     order.reverse();
     Ok(order)
+}
+
+/// Says which loop each piece is in, by the piece that the loop is entered at.
+struct Loops {
+    /// Names, for each piece, the innermost loop that it is in.
+    inner: Vec<u32>,
+    /// Names, for each loop, the one around it.
+    outer: Vec<u32>,
+}
+
+impl Loops {
+    /// Finds loops from the inside out, each as what leads to a way back without passing its entrance; none where there are
+    /// none. What has several entrances is a loop by its first, and as large as that tells.
+    fn find(pieces: &[Piece], order: &[u32]) -> Result<Option<Loops>, BuildErrorKind> {
+        let count = pieces.len();
+        let mut position = filled(NONE, count)?;
+        for (piece, place) in order.iter().zip(0..) {
+            position[*piece as usize] = place;
+        }
+        let goes_back = |from: usize, to: usize| position[to] <= position[from];
+        let mut ways = order.iter().flat_map(|from| {
+            let from = *from as usize;
+            pieces[from].succs().map(move |to| (from, to))
+        });
+        if !ways.any(|(from, to)| goes_back(from, to)) {
+            return Ok(None);
+        }
+        let preds = Preds::new(pieces, order)?;
+        let (mut inner, mut outer) = (filled(NONE, count)?, filled(NONE, count)?);
+        // Names the outermost loop so far that each piece is in, or the piece itself.
+        let mut around: Vec<u32> = Vec::new();
+        around.try_reserve_exact(count).map_err(|_| BuildErrorKind::OutOfMemory)?;
+        around.extend(0..count as u32);
+        let mut pending = Vec::new();
+        for head in order.iter().rev().copied() {
+            let mut is_loop = false;
+            for from in preds.of(head).filter(|from| goes_back(*from as usize, head as usize)) {
+                is_loop = true;
+                grow(&mut pending, find(&mut around, from))?;
+            }
+            while let Some(piece) = pending.pop() {
+                if piece == head || around[piece as usize] != piece {
+                    continue;
+                }
+                around[piece as usize] = head;
+                let known = if inner[piece as usize] == piece { &mut outer } else { &mut inner };
+                known[piece as usize] = head;
+                for from in preds.of(piece) {
+                    let from = find(&mut around, from);
+                    if position[from as usize] > position[head as usize] {
+                        grow(&mut pending, from)?;
+                    }
+                }
+            }
+            if is_loop {
+                inner[head as usize] = head;
+            }
+        }
+        Ok(Some(Loops { inner, outer }))
+    }
+
+    /// Says whether a way out of a piece leads out of the innermost loop that this is in.
+    fn leaves(&self, from: u32, to: u32) -> bool {
+        let around = self.inner[from as usize];
+        let Some(target) = self.inner.get(to as usize) else { return false };
+        // A loop inside is entered where it starts.
+        let enters = *target == to && self.outer[to as usize] == around;
+        around != NONE && *target != around && !enters
+    }
+}
+
+/// Returns the outermost loop so far around a piece, and shortens the way there.
+fn find(around: &mut [u32], mut piece: u32) -> u32 {
+    while around[piece as usize] != piece {
+        let next = around[piece as usize];
+        around[piece as usize] = around[next as usize];
+        piece = next;
+    }
+    piece
+}
+
+/// Holds the pieces that lead to each piece.
+struct Preds {
+    from: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Preds {
+    fn new(pieces: &[Piece], order: &[u32]) -> Result<Preds, BuildErrorKind> {
+        let mut starts = filled(0u32, pieces.len() + 1)?;
+        let ways = || order.iter().flat_map(|from| pieces[*from as usize].succs().map(move |to| (*from, to)));
+        for (_, to) in ways() {
+            starts[to + 1] += 1;
+        }
+        for index in 0..pieces.len() {
+            starts[index + 1] += starts[index];
+        }
+        let mut next = starts.clone();
+        let mut from = filled(NONE, starts[pieces.len()] as usize)?;
+        for (piece, to) in ways() {
+            from[next[to] as usize] = piece;
+            next[to] += 1;
+        }
+        Ok(Preds { from, starts })
+    }
+
+    fn of(&self, piece: u32) -> impl Iterator<Item = u32> + use<'_> {
+        let range = self.starts[piece as usize] as usize..self.starts[piece as usize + 1] as usize;
+        self.from[range].iter().copied()
+    }
 }
 
 impl Piece {

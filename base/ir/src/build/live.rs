@@ -6,12 +6,26 @@ use crate::error::BuildErrorKind;
 use crate::source::Link;
 use crate::ssa::filled;
 use alloc_crate::vec::Vec;
-use skep_isa::{Insn, Program, Reg, RegSet};
+use skep_isa::structure::Structure;
+use skep_isa::{Insn, InsnIdx, Program, Reg, RegSet};
 
-/// Says which registers an instruction reads, with what is known of the helper that it calls.
-pub(super) fn reads(insn: Insn, link: &dyn Link) -> RegSet {
+/// Is what is known of whoever a function calls.
+#[derive(Clone, Copy)]
+pub(super) struct Callees<'c> {
+    pub(super) link: &'c dyn Link,
+    pub(super) structure: &'c Structure,
+    /// Holds what each function of the program takes, as far as it is known.
+    pub(super) takes: &'c [RegSet],
+}
+
+/// Says which registers an instruction reads, with what is known of whom it calls.
+fn reads(at: InsnIdx, insn: Insn, callees: Callees<'_>) -> RegSet {
     match insn {
-        Insn::CallHelper { id } => arguments(link.helper(id).unwrap_or(5)),
+        Insn::CallHelper { id } => arguments(callees.link.helper(id).unwrap_or(5)),
+        Insn::CallLocal { .. } => {
+            let callee = insn.call_target(at).and_then(|target| callees.structure.subprogram_at(target));
+            callee.and_then(|callee| callees.takes.get(callee)).copied().unwrap_or(insn.reads())
+        }
         _ => insn.reads(),
     }
 }
@@ -24,7 +38,7 @@ fn arguments(count: u8) -> RegSet {
 /// Finds, for each piece, the variables that are live where it starts.
 pub(super) fn live(
     program: &Program,
-    link: &dyn Link,
+    callees: Callees<'_>,
     flow: &Flow,
     vars: &Vars,
 ) -> Result<Vec<VarSet>, BuildErrorKind> {
@@ -34,8 +48,8 @@ pub(super) fn live(
         if !piece.reachable {
             continue;
         }
-        for (_, insn) in piece.insns(program) {
-            let (reads, writes) = vars.uses_and_defs(insn, reads(insn, link));
+        for (at, insn) in piece.insns(program) {
+            let (reads, writes) = vars.uses_and_defs(insn, reads(at, insn, callees));
             *uses = uses.union(reads.without(*defs));
             *defs = defs.union(writes);
         }

@@ -13,7 +13,7 @@ use crate::ssa::{Block, BlockData, Edge, Function, List, Node, Rhs, Term, Unit, 
 use alloc_crate::vec::Vec;
 use flow::{Flow, NONE, Piece};
 use skep_isa::structure::Subprogram;
-use skep_isa::{Cond, Insn, InsnIdx, Operand, Width};
+use skep_isa::{Cond, Insn, InsnIdx, Operand, Reg, RegSet, Width};
 use vars::{Var, VarSet, Vars};
 
 /// Bounds the rounds of one `may_goto` (`BPF_MAX_LOOPS` in `include/linux/bpf_verifier.h`).
@@ -45,26 +45,62 @@ struct Shape {
 }
 
 fn shapes(source: Source<'_>, options: &Options) -> Result<Vec<Shape>, BuildError> {
+    let functions = source.structure.subprograms();
     let mut shapes = Vec::new();
-    for (number, function) in source.structure.subprograms().iter().enumerate() {
+    for function in functions {
         let shape = || {
             let flow = flow::flow(source.program, *function)?;
             let vars = Vars::new(source.program, *function, options.stack_bytes)?;
-            let live = live::live(source.program, source.link, &flow, &vars)?;
-            let mut params = Vec::new();
-            for reg in 1..=5u8 {
-                // A program is entered with all that its machine sets; others take what they read.
-                if number == 0 || live[0].contains(Var(reg)) {
-                    grow(&mut params, reg)?;
-                }
-            }
-            Ok(Shape { flow, vars, live, params })
+            Ok(Shape { flow, vars, live: Vec::new(), params: Vec::new() })
         };
         let shape = shape().map_err(|kind| BuildError { at: function.start, kind })?;
         grow(&mut shapes, shape).map_err(|kind| BuildError { at: function.start, kind })?;
     }
+    let takes = take(source, &mut shapes)?;
+    for ((shape, takes), function) in shapes.iter_mut().zip(takes).zip(functions) {
+        for reg in (1..=5).filter(|reg| takes.contains(Reg::ALL[usize::from(*reg)])) {
+            grow(&mut shape.params, reg).map_err(|kind| BuildError { at: function.start, kind })?;
+        }
+    }
     Ok(shapes)
 }
+
+/// Bounds the walks over the program that find what its functions take.
+const WALKS: u32 = 6;
+
+/// Finds what is live in each function, and which of r1–r5 each takes: what it reads, or passes on to whoever takes it.
+fn take(source: Source<'_>, shapes: &mut [Shape]) -> Result<Vec<RegSet>, BuildError> {
+    let functions = source.structure.subprograms();
+    let start = |kind| BuildError { at: InsnIdx::ZERO, kind };
+    let mut takes = filled(RegSet::EMPTY, functions.len()).map_err(start)?;
+    // A program is entered with all that its machine sets.
+    takes[0] = RegSet::ARGUMENTS;
+    for walk in 0.. {
+        if walk == WALKS {
+            // What calls what is too deep to follow: everyone takes everything.
+            takes.fill(RegSet::ARGUMENTS);
+        }
+        let mut changed = false;
+        // Who is called stands behind who calls, mostly.
+        for (number, function) in functions.iter().enumerate().rev() {
+            let Shape { flow, vars, live, .. } = &mut shapes[number];
+            let callees = live::Callees { link: source.link, structure: source.structure, takes: &takes };
+            *live = live::live(source.program, callees, flow, vars)
+                .map_err(|kind| BuildError { at: function.start, kind })?;
+            let read = |reg: &Reg| live[0].contains(Var(reg.number()));
+            let found = ARGUMENTS.into_iter().filter(read).fold(takes[number], RegSet::with);
+            changed |= found != takes[number];
+            takes[number] = found;
+        }
+        if !changed {
+            break;
+        }
+    }
+    Ok(takes)
+}
+
+/// Lists the registers that arguments are in.
+const ARGUMENTS: [Reg; 5] = [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5];
 
 /// Builds one function.
 struct Builder<'s> {

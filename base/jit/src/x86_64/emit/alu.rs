@@ -116,7 +116,10 @@ impl Emitter<'_> {
         let bits = bits(width);
         self.bring(bits, to, Place::Reg(from));
         match kind(op) {
-            Kind::Two(alu) => self.put(Inst::alu(alu, bits, to, mem)),
+            Kind::Two(alu) => {
+                self.put(Inst::alu(alu, bits, to, mem));
+                self.set_zero(width, to);
+            }
             _ => self.put(Inst::imul(bits, to, mem)),
         }
     }
@@ -141,11 +144,15 @@ impl Emitter<'_> {
                     self.put(Inst::alu(alu, bits, to, a));
                     self.put(Inst::unary(Unary::Neg, bits, to));
                 }
-                _ => self.put(Inst::alu(alu, bits, to, a)),
+                _ => {
+                    self.put(Inst::alu(alu, bits, to, a));
+                    self.set_zero(width, to);
+                }
             },
             (a, b) => {
                 self.bring(bits, to, a);
                 self.put(Inst::alu(alu, bits, to, b));
+                self.set_zero(width, to);
             }
         }
         self.set(dst, to)
@@ -177,6 +184,7 @@ impl Emitter<'_> {
                 let bits = if alu == Alu::And && imm >= 0 { Bits::W32 } else { bits(width) };
                 self.bring(bits, to, a);
                 self.put(Inst::alu_imm(alu, bits, to, imm));
+                self.set_zero(width, to);
             }
         }
         self.set(dst, to)

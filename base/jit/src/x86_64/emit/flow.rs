@@ -24,7 +24,32 @@ pub(super) const fn flag(cond: Cond) -> Flag {
     }
 }
 
+/// Says that the zero flag tells of a register whether it is zero.
+#[derive(Clone, Copy)]
+pub(super) struct Zero {
+    /// Names the operation that ended with the one that set the flag.
+    op: u32,
+    reg: Gpr,
+    /// Says of how much of the register; the rest of it is zero.
+    width: Width,
+}
+
 impl Emitter<'_> {
+    /// Notes that the instruction that was just put has set the zero flag by what it left in a register.
+    pub(super) fn set_zero(&mut self, width: Width, reg: Gpr) {
+        let op = self.index + self.skip;
+        self.zero = Some(Zero { op, reg, width });
+    }
+
+    /// Says whether the flags tell already how a value compares with zero.
+    pub(super) fn is_zero_known(&self, cond: Cond, width: Width, a: Loc) -> Result<bool, EmitError> {
+        let Some(zero) = self.zero else { return Ok(false) };
+        let is_fresh = zero.op + 1 == self.index && !self.is_target(self.index);
+        let is_meant = self.place(a)? == Place::Reg(zero.reg);
+        let is_whole = zero.width == Width::W32 || width == Width::W64;
+        Ok(is_fresh && is_meant && is_whole && matches!(cond, Cond::Eq | Cond::Ne))
+    }
+
     /// Follows jumps that lead to jumps; a circle of them ends somewhere.
     pub(super) fn threaded(&self, mut to: OpIdx) -> OpIdx {
         for _ in 0..4 {
@@ -77,8 +102,45 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    /// Takes one of two values by a comparison.
+    pub(super) fn select_by(
+        &mut self,
+        (cond, width): (Cond, Width),
+        (a, b): (Loc, Loc),
+        dst: Loc,
+        (then, other): (Loc, Loc),
+    ) -> Result<(), EmitError> {
+        // A choice by carry and zero at once is two operations to most processors; turned round it needs the carry alone.
+        let (cond, a, b) = match cond {
+            Cond::Gt => (Cond::Lt, b, a),
+            Cond::Le => (Cond::Ge, b, a),
+            other => (other, a, b),
+        };
+        self.branch(cond, width, a, b)?;
+        self.select(flag(cond), dst, then, other)
+    }
+
+    /// Takes one of two values by a comparison with a number.
+    pub(super) fn select_by_imm(
+        &mut self,
+        (cond, width): (Cond, Width),
+        (a, imm): (Loc, i32),
+        dst: Loc,
+        (then, other): (Loc, Loc),
+    ) -> Result<(), EmitError> {
+        // As above: what is above a number is not below the next one, where there is one.
+        let next = imm.checked_add(1).filter(|next| *next != 0);
+        let (cond, imm) = match (cond, next) {
+            (Cond::Gt, Some(next)) => (Cond::Ge, next),
+            (Cond::Le, Some(next)) => (Cond::Lt, next),
+            (other, _) => (other, imm),
+        };
+        self.branch_imm(cond, width, a, imm)?;
+        self.select(flag(cond), dst, then, other)
+    }
+
     /// Takes one of two values by the flags, which moves do not change.
-    pub(super) fn select(&mut self, flag: Flag, dst: Loc, then: Loc, other: Loc) -> Result<(), EmitError> {
+    fn select(&mut self, flag: Flag, dst: Loc, then: Loc, other: Loc) -> Result<(), EmitError> {
         let to = self.result(dst)?;
         let (then, other) = (self.place(then)?, self.place(other)?);
         if then == Place::Reg(to) {
@@ -213,7 +275,12 @@ impl Emitter<'_> {
         }
         let mut moves = Moves::default();
         let taken = ARGUMENTS.into_iter().enumerate().filter(|(reg, _)| takes >> reg & 1 != 0);
-        self.pass(&mut moves, args, taken.map(|(_, reg)| reg))?;
+        for (arg, (number, reg)) in args.iter().zip(taken) {
+            // What the function takes and has no use for stays where it is.
+            if callee.params[number] != Loc::NONE {
+                self.pass(&mut moves, core::slice::from_ref(arg), [reg])?;
+            }
+        }
         self.moves(moves);
         let depth = |anchor| Mem::base(anchor, state::DEPTH);
         if self.program.depth {

@@ -5,9 +5,9 @@
 use super::live::{self, Registers};
 use super::memory::Sum;
 use super::{EmitError, Emitter, Place, SCRATCH};
-use crate::x86_64::{Index, Inst, Mem, Scale, Width as Bits};
+use crate::x86_64::{Alu, Index, Inst, Mem, Scale, Width as Bits};
 use skep_ir::ops::{Loc, Op};
-use skep_isa::{AluOp, LoadKind, Width};
+use skep_isa::{AluOp, Cond, LoadKind, Width};
 
 impl Emitter<'_> {
     /// Does the operation together with the one behind it, if that can be; which is skipped then.
@@ -18,8 +18,12 @@ impl Emitter<'_> {
         else {
             return Ok(false);
         };
-        let Op::Alu { op: alu, width, dst, a, b } = behind else { return Ok(false) };
-        let Some(first) = op.result().filter(|_| !self.is_target(next)) else { return Ok(false) };
+        let Some(first) = op.result().filter(|loc| *loc != Loc::SCRATCH && !self.is_target(next)) else {
+            return Ok(false);
+        };
+        let Op::Alu { op: alu, width, dst, a, b } = behind else {
+            return self.fuse_branch(op, behind, first);
+        };
         // What only the second one reads, and once, need not be anywhere.
         let is_gone = first == dst || !self.is_live(next, first);
         let commutes = matches!(alu, AluOp::Add | AluOp::And | AluOp::Or | AluOp::Xor | AluOp::Mul);
@@ -33,7 +37,7 @@ impl Emitter<'_> {
         else {
             return Ok(false);
         };
-        if !is_gone || first == Loc::SCRATCH {
+        if !is_gone {
             return Ok(false);
         }
         let mem = match op {
@@ -63,8 +67,62 @@ impl Emitter<'_> {
         if from != to && is_read {
             return Ok(false);
         }
-        self.operate(alu, width, to, from, mem);
         self.skip = 1;
+        self.operate(alu, width, to, from, mem);
+        Ok(true)
+    }
+
+    /// Does an operation together with the branch behind it, which alone reads its result.
+    fn fuse_branch(&mut self, op: Op, branch: Op, first: Loc) -> Result<bool, EmitError> {
+        let next = self.index + 1;
+        let (Op::BranchImm { .. } | Op::Branch { .. }) = branch else { return Ok(false) };
+        let Place::Reg(_) = self.place(first)? else { return Ok(false) };
+        if self.is_live(next, first) {
+            return Ok(false);
+        }
+        let (cond, to) = match (op, branch) {
+            // Some bits and nothing: what asks for bits asks for no result.
+            (
+                Op::AluImm { op: AluOp::And, width, a, imm, .. },
+                Op::BranchImm { cond: cond @ (Cond::Eq | Cond::Ne), width: compared, a: tested, imm: 0, to },
+            ) if tested == first => {
+                self.branch_imm(Cond::Set, narrower(width, compared), a, imm)?;
+                (cond, to)
+            }
+            (
+                Op::Alu { op: AluOp::And, width, a, b, .. },
+                Op::BranchImm { cond: cond @ (Cond::Eq | Cond::Ne), width: compared, a: tested, imm: 0, to },
+            ) if tested == first => {
+                self.branch(Cond::Set, narrower(width, compared), a, b)?;
+                (cond, to)
+            }
+            (Op::Load { kind, .. } | Op::LoadSum { kind, .. }, Op::Branch { cond, width, a, b, to })
+                if fits(kind, width) && a != b =>
+            {
+                let other = if a == first { b } else { a };
+                let Place::Reg(other) = self.place(other)? else { return Ok(false) };
+                let mem = match op {
+                    Op::Load { base, off, .. } => Mem::base(self.read(base, SCRATCH)?, off),
+                    Op::LoadSum { base, index, scale, off, .. } => {
+                        self.sum(Sum { base, index, scale, off })?
+                    }
+                    _ => return Ok(false),
+                };
+                let size = super::memory::size(width.size());
+                let bits = super::alu::bits(width);
+                match (cond, a == first) {
+                    (Cond::Set, _) => self.put(Inst::test(bits, mem, other)),
+                    (_, true) => self.put(Inst::alu_to_mem(Alu::Cmp, size, mem, other)),
+                    (_, false) => self.put(Inst::alu(Alu::Cmp, bits, other, mem)),
+                }
+                (cond, to)
+            }
+            _ => return Ok(false),
+        };
+        self.index = next;
+        let (flag, to) = self.direct(super::flow::flag(cond), to);
+        self.jump_if(flag, to)?;
+        self.skip += 1;
         Ok(true)
     }
 
@@ -78,6 +136,11 @@ impl Emitter<'_> {
     pub(super) fn is_target(&self, index: u32) -> bool {
         self.labels.get((index - self.first) as usize).is_some_and(Option::is_some)
     }
+}
+
+/// Returns the width that two operations, one after the other, leave of a value.
+fn narrower(first: Width, second: Width) -> Width {
+    if first == Width::W32 { first } else { second }
 }
 
 /// Says whether what is loaded is as wide as the operation.

@@ -138,6 +138,8 @@ struct Emitter<'e> {
     at: InsnIdx,
     /// Counts the operations behind this one that are done with it.
     skip: u32,
+    /// Holds what the zero flag speaks of, if an operation has left that.
+    zero: Option<flow::Zero>,
     /// Holds, for each operation of the current function, the registers that are read behind it.
     live: Vec<live::Registers>,
     /// Leads to where the entered function gives back its registers after an error.
@@ -171,6 +173,7 @@ impl<'e> Emitter<'e> {
             index: 0,
             at: InsnIdx::ZERO,
             skip: 0,
+            zero: None,
             live: Vec::new(),
             unwound,
             failed,
@@ -255,12 +258,10 @@ impl<'e> Emitter<'e> {
             Op::Swap { width, dst, a } => self.swap(width, dst, a)?,
             Op::Rotl { width, dst, a, amount } => self.rotl(width, dst, a, amount)?,
             Op::Select { cond, width, dst, a, b, then, other } => {
-                self.branch(cond, width, a, b)?;
-                self.select(flow::flag(cond), dst, then, other)?;
+                self.select_by((cond, width), (a, b), dst, (then, other))?;
             }
             Op::SelectImm { cond, width, dst, a, imm, then, other } => {
-                self.branch_imm(cond, width, a, imm)?;
-                self.select(flow::flag(cond), dst, then, other)?;
+                self.select_by_imm((cond, width), (a, imm), dst, (then, other))?;
             }
             Op::Check { base, off, bytes, write, region } => self.check(base, off, bytes, write, region)?,
             Op::Load { kind, dst, base, off } => self.load(kind, dst, base, off)?,
@@ -301,8 +302,11 @@ impl<'e> Emitter<'e> {
                 self.jump_if(flag, to)?;
             }
             Op::BranchImm { cond, width, a, imm, to } => {
+                let is_known = imm == 0 && self.is_zero_known(cond, width, a)?;
                 let (flag, to) = self.direct(flow::flag(cond), to);
-                self.branch_imm(cond, width, a, imm)?;
+                if !is_known {
+                    self.branch_imm(cond, width, a, imm)?;
+                }
                 self.jump_if(flag, to)?;
             }
             Op::Return { src } => {
