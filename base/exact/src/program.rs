@@ -3,7 +3,7 @@
 use crate::Rights;
 use alloc::vec::Vec;
 use core::fmt;
-use skep_isa::structure::{self, StructureErrorKind, Subprogram};
+use skep_isa::structure::{self, Structure, StructureErrorKind, Subprogram};
 use skep_isa::{Addr, DecodeErrorKind, Insn, InsnIdx, RawInsn, Reg};
 use skep_mem::{FuncIndex, MapIndex};
 use skep_model::platform::helper::{Arg, Callback, Helper, Prototype, Ret};
@@ -83,7 +83,7 @@ pub enum RegisterCalls {
     /// Nowhere: a program that has one is refused, as by Linux.
     #[default]
     Refused,
-    /// To a function whose address the register holds, or to the plain helper of these whose number it holds.
+    /// To a function that the register names, or to the plain helper of these whose number it holds.
     Allowed(Vec<u32>),
 }
 
@@ -272,7 +272,8 @@ impl Program {
         let mut ops = Vec::new();
         ops.try_reserve_exact(decoded.len()).map_err(no_memory)?;
         for (at, insn) in decoded.iter() {
-            let op = resolve(at, insn, platform, &rules).map_err(|kind| LoadError { at, kind })?;
+            let op =
+                resolve(at, insn, &structure, platform, &rules).map_err(|kind| LoadError { at, kind })?;
             ops.push(op);
             ops.extend((insn.slots() == 2).then_some(Op::Second));
         }
@@ -315,14 +316,20 @@ impl Program {
         self.functions.get(after.checked_sub(1)?).copied()
     }
 
-    /// Tells whether a function starts at a slot.
-    pub(crate) fn is_function(&self, at: InsnIdx) -> bool {
-        self.functions.binary_search_by_key(&at, |function| function.start).is_ok()
+    /// Gives the first instruction of a function.
+    pub(crate) fn start_of(&self, func: FuncIndex) -> Option<InsnIdx> {
+        self.functions.get(func.0 as usize).map(|function| function.start)
     }
 }
 
 /// Looks up what an instruction names, and refuses what is not run here.
-fn resolve(at: InsnIdx, insn: Insn, platform: &dyn Platform, rules: &Rules) -> Result<Op, LoadErrorKind> {
+fn resolve(
+    at: InsnIdx,
+    insn: Insn,
+    structure: &Structure,
+    platform: &dyn Platform,
+    rules: &Rules,
+) -> Result<Op, LoadErrorKind> {
     if insn.writes().contains(Reg::FP) {
         return Err(LoadErrorKind::FramePointer);
     }
@@ -333,10 +340,12 @@ fn resolve(at: InsnIdx, insn: Insn, platform: &dyn Platform, rules: &Rules) -> R
             Addr::MapIndex { index } => Ok(Op::Map { dst, map: map(MapRef::Index(index))? }),
             Addr::MapValueFd { fd, off } => map_value(dst, map(MapRef::Fd(fd))?, off, platform),
             Addr::MapValueIndex { index, off } => map_value(dst, map(MapRef::Index(index))?, off, platform),
-            Addr::Code { .. } => match insn.call_target(at) {
-                Some(InsnIdx(slot)) => Ok(Op::Func { dst, func: FuncIndex(slot) }),
-                None => Err(LoadErrorKind::Unsupported { what: "a function before the program" }),
-            },
+            Addr::Code { .. } => {
+                match insn.call_target(at).and_then(|target| structure.subprogram_at(target)) {
+                    Some(position) => Ok(Op::Func { dst, func: FuncIndex(position as u32) }),
+                    None => Err(LoadErrorKind::Unsupported { what: "a function before the program" }),
+                }
+            }
             Addr::Variable { .. } => Err(LoadErrorKind::Unsupported { what: "a kernel variable" }),
         },
         Insn::CallHelper { id } => match platform.helper(id) {

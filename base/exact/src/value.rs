@@ -2,6 +2,7 @@
 
 use core::fmt;
 use skep_mem::{FuncIndex, MapIndex};
+use skep_model::handle;
 
 /// Names one object of a run: a frame, the packet, a map's value, a ring record, plain memory.
 ///
@@ -35,9 +36,8 @@ pub enum Value {
     Func(FuncIndex),
 }
 
-/// What each kind of handle has as its region in synthetic addresses; objects come after.
+/// What each kind of handle has as its region in synthetic addresses, functions ([`handle`]) 2; objects come after.
 const CONTEXT: u64 = 1;
-const FUNCTION: u64 = 2;
 const MAPS: u64 = 0x0100_0000;
 const OBJECTS: u64 = 0x1000_0000;
 /// The lower half at offset zero.
@@ -62,7 +62,7 @@ impl Value {
             Value::Pointer { object, offset } => at(OBJECTS + u64::from(object.0), offset),
             Value::Context(offset) => at(CONTEXT, offset),
             Value::Map(MapIndex(index)) => at(MAPS.wrapping_add(u64::from(index)), 0),
-            Value::Func(FuncIndex(slot)) => at(FUNCTION, i64::from(slot) * 8),
+            Value::Func(FuncIndex(position)) => Some(handle::function(position)),
         }
     }
 
@@ -94,7 +94,7 @@ impl fmt::Display for Value {
             Value::Context(0) => f.write_str("context"),
             Value::Context(offset) => write!(f, "context{offset:+}"),
             Value::Map(MapIndex(index)) => write!(f, "map {index}"),
-            Value::Func(FuncIndex(slot)) => write!(f, "function {slot}"),
+            Value::Func(FuncIndex(position)) => write!(f, "function {position}"),
         }
     }
 }

@@ -317,7 +317,7 @@ fn atomics_are_aligned() {
 fn functions_are_no_memory() {
     let func = Insn::LoadAddr { dst: R1, addr: skep_isa::Addr::Code { off: 3 } };
     let program = [func, load_at(LoadKind::U64, R0, R1, 0), EXIT, mov(R0, 0), EXIT];
-    stops(&program, 2, "not_a_pointer", "read wants memory, found function 4");
+    stops(&program, 2, "not_a_pointer", "read wants memory, found function 1");
 }
 
 #[test]

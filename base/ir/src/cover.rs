@@ -196,7 +196,8 @@ mod tests {
             locs: 2,
             uses_stack: false,
         };
-        check(&Code { ops, at, functions: [function].to_vec(), pool: Vec::new() }, machine).is_ok()
+        let functions = [function].to_vec();
+        check(&Code { ops, at, functions, ..Code::default() }, machine).is_ok()
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub mod passes;
 mod source;
 pub mod ssa;
 
-pub use skep_model::fuel;
+pub use skep_model::{fuel, handle};
 
 pub use error::{BuildError, BuildErrorKind};
 pub use source::{Access, Address, Level, Link, Metering, Options, Region, Source};

@@ -40,7 +40,7 @@ pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Resu
 ///
 /// [`BuildErrorKind::OutOfMemory`] and [`BuildErrorKind::TooLarge`].
 pub fn lower(unit: &Unit, machine: &Machine) -> Result<Code, BuildErrorKind> {
-    let mut code = Code::default();
+    let mut code = Code { by_number: unit.by_number, ..Code::default() };
     for function in &unit.functions {
         let places = allocate(function, machine)?;
         #[cfg(any(debug_assertions, fuzzing))]

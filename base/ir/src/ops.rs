@@ -104,7 +104,7 @@ pub enum Op {
     Helper { id: u32, dst: Loc, args: Args },
     /// `dst = function(args)`.
     Call { function: u32, dst: Loc, args: Args },
-    /// `dst = what the first of args names (the rest of args)`.
+    /// `dst = what the first of args names (the rest of args)`: a function, by its [number](crate::handle), or a helper.
     CallReg { dst: Loc, args: Args },
     /// Ends the run unless this much fuel is left, and takes it.
     Charge { units: u32 },
@@ -144,6 +144,8 @@ pub struct Code {
     pub at: Vec<InsnIdx>,
     /// Holds the functions, numbered as in the program's structure.
     pub functions: Vec<FunctionCode>,
+    /// Says whether functions may be called by their [number](crate::handle): through a register, or by a helper.
+    pub by_number: bool,
     pub(crate) pool: Vec<Arg>,
 }
 

@@ -28,11 +28,14 @@ pub trait Link {
     /// Resolves a wide load of anything but a plain number or a function.
     fn address(&self, addr: Addr) -> Option<Address>;
 
-    /// Gives the number by which a program names one of its functions, counted as in the [`Structure`].
-    fn function(&self, function: u32) -> Option<u64>;
-
     /// Counts the arguments of a helper, 0 to 5; nothing where there is no such helper.
     fn helper(&self, id: u32) -> Option<u8>;
+
+    /// Says whether a helper may call functions of the program.
+    fn calls_back(&self, id: u32) -> bool {
+        let _ = id;
+        false
+    }
 
     /// Says what memory a pointer that a helper returns points to.
     fn returns(&self, id: u32) -> Region {
@@ -100,7 +103,7 @@ pub struct Options {
     pub metering: Metering,
     /// Counts the bytes of each function's stack.
     pub stack_bytes: u32,
-    /// Allows calls through registers, which Linux does not have.
+    /// Allows calls through registers, to helpers and to functions by their [number](crate::handle), which Linux does not have.
     pub register_calls: bool,
 }
 

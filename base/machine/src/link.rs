@@ -64,7 +64,7 @@ fn check_insn<S>(
             }
             Some(_) => Ok(()),
         },
-        Insn::LoadAddr { addr: Addr::Code { .. }, .. } => unsupported("the address of a function"),
+        Insn::LoadAddr { addr: Addr::Code { .. }, .. } => Ok(()),
         Insn::LoadAddr { addr: Addr::Variable { .. }, .. } => unsupported("a kernel variable"),
         Insn::LoadAddr { addr, .. } => match maps::named(&setup.maps, addr) {
             None => Err(SetupErrorKind::UnknownMap),

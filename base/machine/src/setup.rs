@@ -140,7 +140,17 @@ impl<'m, S> Setup<'m, S> {
         self
     }
 
-    /// Lets programs call helpers by a number in a register (`callx`), which Linux does not have.
+    /// Lets programs call through registers (`callx`), which Linux does not have: helpers by their numbers, and functions of
+    /// their own by those that wide loads of functions give (`r1 = subprog[NAME] ll`).
+    ///
+    /// ```
+    /// use skep_machine::{Cpu, Input, Program, Setup};
+    ///
+    /// let text = "r6 = subprog[square] ll\nr1 = 7\ncallx r6\nexit\nsquare: r0 = r1\nr0 *= r1\nexit";
+    /// let machine = Setup::<()>::new().register_calls().load(Program::from_text(text)?)?;
+    /// assert_eq!(machine.run(&mut Cpu::default(), Input::None)?, 49);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn register_calls(mut self) -> Self {
         self.register_calls = RegisterCalls::Allowed;

@@ -10,7 +10,7 @@ use crate::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MapIndex(pub u32);
 
-/// A function of the running program: the index of its first instruction slot.
+/// A function of the running program: its position among the functions, in the order of their first slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FuncIndex(pub u32);
 

@@ -3,7 +3,8 @@
 //! Loader, verifier, engines and the embedded kernel agree on these words, so that none of them imports another.
 //! [`ProgramSpec`] and [`MapSpec`] say what an object file describes, the same on every machine. The [`platform`] is
 //! Linux's side of the contract: program types, context fields, helper prototypes, map kinds and section names, each
-//! with the version that brought it. [`fuel`] is the rule by which every engine charges a run.
+//! with the version that brought it. [`fuel`] is the rule by which every engine charges a run,
+//! and [`handle`] has the numbers that programs see of functions.
 //!
 //! It must never know memory, execution, file descriptors or a clock: nothing here runs code or touches a map's
 //! contents.
@@ -13,6 +14,7 @@
 extern crate alloc;
 
 pub mod fuel;
+pub mod handle;
 pub mod platform;
 mod spec;
 

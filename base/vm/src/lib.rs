@@ -15,7 +15,6 @@
 //! struct Alone;
 //! impl Link for Alone {
 //!     fn address(&self, _: Addr) -> Option<skep_ir::Address> { None }
-//!     fn function(&self, _: u32) -> Option<u64> { None }
 //!     fn helper(&self, _: u32) -> Option<u8> { None }
 //! }
 //!

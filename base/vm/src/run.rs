@@ -5,12 +5,12 @@ use crate::calls::{CallEnd, Calls, Reach};
 use crate::cpu::Cpu;
 use crate::frame::{Frame, Place};
 use crate::insn::{Insn, Passed, Target, with_families};
-use crate::program::{Access, From, Program};
+use crate::program::{Access, From, Function, Program};
 use crate::regions::Regions;
 use crate::stop::{Stop, StopKind};
 use core::ptr::NonNull;
-use skep_ir::arith;
 use skep_ir::ssa::eval::MAX_DEPTH;
+use skep_ir::{arith, handle};
 use skep_isa::{AluOp, Cond, LoadKind, Size, Width};
 use skep_mem::{Fuel, Meter};
 
@@ -146,6 +146,26 @@ macro_rules! interpreter {
                         // SAFETY: targets are instructions of the program, which `Program` has checked.
                         pc = unsafe { code.add(to as usize) };
                         continue;
+                    }};
+                }
+                macro_rules! call {
+                    ($callee:expr, $dst:expr, $pass:expr) => {{
+                        if self.depth + 1 >= MAX_DEPTH {
+                            halt!(StopKind::CallDepth);
+                        }
+                        let callee: &Function = $callee;
+                        // SAFETY: room for eight frames of the largest function, and this is at most the eighth; the
+                        // places that arguments go to are those of the callee.
+                        let fresh = unsafe { Frame::new(frame.after(places)) };
+                        $pass(fresh);
+                        returns[self.depth] = Return { pc, frame, places, dst: $dst, low: self.low };
+                        self.depth += 1;
+                        frame = fresh;
+                        places = callee.places;
+                        if callee.uses_stack {
+                            self.fresh_stack();
+                        }
+                        go_to!(Target(callee.start));
                     }};
                 }
                 macro_rules! check {
@@ -344,30 +364,30 @@ macro_rules! interpreter {
                             Err(CallEnd::Unwind(result)) => return Ok(result),
                             Err(CallEnd::Stop(kind)) => halt!(kind),
                         },
-                        Insn::CallReg { dst, passed } => match self.call_reg(frame, passed) {
-                            Ok(result) => frame.set(dst, result),
-                            Err(CallEnd::Unwind(result)) => return Ok(result),
-                            Err(CallEnd::Stop(kind)) => halt!(kind),
-                        },
+                        Insn::CallReg { dst, passed } => {
+                            let [target, args @ ..] = self.registers(frame, passed);
+                            match self.function(target) {
+                                Some(callee) => call!(callee, dst, |fresh: Frame| {
+                                    for (param, arg) in callee.params.iter().zip(args) {
+                                        if let Some(param) = param {
+                                            fresh.set(*param, arg);
+                                        }
+                                    }
+                                }),
+                                None => match self.helper_by_number(target, args) {
+                                    Ok(result) => frame.set(dst, result),
+                                    Err(CallEnd::Unwind(result)) => return Ok(result),
+                                    Err(CallEnd::Stop(kind)) => halt!(kind),
+                                },
+                            }
+                        }
                         Insn::Call { function, dst, passed } => {
-                            if self.depth + 1 >= MAX_DEPTH {
-                                halt!(StopKind::CallDepth);
-                            }
                             let callee = &program.functions[usize::from(function)];
-                            // SAFETY: room for eight frames of the largest function, and this is at most the eighth; the
-                            // places that arguments go to are those of the callee.
-                            let fresh = unsafe { Frame::new(frame.after(places)) };
-                            for argument in self.arguments(passed) {
-                                fresh.set(argument.to, from(frame, argument.from));
-                            }
-                            returns[self.depth] = Return { pc, frame, places, dst, low: self.low };
-                            self.depth += 1;
-                            frame = fresh;
-                            places = callee.places;
-                            if callee.uses_stack {
-                                self.fresh_stack();
-                            }
-                            go_to!(Target(callee.start));
+                            call!(callee, dst, |fresh: Frame| {
+                                for argument in self.arguments(passed) {
+                                    fresh.set(argument.to, from(frame, argument.from));
+                                }
+                            })
                         }
                         Insn::Charge { units } => {
                             if self.meter.charge(u64::from(units)).is_err() {
@@ -425,7 +445,7 @@ fn from(frame: Frame, from: From) -> u64 {
     }
 }
 
-impl Run<'_, '_> {
+impl<'r> Run<'r, '_> {
     /// Counts the instructions in front of one.
     fn index(code: NonNull<Insn>, pc: NonNull<Insn>) -> u32 {
         ((pc.addr().get() - code.addr().get()) / size_of::<Insn>()) as u32
@@ -475,13 +495,25 @@ impl Run<'_, '_> {
         self.calls.helper(id, args, &Reach::new(self.regions, &mut self.meter))
     }
 
-    #[cold]
-    fn call_reg(&mut self, frame: Frame, passed: Passed) -> Result<u64, CallEnd> {
-        let mut args = [0; 6];
-        for (arg, argument) in args.iter_mut().zip(self.arguments(passed)) {
-            *arg = from(frame, argument.from);
+    /// Reads what is called through a register, and its arguments.
+    #[inline(always)]
+    fn registers(&self, frame: Frame, passed: Passed) -> [u64; 6] {
+        let mut registers = [0; 6];
+        for (register, argument) in registers.iter_mut().zip(self.arguments(passed)) {
+            *register = from(frame, argument.from);
         }
-        let [found, args @ ..] = args;
+        registers
+    }
+
+    /// Finds the function that a number names.
+    #[inline(always)]
+    fn function(&self, number: u64) -> Option<&'r Function> {
+        let position = usize::try_from(handle::function_of(number)?).ok()?;
+        self.program.functions.get(position)
+    }
+
+    #[cold]
+    fn helper_by_number(&mut self, found: u64, args: [u64; 5]) -> Result<u64, CallEnd> {
         let id = u32::try_from(found).map_err(|_| CallEnd::Stop(StopKind::BadCallTarget { found }))?;
         self.calls.helper(id, args, &Reach::new(self.regions, &mut self.meter))
     }

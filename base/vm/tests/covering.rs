@@ -100,10 +100,6 @@ impl Link for One {
         None
     }
 
-    fn function(&self, _: u32) -> Option<u64> {
-        None
-    }
-
     fn helper(&self, _: u32) -> Option<u8> {
         Some(0)
     }

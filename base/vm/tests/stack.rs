@@ -13,10 +13,6 @@ impl Link for Alone {
         None
     }
 
-    fn function(&self, _: u32) -> Option<u64> {
-        None
-    }
-
     fn helper(&self, _: u32) -> Option<u8> {
         None
     }

@@ -18,6 +18,8 @@ pub struct Case {
     pub fuel: u64,
     /// Whether stack that was not written reads as zero.
     pub unwritten_is_zero: bool,
+    /// Whether calls through registers are allowed, which Linux does not have.
+    pub register_calls: bool,
     /// What must come of it where nothing else is said.
     pub expected: Expected,
     /// What must come of it on single engines, by their names.

@@ -6,7 +6,9 @@
 
 use crate::engine::MIX;
 use crate::{Case, Expected, Input};
-use skep_isa::{AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width};
+use skep_isa::{
+    Addr, AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width,
+};
 
 /// A small generator of numbers, the same everywhere (xorshift64*).
 #[derive(Clone, Debug)]
@@ -139,6 +141,7 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
     let functions = n.below(4) as usize;
     let mut maker = Maker {
         n,
+        names: Vec::new(),
         flavour,
         len: len as i16,
         functions,
@@ -150,6 +153,10 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
     for (at, function) in std::mem::take(&mut maker.calls) {
         let off = starts[function] as i32 - at as i32 - 1;
         maker.insns[at] = Some(Insn::CallLocal { off });
+    }
+    for (at, function) in std::mem::take(&mut maker.names) {
+        let off = starts[function] as i32 - at as i32 - 1;
+        maker.insns[at] = Some(Insn::LoadAddr { dst: POINTER, addr: Addr::Code { off } });
     }
     let slots: Vec<_> = maker.insns.iter().flatten().flat_map(|insn| insn.encode().to_vec()).collect();
     let fuel = match maker.n.below(4) {
@@ -163,6 +170,7 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
         input: Input::Memory(memory),
         fuel,
         unwritten_is_zero: flavour == Flavour::Wild,
+        register_calls: flavour == Flavour::Wild,
         expected: Expected::Anything,
         besides: Vec::new(),
         leaves: None,
@@ -180,6 +188,8 @@ struct Maker {
     slots: Vec<(i16, Size)>,
     /// Holds slots of calls, and whom they call.
     calls: Vec<(usize, usize)>,
+    /// Holds slots of wide loads, and which functions they name.
+    names: Vec<(usize, usize)>,
     /// One for each slot; the second of a wide load has none.
     insns: Vec<Option<Insn>>,
 }
@@ -521,13 +531,43 @@ impl Maker {
 
     fn call_of(&mut self, callee: usize) {
         self.put(mov(Reg::R1, Operand::Reg(MEMORY)));
+        if self.flavour == Flavour::Wild && self.n.once_in(3) {
+            return self.call_through(callee);
+        }
         self.calls.push((self.insns.len(), callee));
         self.put(Insn::CallLocal { off: 0 });
         self.refill();
     }
 
+    /// Calls a function, or now and then one of two, through a register.
+    fn call_through(&mut self, callee: usize) {
+        self.name(callee);
+        if self.n.once_in(3) {
+            let (cond, dst, src) = (self.n.pick(&CONDS), self.n.pick(&[Reg::R8, Reg::R9]), self.operand());
+            // Over the two slots of the other name.
+            self.put(Insn::Branch { width: Width::W64, cond, dst, src, off: 2 });
+            let other = 1 + self.n.below(self.functions as u64) as usize;
+            self.name(callee.max(other));
+        }
+        self.put(Insn::CallReg { reg: POINTER });
+        self.refill();
+    }
+
+    /// Loads the number of a function.
+    fn name(&mut self, function: usize) {
+        self.names.push((self.insns.len(), function));
+        self.put(Insn::LoadAddr { dst: POINTER, addr: Addr::Code { off: 0 } });
+    }
+
     fn help(&mut self) {
-        self.put(Insn::CallHelper { id: MIX });
+        match self.n.below(6) {
+            0 => {
+                let id = if self.n.once_in(5) { MIX - 1 } else { MIX };
+                self.put(mov(POINTER, Operand::Imm(id as i32)));
+                self.put(Insn::CallReg { reg: POINTER });
+            }
+            _ => self.put(Insn::CallHelper { id: MIX }),
+        }
         self.refill();
     }
 }

@@ -45,6 +45,7 @@ struct Draft {
     fields: Vec<(String, u64)>,
     fuel: Option<u64>,
     unwritten_is_zero: bool,
+    register_calls: bool,
     returns: Option<u64>,
     /// The line and the words of each `;!`.
     stops: Vec<(u32, String)>,
@@ -123,6 +124,7 @@ impl Draft {
                 self.fields.push((name.to_owned(), number(value)?));
             }
             "fuel" => self.fuel = Some(number(rest)?),
+            "calls" if rest == "through registers" => self.register_calls = true,
             "unwritten" if rest == "zero" => self.unwritten_is_zero = true,
             "on" => self.on(rest)?,
             "returns" => self.returns = Some(number(rest)?),
@@ -203,6 +205,7 @@ impl Draft {
             input,
             fuel: self.fuel.unwrap_or(FUEL),
             unwritten_is_zero: self.unwritten_is_zero,
+            register_calls: self.register_calls,
             expected,
             besides,
             leaves: self.leaves,

@@ -84,6 +84,7 @@ fn case(seed: u64) -> Case {
         input: Input::Memory((0..MEMORY).map(|byte| byte as u8 ^ seed as u8).collect()),
         fuel: 10_000,
         unwritten_is_zero: false,
+        register_calls: false,
         expected: Expected::Returns(0),
         besides: Vec::new(),
         leaves: None,

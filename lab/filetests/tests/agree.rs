@@ -66,7 +66,7 @@ fn generated_programs_end_the_same_everywhere() {
         }
     }
     println!("{ends:?}");
-    for end in ["returned", "fuel", "out_of_bounds", "call_depth"] {
+    for end in ["returned", "fuel", "out_of_bounds", "call_depth", "bad_call_target"] {
         assert!(ends.get(end).is_some_and(|times| *times > 10), "{end} is rare: {ends:?}");
     }
 }

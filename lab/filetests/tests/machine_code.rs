@@ -315,10 +315,6 @@ impl Link for Answers {
         None
     }
 
-    fn function(&self, _: u32) -> Option<u64> {
-        None
-    }
-
     fn helper(&self, id: u32) -> Option<u8> {
         Some(if id == 2 { 1 } else { 5 })
     }

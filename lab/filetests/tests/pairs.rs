@@ -308,6 +308,7 @@ fn case(name: String, body: impl FnOnce(&mut Model)) -> Case {
         input: Input::Memory(memory),
         fuel: 100_000,
         unwritten_is_zero: false,
+        register_calls: false,
         expected: Expected::Returns(0),
         besides: Vec::new(),
     }

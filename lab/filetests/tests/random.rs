@@ -90,6 +90,7 @@ fn case(seed: u64) -> Case {
         input: Input::Memory(Vec::new()),
         fuel: 1000,
         unwritten_is_zero: false,
+        register_calls: false,
         expected: Expected::Returns(0),
         besides: Vec::new(),
         leaves: None,

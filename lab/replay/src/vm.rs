@@ -39,10 +39,6 @@ impl Link for Names {
         None
     }
 
-    fn function(&self, function: u32) -> Option<u64> {
-        Some(u64::from(function))
-    }
-
     fn helper(&self, id: u32) -> Option<u8> {
         matches!(id, ANSWER | FROZEN_AT).then_some(5)
     }

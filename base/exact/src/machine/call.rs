@@ -4,9 +4,10 @@ use super::args::Checked;
 use super::invoke::Invoker;
 use super::{End, Machine, Trap};
 use crate::object::Object;
-use crate::{CallEnd, FaultKind, Observer, Region, RegisterCalls, Rights, Value};
-use skep_isa::{InsnIdx, Reg};
+use crate::{CallEnd, FaultKind, Observer, Pointers, Region, RegisterCalls, Rights, Value};
+use skep_isa::Reg;
 use skep_mem::{Arg, Bytes, FuncIndex, Ret};
+use skep_model::handle;
 use skep_model::platform::helper::{Effects, Helper, Prototype, Ret as Promised};
 
 /// What a helper without a prototype is called in errors.
@@ -97,15 +98,26 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
 
     /// Calls what a register holds: a function, or the number of a plain helper.
     pub(super) fn call_reg(&mut self, reg: Reg) -> Result<(), Trap> {
-        match (self.reg(reg)?, &self.program.rules.register_calls) {
-            (Value::Func(FuncIndex(slot)), _) => self.call_local(InsnIdx(slot)),
+        let found = self.reg(reg)?;
+        let rules = &self.program.rules;
+        let func = match found {
+            Value::Func(func) => Some(func),
+            Value::Scalar(number) if rules.pointers == Pointers::Numbers => {
+                handle::function_of(number).map(FuncIndex)
+            }
+            _ => None,
+        };
+        if let Some(start) = func.and_then(|func| self.program.start_of(func)) {
+            return self.call_local(start);
+        }
+        match (found, &rules.register_calls) {
             (Value::Scalar(number), RegisterCalls::Allowed(helpers)) => {
                 match u32::try_from(number).ok().filter(|id| helpers.contains(id)) {
                     Some(id) => {
                         self.call_plain(id)?;
                         self.charge_edge()
                     }
-                    None => Err(FaultKind::BadCallTarget { found: Value::Scalar(number) }.into()),
+                    None => Err(FaultKind::BadCallTarget { found }.into()),
                 }
             }
             (found, _) => Err(FaultKind::BadCallTarget { found }.into()),

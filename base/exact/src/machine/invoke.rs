@@ -4,7 +4,7 @@ use super::frame::Caller;
 use super::{End, Machine, Trap, within};
 use crate::object::Object;
 use crate::{FaultKind, ObjectId, Observer, Region, Rights, Value};
-use skep_isa::{InsnIdx, Reg};
+use skep_isa::Reg;
 use skep_mem::{Bytes, CallbackArg, FuncIndex, Halt, Invoke, Lend};
 
 /// What a running helper may do to the machine.
@@ -42,10 +42,7 @@ impl<'x, 'm, 'r, O: Observer> Invoker<'x, 'm, 'r, O> {
     fn call_back(&mut self, func: FuncIndex, args: &[CallbackArg<'m>]) -> Result<u64, Trap> {
         let bad = FaultKind::BadHelper { helper: self.helper };
         let machine = &mut *self.machine;
-        let entry = InsnIdx(func.0);
-        if !machine.program.is_function(entry) || args.len() > 5 {
-            return Err(bad.into());
-        }
+        let entry = machine.program.start_of(func).filter(|_| args.len() <= 5).ok_or(bad)?;
         let (regs, at, next, program) = (machine.regs, machine.at, machine.next, machine.program);
         let passed = machine.pending.last().copied().unwrap_or_default();
         // While the callback runs, the caller's registers and the arguments are in nobody's frame.

@@ -64,7 +64,7 @@ impl Builder<'_> {
                     Addr::Code { .. } => {
                         let target = insn.call_target(self.at);
                         let function = target.and_then(|target| self.source.structure.subprogram_at(target));
-                        function.and_then(|function| self.source.link.function(function as u32))
+                        function.map(|function| crate::handle::function(function as u32))
                     }
                     addr => self.source.link.address(addr).map(|address| address.value),
                 };

@@ -23,6 +23,7 @@ use skep_isa::{Size, Width};
 ///
 /// [`BuildErrorKind::OutOfMemory`]; the unit must not be used then.
 pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
+    let calls_entry = unit.calls_entry();
     for (number, function) in unit.functions.iter_mut().enumerate() {
         if options.level == Level::O {
             params::remove_copies(function)?;
@@ -37,7 +38,7 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
         }
         dead::remove(function)?;
         if options.access == crate::Access::Checked {
-            regions::infer(function, number == 0)?;
+            regions::infer(function, number == 0 && !calls_entry)?;
         }
     }
     Ok(())

@@ -56,8 +56,8 @@ impl Origin {
     }
 }
 
-/// Sets the region of every check. `main` says that the function is where the program is entered, so that its r1 is the
-/// input.
+/// Sets the region of every check. `main` says that the function is where the program is entered, and is never called, so that its
+/// r1 is the input.
 ///
 /// # Errors
 ///

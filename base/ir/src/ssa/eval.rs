@@ -101,6 +101,13 @@ impl Eval<'_> {
         }
     }
 
+    fn call(&mut self, number: usize, args: [u64; 5], depth: usize, at: InsnIdx) -> Result<u64, Stop> {
+        if depth + 1 >= MAX_DEPTH {
+            return Err(Stop { at, kind: StopKind::Depth });
+        }
+        self.function(number, args, depth + 1)
+    }
+
     fn charge(&mut self, units: u32, at: InsnIdx) -> Result<(), Stop> {
         match self.fuel.checked_sub(u64::from(units)) {
             Some(left) => {
@@ -195,19 +202,23 @@ impl Eval<'_> {
             }
             Node::CallReg { args } => {
                 let [target, args @ ..] = function.list(args) else { return Err(stop(StopKind::Helper)) };
-                let id = u32::try_from(of(*target)).map_err(|_| stop(StopKind::Helper))?;
-                self.world.helper(id, registers(args, of)).ok_or(stop(StopKind::Helper))?
+                let args = registers(args, of);
+                let named = crate::handle::function_of(of(*target)).map(|number| number as usize);
+                match named.filter(|number| *number < self.unit.functions.len()) {
+                    Some(callee) => self.call(callee, args, depth, at)?,
+                    None => {
+                        let id = u32::try_from(of(*target)).map_err(|_| stop(StopKind::Helper))?;
+                        self.world.helper(id, args).ok_or(stop(StopKind::Helper))?
+                    }
+                }
             }
             Node::Call { function: callee, args } => {
-                if depth + 1 >= MAX_DEPTH {
-                    return Err(stop(StopKind::Depth));
-                }
                 let mut passed = [0; 5];
                 let takes = &self.unit.functions[callee as usize].params;
                 for (arg, reg) in function.list(args).iter().zip(takes) {
                     passed[usize::from(*reg) - 1] = of(*arg);
                 }
-                self.function(callee as usize, passed, depth + 1)?
+                self.call(callee as usize, passed, depth, at)?
             }
             Node::Charge(units) => {
                 self.charge(units, at)?;

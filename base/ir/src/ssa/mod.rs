@@ -314,4 +314,14 @@ impl Renaming {
 pub struct Unit {
     /// Holds the functions, numbered as in the program's structure.
     pub functions: Vec<Function>,
+    /// Says whether functions may be called by their [number](crate::handle): through a register, or by a helper.
+    pub by_number: bool,
+}
+
+impl Unit {
+    /// Says whether the function that the program is entered at may be called too.
+    pub(crate) fn calls_entry(&self) -> bool {
+        let calls = |node: &Node| matches!(node, Node::Call { function: 0, .. });
+        self.by_number || self.functions.iter().any(|function| function.nodes.iter().any(calls))
+    }
 }

@@ -108,7 +108,8 @@ pub enum Node {
     /// Calls a function of the program; the value is r0.
     #[allow(missing_docs)]
     Call { function: u32, args: List },
-    /// Calls what a value names: the first of the list; the others are r1–r5. The value is r0.
+    /// Calls what a value names, a function by its [number](crate::handle) or a helper: the first of the list; the others are
+    /// r1–r5. The value is r0.
     #[allow(missing_docs)]
     CallReg { args: List },
     /// Takes fuel, and ends the run if there is not enough.

@@ -33,10 +33,6 @@ impl<S> skep_ir::Link for Link<'_, '_, S> {
         Some(Address { value, region: u16::try_from(number).map_or(Region::Unknown, Region::Fixed) })
     }
 
-    fn function(&self, _: u32) -> Option<u64> {
-        None
-    }
-
     fn helper(&self, id: u32) -> Option<u8> {
         self.0.callees.find(id).map(|_| 5)
     }

@@ -198,3 +198,27 @@ fn calls_through_registers_find_helpers() {
         is(&run("r1 = 6\ncallx r1\nexit").unwrap_err(), 1, StopKind::BadCallTarget);
     });
 }
+
+#[test]
+fn calls_through_registers_find_functions() {
+    each(|engine| {
+        let run = |text: &str| {
+            let machine = crate::setup::<()>(engine).register_calls().load(program(text)).unwrap();
+            machine.run(&mut Cpu::default(), Input::None)
+        };
+        let square = "callx r6\nexit\nsquare: r0 = r1\nr0 *= r1\nexit";
+        assert_eq!(run(&format!("r6 = subprog[square] ll\nr1 = 7\n{square}")), Ok(49));
+        // The number is a number: what is computed names a function as well, and one beyond the last names none.
+        assert_eq!(run(&format!("r1 = 7\nr6 = subprog[square] ll\nr6 -= r1\nr6 += r1\n{square}")), Ok(49));
+        let beyond = run(&format!("r6 = subprog[square] ll\nr6 += 8\n{square}")).unwrap_err();
+        is(&beyond, 3, StopKind::BadCallTarget);
+        // It is no memory.
+        is(
+            &run("r1 = subprog[f] ll\nr0 = *(u8 *)(r1 + 0)\nexit\nf: exit").unwrap_err(),
+            2,
+            StopKind::OutOfBounds,
+        );
+        let deep = "r1 = 0\nr2 = subprog[f] ll\ncallx r2\nexit\nf: r2 = subprog[f] ll\ncallx r2\nexit";
+        is(&run(deep).unwrap_err(), 7, StopKind::CallDepth);
+    });
+}

@@ -20,10 +20,6 @@ fn what_no_engine_runs_is_refused_by_name() {
     refused("r0 = 0\nr10 += 5\nexit", "instruction 1: the frame pointer r10 is read-only");
     refused("r1 = map[fd:3] ll\nr0 = 0\nexit", "instruction 0: the map is not known here");
     refused("r1 = 0\ncallx r1\nexit", "instruction 1: a call through a register is not supported here");
-    refused(
-        "r0 = 0\nr1 = subprog[f] ll\nexit\nf: r0 = 0\nexit",
-        "instruction 1: the address of a function is not supported here",
-    );
     refused("r0 = *(u8 *)skb[3]\nexit", "instruction 0: a packet load of classic BPF is not supported here");
     refused(
         "call kfunc[btf:3, fd:0]\nexit",

@@ -128,6 +128,7 @@ pub(super) fn run(
         Err(error) => return refused(error.at.0, error.to_string()),
     };
     let source = Source { program: &bytecode, structure: &structure, link: &Alone };
+    let options = &Options { register_calls: case.register_calls, ..*options };
     let code = match compile(source, &backend.machine(), options) {
         Ok(code) => code,
         Err(error) => return refused(error.at.0, error.kind.to_string()),
@@ -158,10 +159,6 @@ impl Link for Alone {
         None
     }
 
-    fn function(&self, function: u32) -> Option<u64> {
-        Some(u64::from(function))
-    }
-
     fn helper(&self, id: u32) -> Option<u8> {
         (id == super::MIX || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
     }
@@ -174,6 +171,10 @@ impl Calls for Mix {
     fn helper(&mut self, id: u32, args: [u64; 5], _: &Reach<'_>) -> Result<u64, CallEnd> {
         match id {
             super::MIX => Ok(super::mix(args)),
+            // What is called by its name has been linked.
+            id if Alone.helper(id).is_none() => {
+                Err(CallEnd::Stop(StopKind::BadCallTarget { found: u64::from(id) }))
+            }
             id => Err(CallEnd::Stop(StopKind::UnknownHelper { id })),
         }
     }

@@ -4,7 +4,7 @@ use super::{Ending, Engine, Ran, Refusal};
 use crate::{Case, Expected, Input};
 use skep_exact::{
     CallEnd, CtxValue, Entry, Fuel, HelperLink, MapRef, MapShape, Observer, Packet, PacketPoint, Platform,
-    Program, Rules, Stack, Step, UninitStack, World, run_observed,
+    Program, RegisterCalls, Rules, Stack, Step, UninitStack, World, run_observed,
 };
 use skep_isa::Size;
 use skep_mem::{Arg, Block, Invoke, MapIndex, Ret};
@@ -54,7 +54,11 @@ impl Exact {
             Input::Context { kind, .. } => platform::Platform::LINUX_6_18.prog(*kind),
         };
         let uninit_stack = if case.unwritten_is_zero { UninitStack::Zero } else { UninitStack::Fault };
-        let rules = Rules { prog, uninit_stack, ..Rules::default() };
+        let register_calls = match case.register_calls {
+            true => RegisterCalls::Allowed(vec![super::MIX]),
+            false => RegisterCalls::Refused,
+        };
+        let rules = Rules { prog, uninit_stack, register_calls, ..Rules::default() };
         let program = match Program::new(&case.slots, &surroundings, rules) {
             Ok(program) => program,
             Err(error) => {

@@ -4,7 +4,10 @@ use super::moves::{From, Moves};
 use super::{EmitError, Emitter, Place, SCRATCH, Stub};
 use crate::state::{self, SiteKind};
 use crate::x86_64::target::ARGUMENTS;
-use crate::x86_64::{Alu, Cond as Flag, Gpr, Inst, Mem, Size, SizedImm, Width as Bits};
+use crate::x86_64::{
+    Alu, AsmError, Cond as Flag, Gpr, Index, Inst, Mem, Narrow, Scale, Shift, Size, SizedImm, Width as Bits,
+};
+use skep_ir::handle;
 use skep_ir::ops::{Arg, Args, Loc, Op, OpIdx};
 use skep_isa::{Cond, Width};
 
@@ -226,7 +229,8 @@ impl Emitter<'_> {
         self.moves(moves);
         let anchor = self.anchor(Gpr::R9);
         self.put(Inst::store_imm(Mem::base(anchor, state::HELPER), SizedImm::B4(id as i32)));
-        self.call_out(anchor, dst)
+        self.call_out(anchor)?;
+        self.set(dst, Gpr::Rax)
     }
 
     pub(super) fn call_reg(&mut self, dst: Loc, args: Args) -> Result<(), EmitError> {
@@ -238,6 +242,21 @@ impl Emitter<'_> {
             moves.add(Place::Reg(reg), From::Number(0));
         }
         self.moves(moves);
+        let (helper, done) = (self.asm.label(), self.asm.label());
+        // A call leaves `r9` and `r10` to whoever is called.
+        let (position, table) = (Gpr::R10, Gpr::Rax);
+        self.put_number(SCRATCH, handle::FIRST_FUNCTION);
+        self.put(Inst::mov(Bits::W64, position, Gpr::Rax));
+        self.put(Inst::alu(Alu::Sub, Bits::W64, position, SCRATCH));
+        self.put(Inst::shift_imm(Shift::Ror, Bits::W64, position, handle::SHIFT as u8));
+        let functions = i32::try_from(self.code.functions.len()).map_err(|_| AsmError::TooLong)?;
+        self.put(Inst::alu_imm(Alu::Cmp, Bits::W64, position, functions));
+        self.asm.jcc(Flag::Ae, helper);
+        self.descend()?;
+        self.call_function(position, table)?;
+        self.ascend();
+        self.asm.jmp(done);
+        self.asm.bind(helper);
         // Helpers have numbers of 32 bits.
         let site = self.site(SiteKind::Target)?;
         self.put(Inst::mov(Bits::W32, SCRATCH, Gpr::Rax));
@@ -246,11 +265,44 @@ impl Emitter<'_> {
         self.aside(Flag::Ne, |from| Stub::Refuse { from, address, site })?;
         let anchor = self.anchor(Gpr::R9);
         self.put(Inst::store(Size::B4, Mem::base(anchor, state::HELPER), Gpr::Rax));
-        self.call_out(anchor, dst)
+        self.call_out(anchor)?;
+        self.asm.bind(done);
+        self.set(dst, Gpr::Rax)
+    }
+
+    /// Calls the function that stands at a position, which must be there; `table` is a register for its address.
+    fn call_function(&mut self, position: Gpr, table: Gpr) -> Result<(), EmitError> {
+        let functions = self.functions();
+        // The stack pointer is no position.
+        let index = Index::new(position).ok_or(self.malformed())?;
+        self.put(Inst::lea(Bits::W64, table, Mem::Label(functions)));
+        let distance = Mem::indexed(table, index, Scale::X4, 0);
+        self.put(Inst::mov_sx(Bits::W64, Narrow::B4, position, distance));
+        self.put(Inst::alu(Alu::Add, Bits::W64, position, table));
+        if self.has_home() {
+            // The function keeps it in its own frame.
+            self.anchor(SCRATCH);
+        }
+        self.put(Inst::call_to(position));
+        Ok(())
+    }
+
+    /// Counts a function that is about to be called; one too many ends the run.
+    fn descend(&mut self) -> Result<(), EmitError> {
+        let site = self.site(SiteKind::Depth)?;
+        let anchor = self.anchor(SCRATCH);
+        self.put(Inst::alu_imm_to_mem(Alu::Sub, Mem::base(anchor, state::DEPTH), SizedImm::B4(1)));
+        self.aside(Flag::B, |from| Stub::Stop { from, site })
+    }
+
+    /// Counts a function that has returned.
+    fn ascend(&mut self) {
+        let anchor = self.anchor(SCRATCH);
+        self.put(Inst::alu_imm_to_mem(Alu::Add, Mem::base(anchor, state::DEPTH), SizedImm::B4(1)));
     }
 
     /// Calls the runner, which calls a helper.
-    fn call_out(&mut self, anchor: Gpr, dst: Loc) -> Result<(), EmitError> {
+    fn call_out(&mut self, anchor: Gpr) -> Result<(), EmitError> {
         let site = self.site(SiteKind::Helper)?;
         if anchor != Gpr::R9 {
             self.put(Inst::mov(Bits::W64, Gpr::R9, anchor));
@@ -262,8 +314,7 @@ impl Emitter<'_> {
             self.take_fuel(anchor);
         }
         self.put(Inst::test(Bits::W64, Gpr::Rdx, Gpr::Rdx));
-        self.aside(Flag::Ne, |from| Stub::Stop { from, site })?;
-        self.set(dst, Gpr::Rax)
+        self.aside(Flag::Ne, |from| Stub::Stop { from, site })
     }
 
     pub(super) fn call(&mut self, function: u32, dst: Loc, args: Args) -> Result<(), EmitError> {
@@ -282,12 +333,8 @@ impl Emitter<'_> {
             }
         }
         self.moves(moves);
-        let depth = |anchor| Mem::base(anchor, state::DEPTH);
         if self.program.depth {
-            let site = self.site(SiteKind::Depth)?;
-            let anchor = self.anchor(SCRATCH);
-            self.put(Inst::alu_imm_to_mem(Alu::Sub, depth(anchor), SizedImm::B4(1)));
-            self.aside(Flag::B, |from| Stub::Stop { from, site })?;
+            self.descend()?;
         }
         if self.has_home() {
             // The function keeps it in its own frame.
@@ -296,8 +343,7 @@ impl Emitter<'_> {
         let entry = self.entries[function as usize];
         self.asm.call(entry);
         if self.program.depth {
-            let anchor = self.anchor(SCRATCH);
-            self.put(Inst::alu_imm_to_mem(Alu::Add, depth(anchor), SizedImm::B4(1)));
+            self.ascend();
         }
         self.set(dst, Gpr::Rax)
     }

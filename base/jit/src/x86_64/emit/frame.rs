@@ -48,6 +48,9 @@ impl Needs {
     pub(super) fn new(code: &Code, target: &Target) -> Result<Needs, EmitError> {
         let mut needs =
             Needs { state: false, fuel: false, depth: false, entry_is_called: false, calls: false, kept: 0 };
+        // What is called by its number may be any function.
+        let by_number = code.by_number || code.ops.iter().any(|op| matches!(op, Op::CallReg { .. }));
+        (needs.calls, needs.entry_is_called) = (by_number, by_number);
         for op in &code.ops {
             match op {
                 Op::Charge { .. } => {
@@ -70,7 +73,7 @@ impl Needs {
             }
         }
         needs.state |= code.functions.iter().any(|function| function.uses_stack);
-        needs.depth = needs.calls && may_nest_too_deep(code)?;
+        needs.depth = by_number || needs.calls && may_nest_too_deep(code)?;
         needs.state |= needs.depth;
         for function in &code.functions {
             needs.kept |= kept(code, function, target);

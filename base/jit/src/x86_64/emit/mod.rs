@@ -144,6 +144,8 @@ struct Emitter<'e> {
     live: Vec<live::Registers>,
     /// Leads to where the entered function gives back its registers after an error.
     unwound: Label,
+    /// Names the table of all functions, once something calls them by their number.
+    functions: Option<Label>,
     failed: Label,
     ask: Label,
 }
@@ -176,6 +178,7 @@ impl<'e> Emitter<'e> {
             zero: None,
             live: Vec::new(),
             unwound,
+            functions: None,
             failed,
             ask,
         })
@@ -319,6 +322,14 @@ impl<'e> Emitter<'e> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the table that leads to every function by its position.
+    fn functions(&mut self) -> Label {
+        match self.functions {
+            Some(table) => table,
+            None => *self.functions.insert(self.asm.table(&self.entries)),
+        }
     }
 
     const fn malformed(&self) -> EmitError {
