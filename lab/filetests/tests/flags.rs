@@ -98,6 +98,7 @@ fn case(seed: u64) -> Case {
         input: Input::Memory(memory.collect()),
         fuel: 10_000,
         unwritten_is_zero: false,
+        register_calls: false,
         expected: Expected::Returns(0),
         besides: Vec::new(),
         leaves: None,
