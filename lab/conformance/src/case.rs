@@ -1,5 +1,6 @@
 //! One file of the suite: sections between lines that begin with two dashes.
 
+use crate::maps::Maps;
 use skep_isa::text;
 use skep_isa::{ByteOrder, raw};
 use skep_machine::Program;
@@ -20,6 +21,8 @@ pub enum Expect {
 pub struct Case {
     /// The instructions; or why they are none, which is what files that must fail want.
     pub program: Result<Program, String>,
+    /// The maps that it may name.
+    pub maps: Maps,
     /// What r1 points to.
     pub memory: Vec<u8>,
     /// What must come of it.
@@ -71,7 +74,7 @@ struct Sections {
     mem: String,
     result: Option<String>,
     error: Option<String>,
-    map: bool,
+    map: String,
 }
 
 impl Case {
@@ -96,37 +99,39 @@ impl Case {
             Ok(sections) => sections,
             // Reading them is what such files are to fail at.
             Err(why) if purpose == Purpose::Negative => {
-                return Ok(Case { program: Err(why), memory: Vec::new(), expect: Expect::Fails });
+                return Ok(Case {
+                    program: Err(why),
+                    maps: Maps::default(),
+                    memory: Vec::new(),
+                    expect: Expect::Fails,
+                });
             }
             Err(why) => return Err(Unreadable(why)),
         };
-        if sections.map && purpose == Purpose::Positive {
-            return Err(Unreadable("it wants maps that the suite's runner creates".to_owned()));
-        }
+        let maps = Maps::parse(&sections.map).map_err(Unreadable)?;
         let result = sections.result.as_deref().map(number).transpose().map_err(Unreadable)?;
-        // uBPF's files have the number that its test program returns after an error.
         let says_error = sections.error.as_deref().is_some_and(|error| !error.trim().is_empty());
         let expect = match (purpose, result) {
-            (Purpose::Positive, _) if says_error => Expect::Fails,
+            // With a text or without; uBPF's files have the number that its test program returns after an error.
+            (Purpose::Positive, _) if sections.error.is_some() => Expect::Fails,
             (Purpose::Positive, Some(result)) => Expect::Returns(result),
             (Purpose::Negative, Some(result)) => Expect::ReturnsNot(result),
             // The suite's runner takes zero for a result that is not there, and wants its own words for an error, which no
             // engine here has.
             (Purpose::Negative, None) if says_error => Expect::ReturnsNot(0),
             (Purpose::Negative, None) => Expect::Fails,
-            (Purpose::Positive, None) if sections.error.is_some() => Expect::Fails,
             (Purpose::Positive, None) => {
                 return Err(Unreadable("it has neither a result nor an error".to_owned()));
             }
         };
         let program = match (&sections.raw, &sections.asm) {
             (Some(raw), _) => program_of_raw(raw),
-            (None, Some(asm)) => program_of_text(asm),
+            (None, Some(asm)) => program_of_text(asm, &maps),
             (None, None) if purpose == Purpose::Negative => Err("it has no instructions".to_owned()),
             (None, None) => return Err(Unreadable("it has no instructions".to_owned())),
         };
         let memory = bytes(&sections.mem).map_err(Unreadable)?;
-        Ok(Case { program, memory, expect })
+        Ok(Case { program, maps, memory, expect })
     }
 }
 
@@ -142,8 +147,7 @@ impl Sections {
                     Section::Asm => sections.asm = Some(String::new()),
                     Section::Raw => sections.raw = Some(String::new()),
                     Section::Error => sections.error = Some(String::new()),
-                    Section::Map => sections.map = true,
-                    Section::Mem | Section::Result | Section::Ignored => {}
+                    Section::Map | Section::Mem | Section::Result | Section::Ignored => {}
                 }
                 continue;
             }
@@ -158,12 +162,13 @@ impl Sections {
                     sections.raw.as_mut().map(|text| (text, line))
                 }
                 Section::Mem => Some((&mut sections.mem, line)),
+                Section::Map => Some((&mut sections.map, line)),
                 Section::Error => sections.error.as_mut().map(|text| (text, line)),
                 Section::Result if !line.trim().is_empty() => {
                     sections.result = Some(line.trim().to_owned());
                     None
                 }
-                Section::Result | Section::Map | Section::Ignored => None,
+                Section::Result | Section::Ignored => None,
             };
             if let Some((text, line)) = joined {
                 text.push_str(line);
@@ -204,8 +209,8 @@ fn program_of_raw(text: &str) -> Result<Program, String> {
     Program::from_slots(&slots).map_err(|error| error.to_string())
 }
 
-fn program_of_text(asm: &str) -> Result<Program, String> {
-    let assembled = text::assemble(asm, &()).map_err(|error| error.to_string())?;
+fn program_of_text(asm: &str, maps: &Maps) -> Result<Program, String> {
+    let assembled = text::assemble(asm, maps).map_err(|error| error.to_string())?;
     Program::from_slots(assembled.slots()).map_err(|error| error.to_string())
 }
 
@@ -237,6 +242,8 @@ mod tests {
         assert_eq!(Case::positive(text).unwrap().expect, Expect::Returns(u64::MAX));
         assert_eq!(Case::negative(text).unwrap().expect, Expect::ReturnsNot(u64::MAX));
         assert_eq!(Case::positive("-- asm\nexit\n-- error\n").unwrap().expect, Expect::Fails);
+        let without_words = "-- asm\nexit\n-- result\n0x0\n-- error\n";
+        assert_eq!(Case::positive(without_words).unwrap().expect, Expect::Fails);
         let words = "-- asm\nexit\n-- error\nInvalid\n";
         assert_eq!(Case::negative(words).unwrap().expect, Expect::ReturnsNot(0));
         let both = "-- asm\nexit\n-- result\n0xffffffffffffffff\n-- error\nout of bounds\n";

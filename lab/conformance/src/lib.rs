@@ -7,11 +7,13 @@
 //! This crate must never know what an instruction does, and holds none of the suite's files.
 
 mod case;
+mod maps;
 mod plugin;
 mod run;
 mod suite;
 
 pub use case::{Case, Expect, Unreadable};
+pub use maps::Maps;
 pub use plugin::{Plugin, plugin};
 pub use run::{End, Way, execute};
 pub use suite::{Report, Verdict, judge, run_folder};

@@ -1,5 +1,6 @@
 //! The plug-in: `plugin [MEMORY] [OPTIONS]`, a program on stdin, r0 on stdout.
 
+use crate::maps::Maps;
 use crate::run::{End, Way, execute};
 use skep_elf::ObjectSpec;
 use skep_isa::{ByteOrder, raw};
@@ -91,7 +92,7 @@ impl Plugin {
             }
         };
         let program = Program::from_slots(&slots).map_err(|error| error.to_string())?;
-        match execute(self.way, program, &mut self.memory.clone()) {
+        match execute(self.way, program, &Maps::default(), &mut self.memory.clone()) {
             End::Returned(number) => Ok(format!("{number:x}")),
             end @ (End::Refused(_) | End::Stopped(_)) => Err(end.to_string()),
         }

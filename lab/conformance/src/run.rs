@@ -1,5 +1,7 @@
 //! Running instructions in one way.
 
+use crate::maps::Maps;
+use skep_embedded::{Config, Embedded};
 use skep_machine::{Args, Code, Cpu, Engine, Helper, Input, Level, Program, Setup, helpers};
 use std::fmt;
 
@@ -66,23 +68,46 @@ impl fmt::Display for End {
 /// What a program may spend: no file of the suite needs a tenth of it.
 const FUEL: u64 = 1 << 24;
 
-/// Runs a program on memory; where there is none, r1 and r2 are zero.
-pub fn execute(way: Way, program: Program, memory: &mut [u8]) -> End {
-    // The numbers that uBPF's test program gives its functions (`vm/test.c`).
+/// Runs a program on memory; where there is none, r1 and r2 are zero. The maps are made for this run, and where there are any, the
+/// helpers are Linux's.
+pub fn execute(way: Way, program: Program, maps: &Maps, memory: &mut [u8]) -> End {
     let setup = match CODE {
         Some(code) => Setup::<()>::new().code(code),
         None => Setup::new(),
     };
-    let setup = setup
-        .engine(way.engine)
-        .level(way.level)
+    let setup = setup.engine(way.engine).level(way.level).register_calls();
+    if maps.is_empty() {
+        return run(with_ubpf_helpers(setup), program, memory);
+    }
+    // Its CPUs, its clock and its pages; no program comes before its verifier.
+    let kernel = match Embedded::new(Config::new()) {
+        Ok(kernel) => kernel,
+        Err(error) => return End::Refused(error.to_string()),
+    };
+    let host_of_maps = kernel.as_host();
+    let created = match maps.create(&host_of_maps) {
+        Ok(created) => created,
+        Err(why) => return End::Refused(why),
+    };
+    let mut setup = setup.host(&*host_of_maps);
+    for (fd, map) in &created {
+        setup = setup.map(*fd, &**map);
+    }
+    run(setup, program, memory)
+}
+
+/// Gives the helpers that uBPF's test program has, under its numbers (`vm/test.c`).
+fn with_ubpf_helpers<'m>(setup: Setup<'m, ()>) -> Setup<'m, ()> {
+    setup
         .helper(0, helpers::gather_bytes())
         .helper(1, helpers::memfrob())
         .helper(2, Helper::new("trash_registers", &[], |_: &mut (), _: &Args<'_>| Ok(0)))
         .helper(3, helpers::sqrti())
         .helper(4, helpers::strcmp())
         .helper(helpers::UNWIND, helpers::unwind())
-        .register_calls();
+}
+
+fn run(setup: Setup<'_, ()>, program: Program, memory: &mut [u8]) -> End {
     let machine = match setup.load(program) {
         Ok(machine) => machine,
         Err(error) => return End::Refused(error.to_string()),

@@ -104,7 +104,7 @@ pub fn judge(case: &Case) -> Verdict {
         (Err(why), Expect::Returns(_)) => return Verdict::Refused(why.clone()),
         (Err(_), Expect::Fails | Expect::ReturnsNot(_)) => return Verdict::Passed,
     };
-    let run = |way| execute(way, program.clone(), &mut case.memory.clone());
+    let run = |way| execute(way, program.clone(), &case.maps, &mut case.memory.clone());
     let ends: Vec<(Way, End)> = Way::all().map(|way| (way, run(way))).collect();
     if let (Expect::Returns(_), Some((_, End::Refused(why)))) = (case.expect, ends.first()) {
         if ends.iter().all(|(_, end)| matches!(end, End::Refused(_))) {

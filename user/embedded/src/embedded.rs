@@ -127,6 +127,21 @@ impl Embedded {
         self.host().pages().map_or(4096, skep_mem::Pages::page_size)
     }
 
+    /// Gives the kernel's host, for maps and machines beside the kernel (`skep_machine::Setup::host`).
+    ///
+    /// What such maps retire is reclaimed as the kernel's is, so it outlives them only while the kernel does.
+    ///
+    /// ```
+    /// use skep_embedded::{Config, Embedded};
+    ///
+    /// let kernel = Embedded::new(Config::new())?;
+    /// assert_eq!(kernel.as_host().cpus().possible(), kernel.cpus());
+    /// # Ok::<(), skep_abi::Errno>(())
+    /// ```
+    pub fn as_host(&self) -> Arc<dyn Host> {
+        Arc::clone(&self.inner.host.0) as Arc<dyn Host>
+    }
+
     pub(crate) fn kernel(&self) -> &Kernel {
         &self.inner.kernel
     }
