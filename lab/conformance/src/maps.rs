@@ -10,6 +10,15 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Maps(Vec<(String, MapDef)>);
 
+/// A map, and the descriptor that a program names it by.
+#[derive(Debug)]
+pub struct Made {
+    /// The descriptor.
+    pub fd: i32,
+    /// The map.
+    pub map: Box<dyn Map>,
+}
+
 /// The descriptor of the first map; the others follow.
 const FIRST_FD: i32 = 3;
 
@@ -39,13 +48,13 @@ impl Maps {
         self.0.is_empty()
     }
 
-    /// Makes them, each with the descriptor that a program names it by.
+    /// Makes them.
     ///
     /// # Errors
     /// Says which map is not to be had.
-    pub fn create(&self, host: &Arc<dyn Host>) -> Result<Vec<(i32, Box<dyn Map>)>, String> {
+    pub fn create(&self, host: &Arc<dyn Host>) -> Result<Vec<Made>, String> {
         let made = |(fd, (name, def)): (i32, &(String, MapDef))| match create(host, def) {
-            Ok(map) => Ok((fd, map)),
+            Ok(map) => Ok(Made { fd, map }),
             Err(error) => Err(format!("map `{name}`: {error}")),
         };
         (FIRST_FD..).zip(&self.0).map(made).collect()

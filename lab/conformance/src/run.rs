@@ -90,8 +90,8 @@ pub fn execute(way: Way, program: Program, maps: &Maps, memory: &mut [u8]) -> En
         Err(why) => return End::Refused(why),
     };
     let mut setup = setup.host(&*host_of_maps);
-    for (fd, map) in &created {
-        setup = setup.map(*fd, &**map);
+    for made in &created {
+        setup = setup.map(made.fd, &*made.map);
     }
     run(setup, program, memory)
 }
