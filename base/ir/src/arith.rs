@@ -2,7 +2,31 @@
 //!
 //! Constant folding, the evaluator and the interpreter use this one; the reference machine has its own, on purpose.
 
-use skep_isa::{AluOp, Cond, LoadKind, Movsx, Size, SwapWidth, Width};
+use skep_isa::{AluOp, Cond, Endian, LoadKind, Movsx, Size, SwapWidth, Width};
+
+/// Is what a conversion of byte order does on this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ordered {
+    /// It swaps.
+    Swapped,
+    /// It keeps the low bytes.
+    Kept(Size),
+}
+
+/// Says what a conversion does.
+pub(crate) const fn ordered(op: Endian, width: SwapWidth) -> Ordered {
+    let is_ours = match op {
+        Endian::ToLe => cfg!(target_endian = "little"),
+        Endian::ToBe => cfg!(target_endian = "big"),
+        Endian::Swap => false,
+    };
+    match (is_ours, width) {
+        (false, _) => Ordered::Swapped,
+        (true, SwapWidth::W16) => Ordered::Kept(Size::H),
+        (true, SwapWidth::W32) => Ordered::Kept(Size::W),
+        (true, SwapWidth::W64) => Ordered::Kept(Size::Dw),
+    }
+}
 
 /// Computes `a op b` at a width; 32-bit results are zero-extended.
 #[inline(always)]

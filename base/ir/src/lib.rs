@@ -5,7 +5,10 @@
 //! | [`build`] | one walk over the bytecode; registers and promoted stack slots become values | [`ssa::verify`](mod@ssa::verify), the [evaluator](ssa::eval) |
 //! | [`passes`] | simplify, remove dead code | the same |
 //! | [`alloc`] | one linear scan for a [`Machine`](machine::Machine), which is a value | [`alloc::check`] |
-//! | [`lower`] | linear [`ops`] | [`cover`]: each access of checked code lies behind a check |
+//! | [`lower`] | linear [`ops`] | [`held`]: what is read has been written; [`cover`]: each access of checked code lies behind a check |
+//!
+//! At [`Level::O0`] all of it is one step, `baseline`, straight from bytecode to operations, which the checkers of operations
+//! look at as well.
 //!
 //! Program memory is shared memory: every load and store of the bytecode happens exactly once and in order, except on the
 //! stack slots that have become values.
@@ -18,9 +21,11 @@ extern crate alloc as alloc_crate;
 
 pub mod alloc;
 pub mod arith;
+mod baseline;
 pub mod build;
 pub mod cover;
 mod error;
+pub mod held;
 pub mod lower;
 pub mod machine;
 pub mod ops;

@@ -6,7 +6,7 @@ use crate::error::{BuildError, BuildErrorKind};
 use crate::machine::Machine;
 use crate::ops::{Arg, Args, Code, FunctionCode, Loc, Op, OpIdx};
 use crate::passes;
-use crate::source::{Options, Source};
+use crate::source::{Level, Options, Source};
 use crate::ssa::{Edge, Function, List, Node, Rhs, Sum, Term, Unit, Val, filled, grow};
 use alloc_crate::vec::Vec;
 use skep_isa::{Cond, InsnIdx};
@@ -20,6 +20,15 @@ use skep_isa::{Cond, InsnIdx};
 /// [`BuildError`] names the instruction that cannot be compiled.
 pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Result<Code, BuildError> {
     let start = |kind| BuildError { at: InsnIdx::ZERO, kind };
+    if options.level == Level::O0 {
+        // What is not compiled there is refused here, in words.
+        if let Ok(code) = crate::baseline::compile(source, machine, options) {
+            #[cfg(any(debug_assertions, fuzzing))]
+            crate::held::check(&code, machine).unwrap_or_else(|fault| panic!("operations: {fault}\n{code}"));
+            look_at_accesses(&code, machine, options);
+            return Ok(code);
+        }
+    }
     let mut unit = build(source, options)?;
     #[cfg(any(debug_assertions, fuzzing))]
     crate::ssa::verify::check(&unit).unwrap_or_else(|fault| panic!("built: {fault}\n{unit}"));
@@ -27,11 +36,15 @@ pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Resu
     #[cfg(any(debug_assertions, fuzzing))]
     crate::ssa::verify::check(&unit).unwrap_or_else(|fault| panic!("after passes: {fault}\n{unit}"));
     let code = lower(&unit, machine).map_err(start)?;
-    #[cfg(any(debug_assertions, fuzzing))]
-    if options.access == crate::Access::Checked {
-        crate::cover::check(&code, machine).unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
-    }
+    look_at_accesses(&code, machine, options);
     Ok(code)
+}
+
+/// Has the checks of accesses looked at in debug builds.
+fn look_at_accesses(code: &Code, machine: &Machine, options: &Options) {
+    if cfg!(any(debug_assertions, fuzzing)) && options.access == crate::Access::Checked {
+        crate::cover::check(code, machine).unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
+    }
 }
 
 /// Lowers a unit for a machine.
@@ -333,7 +346,7 @@ impl<'l> Lowering<'l> {
 }
 
 /// Gives the comparison that holds where this one does not, if there is one.
-fn inverse(cond: Cond) -> Option<Cond> {
+pub(crate) fn inverse(cond: Cond) -> Option<Cond> {
     Some(match cond {
         Cond::Eq => Cond::Ne,
         Cond::Ne => Cond::Eq,

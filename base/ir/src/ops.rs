@@ -1,6 +1,6 @@
 //! What engines run: a list of operations over registers and slots of the frame.
 
-use crate::source::Region;
+use crate::source::{Level, Region};
 use alloc_crate::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -147,6 +147,8 @@ pub struct Code {
     /// Says whether functions may be called by their [number](crate::handle): through a register, or by a helper.
     pub by_number: bool,
     pub(crate) pool: Vec<Arg>,
+    /// Says how much was done for the operations, and so is worth doing with them.
+    pub level: Level,
 }
 
 impl FunctionCode {

@@ -1,7 +1,7 @@
 //! What is compiled, and how.
 
 use skep_isa::structure::Structure;
-use skep_isa::{Addr, Program};
+use skep_isa::{Addr, Insn, InsnIdx, Program};
 
 /// Is a program with what it refers to.
 #[derive(Clone, Copy)]
@@ -12,6 +12,28 @@ pub struct Source<'s> {
     pub structure: &'s Structure,
     /// Knows what is outside the program.
     pub link: &'s dyn Link,
+}
+
+impl Source<'_> {
+    /// Resolves a wide load of anything but a plain number, which stands at an instruction.
+    pub(crate) fn number(&self, insn: Insn, addr: Addr, at: InsnIdx) -> Option<u64> {
+        match addr {
+            Addr::Code { .. } => {
+                let function = self.structure.subprogram_at(insn.call_target(at)?)?;
+                Some(skep_model::handle::function(function as u32))
+            }
+            addr => self.link.address(addr).map(|address| address.value),
+        }
+    }
+
+    /// Says whether an instruction may call a function of the program by its number.
+    pub(crate) fn calls_by_number(&self, insn: Insn, options: &Options) -> bool {
+        match insn {
+            Insn::CallReg { .. } => options.register_calls,
+            Insn::CallHelper { id } => self.link.calls_back(id),
+            _ => false,
+        }
+    }
 }
 
 /// Is a number that a wide load puts into a register, with the memory it points to.
@@ -65,7 +87,7 @@ impl Region {
 /// Says how much the compiler does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Level {
-    /// Compiles fast: no passes.
+    /// Compiles fast: operations straight from bytecode.
     O0,
     /// Runs every pass.
     #[default]

@@ -2,10 +2,11 @@
 
 use super::Builder;
 use super::vars::Var;
+use crate::arith::{self, Ordered};
 use crate::error::BuildErrorKind;
 use crate::source::{Access, Region};
 use crate::ssa::{MemAddr, Node, Val, grow};
-use skep_isa::{Addr, AluOp, AtomicOp, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width};
+use skep_isa::{AluOp, AtomicOp, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width};
 
 impl Builder<'_> {
     /// Returns what a register holds.
@@ -60,14 +61,7 @@ impl Builder<'_> {
                 self.set(dst, val)
             }
             Insn::LoadAddr { dst, addr } => {
-                let number = match addr {
-                    Addr::Code { .. } => {
-                        let target = insn.call_target(self.at);
-                        let function = target.and_then(|target| self.source.structure.subprogram_at(target));
-                        function.map(|function| crate::handle::function(function as u32))
-                    }
-                    addr => self.source.link.address(addr).map(|address| address.value),
-                };
+                let number = self.source.number(insn, addr, self.at);
                 let val = self.constant(number.ok_or(BuildErrorKind::UnknownAddress)?)?;
                 self.set(dst, val)
             }
@@ -127,7 +121,7 @@ impl Builder<'_> {
     fn store(&mut self, size: Size, base: Reg, off: i16, src: Operand) -> Result<(), BuildErrorKind> {
         if let Some(var) = self.shape.vars.slot(base, off, size) {
             let val = match src {
-                Operand::Imm(imm) => self.constant(crate::arith::truncate(size, i64::from(imm) as u64))?,
+                Operand::Imm(imm) => self.constant(arith::truncate(size, i64::from(imm) as u64))?,
                 Operand::Reg(src) => self.truncate(size, self.reg(src)?)?,
             };
             self.env[var.index()] = val;
@@ -208,16 +202,9 @@ impl Builder<'_> {
     }
 
     fn byte_swap(&mut self, op: Endian, width: SwapWidth, a: Val) -> Result<Val, BuildErrorKind> {
-        let little = match op {
-            Endian::ToLe => cfg!(target_endian = "little"),
-            Endian::ToBe => cfg!(target_endian = "big"),
-            Endian::Swap => false,
-        };
-        match (little, width) {
-            (false, _) => self.swap(width, a),
-            (true, SwapWidth::W16) => self.truncate(Size::H, a),
-            (true, SwapWidth::W32) => self.truncate(Size::W, a),
-            (true, SwapWidth::W64) => Ok(a),
+        match arith::ordered(op, width) {
+            Ordered::Swapped => self.swap(width, a),
+            Ordered::Kept(size) => self.truncate(size, a),
         }
     }
 }

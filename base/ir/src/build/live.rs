@@ -31,7 +31,7 @@ fn reads(at: InsnIdx, insn: Insn, callees: Callees<'_>) -> RegSet {
 }
 
 /// Returns the first argument registers.
-fn arguments(count: u8) -> RegSet {
+pub(crate) fn arguments(count: u8) -> RegSet {
     Reg::ALL[1..=usize::from(count.min(5))].iter().fold(RegSet::EMPTY, |set, reg| set.with(*reg))
 }
 

@@ -3,8 +3,8 @@
 mod flow;
 mod fold;
 mod insn;
-mod live;
-mod vars;
+pub(crate) mod live;
+pub(crate) mod vars;
 
 use crate::error::{BuildError, BuildErrorKind};
 use crate::fuel;
@@ -26,12 +26,8 @@ pub const MAX_LOOPS: u32 = 8 * 1024 * 1024;
 /// [`BuildError`] names the instruction that cannot be compiled.
 pub fn build(source: Source<'_>, options: &Options) -> Result<Unit, BuildError> {
     let shapes = shapes(source, options)?;
-    let by_number = |(_, insn)| match insn {
-        Insn::CallReg { .. } => options.register_calls,
-        Insn::CallHelper { id } => source.link.calls_back(id),
-        _ => false,
-    };
-    let mut unit = Unit { by_number: source.program.iter().any(by_number), ..Unit::default() };
+    let by_number = source.program.iter().any(|(_, insn)| source.calls_by_number(insn, options));
+    let mut unit = Unit { by_number, ..Unit::default() };
     for (number, function) in source.structure.subprograms().iter().enumerate() {
         let place = |kind| BuildError { at: function.start, kind };
         let built = Builder::new(source, options, *function, number, &shapes).map_err(place)?.run()?;

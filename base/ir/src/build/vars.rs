@@ -8,48 +8,48 @@ use skep_isa::{Insn, InsnIdx, Operand, Program, Reg, Size};
 
 /// Names a variable of a function; r0–r9 are 0–9.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Var(pub(super) u8);
+pub(crate) struct Var(pub(crate) u8);
 
 impl Var {
-    pub(super) fn reg(reg: Reg) -> Option<Var> {
+    pub(crate) fn reg(reg: Reg) -> Option<Var> {
         (reg != Reg::FP).then_some(Var(reg.number()))
     }
 
-    pub(super) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 /// How many variables there may be: as many as a set holds.
-pub(super) const MAX_VARS: usize = 128;
+pub(crate) const MAX_VARS: usize = 128;
 
 /// Is a set of variables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct VarSet(u128);
+pub(crate) struct VarSet(u128);
 
 impl VarSet {
-    pub(super) fn insert(&mut self, var: Var) {
+    pub(crate) fn insert(&mut self, var: Var) {
         self.0 |= 1 << var.0;
     }
 
-    pub(super) const fn union(self, other: VarSet) -> VarSet {
+    pub(crate) const fn union(self, other: VarSet) -> VarSet {
         VarSet(self.0 | other.0)
     }
 
-    pub(super) const fn without(self, other: VarSet) -> VarSet {
+    pub(crate) const fn without(self, other: VarSet) -> VarSet {
         VarSet(self.0 & !other.0)
     }
 
-    pub(super) const fn contains(self, var: Var) -> bool {
+    pub(crate) const fn contains(self, var: Var) -> bool {
         self.0 >> var.0 & 1 != 0
     }
 
-    pub(super) const fn len(self) -> usize {
+    pub(crate) const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
     /// Yields the variables in order.
-    pub(super) fn iter(self) -> impl Iterator<Item = Var> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = Var> {
         let mut rest = self.0;
         core::iter::from_fn(move || {
             let next = rest.trailing_zeros();
@@ -60,16 +60,16 @@ impl VarSet {
 }
 
 /// Holds a function's variables.
-pub(super) struct Vars {
+pub(crate) struct Vars {
     /// Says which variable starts at each byte of the frame, counted from its lowest; 0 means none.
     slots: Vec<u8>,
     frame_bytes: u32,
     /// Names the count of `may_goto`, if the function has one.
-    pub(super) loops: Option<Var>,
+    pub(crate) loops: Option<Var>,
     /// Counts the variables.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// Says whether any of the frame stays memory.
-    pub(super) uses_stack: bool,
+    pub(crate) uses_stack: bool,
 }
 
 /// Says what an instruction does with r10, if anything.
@@ -89,16 +89,26 @@ fn touch(insn: Insn) -> Option<Touch> {
 }
 
 impl Vars {
+    /// Holds r0–r9 alone, for a function that has neither a `may_goto` nor a use for r10.
+    pub(crate) const fn none(frame_bytes: u32) -> Vars {
+        Vars { slots: Vec::new(), frame_bytes, loops: None, count: 10, uses_stack: false }
+    }
+
+    /// Yields the variables that are no registers.
+    pub(crate) fn others(&self) -> impl Iterator<Item = Var> + use<> {
+        (10..self.count).map(|number| Var(number as u8))
+    }
+
     /// Finds the variables of a function.
     ///
     /// A slot is a piece of the frame that is only loaded and stored through r10 itself, always at the same offset and
     /// size. As soon as the address of any byte of the frame is taken, all of it stays memory.
-    pub(super) fn new(
+    pub(crate) fn new(
         program: &Program,
         function: Subprogram,
         frame_bytes: u32,
     ) -> Result<Vars, BuildErrorKind> {
-        let mut vars = Vars { slots: Vec::new(), frame_bytes, loops: None, count: 10, uses_stack: false };
+        let mut vars = Vars::none(frame_bytes);
         let insns = || (function.start.0..function.end.0).filter_map(|slot| program.at(InsnIdx(slot)));
         let mut promote = false;
         for insn in insns() {
@@ -168,7 +178,7 @@ impl Vars {
     }
 
     /// Returns the variable that an access through r10 reads or writes, if it is one.
-    pub(super) fn slot(&self, base: Reg, off: i16, size: Size) -> Option<Var> {
+    pub(crate) fn slot(&self, base: Reg, off: i16, size: Size) -> Option<Var> {
         if base != Reg::FP || self.slots.is_empty() {
             return None;
         }
@@ -179,7 +189,7 @@ impl Vars {
     }
 
     /// Returns the slot variables: those whose first value is zero, as frames are zeroed.
-    pub(super) fn uses_and_defs(&self, insn: Insn, reads: skep_isa::RegSet) -> (VarSet, VarSet) {
+    pub(crate) fn uses_and_defs(&self, insn: Insn, reads: skep_isa::RegSet) -> (VarSet, VarSet) {
         let mut uses = VarSet(u128::from(reads.bits() & 0x3ff));
         let mut defs = VarSet(u128::from(insn.writes().bits() & 0x3ff));
         match insn {
