@@ -61,7 +61,10 @@ impl Builder<'_> {
         }
         match simplify::simplify(&self.out.nodes, node) {
             simplify::Simple::Val(val) => Ok(val),
-            simplify::Simple::Node(node) => self.push(node),
+            simplify::Simple::Node(node) => match self.paired(node)? {
+                Some(val) => Ok(val),
+                None => self.push(node),
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ mod flow;
 mod fold;
 mod insn;
 pub(crate) mod live;
+mod pairs;
 pub(crate) mod vars;
 
 use crate::error::{BuildError, BuildErrorKind};
@@ -119,6 +120,8 @@ struct Builder<'s> {
     inherits: Vec<u32>,
     /// Holds the block of each piece.
     block_of: Vec<u32>,
+    /// Names the first node of the block that is built.
+    block: Val,
     /// Names the node of r10, once needed.
     frame: Val,
     /// Names the instruction being built.
@@ -146,6 +149,7 @@ impl<'s> Builder<'s> {
             saved: Vec::new(),
             inherits: filled(NONE, pieces)?,
             block_of: filled(NONE, pieces)?,
+            block: Val(0),
             frame: Val(0),
             at: function.start,
         })
@@ -198,6 +202,7 @@ impl<'s> Builder<'s> {
         let piece = shape.flow.pieces[index];
         self.at = InsnIdx(piece.start);
         let first = Val(self.out.nodes.len() as u32);
+        self.block = first;
         let mut params = 0;
         if self.inherits[index] == NONE {
             for var in shape.live[index].iter() {
