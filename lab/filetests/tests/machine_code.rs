@@ -238,6 +238,77 @@ fn accesses() {
 }
 
 #[test]
+fn accesses_in_the_other_byte_order() {
+    let block = Block::copy_of(&[0; 32]).expect("memory");
+    let at = block.bytes().addr() as u64;
+    let content = 0x8182_8384_8586_8788u64;
+    let forms = [
+        (LoadKind::U16, SwapWidth::W16, Size::H),
+        (LoadKind::U32, SwapWidth::W32, Size::W),
+        (LoadKind::U64, SwapWidth::W64, Size::Dw),
+        // What does not fit together is done one after the other.
+        (LoadKind::U32, SwapWidth::W16, Size::B),
+        (LoadKind::S16, SwapWidth::W64, Size::W),
+    ];
+    for target in targets() {
+        for (base, value) in PLACES.into_iter().flat_map(|base| PLACES.map(|value| (base, value))) {
+            if base == value {
+                continue;
+            }
+            let other = bystander(base, value, Loc(4));
+            for (kind, width, size) in forms {
+                for (dst, is_sum) in
+                    [(value, false), (base, false), (other, false), (other, true), (value, true)]
+                {
+                    let load = match is_sum {
+                        false => Op::Load { kind, dst: value, base, off: 8 },
+                        true => Op::LoadSum { kind, dst: value, base, index: other, scale: 3, off: 0 },
+                    };
+                    let swap = Op::Swap { width, dst, a: value };
+                    let loaded = arith::extend(kind, arith::truncate(kind.size(), content));
+                    for (src, wanted) in [(dst, arith::swap(width, loaded)), (value, loaded)] {
+                        if src == value && dst == value && wanted == loaded {
+                            continue;
+                        }
+                        let ops = vec![load, swap, Op::Return { src }];
+                        let made = Made::new(&function([base, value, other], ops), &target);
+                        block.bytes().copy_in(8, &content.to_le_bytes()).expect("inside");
+                        assert_eq!(made.run([at, 5, 1]), Ok(wanted), "{load:?} {swap:?} {target:?}");
+                    }
+                    if dst == base || dst == other && is_sum {
+                        continue;
+                    }
+                    let store = match is_sum {
+                        false => Op::Store { size, base, off: 8, src: dst },
+                        true => Op::StoreSum { size, base, index: other, scale: 3, off: 0, src: dst },
+                    };
+                    // Once more whatever it is read for: the value that was swapped, and what came of it.
+                    for src in [base, value, dst] {
+                        let ops = vec![swap, store, Op::Return { src }];
+                        let made = Made::new(&function([base, value, other], ops), &target);
+                        block.bytes().copy_in(8, &[0xee; 8]).expect("inside");
+                        let swapped = arith::swap(width, content);
+                        let wanted = if src == base {
+                            at
+                        } else if src == dst {
+                            swapped
+                        } else {
+                            content
+                        };
+                        assert_eq!(made.run([at, content, 1]), Ok(wanted), "{swap:?} {store:?} {target:?}");
+                        let mut found = [0; 8];
+                        block.bytes().copy_out(8, &mut found).expect("inside");
+                        let mask = u64::MAX >> (64 - size.bits());
+                        let kept = 0xeeee_eeee_eeee_eeee & !mask;
+                        assert_eq!(u64::from_le_bytes(found), kept | swapped & mask, "{swap:?} {store:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn atomic_accesses() {
     const PLAIN: [AtomicOp; 9] = [
         AtomicOp::Add,

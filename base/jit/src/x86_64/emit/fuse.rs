@@ -21,11 +21,29 @@ impl Emitter<'_> {
         let Some(first) = op.result().filter(|loc| *loc != Loc::SCRATCH && !self.is_target(next)) else {
             return Ok(false);
         };
-        let Op::Alu { op: alu, width, dst, a, b } = behind else {
-            return self.fuse_branch(op, behind, first);
-        };
         // What only the second one reads, and once, need not be anywhere.
-        let is_gone = first == dst || !self.is_live(next, first);
+        let is_gone = behind.result() == Some(first) || !self.is_live(next, first);
+        let (alu, width, dst, a, b) = match (op, behind) {
+            (_, Op::Alu { op, width, dst, a, b }) => (op, width, dst, a, b),
+            (load, Op::Swap { width, dst, a }) if a == first && is_gone && self.is_register(first)? => {
+                return self.load_swapped(load, width, dst);
+            }
+            (Op::Swap { width, a, .. }, Op::Store { base, src, .. })
+                if src == first && base != first && is_gone && self.is_register(first)? =>
+            {
+                return self.store_swapped(width, a, behind);
+            }
+            (Op::Swap { width, a, .. }, Op::StoreSum { base, index, src, .. })
+                if src == first
+                    && base != first
+                    && index != first
+                    && is_gone
+                    && self.is_register(first)? =>
+            {
+                return self.store_swapped(width, a, behind);
+            }
+            _ => return self.fuse_branch(op, behind, first),
+        };
         let commutes = matches!(alu, AluOp::Add | AluOp::And | AluOp::Or | AluOp::Xor | AluOp::Mul);
         let other = match (a == first, b == first) {
             (false, true) if commutes || alu == AluOp::Sub => a,
@@ -72,12 +90,19 @@ impl Emitter<'_> {
         Ok(true)
     }
 
+    /// Says whether a value is in a register; it is known then who reads it.
+    fn is_register(&self, loc: Loc) -> Result<bool, EmitError> {
+        Ok(matches!(self.place(loc)?, Place::Reg(_)))
+    }
+
     /// Does an operation together with the branch behind it, which alone reads its result.
     fn fuse_branch(&mut self, op: Op, branch: Op, first: Loc) -> Result<bool, EmitError> {
         let next = self.index + 1;
         let (Op::BranchImm { .. } | Op::Branch { .. }) = branch else { return Ok(false) };
-        let Place::Reg(_) = self.place(first)? else { return Ok(false) };
         if self.is_live(next, first) {
+            return Ok(false);
+        }
+        if !self.is_register(first)? {
             return Ok(false);
         }
         let (cond, to) = match (op, branch) {

@@ -5,6 +5,7 @@
 //! | [`frame`] | functions: prologue, epilogue, where slots are |
 //! | [`alu`], [`divide`] | what computes |
 //! | [`memory`], [`atomic`] | what accesses memory |
+//! | [`order`] | accesses in the other byte order |
 //! | [`check`] | what may be accessed, and what an access must have in front of it |
 //! | [`fuse`] | several operations that the processor does in one; [`live`] says where that can be |
 //! | [`flow`] | branches, calls, fuel |
@@ -28,6 +29,7 @@ mod fuse;
 mod live;
 mod memory;
 mod moves;
+mod order;
 
 pub use error::EmitError;
 
