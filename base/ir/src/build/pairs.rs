@@ -91,10 +91,6 @@ mod tests {
             None
         }
 
-        fn function(&self, _: u32) -> Option<u64> {
-            None
-        }
-
         fn helper(&self, _: u32) -> Option<u8> {
             None
         }
