@@ -24,7 +24,7 @@ const RECORD_HEAD: &str = "# Made by `cargo xtask vectors`: the compiler of ever
 const RUST_FOLDER: &str = "lab/vectors/rust/";
 
 /// Folders in which each `.bpf.c`, `.bpf.rs` and `.bpf.o` has to be in the table.
-const FOLDERS: [&str; 2] = ["examples", "lab/vectors"];
+const FOLDERS: [&str; 3] = ["examples", "lab/shapes", "lab/vectors"];
 
 /// What clang is told for every object. No header but our own is in reach, overflow wraps as it does in the kernel's
 /// own C, and no path outside the repository gets into an object.
