@@ -235,7 +235,8 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn parse_time(text: &str) -> Result<Duration> {
+/// Reads a time, as `20m` or `90s`.
+pub(crate) fn parse_time(text: &str) -> Result<Duration> {
     let (number, seconds_each) = match text.strip_suffix('m') {
         Some(minutes) => (minutes, 60),
         None => (text.strip_suffix('s').unwrap_or(text), 1),

@@ -20,6 +20,7 @@ mod compilers;
 mod cross;
 mod debian;
 mod deny;
+mod escape;
 mod files;
 mod fuzz;
 mod layers;
@@ -89,6 +90,11 @@ const CHORES: &[Chore] = &[
         name: "deny",
         about: "check licences, sources and duplicates of what is depended on",
         run: deny::run,
+    },
+    Chore {
+        name: "escape",
+        about: "run programs that try to reach what they may not, between guard pages",
+        run: escape::run,
     },
     Chore {
         name: "fuzz",

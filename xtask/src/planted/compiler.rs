@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "lab/planted/compiler";
 
 /// What is copied of the workspace: what the tests need, and what those depend on.
-const COPIED: [&str; 6] = ["base", "user/embedded", "user/linux", "lab/filetests", "lab/seam", "lab/trace"];
+const COPIED: [&str; 7] =
+    ["base", "user/embedded", "user/linux", "lab/escape", "lab/filetests", "lab/seam", "lab/trace"];
 /// The members of the copy.
-const MEMBERS: &str = r#"members = ["base/*", "user/embedded", "user/linux", "lab/filetests"]"#;
+const MEMBERS: &str = r#"members = ["base/*", "user/embedded", "user/linux", "lab/escape", "lab/filetests"]"#;
 
 /// What a test may take before the bug counts as not found.
 const TEST_LIMIT: Duration = Duration::from_secs(120);
@@ -51,11 +52,12 @@ struct Finder {
 
 /// The checkers of the compiler, in the order in which they come to see a program; what none of them notices a comparison
 /// must.
-const FINDERS: [Finder; 5] = [
+const FINDERS: [Finder; 6] = [
     Finder { name: "ssa::verify", says: &["\nbuilt: ", "\nafter passes: "] },
     Finder { name: "alloc::check", says: &["\nallocation: "] },
     Finder { name: "held check", says: &["\noperations: "] },
     Finder { name: "covering check", says: &[": the access has no check"] },
+    Finder { name: "campaign", says: &["escape: seed "] },
     Finder { name: "comparison", says: &[""] },
 ];
 
@@ -192,7 +194,12 @@ impl Copy {
             bail!("{test} does not build:\n{}", String::from_utf8_lossy(&output.stderr));
         }
         let programs = executables(&String::from_utf8_lossy(&output.stdout));
-        let program = programs.last().with_context(|| format!("cargo built no {test}"))?;
+        // A package's programs are built for its tests, too.
+        let is_test = |path: &&PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.strip_prefix(test.target.as_str()).is_some_and(|rest| rest.starts_with('-'))
+        };
+        let program = programs.iter().find(is_test).with_context(|| format!("cargo built no {test}"))?;
         let package = test.package.strip_prefix("skep-").unwrap_or(&test.package);
         let folder = match package.strip_prefix("lab-") {
             Some(name) => self.dir.join("lab").join(name),

@@ -1,0 +1,298 @@
+//! Running made programs in many ways, and comparing what comes of them with the reference.
+
+use crate::flat::{Flat, Fuel, Function, MAP_HANDLE, Ran, Silent};
+use crate::ground::{CodePlot, Ground};
+use crate::helpers::{self, Helpers, Seen};
+use crate::layout::{AREAS, Plot, Rights};
+use crate::make::{Kind, Made, make};
+use crate::ways::Way;
+use crate::{corral, signals};
+use skep_ir::lower::compile;
+use skep_ir::machine::Machine;
+use skep_ir::ops::Code;
+use skep_ir::{Address, BuildErrorKind, Link, Metering, Region, Source};
+use skep_isa::structure::{self, Structure};
+use skep_isa::{Addr, Program as Bytecode};
+use skep_lab_filetests::generate::Numbers;
+use skep_vm::jit::JitProgram;
+use skep_vm::{Cpu, Program, Regions, Stop, StopKind};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Bounds the instructions of runs without fuel.
+const PATIENCE: u64 = 20_000;
+/// Counts the ways that one program goes.
+const WAYS: usize = 4;
+
+/// Counts what came of a campaign.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Counts programs, by kind.
+    pub programs: BTreeMap<&'static str, u64>,
+    /// Counts runs.
+    pub runs: u64,
+    /// Counts how they ended.
+    pub ends: BTreeMap<&'static str, u64>,
+    /// Counts runs that checked code ended at an access to memory that the pointer does not stem from.
+    pub stricter: u64,
+    /// Counts what was not compared, by reason.
+    pub passed_over: BTreeMap<&'static str, u64>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |counts: &BTreeMap<&'static str, u64>| {
+            let words: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            words.join(", ")
+        };
+        let programs: u64 = self.programs.values().sum();
+        writeln!(f, "{programs} programs: {}", list(&self.programs))?;
+        writeln!(f, "{} runs: {}", self.runs, list(&self.ends))?;
+        write!(
+            f,
+            "{} refused by the pointer's origin; not compared: {}",
+            self.stricter,
+            list(&self.passed_over)
+        )
+    }
+}
+
+/// Says what is wrong with a program's run.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The number that makes the program.
+    pub seed: u64,
+    /// The number of the way.
+    pub way: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "escape: seed {}, way {} ({:?}): {}", self.seed, self.way, Way::new(self.way), self.what)
+    }
+}
+
+/// Runs the program of a seed in some of the ways.
+///
+/// # Errors
+/// The first finding.
+pub fn try_seed(ground: &Ground, seed: u64, tally: &mut Tally) -> Result<(), Finding> {
+    let made = make(seed);
+    *tally.programs.entry(kind(made.kind)).or_default() += 1;
+    let first = Numbers::new(seed).below(Way::COUNT as u64) as usize;
+    for number in 0..WAYS {
+        // Coprime to their number, so that all of them come.
+        let way = (first + number * 7) % Way::COUNT;
+        signals::running(seed, way as u32);
+        try_way(ground, &made, way, tally).map_err(|what| Finding { seed, way, what })?;
+    }
+    Ok(())
+}
+
+/// Runs a program in one way.
+///
+/// # Errors
+/// What is wrong.
+pub fn try_way(ground: &Ground, made: &Made, way: usize, tally: &mut Tally) -> Result<(), String> {
+    let bytecode = Bytecode::decode(&made.slots).map_err(|error| error.to_string())?;
+    let structure = structure::check(&bytecode).map_err(|error| error.to_string())?;
+    Run { ground, made, bytecode: &bytecode, structure: &structure }.try_way(way, tally)
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Valid => "valid",
+        Kind::Digging => "digging",
+        Kind::Noise => "noise",
+        Kind::Mutated => "mutated",
+    }
+}
+
+struct Run<'a> {
+    ground: &'a Ground,
+    made: &'a Made,
+    bytecode: &'a Bytecode,
+    structure: &'a Structure,
+}
+
+/// What there is besides the program.
+struct Outside<'a>(&'a Made);
+
+impl Link for Outside<'_> {
+    fn address(&self, addr: Addr) -> Option<Address> {
+        let values = self.0.layout.areas[3];
+        match addr {
+            Addr::MapValueIndex { off, .. } | Addr::MapValueFd { off, .. } => (u64::from(off) < values.len)
+                .then_some(Address { value: values.base + u64::from(off), region: Region::Fixed(3) }),
+            Addr::MapFd { .. } | Addr::MapIndex { .. } => {
+                Some(Address { value: MAP_HANDLE, region: Region::Unknown })
+            }
+            _ => None,
+        }
+    }
+
+    fn helper(&self, id: u32) -> Option<u8> {
+        helpers::ALL.contains(&id).then_some(5)
+    }
+
+    fn returns(&self, id: u32) -> Region {
+        helpers::promised(id).map_or(Region::Unknown, Region::Fixed)
+    }
+}
+
+impl Run<'_> {
+    fn try_way(&self, number: usize, tally: &mut Tally) -> Result<(), String> {
+        let way = Way::new(number);
+        let mut pass = |why| *tally.passed_over.entry(why).or_default() += 1;
+        let target = way.target();
+        let machine = target.as_ref().map_or(Machine::INTERPRETER, |target| target.machine());
+        let source = Source { program: self.bytecode, structure: self.structure, link: &Outside(self.made) };
+        let code = match compile(source, &machine, &way.options(self.made.layout.stack_bytes)) {
+            Ok(code) => code,
+            Err(error) => {
+                pass(refusal(error.kind));
+                return Ok(());
+            }
+        };
+        let uses_stack: Vec<bool> = code.functions.iter().map(|function| function.uses_stack).collect();
+        let functions = Function::all(self.bytecode, self.structure, &uses_stack);
+        let mut memory = self.made.memory.clone();
+        memory[2] = self.ground.frozen(&self.made.layout.areas[2]).to_vec();
+        let fuel = match way.metering {
+            Metering::Metered => Fuel::Units(self.made.fuel),
+            Metering::Free => Fuel::Free(PATIENCE),
+        };
+        let reference = |refused: Option<Stop>| {
+            let layout = &self.made.layout;
+            Flat::run(self.bytecode, self.structure, &functions, layout, &memory, fuel, refused)
+        };
+        let wanted = reference(None);
+        // What nobody knows an end of may have none.
+        if let (Fuel::Free(_), Err(silent)) = (fuel, &wanted) {
+            pass(match silent {
+                Silent::Endless => "endless without fuel",
+                Silent::Peeked => "peeked into registers",
+            });
+            return Ok(());
+        }
+        let found = self.run(&way, &code, fuel)?;
+        tally.runs += 1;
+        let end = found.result.map_or_else(|stop| stop.kind.code(), |_| "returned");
+        *tally.ends.entry(end).or_default() += 1;
+        let mut strict = false;
+        let wanted = match (wanted, found.result) {
+            (Ok(wanted), Err(stop)) if wanted != found && is_refusal(stop) => {
+                strict = true;
+                reference(Some(stop))
+            }
+            (wanted, _) => wanted,
+        };
+        match wanted {
+            Ok(wanted) if wanted == found => {
+                tally.stricter += u64::from(strict);
+                Ok(())
+            }
+            Err(Silent::Peeked) => {
+                pass("peeked into registers");
+                Ok(())
+            }
+            Err(Silent::Endless) => Err("the reference does not end where it ended before".to_owned()),
+            Ok(wanted) => Err(difference(&wanted, &found)),
+        }
+    }
+
+    fn run(&self, way: &Way, code: &Code, fuel: Fuel) -> Result<Ran, String> {
+        let Made { layout, memory, .. } = self.made;
+        self.ground.sow();
+        let mut regions = Regions::new();
+        for (number, area) in layout.areas.iter().enumerate() {
+            let bytes = self.ground.area(number, area);
+            let added = match area.rights {
+                Rights::Read => regions.add_readable(bytes),
+                Rights::ReadWrite => {
+                    bytes.copy_in(0, &memory[number]).map_err(|error| error.to_string())?;
+                    regions.add_writable(bytes)
+                }
+            };
+            added.map_err(|error| error.to_string())?;
+        }
+        let units = skep_mem::Fuel::new(match fuel {
+            Fuel::Units(units) => units,
+            Fuel::Free(_) => skep_mem::Fuel::UNLIMITED,
+        });
+        let args = [layout.areas[0].base, layout.areas[0].len, 0, 0, 0];
+        let mut calls = Helpers { areas: &layout.areas, seen: Seen::default() };
+        let mut cpu = Cpu::new();
+        let (result, allotted) = match way.target() {
+            Some(target) => {
+                let host = CodePlot(layout.placement);
+                let program = JitProgram::checked(code, &target, layout.stack_bytes, host);
+                let program = program.map_err(|error| format!("{error}\n{code}"))?;
+                corral::open(layout.placement);
+                let result = program.run(&mut cpu, &mut regions, args, &units, &mut calls);
+                (result, corral::close())
+            }
+            None => {
+                let program = Program::checked(code, layout.stack_bytes);
+                let program = program.map_err(|error| format!("{error}\n{code}"))?;
+                corral::open(layout.placement);
+                let result = program.run(&mut cpu, &mut regions, args, &units, &mut calls);
+                (result, corral::close())
+            }
+        };
+        if let Some(at) = self.ground.trampled(layout, &allotted) {
+            return Err(format!("{at:#x} was written, which was nobody's; the run: {result:x?}"));
+        }
+        let [_, (Plot::Stack, base, bytes)] = allotted else { return Err("no stack".to_owned()) };
+        if bytes != 0 && base + bytes != layout.stack_top() {
+            return Err(format!("the stack has {bytes} bytes at {base:#x}"));
+        }
+        let mut left = std::array::from_fn(|_| Vec::new());
+        for (number, area) in layout.areas.iter().enumerate() {
+            left[number] = vec![0; area.len as usize];
+            let bytes = self.ground.area(number, area);
+            bytes.copy_out(0, &mut left[number]).map_err(|error| error.to_string())?;
+        }
+        let left_over = match fuel {
+            Fuel::Units(_) => units.left(),
+            Fuel::Free(_) => 0,
+        };
+        Ok(Ran { result, memory: left, left: left_over, seen: calls.seen })
+    }
+}
+
+fn refusal(kind: BuildErrorKind) -> &'static str {
+    match kind {
+        BuildErrorKind::UnknownHelper { .. } => "unknown helper",
+        BuildErrorKind::UnknownAddress => "unknown address",
+        BuildErrorKind::FramePointer => "r10 is written",
+        BuildErrorKind::Unsupported { what } => what,
+        _ => "not compiled",
+    }
+}
+
+fn is_refusal(stop: Stop) -> bool {
+    matches!(stop.kind, StopKind::Read { .. } | StopKind::Write { .. })
+}
+
+fn difference(wanted: &Ran, found: &Ran) -> String {
+    let mut text = String::new();
+    if wanted.result != found.result {
+        text += &format!("wanted {:x?}, found {:x?}; ", wanted.result, found.result);
+    }
+    for (number, plot) in AREAS.iter().enumerate() {
+        let (wanted, found) = (&wanted.memory[number], &found.memory[number]);
+        if let Some(at) = wanted.iter().zip(found).position(|(wanted, found)| wanted != found) {
+            text += &format!("{plot:?} differs at {at}: {:#x}, found {:#x}; ", wanted[at], found[at]);
+        }
+    }
+    if wanted.left != found.left {
+        text += &format!("fuel left {}, found {}; ", wanted.left, found.left);
+    }
+    if wanted.seen != found.seen {
+        text += &format!("calls {:x?}, found {:x?}; ", wanted.seen, found.seen);
+    }
+    text
+}

@@ -1,0 +1,136 @@
+//! The helpers that programs may call: what each does is said once, for machine code and for the reference.
+
+use crate::layout::{AREAS, Area};
+use skep_vm::{CallEnd, Calls, Reach, StopKind};
+
+/// Makes one number of five; generated programs call it by this number.
+pub const MIX: u32 = skep_lab_filetests::MIX;
+/// Gives an address in, or near, the area that r1 counts.
+pub const AREA: u32 = 2;
+/// Writes as many bytes at r1 as r2 says, and says whether it may.
+pub const FILL: u32 = 3;
+/// Gives the address of the second area, which the compiler is told, or nothing.
+pub const LOW: u32 = 4;
+/// Ends the run if r1 is a multiple of four.
+pub const UNWIND: u32 = 5;
+/// Adds up as many bytes at r1 as r2 says, or stops the run.
+pub const SUM: u32 = 6;
+
+/// Gives the address of the memory that may be read, which the compiler is told.
+pub const FROZEN: u32 = 7;
+
+/// Lists all of them.
+pub const ALL: [u32; 7] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN];
+
+/// Says to which area a helper promises its result to point.
+pub const fn promised(id: u32) -> Option<u16> {
+    match id {
+        LOW => Some(1),
+        FROZEN => Some(2),
+        _ => None,
+    }
+}
+
+/// The most bytes that a helper looks at.
+const MOST: u64 = 64;
+/// The most fuel that a helper charges.
+pub const MOST_CHARGED: u64 = 1 + MOST / 8;
+
+/// Is what a helper may use of a run.
+pub trait World {
+    /// Takes fuel.
+    ///
+    /// # Errors
+    /// The end of the run, as there is not enough.
+    fn charge(&mut self, units: u64) -> Result<(), CallEnd>;
+
+    /// Writes the same to some bytes, if the program may.
+    fn fill(&mut self, address: u64, len: u64, byte: u8) -> bool;
+
+    /// Adds up some bytes, if the program may read them.
+    fn sum(&mut self, address: u64, len: u64) -> Option<u64>;
+}
+
+/// Remembers the calls of a run, as one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Counts them.
+    pub count: u64,
+    /// Is made of their numbers and arguments.
+    pub digest: u64,
+}
+
+fn mix(args: [u64; 5]) -> u64 {
+    args.iter().fold(0, |mixed: u64, arg| mixed.rotate_left(7).wrapping_mul(31).wrapping_add(*arg))
+}
+
+/// Calls a helper.
+///
+/// # Errors
+/// How it has ended the run.
+pub fn call(
+    id: u32,
+    args: [u64; 5],
+    areas: &[Area; AREAS.len()],
+    seen: &mut Seen,
+    world: &mut dyn World,
+) -> Result<u64, CallEnd> {
+    seen.count += 1;
+    seen.digest = mix([seen.digest, id.into(), mix(args), seen.count, 0]);
+    let [r1, r2, r3, ..] = args;
+    let len = 1 + r2 % MOST;
+    match id {
+        MIX => Ok(mix(args)),
+        AREA => {
+            let area = areas[(r1 % areas.len() as u64) as usize];
+            Ok((area.base + area.len / 2).wrapping_add(r2 & 0x1ff).wrapping_sub(0x100))
+        }
+        FILL => {
+            world.charge(1 + len / 8)?;
+            Ok(u64::from(world.fill(r1, len, r3 as u8)))
+        }
+        LOW if r1 == 7 => Ok(0),
+        LOW => Ok(areas[1].base),
+        FROZEN => Ok(areas[2].base),
+        UNWIND if r1 % 4 == 0 => Err(CallEnd::Unwind(r1)),
+        UNWIND => Ok(r1),
+        SUM => {
+            world.charge(1 + len / 8)?;
+            world.sum(r1, len).ok_or(CallEnd::Stop(StopKind::BadArgument { id, arg: 1 }))
+        }
+        id => Err(CallEnd::Stop(StopKind::UnknownHelper { id })),
+    }
+}
+
+/// Has the helpers for an engine.
+#[derive(Debug)]
+pub struct Helpers<'a> {
+    /// Holds the areas.
+    pub areas: &'a [Area; AREAS.len()],
+    /// Remembers the calls.
+    pub seen: Seen,
+}
+
+impl Calls for Helpers<'_> {
+    fn helper(&mut self, id: u32, args: [u64; 5], reach: &Reach<'_>) -> Result<u64, CallEnd> {
+        call(id, args, self.areas, &mut self.seen, &mut Lent(reach))
+    }
+}
+
+/// What an engine lends.
+struct Lent<'l, 'r>(&'l Reach<'r>);
+
+impl World for Lent<'_, '_> {
+    fn charge(&mut self, units: u64) -> Result<(), CallEnd> {
+        self.0.charge(units)
+    }
+
+    fn fill(&mut self, address: u64, len: u64, byte: u8) -> bool {
+        self.0.writable(address, len as usize).map(|bytes| bytes.fill(byte)).is_some()
+    }
+
+    fn sum(&mut self, address: u64, len: u64) -> Option<u64> {
+        let bytes = self.0.readable(address, len as usize)?;
+        Some((0..bytes.len()).filter_map(|at| bytes.load_u8(at).ok()).map(u64::from).sum())
+    }
+}

@@ -1,0 +1,56 @@
+//! What the campaign takes for right, on programs that say it.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use skep_isa::text;
+use skep_lab_escape::campaign::{Tally, try_way};
+use skep_lab_escape::corral::Corral;
+use skep_lab_escape::ground::Ground;
+use skep_lab_escape::layout::{Layout, Placement};
+use skep_lab_escape::make::{Kind, Made};
+use skep_lab_escape::ways::Way;
+
+#[global_allocator]
+static CORRAL: Corral = Corral;
+
+fn made(program: &str, placement: Placement) -> Made {
+    let layout = Layout::new(placement, 512, [64; 4]);
+    let memory = layout.areas.map(|area| vec![0; area.len as usize]);
+    let slots = text::assemble(program, &()).expect("it assembles").slots().to_vec();
+    Made { kind: Kind::Valid, slots, layout, memory, fuel: 10_000 }
+}
+
+/// Runs a program in all ways.
+fn run(ground: &Ground, program: &str) -> Tally {
+    let mut tally = Tally::default();
+    for placement in [Placement::Start, Placement::End] {
+        let made = made(program, placement);
+        for way in 0..Way::COUNT {
+            let done = try_way(ground, &made, way, &mut tally);
+            assert_eq!(done, Ok(()), "{:?}: {program}", Way::new(way));
+        }
+    }
+    tally
+}
+
+/// One test, as the addresses are the process's.
+#[test]
+fn programs_end_as_they_say() {
+    let ground = Ground::take().expect("the addresses are free");
+    let ends = |program: &str, end: &'static str| {
+        let tally = run(&ground, program);
+        assert_eq!(tally.ends.keys().copied().collect::<Vec<_>>(), [end], "{program}: {tally}");
+        tally.stricter
+    };
+    assert_eq!(ends("r0 = *(u64 *)(r1 + 56)\nexit", "returned"), 0);
+    assert_eq!(ends("r0 = *(u64 *)(r1 + 57)\nexit", "out_of_bounds"), 0);
+    assert_eq!(ends("r0 = *(u8 *)(r1 - 1)\nexit", "out_of_bounds"), 0);
+    assert_eq!(ends("r1 = -4 ll\nr0 = *(u64 *)(r1 + 0)\nexit", "out_of_bounds"), 0);
+    assert_eq!(ends("r0 = 0\nexit", "returned"), 0);
+    assert_eq!(ends("*(u64 *)(r10 - 512) = r1\nr0 = *(u64 *)(r10 - 512)\nexit", "returned"), 0);
+    assert_eq!(ends("*(u64 *)(r10 - 520) = r1\nexit", "out_of_bounds"), 0);
+    // From the input to other memory of the program's: what is known of the pointer says that it may not.
+    let low = made("exit", Placement::Start).layout.areas;
+    let hop = low[1].base.wrapping_sub(low[0].base);
+    let there = format!("r1 += 0\nr2 = {hop:#x} ll\nr1 += r2\nr0 = *(u8 *)(r1 + 0)\nexit");
+    assert!(ends(&there, "out_of_bounds") > 0);
+}
