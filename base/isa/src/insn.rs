@@ -192,7 +192,7 @@ impl Insn {
     }
 
     /// Says where control goes next.
-    #[inline]
+    #[inline(always)]
     pub const fn flow(self) -> Flow {
         match self {
             Insn::Goto { off } => Flow::Jump { off: off as i32 },
@@ -206,7 +206,7 @@ impl Insn {
 
     /// Returns the slot it may jump to when it stands at `at`; nothing if it never jumps, or jumps to before the
     /// first slot.
-    #[inline]
+    #[inline(always)]
     pub fn jump_target(self, at: InsnIdx) -> Option<InsnIdx> {
         match self.flow() {
             Flow::Jump { off } | Flow::Branch { off } => at.relative(off),
@@ -242,6 +242,7 @@ impl Insn {
     ///
     /// A call counts as reading r1–r5, since only its prototype says which it needs; packet loads read r6, where the
     /// socket buffer is (`Documentation/bpf/classic_vs_extended.rst`); an exit reads r0.
+    #[inline(always)]
     pub fn reads(self) -> RegSet {
         let operand = |src: Operand| src.reg().map_or(RegSet::EMPTY, RegSet::of);
         match self {
@@ -269,6 +270,7 @@ impl Insn {
     }
 
     /// Returns the registers whose value it changes; those that a call leaves undefined count.
+    #[inline(always)]
     pub fn writes(self) -> RegSet {
         match self {
             Insn::Alu { dst, .. }

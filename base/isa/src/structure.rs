@@ -17,6 +17,7 @@ pub struct Subprogram {
 
 impl Subprogram {
     /// Says whether a slot is part of the function.
+    #[inline]
     pub fn contains(&self, at: InsnIdx) -> bool {
         self.start <= at && at < self.end
     }

@@ -16,11 +16,13 @@ use skep_isa::structure::Subprogram;
 pub const WINDOW: u32 = 4096;
 
 /// Says what entering a function costs.
+#[inline]
 pub fn entry(function: Subprogram) -> u32 {
     (function.end.0 - function.start.0).min(WINDOW)
 }
 
 /// Says what going from one instruction of a function to another costs, be it by a jump or because it is the next.
+#[inline]
 pub fn edge(function: Subprogram, from: InsnIdx, to: InsnIdx) -> u32 {
     if to <= from {
         return from.0 + 1 - to.0;

@@ -45,7 +45,7 @@ impl Places {
             // r6 to r10 outlive calls, those that are named most in registers.
             loop {
                 let most = Reg::ALL[6..].iter().filter(|reg| left >> reg.number() & 1 != 0);
-                let Some(reg) = most.max_by_key(|reg| shape.counts[reg.index()]) else { break };
+                let Some(reg) = most.max_by_key(|reg| shape.counts.of(**reg)) else { break };
                 left &= !(1 << reg.number());
                 places.regs[reg.index()] = free.kept();
             }

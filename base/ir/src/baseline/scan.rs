@@ -1,11 +1,11 @@
 //! What must be known of a function before its operations are made.
 
+use super::Elsewhere;
 use crate::build::live::arguments;
-use crate::build::vars::Vars;
-use crate::error::BuildErrorKind;
+use crate::build::vars::{Seen, Vars};
 use crate::machine::{Machine, RegMask};
 use crate::ops::OpIdx;
-use crate::source::{Options, Source};
+use crate::source::{Access, Options, Source};
 use skep_isa::structure::Subprogram;
 use skep_isa::{AluOp, AtomicOp, Flow, Insn, InsnIdx, Operand, Reg, Width};
 
@@ -23,7 +23,7 @@ pub(super) struct Slot {
     /// Holds where its operations begin.
     pub(super) start: OpIdx,
     /// Holds what registers point to where it begins, once control has led here.
-    pub(super) origins: Option<super::origins::Origins>,
+    pub(super) origins: super::origins::Origins,
     /// Says how control comes here, but from the instruction before.
     pub(super) entered: Entered,
     goes: Goes,
@@ -63,7 +63,7 @@ impl Default for Slot {
             remade: 0,
             to: NOWHERE,
             start: OpIdx(u32::MAX),
-            origins: None,
+            origins: super::origins::Origins::UNSEEN,
             entered: Entered::Never,
             goes: Goes::Half,
         }
@@ -81,7 +81,7 @@ pub(super) struct Shape {
     /// Holds the registers that it names at all.
     pub(super) named: u16,
     /// Counts how often it names each.
-    pub(super) counts: [u32; 11],
+    pub(super) counts: Counts,
     /// Holds the places that its operations destroy, but for calls.
     pub(super) destroyed: RegMask,
     /// Says whether it calls anything.
@@ -107,76 +107,138 @@ pub(super) fn scan(
     function: Subprogram,
     number: usize,
     slots: &mut [Slot],
-) -> Result<Shape, BuildErrorKind> {
+) -> Result<Shape, Elsewhere> {
     let mut shape = Shape {
         function,
-        vars: Vars::none(options.stack_bytes),
+        vars: Vars::default(),
         takes: 0,
         live: 0,
         named: 0,
-        counts: [0; 11],
+        counts: Counts::default(),
         destroyed: RegMask(0),
         calls: false,
         by_number: false,
         calls_main: false,
         aside: false,
     };
-    let mut special = false;
+    let mut noting = Noting {
+        source,
+        machine,
+        options,
+        shape: &mut shape,
+        slots,
+        seen: Seen::default(),
+        early: 0,
+        read: 0,
+        is_early: true,
+        goes_back: false,
+    };
     for at in function.start.0..function.end.0 {
         let Some(insn) = source.program.at(InsnIdx(at)) else { continue };
-        let reads = match insn {
-            Insn::CallHelper { id } => arguments(source.link.helper(id).unwrap_or(5)),
-            insn => insn.reads(),
-        };
-        let (reads, writes) = (reads.bits(), insn.writes().bits());
-        if writes >> Reg::FP.number() != 0 {
-            return Err(BuildErrorKind::FramePointer);
+        let at = InsnIdx(at);
+        // The commonest each have a copy in which it is known what they are: everything below is one decision then.
+        match insn {
+            Insn::Alu { width, op, dst, src } => noting.note(at, Insn::Alu { width, op, dst, src })?,
+            Insn::Load { kind, dst, base, off } => noting.note(at, Insn::Load { kind, dst, base, off })?,
+            Insn::Store { size, base, off, src } => noting.note(at, Insn::Store { size, base, off, src })?,
+            Insn::Branch { width, cond, dst, src, off } => {
+                noting.note(at, Insn::Branch { width, cond, dst, src, off })?;
+            }
+            insn => noting.note_any(at, insn)?,
         }
-        shape.note(reads | writes);
-        shape.hazard(machine, insn);
-        if insn.is_call() {
-            let by_number = source.calls_by_number(insn, options);
-            shape.by_number |= by_number;
-            shape.calls_main |= by_number || insn.call_target(InsnIdx(at)) == Some(InsnIdx::ZERO);
-        }
-        special |= matches!(insn, Insn::MayGoto { .. });
-        let (to, goes) = match insn.flow() {
-            Flow::Next => (None, Goes::On),
-            Flow::Branch { .. } => (insn.jump_target(InsnIdx(at)), Goes::On),
-            _ => (insn.jump_target(InsnIdx(at)), Goes::Away),
-        };
-        if let Some(to) = to {
-            let target = &mut slots[to.0 as usize];
-            target.entered = target.entered.max(if to.0 <= at { Entered::Back } else { Entered::Ahead });
-        }
-        let slot = &mut slots[at as usize];
-        (slot.reads, slot.writes, slot.goes) = (reads, writes, goes);
-        slot.to = to.map_or(NOWHERE, |to| to.0);
-        slot.remade = if is_moved_on(insn) { 0 } else { writes };
     }
-    let frame = shape.named >> Reg::FP.number() & 1 != 0;
-    if special || frame {
-        shape.vars = Vars::new(source.program, function, options.stack_bytes)?;
+    let Noting { seen, early, read, goes_back, .. } = noting;
+    let uses_frame = |at: &u32| slots[*at as usize].reads >> Reg::FP.number() & 1 != 0;
+    let insns = (function.start.0..function.end.0).filter(uses_frame);
+    let insns = insns.filter_map(|at| source.program.at(InsnIdx(at)));
+    shape.vars = Vars::of(insns, options.stack_bytes, seen).map_err(|_| Elsewhere)?;
+    if goes_back && options.access == Access::Checked {
+        remade(&mut slots[function.start.index()..function.end.index()]);
     }
-    live(slots, function);
-    shape.live = slots[function.start.index()].live;
+    shape.live = if shape.calls {
+        live(slots, function);
+        slots[function.start.index()].live
+    } else {
+        // Only calls leave what must be made anew; here it is enough to know what may be read before it is written.
+        read & ALL & !early
+    };
     // A program is entered with all that its machine sets; others take what they read.
     shape.takes = if number == 0 { 0x1f } else { (shape.live >> 1) as u8 & 0x1f };
     Ok(shape)
 }
 
-impl Shape {
-    fn note(&mut self, mut named: u16) {
-        self.named |= named;
-        while named != 0 {
-            if let Some(count) = self.counts.get_mut(named.trailing_zeros() as usize) {
-                *count += 1;
-            }
-            named &= named - 1;
-        }
+struct Noting<'n, 's> {
+    source: Source<'s>,
+    machine: &'n Machine,
+    options: &'n Options,
+    shape: &'n mut Shape,
+    slots: &'n mut [Slot],
+    seen: Seen,
+    /// Holds the registers that are written before anything else is done with them, and before any way parts.
+    early: u16,
+    /// Says that no way has parted so far.
+    is_early: bool,
+    /// Holds all registers that are read.
+    read: u16,
+    /// Says whether a jump leads back.
+    goes_back: bool,
+}
+
+impl Noting<'_, '_> {
+    #[inline(never)]
+    fn note_any(&mut self, at: InsnIdx, insn: Insn) -> Result<(), Elsewhere> {
+        self.note(at, insn)
     }
 
+    #[inline(always)]
+    fn note(&mut self, at: InsnIdx, insn: Insn) -> Result<(), Elsewhere> {
+        let reads = match insn {
+            Insn::CallHelper { id } => arguments(self.source.link.helper(id).unwrap_or(5)),
+            insn => insn.reads(),
+        };
+        let writes = insn.writes();
+        if writes.contains(Reg::FP) {
+            return Err(Elsewhere);
+        }
+        self.seen.note(insn, reads);
+        let (reads, writes) = (reads.bits(), writes.bits());
+        self.read |= reads;
+        if self.is_early {
+            self.early |= writes & !self.read;
+            self.is_early = insn.flow() == Flow::Next;
+        }
+        let shape = &mut *self.shape;
+        shape.named |= reads | writes;
+        shape.counts.note(reads | writes);
+        shape.hazard(self.machine, insn);
+        if insn.is_call() {
+            let by_number = self.source.calls_by_number(insn, self.options);
+            shape.calls = true;
+            shape.by_number |= by_number;
+            shape.calls_main |= by_number || insn.call_target(at) == Some(InsnIdx::ZERO);
+        }
+        let (to, goes) = match insn.flow() {
+            Flow::Next => (None, Goes::On),
+            Flow::Branch { .. } => (insn.jump_target(at), Goes::On),
+            _ => (insn.jump_target(at), Goes::Away),
+        };
+        if let Some(to) = to {
+            let target = &mut self.slots[to.index()];
+            let entered = if to <= at { Entered::Back } else { Entered::Ahead };
+            target.entered = target.entered.max(entered);
+            self.goes_back |= entered == Entered::Back;
+        }
+        let slot = &mut self.slots[at.index()];
+        (slot.reads, slot.writes, slot.goes) = (reads, writes, goes);
+        slot.to = to.map_or(NOWHERE, |to| to.0);
+        slot.remade = if is_moved_on(insn) { 0 } else { writes };
+        Ok(())
+    }
+}
+
+impl Shape {
     /// Notes what an instruction's operation destroys, and whether its operands must be apart from its result.
+    #[inline(always)]
     fn hazard(&mut self, machine: &Machine, insn: Insn) {
         let (destroyed, meets) = match insn {
             Insn::Alu { op, dst, src, .. } => {
@@ -188,13 +250,49 @@ impl Shape {
                 (destroyed, src == Operand::Reg(dst))
             }
             Insn::Atomic { op, .. } => (machine.exchanges, op == AtomicOp::Cmpxchg || op.fetches()),
-            insn => {
-                self.calls |= insn.is_call();
-                return;
-            }
+            _ => return,
         };
         self.destroyed = self.destroyed.union(destroyed);
         self.aside |= meets;
+    }
+}
+
+/// Counts how often a function names each of r6 to r10, twelve bits for each; what comes behind the first few thousand
+/// instructions changes no order of theirs that matters.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    counts: u64,
+    noted: u16,
+}
+
+impl Counts {
+    const BITS: u32 = 12;
+
+    #[inline]
+    fn note(&mut self, named: u16) {
+        const LANES: [u64; 32] = {
+            let mut lanes = [0; 32];
+            let mut set = 0;
+            while set < 32 {
+                let mut reg = 0;
+                while reg < 5 {
+                    lanes[set] |= (set as u64 >> reg & 1) << (Counts::BITS * reg);
+                    reg += 1;
+                }
+                set += 1;
+            }
+            lanes
+        };
+        if u32::from(self.noted) < (1 << Counts::BITS) - 1 {
+            self.noted += 1;
+            self.counts += LANES[usize::from(named >> Reg::R6.number()) & 31];
+        }
+    }
+
+    /// Says how often one of r6 to r10 is named.
+    pub(super) fn of(self, reg: Reg) -> u64 {
+        let lane = u32::from(reg.number() - Reg::R6.number());
+        self.counts >> (Counts::BITS * lane) & ((1 << Counts::BITS) - 1)
     }
 }
 
@@ -203,11 +301,20 @@ fn is_moved_on(insn: Insn) -> bool {
     matches!(insn, Insn::Alu { width: Width::W64, op: AluOp::Add | AluOp::Sub, .. })
 }
 
-/// Finds what is live at each slot of a function, and what is given another value from there on.
+/// Finds what is given another value from each slot of a function on.
+fn remade(slots: &mut [Slot]) {
+    let mut remade = 0;
+    for slot in slots.iter_mut().rev() {
+        remade |= slot.remade;
+        slot.remade = remade;
+    }
+}
+
+/// Finds what is live at each slot of a function.
 fn live(slots: &mut [Slot], function: Subprogram) {
     for walk in 0..=WALKS {
         let last = walk == WALKS;
-        let (mut changed, mut next, mut remade) = (false, 0, 0);
+        let (mut changed, mut next) = (false, 0);
         for at in (function.start.index()..function.end.index()).rev() {
             let Slot { reads, writes, to, goes, entered, .. } = slots[at];
             let mut after = match goes {
@@ -215,17 +322,14 @@ fn live(slots: &mut [Slot], function: Subprogram) {
                 Goes::On => next,
                 Goes::Away => 0,
             };
-            if let Some(target) = slots.get(to as usize) {
-                after |= if last && to as usize <= at { ALL } else { target.live };
+            if to != NOWHERE {
+                after |= if last && to as usize <= at { ALL } else { slots[to as usize].live };
             }
-            let slot = &mut slots[at];
             next = reads & ALL | after & !writes;
-            changed |= entered == Entered::Back && slot.live != next;
-            slot.live = next;
-            remade |= slot.remade;
-            slot.remade = remade;
+            changed |= entered == Entered::Back && slots[at].live != next;
+            slots[at].live = next;
         }
-        if !changed {
+        if !changed || last {
             return;
         }
     }

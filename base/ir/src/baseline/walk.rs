@@ -1,10 +1,10 @@
 //! From one instruction to the next: where a function is entered, jumps, fuel.
 
+use super::Elsewhere;
 use super::origins::Origins;
 use super::places::Places;
 use super::scan::{Entered, Shape, Slot};
 use crate::build::MAX_LOOPS;
-use crate::error::BuildErrorKind;
 use crate::fuel;
 use crate::lower::inverse;
 use crate::machine::Machine;
@@ -12,11 +12,17 @@ use crate::ops::{Code, FunctionCode, Loc, Op, OpIdx};
 use crate::source::{Access, Metering, Options, Source};
 use crate::ssa::grow;
 use alloc_crate::vec::Vec;
-use skep_isa::structure::Subprogram;
 use skep_isa::{AluOp, Cond, Insn, InsnIdx, Operand, Reg, Width};
 
 /// Stands for a target that is not placed yet.
 const UNPLACED: OpIdx = OpIdx(u32::MAX);
+
+/// Bounds the operations of one instruction, and of a function's entry besides those for its variables: no call is more
+/// than itself and five registers, and no entry more than ten registers, the frame pointer and fuel.
+const LARGEST: usize = 16;
+
+/// Bounds all operations but the last few, so that each has a number.
+const MOST: usize = i32::MAX as usize;
 
 /// Says what is taken for granted at heads of loops.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +81,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Makes a function's operations.
-    pub(super) fn function(&mut self, number: usize) -> Result<(), BuildErrorKind> {
+    pub(super) fn function(&mut self, number: usize) -> Result<(), Elsewhere> {
         let shapes = self.shapes;
         self.shape = &shapes[number];
         self.places = Places::new(self.machine, self.shape);
@@ -89,7 +95,7 @@ impl<'w> Walk<'w> {
             self.heads = Heads::Unknown;
             let function = self.shape.function;
             for slot in &mut self.slots[function.start.index()..function.end.index()] {
-                slot.origins = None;
+                slot.origins = Origins::UNSEEN;
             }
             self.body(number)?;
         }
@@ -105,13 +111,13 @@ impl<'w> Walk<'w> {
                 *param = self.places.reg(*reg);
             }
         }
-        let ops = first as u32..self.here()?.0;
+        let ops = first as u32..self.here().0;
         let (takes, uses_stack) = (*takes, vars.uses_stack);
         let function = FunctionCode { ops, takes, params, locs: self.places.locs, uses_stack };
-        grow(&mut self.code.functions, function)
+        grow(&mut self.code.functions, function).map_err(|_| Elsewhere)
     }
 
-    fn body(&mut self, number: usize) -> Result<(), BuildErrorKind> {
+    fn body(&mut self, number: usize) -> Result<(), Elsewhere> {
         let function = self.shape.function;
         self.pending.clear();
         self.is_wrong = false;
@@ -126,11 +132,13 @@ impl<'w> Walk<'w> {
         for slot in function.start.0..function.end.0 {
             let at = InsnIdx(slot);
             let Some(insn) = program.at(at) else { continue };
+            self.room(LARGEST)?;
             if let Some(from) = before {
                 self.at = from;
-                self.charge(fuel_of(self.options, function, from, at))?;
+                let units = self.price(from, at);
+                self.charge(units);
             }
-            self.arrive(at, before.is_some() || at == function.start)?;
+            self.arrive(at, before.is_some() || at == function.start);
             self.at = at;
             before = self.step(insn)?.then_some(at);
         }
@@ -138,67 +146,77 @@ impl<'w> Walk<'w> {
     }
 
     /// Makes what a call leads to: the first values of everything, and the fuel.
-    fn enter(&mut self) -> Result<(), BuildErrorKind> {
+    fn enter(&mut self) -> Result<(), Elsewhere> {
         let Shape { takes, live, named, vars, function, .. } = self.shape;
+        self.room(LARGEST + vars.count)?;
         // What has not been written is zero: frames and registers are, as they are used.
         let zero = live & !(u16::from(*takes) << 1);
         for reg in Reg::ALL.into_iter().filter(|reg| zero >> reg.number() & 1 != 0) {
-            self.put(Op::Const { dst: self.places.reg(reg), value: 0 })?;
+            self.put(Op::Const { dst: self.places.reg(reg), value: 0 });
         }
         if named >> Reg::FP.number() & 1 != 0 && vars.uses_stack {
-            self.put(Op::FramePointer { dst: self.places.reg(Reg::FP) })?;
+            self.put(Op::FramePointer { dst: self.places.reg(Reg::FP) });
         }
         for var in vars.others() {
             let value = if vars.loops == Some(var) { u64::from(MAX_LOOPS) } else { 0 };
-            self.put(Op::Const { dst: self.places.var(var), value })?;
+            self.put(Op::Const { dst: self.places.var(var), value });
         }
         if self.options.metering == Metering::Metered {
-            self.charge(fuel::entry(*function))?;
+            self.charge(fuel::entry(*function));
         }
         Ok(())
     }
 
     /// Says where an instruction begins, and what is known there.
-    fn arrive(&mut self, at: InsnIdx, falls: bool) -> Result<(), BuildErrorKind> {
-        let here = self.here()?;
+    #[inline]
+    fn arrive(&mut self, at: InsnIdx, falls: bool) {
+        let here = self.here();
         let slot = &mut self.slots[at.index()];
         slot.start = here;
         if slot.entered == Entered::Never {
-            return Ok(());
+            return;
+        }
+        if self.options.access == Access::Unchecked {
+            return;
         }
         let known = match (slot.origins, falls) {
-            (Some(known), true) => known.meet(self.origins),
-            (Some(known), false) => known,
-            (None, true) => self.origins,
-            (None, false) => Origins::unknown(),
+            (Origins::UNSEEN, true) => self.origins,
+            (Origins::UNSEEN, false) => Origins::unknown(),
+            (known, true) => known.meet(self.origins),
+            (known, false) => known,
         };
         self.origins = match (slot.entered, self.heads) {
             (Entered::Back, Heads::Assumed) => known.without(slot.remade),
             (Entered::Back, Heads::Unknown) => Origins::unknown(),
             _ => known,
         };
-        slot.origins = Some(self.origins);
-        Ok(())
+        slot.origins = self.origins;
     }
 
     /// Tells where a jump leads what is known here.
     fn tell(&mut self, to: InsnIdx) {
-        let is_back = to <= self.at;
+        if self.options.access == Access::Unchecked {
+            return;
+        }
         let slot = &mut self.slots[to.index()];
-        let met = slot.origins.map_or(self.origins, |known| known.meet(self.origins));
-        if is_back {
-            self.is_wrong |= slot.origins != Some(met);
+        let met = match slot.origins {
+            Origins::UNSEEN => self.origins,
+            known => known.meet(self.origins),
+        };
+        if to <= self.at {
+            self.is_wrong |= slot.origins != met;
         } else {
-            slot.origins = Some(met);
+            slot.origins = met;
         }
     }
 
     /// Makes an instruction's operations, and says whether control goes on to the next.
-    fn step(&mut self, insn: Insn) -> Result<bool, BuildErrorKind> {
+    #[inline]
+    fn step(&mut self, insn: Insn) -> Result<bool, Elsewhere> {
         match insn {
             Insn::Exit => {
                 let src = self.places.reg(Reg::R0);
-                self.put(Op::Return { src })?;
+                self.put(Op::Return { src });
                 Ok(false)
             }
             Insn::Goto { .. } | Insn::Gotol { .. } => {
@@ -207,7 +225,8 @@ impl<'w> Walk<'w> {
                     return Ok(true);
                 }
                 self.tell(to);
-                self.charge(fuel_of(self.options, self.shape.function, self.at, to))?;
+                let units = self.price(self.at, to);
+                self.charge(units);
                 self.jump(to)?;
                 Ok(false)
             }
@@ -224,80 +243,125 @@ impl<'w> Walk<'w> {
                 Ok(true)
             }
             Insn::MayGoto { .. } => {
-                let loops = self.shape.vars.loops.ok_or(BuildErrorKind::TooLarge)?;
+                let loops = self.shape.vars.loops.ok_or(Elsewhere)?;
                 let a = self.places.var(loops);
                 let branch = |cond| Op::BranchImm { cond, width: Width::W64, a, imm: 0, to: UNPLACED };
                 let to = self.target(insn)?;
                 self.tell(to);
                 self.branch(branch(Cond::Eq), Some(branch(Cond::Ne)), to)?;
                 // Where it jumps, nobody counts any more; only the way on takes one off.
-                self.put(Op::AluImm { op: AluOp::Sub, width: Width::W64, dst: a, a, imm: 1 })?;
+                self.put(Op::AluImm { op: AluOp::Sub, width: Width::W64, dst: a, a, imm: 1 });
                 Ok(true)
             }
-            Insn::Gotox { .. } => Err(BuildErrorKind::Unsupported { what: "gotox" }),
-            insn => {
-                self.insn(insn)?;
-                self.origins.follow(insn, insn.writes().bits());
-                Ok(true)
-            }
+            // The commonest each have a copy in which it is known what they are.
+            Insn::Alu { width, op, dst, src } => self.plain(Insn::Alu { width, op, dst, src }),
+            Insn::Load { kind, dst, base, off } => self.plain(Insn::Load { kind, dst, base, off }),
+            Insn::Store { size, base, off, src } => self.plain(Insn::Store { size, base, off, src }),
+            insn => self.any(insn),
         }
     }
 
-    fn target(&self, insn: Insn) -> Result<InsnIdx, BuildErrorKind> {
-        insn.jump_target(self.at).ok_or(BuildErrorKind::TooLarge)
+    #[inline(never)]
+    fn any(&mut self, insn: Insn) -> Result<bool, Elsewhere> {
+        self.plain(insn)
     }
 
-    fn jump(&mut self, to: InsnIdx) -> Result<(), BuildErrorKind> {
-        let op = self.emit(Op::Jump { to: UNPLACED })?;
-        grow(&mut self.pending, (op, to))
+    #[inline(always)]
+    fn plain(&mut self, insn: Insn) -> Result<bool, Elsewhere> {
+        self.insn(insn)?;
+        if self.options.access == Access::Checked {
+            self.origins.follow(insn);
+        }
+        Ok(true)
+    }
+
+    fn target(&self, insn: Insn) -> Result<InsnIdx, Elsewhere> {
+        insn.jump_target(self.at).ok_or(Elsewhere)
+    }
+
+    fn jump(&mut self, to: InsnIdx) -> Result<(), Elsewhere> {
+        let op = self.here();
+        self.put(Op::Jump { to: UNPLACED });
+        self.wait(op, to)
+    }
+
+    /// Notes that an operation leads to a slot.
+    fn wait(&mut self, op: OpIdx, to: InsnIdx) -> Result<(), Elsewhere> {
+        grow(&mut self.pending, (op, to)).map_err(|_| Elsewhere)
     }
 
     /// Goes to a slot if the comparison holds, paying for the way there.
-    fn branch(&mut self, taken: Op, not_taken: Option<Op>, to: InsnIdx) -> Result<(), BuildErrorKind> {
-        let units = fuel_of(self.options, self.shape.function, self.at, to);
+    fn branch(&mut self, taken: Op, not_taken: Option<Op>, to: InsnIdx) -> Result<(), Elsewhere> {
+        let units = self.price(self.at, to);
+        let first = self.here();
         if units == 0 {
-            let op = self.emit(taken)?;
-            return grow(&mut self.pending, (op, to));
+            self.put(taken);
+            return self.wait(first, to);
         }
         // Over what is paid, or, where the comparison cannot be turned round, over the jump over it.
         let over = match not_taken {
-            Some(not_taken) => self.emit(not_taken)?,
+            Some(not_taken) => {
+                self.put(not_taken);
+                first
+            }
             None => {
-                let paid = self.emit(taken)?;
-                let over = self.emit(Op::Jump { to: UNPLACED })?;
-                let here = self.here()?;
-                self.retarget(paid, here);
+                self.put(taken);
+                let over = self.here();
+                self.put(Op::Jump { to: UNPLACED });
+                self.retarget(first, self.here());
                 over
             }
         };
-        self.charge(units)?;
+        self.charge(units);
         self.jump(to)?;
-        let here = self.here()?;
-        self.retarget(over, here);
+        self.retarget(over, self.here());
         Ok(())
     }
 
-    fn charge(&mut self, units: u32) -> Result<(), BuildErrorKind> {
-        if units == 0 { Ok(()) } else { self.put(Op::Charge { units }) }
+    /// Says what a way costs.
+    #[inline]
+    fn price(&self, from: InsnIdx, to: InsnIdx) -> u32 {
+        match self.options.metering {
+            Metering::Metered => fuel::edge(self.shape.function, from, to),
+            Metering::Free => 0,
+        }
     }
 
-    pub(super) fn is_checked(&self) -> bool {
-        self.options.access == Access::Checked
+    #[inline]
+    fn charge(&mut self, units: u32) {
+        if units != 0 {
+            self.put(Op::Charge { units });
+        }
     }
 
-    fn here(&self) -> Result<OpIdx, BuildErrorKind> {
-        u32::try_from(self.code.ops.len()).map(OpIdx).map_err(|_| BuildErrorKind::TooLarge)
+    #[inline(always)]
+    fn here(&self) -> OpIdx {
+        // As many as `room` has seen to fit.
+        OpIdx(self.code.ops.len() as u32)
     }
 
-    pub(super) fn put(&mut self, op: Op) -> Result<(), BuildErrorKind> {
-        self.emit(op).map(drop)
+    /// Makes room for so many operations.
+    #[inline(always)]
+    fn room(&mut self, ops: usize) -> Result<(), Elsewhere> {
+        let (code, len) = (&*self.code, self.code.ops.len());
+        let is_there = code.ops.capacity() - len >= ops && code.at.capacity() - len >= ops;
+        if is_there && len <= MOST { Ok(()) } else { self.more(ops) }
     }
 
-    fn emit(&mut self, op: Op) -> Result<OpIdx, BuildErrorKind> {
-        let here = self.here()?;
-        grow(&mut self.code.ops, op)?;
-        grow(&mut self.code.at, self.at)?;
-        Ok(here)
+    #[cold]
+    fn more(&mut self, ops: usize) -> Result<(), Elsewhere> {
+        if self.code.ops.len() > MOST {
+            return Err(Elsewhere);
+        }
+        self.code.ops.try_reserve(ops).map_err(|_| Elsewhere)?;
+        self.code.at.try_reserve(ops).map_err(|_| Elsewhere)
+    }
+
+    /// Puts an operation where [`room`](Self::room) has made room.
+    #[inline(always)]
+    pub(super) fn put(&mut self, op: Op) {
+        self.code.ops.push(op);
+        self.code.at.push(self.at);
     }
 
     fn retarget(&mut self, op: OpIdx, target: OpIdx) {
@@ -305,13 +369,5 @@ impl<'w> Walk<'w> {
             Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => *to = target,
             _ => {}
         }
-    }
-}
-
-/// Says what a way costs.
-fn fuel_of(options: &Options, function: Subprogram, from: InsnIdx, to: InsnIdx) -> u32 {
-    match options.metering {
-        Metering::Metered => fuel::edge(function, from, to),
-        Metering::Free => 0,
     }
 }

@@ -4,7 +4,7 @@ use crate::error::BuildErrorKind;
 use crate::ssa::filled;
 use alloc_crate::vec::Vec;
 use skep_isa::structure::Subprogram;
-use skep_isa::{Insn, InsnIdx, Operand, Program, Reg, Size};
+use skep_isa::{Insn, InsnIdx, Operand, Program, Reg, RegSet, Size};
 
 /// Names a variable of a function; r0–r9 are 0–9.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +60,7 @@ impl VarSet {
 }
 
 /// Holds a function's variables.
+#[derive(Default)]
 pub(crate) struct Vars {
     /// Says which variable starts at each byte of the frame, counted from its lowest; 0 means none.
     slots: Vec<u8>,
@@ -79,21 +80,43 @@ enum Touch {
 }
 
 fn touch(insn: Insn) -> Option<Touch> {
+    if insn.reads().contains(Reg::FP) { how(insn) } else { None }
+}
+
+/// Says what an instruction does with r10, which it reads.
+fn how(insn: Insn) -> Option<Touch> {
     match insn {
         Insn::Load { kind, base: Reg::FP, off, .. } => Some(Touch::Slot { off, size: kind.size() }),
         Insn::Store { src: Operand::Reg(Reg::FP), .. } => Some(Touch::Escape),
         Insn::Store { size, base: Reg::FP, off, .. } => Some(Touch::Slot { off, size }),
-        _ if insn.reads().contains(Reg::FP) => Some(Touch::Escape),
-        _ => None,
+        _ => Some(Touch::Escape),
+    }
+}
+
+/// Is what a function does with r10 and `may_goto`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen {
+    loops: bool,
+    escapes: bool,
+    slots: bool,
+}
+
+impl Seen {
+    /// Notes an instruction, which reads these registers.
+    #[inline]
+    pub(crate) fn note(&mut self, insn: Insn, reads: RegSet) {
+        if reads.contains(Reg::FP) {
+            match how(insn) {
+                Some(Touch::Escape) => self.escapes = true,
+                _ => self.slots = true,
+            }
+        } else if let Insn::MayGoto { .. } = insn {
+            self.loops = true;
+        }
     }
 }
 
 impl Vars {
-    /// Holds r0–r9 alone, for a function that has neither a `may_goto` nor a use for r10.
-    pub(crate) const fn none(frame_bytes: u32) -> Vars {
-        Vars { slots: Vec::new(), frame_bytes, loops: None, count: 10, uses_stack: false }
-    }
-
     /// Yields the variables that are no registers.
     pub(crate) fn others(&self) -> impl Iterator<Item = Var> + use<> {
         (10..self.count).map(|number| Var(number as u8))
@@ -108,26 +131,34 @@ impl Vars {
         function: Subprogram,
         frame_bytes: u32,
     ) -> Result<Vars, BuildErrorKind> {
-        let mut vars = Vars::none(frame_bytes);
-        let insns = || (function.start.0..function.end.0).filter_map(|slot| program.at(InsnIdx(slot)));
-        let mut promote = false;
-        for insn in insns() {
-            if matches!(insn, Insn::MayGoto { .. }) && vars.loops.is_none() {
-                vars.loops = Some(Var(vars.count as u8));
-                vars.count += 1;
-            }
-            match touch(insn) {
-                Some(Touch::Escape) => vars.uses_stack = true,
-                Some(Touch::Slot { .. }) => promote = true,
-                None => {}
+        let mut seen = Seen::default();
+        for slot in function.start.0..function.end.0 {
+            if let Some(insn) = program.at(InsnIdx(slot)) {
+                seen.note(insn, insn.reads());
             }
         }
-        if vars.uses_stack || !promote {
+        let insns = (function.start.0..function.end.0).filter_map(|slot| program.at(InsnIdx(slot)));
+        Vars::of(insns, frame_bytes, seen)
+    }
+
+    /// Finds the variables of a function, given what it does, and all its instructions that read r10.
+    pub(crate) fn of(
+        insns: impl Iterator<Item = Insn>,
+        frame_bytes: u32,
+        seen: Seen,
+    ) -> Result<Vars, BuildErrorKind> {
+        let mut vars =
+            Vars { slots: Vec::new(), frame_bytes, loops: None, count: 10, uses_stack: seen.escapes };
+        if seen.loops {
+            vars.loops = Some(Var(vars.count as u8));
+            vars.count += 1;
+        }
+        if seen.escapes || !seen.slots {
             return Ok(vars);
         }
         // The size of the accesses that start at each byte; 0 none, 255 different ones.
         let mut sizes = filled(0u8, frame_bytes as usize)?;
-        for insn in insns() {
+        for insn in insns {
             if let Some(Touch::Slot { off, size }) = touch(insn) {
                 match vars.place(off, size) {
                     Some(place) if sizes[place] == 0 => sizes[place] = size.bytes() as u8,
@@ -189,7 +220,7 @@ impl Vars {
     }
 
     /// Returns the slot variables: those whose first value is zero, as frames are zeroed.
-    pub(crate) fn uses_and_defs(&self, insn: Insn, reads: skep_isa::RegSet) -> (VarSet, VarSet) {
+    pub(crate) fn uses_and_defs(&self, insn: Insn, reads: RegSet) -> (VarSet, VarSet) {
         let mut uses = VarSet(u128::from(reads.bits() & 0x3ff));
         let mut defs = VarSet(u128::from(insn.writes().bits() & 0x3ff));
         match insn {

@@ -262,12 +262,19 @@ impl Function {
 }
 
 /// Appends where memory allows.
+#[inline(always)]
 pub(crate) fn grow<T>(list: &mut Vec<T>, item: T) -> Result<(), BuildErrorKind> {
     if list.len() == list.capacity() {
-        list.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)?;
+        more(list)?;
     }
     list.push(item);
     Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn more<T>(list: &mut Vec<T>) -> Result<(), BuildErrorKind> {
+    list.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)
 }
 
 /// Makes a list of equal items where memory allows.

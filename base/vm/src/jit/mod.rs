@@ -11,12 +11,31 @@ mod run;
 
 pub use program::{JitError, JitProgram};
 
-use skep_jit::x86_64::{Cpuid, Features};
+use core::sync::atomic::{AtomicU8, Ordering};
+use skep_jit::x86_64::{Cpuid, Feature, Features};
 
-/// Asks the processor that this runs on what it can.
+/// Says what the processor that this runs on can. It is asked once: where this runs in a virtual machine, each question
+/// takes microseconds.
+pub fn features() -> Features {
+    static SET: AtomicU8 = AtomicU8::new(0);
+    /// Stands in `SET` beside the features that were found.
+    const KNOWN: u8 = 1 << 7;
+    const { assert!(Feature::ALL.len() < 7) };
+    let bit = |feature: Feature| 1 << feature as u8;
+    let mut set = SET.load(Ordering::Relaxed);
+    if set & KNOWN == 0 {
+        let found = ask();
+        set =
+            Feature::ALL.into_iter().filter(|feature| found.has(*feature)).fold(KNOWN, |set, f| set | bit(f));
+        SET.store(set, Ordering::Relaxed);
+    }
+    Feature::ALL.into_iter().filter(|feature| set & bit(*feature) != 0).fold(Features::NONE, Features::with)
+}
+
+/// Asks the processor what it can.
 // Newer standard libraries have safe functions for this.
 #[allow(unused_unsafe)]
-pub fn features() -> Features {
+fn ask() -> Features {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
     // SAFETY: every x86-64 processor has the instruction and its leaf 0.
     let highest = unsafe { __cpuid(0) }.eax;

@@ -3,8 +3,8 @@
 use crate::Promise;
 use alloc::vec::Vec;
 use core::fmt;
-use skep_ir::Access;
 use skep_ir::ops::Code as Ops;
+use skep_ir::{Access, Level};
 use skep_isa::InsnIdx;
 use skep_jit::state::Site;
 use skep_jit::x86_64::{
@@ -123,7 +123,11 @@ impl<H: Code> JitProgram<H> {
         if let Some(feature) = Feature::ALL.into_iter().find(missing) {
             return Err(JitError::Feature(feature));
         }
-        let options = EmitOptions { access, stack_bytes, assembler: x86_64::Options { loops: Some(LOOPS) } };
+        let options = EmitOptions {
+            access,
+            stack_bytes,
+            assembler: x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) },
+        };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
         let Emitted { plan, sites, windows, remembered, uses_stack, uses_state } = emitted;
         let len = plan.size();

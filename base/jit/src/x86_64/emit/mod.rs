@@ -38,8 +38,8 @@ use super::{AsmError, Assembler, Cond, Gpr, Inst, Label, Mem, Options, Plan, Rm,
 use crate::state::{REMEMBERED, Site, WindowIdx};
 use alloc::vec::Vec;
 use frame::Frame;
-use skep_ir::Access;
 use skep_ir::ops::{Code, Loc, Op, OpIdx};
+use skep_ir::{Access, Level};
 use skep_isa::InsnIdx;
 
 /// Is the emitter's own register.
@@ -229,7 +229,10 @@ impl<'e> Emitter<'e> {
             }
         }
         heads.sort_unstable();
-        self.live = live::live(self.code, ops.clone(), self.target.registers())?;
+        let fuses = self.code.level == Level::O;
+        if fuses {
+            self.live = live::live(self.code, ops.clone(), self.target.registers())?;
+        }
         for index in ops.clone() {
             if let Some(label) = self.labels[(index - ops.start) as usize] {
                 match heads.binary_search(&index) {
@@ -243,7 +246,7 @@ impl<'e> Emitter<'e> {
             }
             self.index = index;
             self.at = self.code.at[index as usize];
-            if !self.fuse()? {
+            if !fuses || !self.fuse()? {
                 self.op(index + 1 == ops.end)?;
             }
         }
