@@ -7,6 +7,7 @@ use skep_lab_escape::corral::Corral;
 use skep_lab_escape::ground::Ground;
 use skep_lab_escape::layout::{Layout, Placement};
 use skep_lab_escape::make::{Kind, Made};
+use skep_lab_escape::signals;
 use skep_lab_escape::ways::Way;
 
 #[global_allocator]
@@ -36,6 +37,8 @@ fn run(ground: &Ground, program: &str) -> Tally {
 #[test]
 fn programs_end_as_they_say() {
     let ground = Ground::take().expect("the addresses are free");
+    signals::watch();
+    signals::begin();
     let ends = |program: &str, end: &'static str| {
         let tally = run(&ground, program);
         assert_eq!(tally.ends.keys().copied().collect::<Vec<_>>(), [end], "{program}: {tally}");
@@ -48,6 +51,10 @@ fn programs_end_as_they_say() {
     assert_eq!(ends("r0 = 0\nexit", "returned"), 0);
     assert_eq!(ends("*(u64 *)(r10 - 512) = r1\nr0 = *(u64 *)(r10 - 512)\nexit", "returned"), 0);
     assert_eq!(ends("*(u64 *)(r10 - 520) = r1\nexit", "out_of_bounds"), 0);
+    // Found by a campaign: what is known of two sums that wait for each other has to come to an end.
+    let sums = "r6 = r1\nr7 = r1\nr0 = r1\nr8 = *(u8 *)(r1 + 0)\nr9 = 3\nagain: r0 += r6\nr6 *= 31\nr0 += r7\nr9 -= 1\n\
+                if r9 s> 0 goto again\nexit";
+    assert_eq!(ends(sums, "returned"), 0);
     // From the input to other memory of the program's: what is known of the pointer says that it may not.
     let low = made("exit", Placement::Start).layout.areas;
     let hop = low[1].base.wrapping_sub(low[0].base);

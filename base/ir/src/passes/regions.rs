@@ -87,7 +87,9 @@ fn origins(function: &Function, main: bool) -> Result<Vec<Origin>, BuildErrorKin
                     let input = main && function.params.get(position) == Some(&1);
                     if input { Origin::Pointer(Region::INPUT) } else { Origin::Any }
                 } else {
-                    incoming.of(number).iter().fold(Origin::Unseen, |known, edge| {
+                    // From what was known before: where a sum says less of one operand, it may say more of the other, so that
+                    // what is known anew each time need never stay the same.
+                    incoming.of(number).iter().fold(origins[param.index()], |known, edge| {
                         known.join(origins[function.pool[edge.args.start as usize + position].index()])
                     })
                 };
