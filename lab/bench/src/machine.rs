@@ -1,13 +1,12 @@
 //! Engines that run programs, beside native code: the same bytecode for all of them.
 
-mod clock;
 mod engine;
 mod exact;
 mod interpreter;
 mod jit;
 mod linux;
-mod memory;
 mod native;
+mod ops;
 mod rbpf;
 mod report;
 mod rounds;

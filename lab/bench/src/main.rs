@@ -1,14 +1,18 @@
 //! Measures beside named peers, in interleaved rounds: numbers, never a verdict.
 //!
 //! `loader` compares reading and loading objects, `encoder` the making of machine code, `machine` the engines that run
-//! programs. The rounds alternate between the sides, so that a machine whose speed drifts slows all. What cannot run here is skipped by name.
+//! programs, `shapes` those that run programs with maps. The rounds alternate between the sides, so that a machine whose speed
+//! drifts slows all. What cannot run here is skipped by name.
 //!
 //! This is an unsafe room for one reason: native code and the peers' compiled code are called.
 
+mod clock;
 mod encoder;
 mod loader;
 mod machine;
+mod memory;
 mod pairs;
+mod shapes;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +41,8 @@ enum What {
     },
     /// Run the benchmark programs on every engine.
     Machine(machine::Options),
+    /// Run programs with maps beside the running Linux.
+    Shapes(shapes::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +56,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         What::Machine(options) => machine::measure(&options),
+        What::Shapes(options) => shapes::measure(&options),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,

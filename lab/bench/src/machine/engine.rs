@@ -71,6 +71,11 @@ pub(super) trait Engine {
 
     /// Gets a program ready to run on a memory of its own; an error says why it cannot be run there.
     fn prepare<'t>(&self, task: &'t Task) -> Result<Prepared<'t>, String>;
+
+    /// Counts the operations that a run executes, where the engine runs operations one by one.
+    fn operations(&self, _task: &Task) -> Option<Result<u64, String>> {
+        None
+    }
 }
 
 /// A program that is ready to run.

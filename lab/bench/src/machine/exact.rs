@@ -1,8 +1,8 @@
 //! The reference machine.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
-use super::memory::Memory;
+use crate::clock::Stopwatch;
+use crate::memory::Memory;
 use skep_exact::{
     Entry, Fuel, HelperLink, MapRef, MapShape, Outcome, Platform, Program, Rules, Stack, World,
 };

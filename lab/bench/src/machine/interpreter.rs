@@ -1,10 +1,12 @@
 //! skep's interpreter, behind its compiler.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
-use super::memory::Memory;
+use super::ops;
+use crate::clock::Stopwatch;
+use crate::memory::Memory;
 use skep_ir::lower::compile;
 use skep_ir::machine::Machine;
+use skep_ir::ops::Code;
 use skep_ir::{Access, Address, Level, Link, Metering, Options, Source};
 use skep_isa::{Addr, ByteOrder, Program as Bytecode, raw, structure};
 use skep_mem::{Bytes, Fuel};
@@ -51,6 +53,10 @@ impl Engine for Interpreter {
         let memory = Memory::new(&task.program.memory());
         Ok(Prepared { runner: Box::new(Ready { program, cpu: Cpu::new(), memory }), compile })
     }
+
+    fn operations(&self, task: &Task) -> Option<Result<u64, String>> {
+        Some(ops::count(task, &self.options))
+    }
 }
 
 /// There is nothing around a program.
@@ -67,15 +73,24 @@ impl Link for Alone {
 }
 
 fn prepare(bytecode: &[u8], options: &Options) -> Result<Program, String> {
+    loaded(&compiled(bytecode, options)?, options)
+}
+
+/// Makes operations of bytecode.
+pub(super) fn compiled(bytecode: &[u8], options: &Options) -> Result<Code, String> {
     let slots = raw::from_bytes(bytecode, ByteOrder::Little).map_err(|error| error.to_string())?;
     let program = Bytecode::decode(&slots).map_err(|error| error.to_string())?;
     let structure = structure::check(&program).map_err(|error| error.to_string())?;
     let source = Source { program: &program, structure: &structure, link: &Alone };
-    let code = compile(source, &Machine::INTERPRETER, options).map_err(|error| error.to_string())?;
+    compile(source, &Machine::INTERPRETER, options).map_err(|error| error.to_string())
+}
+
+/// Makes a program of operations.
+pub(super) fn loaded(code: &Code, options: &Options) -> Result<Program, String> {
     let program = match options.access {
-        Access::Checked => Program::checked(&code, options.stack_bytes),
+        Access::Checked => Program::checked(code, options.stack_bytes),
         // SAFETY: the reference machine has run this bytecode on this input, so every access is to its memory.
-        Access::Unchecked => unsafe { Program::unchecked(&code, options.stack_bytes) },
+        Access::Unchecked => unsafe { Program::unchecked(code, options.stack_bytes) },
     };
     program.map_err(|error| error.to_string())
 }

@@ -2,10 +2,10 @@
 //!
 //! `SKEP_BENCH_CODE` names a folder that each program's machine code is written to, `SKEP_BENCH_OPS` has operations printed.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
 use super::interpreter::{Alone, options};
-use super::memory::Memory;
+use crate::clock::Stopwatch;
+use crate::memory::Memory;
 use skep_embedded::CodePages;
 use skep_ir::lower::compile;
 use skep_ir::{Access, Metering, Options, Source};
@@ -75,10 +75,10 @@ fn prepare(
     }
     Ok(match options.access {
         Access::Checked => JitProgram::checked(&code, &target, options.stack_bytes, CodePages)?,
-        // SAFETY: the reference machine has run this bytecode on this input, so every access is to its memory.
-        Access::Unchecked => unsafe {
-            JitProgram::unchecked(&code, &target, options.stack_bytes, CodePages)
-        }?,
+        Access::Unchecked => {
+            // SAFETY: the reference machine has run this bytecode on this input, so every access is to its memory.
+            unsafe { JitProgram::unchecked(&code, &target, options.stack_bytes, CodePages) }?
+        }
     })
 }
 

@@ -3,8 +3,8 @@
 //! The memory is an array's value, which the filter gives the program as its argument; the result goes into another. So
 //! a run costs a local call and a store more, and "compile" is the whole load, most of it the verifier's.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
+use crate::clock::Stopwatch;
 use skep_abi::{MapCreate, MapType, ProgLoad, ProgTestRun, ProgType};
 use skep_isa::{Addr, AluOp, ByteOrder, Insn, Operand, RawInsn, Reg, Size, Width, raw};
 use skep_sys::{CallError, Fd, Kernel, MapFd, ProgFd, ProgLoadMemory, TestRunMemory};

@@ -1,7 +1,7 @@
 //! Native code that clang made of the same C, in two variants.
 
 use super::engine::{Engine, Prepared, Runner, Task};
-use super::memory::Memory;
+use crate::memory::Memory;
 
 /// A program's one function.
 type Function = unsafe extern "C" fn(memory: *mut u8, len: u64) -> u64;

@@ -2,9 +2,9 @@
 //!
 //! It leaves r2 empty, so the program is preceded by an instruction that sets it.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
-use super::memory::Memory;
+use crate::clock::Stopwatch;
+use crate::memory::Memory;
 use rbpf::{EbpfVmMbuff, EbpfVmRaw};
 use skep_lab_programs::Cpu;
 use std::slice;

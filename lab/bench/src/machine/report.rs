@@ -16,6 +16,10 @@ struct Summary {
     ratio: Option<f64>,
     /// Geometric mean of nanoseconds by executed instruction.
     per_executed: Option<f64>,
+    /// Geometric mean of executed operations by executed instruction, where it runs operations one by one.
+    operations_per_instruction: Option<f64>,
+    /// Geometric mean of nanoseconds by executed operation, likewise.
+    per_operation: Option<f64>,
     /// Nanoseconds of getting ready, by slot, over all programs together.
     compile_per_slot: Option<f64>,
     /// Nanoseconds of a call.
@@ -45,18 +49,23 @@ pub(super) fn print(tasks: &[Task], engines: &[&dyn Engine], measured: &[Vec<Mea
         }
     }
     println!(
-        "\n{:<11} {:>8} {:>10} {:>14} {:>15} {:>8}",
-        "engine", "programs", "x native", "ns an executed", "compile, ns a", "ns a"
+        "\n{:<11} {:>8} {:>10} {:>14} {:>11} {:>8} {:>15} {:>8}",
+        "engine", "programs", "x native", "ns an executed", "ops an", "ns an", "compile, ns a", "ns a"
     );
-    println!("{:<11} {:>8} {:>10} {:>14} {:>15} {:>8}", "", "", "(geomean)", "instruction", "slot", "call");
+    println!(
+        "{:<11} {:>8} {:>10} {:>14} {:>11} {:>8} {:>15} {:>8}",
+        "", "", "(geomean)", "instruction", "instruction", "op", "slot", "call"
+    );
     for (index, engine) in engines.iter().enumerate() {
         let summary = summarise(tasks, measured, index);
         println!(
-            "{:<11} {:>8} {} {:>14} {:>15} {:>8}  {}",
+            "{:<11} {:>8} {} {:>14} {:>11} {:>8} {:>15} {:>8}  {}",
             engine.name(),
             summary.programs,
             cell(summary.ratio, 2),
             number(summary.per_executed, 3),
+            number(summary.operations_per_instruction, 3),
+            number(summary.per_operation, 3),
             number(summary.compile_per_slot, 0),
             number(summary.call, 1),
             engine.about()
@@ -80,13 +89,20 @@ pub(super) fn json(
             "programs": summary.programs,
             "ratio_geomean": summary.ratio,
             "ns_per_executed_geomean": summary.per_executed,
+            "ops_per_instruction_geomean": summary.operations_per_instruction,
+            "ns_per_op_geomean": summary.per_operation,
             "compile_ns_per_slot": summary.compile_per_slot,
             "call_ns": summary.call,
         })
     };
     let of_cell = |(engine, cell): (&&dyn Engine, &Measured)| match cell {
         Measured::Times(times) => {
-            json!({ "engine": engine.name(), "run_ns": times.run, "compile_ns": times.compile })
+            json!({
+                "engine": engine.name(),
+                "run_ns": times.run,
+                "compile_ns": times.compile,
+                "ops_executed": times.operations,
+            })
         }
         Measured::Not(why) => json!({ "engine": engine.name(), "skipped": why }),
     };
@@ -116,11 +132,14 @@ fn summarise(tasks: &[Task], measured: &[Vec<Measured>], engine: usize) -> Summa
         .filter_map(|(task, row)| Some((task, times(&row[engine])?, times(&row[0]).map(|base| base.run))))
         .collect();
     let compiles: Option<f64> = ran.iter().map(|(_, times, _)| times.compile).sum();
+    let counted = || ran.iter().filter_map(|(task, times, _)| Some((task, times, times.operations? as f64)));
     let slots: usize = ran.iter().map(|(task, ..)| task.slots()).sum();
     Summary {
         programs: ran.len(),
         ratio: geomean(ran.iter().filter_map(|(_, times, base)| Some(times.run / (*base)?))),
         per_executed: geomean(ran.iter().map(|(task, times, _)| times.run / task.executed as f64)),
+        operations_per_instruction: geomean(counted().map(|(task, _, ops)| ops / task.executed as f64)),
+        per_operation: geomean(counted().map(|(_, times, ops)| times.run / ops)),
         compile_per_slot: compiles.filter(|_| slots > 0).map(|sum| sum / slots as f64),
         call: call.and_then(|(_, row)| times(&row[engine])).map(|times| times.run),
     }

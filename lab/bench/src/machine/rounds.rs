@@ -1,7 +1,7 @@
 //! Interleaved rounds: every engine's turn comes once in each, for each program.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Task};
+use crate::clock::Stopwatch;
 use skep_lab_programs::digest;
 use std::time::Duration;
 
@@ -22,11 +22,14 @@ pub(super) struct Times {
     pub(super) run: f64,
     /// Nanoseconds that it took to get the program ready, where that is the engine's work.
     pub(super) compile: Option<f64>,
+    /// Operations that a run executes, where the engine runs them one by one.
+    pub(super) operations: Option<u64>,
 }
 
 /// What was found so far.
 struct Found {
     times: u64,
+    operations: Option<u64>,
     runs: Vec<f64>,
     compiles: Vec<f64>,
 }
@@ -52,12 +55,14 @@ pub(super) fn run(tasks: &[Task], engines: &[&dyn Engine], rounds: u32) -> Vec<V
 fn begin(engine: &dyn Engine, task: &Task) -> Result<Found, String> {
     let mut prepared = engine.prepare(task)?;
     check(task, &mut prepared)?;
+    let operations = engine.operations(task).transpose()?;
     let mut times = 1;
     loop {
         let took = timed(&mut prepared, times)?;
         if took >= TURN / 2 {
             let exact = times as f64 * TURN.as_secs_f64() / took.as_secs_f64();
-            return Ok(Found { times: (exact as u64).max(1), runs: Vec::new(), compiles: Vec::new() });
+            let times = (exact as u64).max(1);
+            return Ok(Found { times, operations, runs: Vec::new(), compiles: Vec::new() });
         }
         times *= 2;
     }
@@ -94,7 +99,7 @@ fn end(found: Result<Found, String>) -> Measured {
     match found {
         Ok(found) => {
             let compile = (!found.compiles.is_empty()).then(|| median(found.compiles));
-            Measured::Times(Times { run: median(found.runs), compile })
+            Measured::Times(Times { run: median(found.runs), compile, operations: found.operations })
         }
         Err(why) => Measured::Not(why),
     }

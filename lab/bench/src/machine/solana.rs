@@ -3,9 +3,9 @@
 //! Its 32-bit additions, subtractions and multiplications extend the sign where eBPF's extend zeroes, so some programs
 //! come to something else; they are left out by name, as any wrong result is.
 
-use super::clock::Stopwatch;
 use super::engine::{Engine, Prepared, Runner, Task};
-use super::memory::Memory;
+use crate::clock::Stopwatch;
+use crate::memory::Memory;
 use solana_sbpf::aligned_memory::AlignedMemory;
 use solana_sbpf::ebpf;
 use solana_sbpf::elf::Executable;

@@ -4,16 +4,16 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::time::Duration;
 
 /// When something began.
-pub(super) struct Stopwatch(Timespec);
+pub(crate) struct Stopwatch(Timespec);
 
 impl Stopwatch {
     /// Begins.
-    pub(super) fn start() -> Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
         Stopwatch(now())
     }
 
     /// Tells how long this thread, its system calls included, has run since.
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         let end = now();
         let seconds = end.tv_sec - self.0.tv_sec;
         let nanos = seconds * 1_000_000_000 + (end.tv_nsec - self.0.tv_nsec);

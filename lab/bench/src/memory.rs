@@ -3,7 +3,7 @@
 const ALIGN: usize = 64;
 
 /// A program's memory.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     bytes: Vec<u8>,
     start: usize,
     len: usize,
@@ -11,7 +11,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Makes one that holds these bytes.
-    pub(super) fn new(content: &[u8]) -> Memory {
+    pub(crate) fn new(content: &[u8]) -> Memory {
         let mut bytes = vec![0; content.len() + ALIGN];
         let start = bytes.as_ptr().align_offset(ALIGN);
         bytes[start..start + content.len()].copy_from_slice(content);
@@ -19,12 +19,12 @@ impl Memory {
     }
 
     /// Gives the bytes.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.len]
     }
 
     /// Gives the bytes, to be written.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.start + self.len]
     }
 }
