@@ -27,7 +27,7 @@ pub struct State {
     pub call: u64,
     /// Is the runner's own: code does not touch it.
     pub context: u64,
-    /// Holds the number of the helper that is called.
+    /// Holds the number of the helper that is called, or the position of the function that one calls.
     pub helper: u32,
     /// Names the [`Site`] at which the run was stopped.
     pub stop_site: u32,

@@ -1,12 +1,12 @@
 //! What programs may call, by number.
 
-use crate::Helper;
+use crate::{Helper, Param};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_helpers::Row;
 use skep_mem::Host;
 use skep_model::platform::Platform;
-use skep_model::platform::helper::{Arg, Helper as Described, Prototype, Ret};
+use skep_model::platform::helper::{Arg, Callback, Helper as Described, Prototype, Ret};
 
 /// What a number stands for.
 pub(crate) enum Callee<'m, S> {
@@ -27,7 +27,7 @@ pub(crate) struct Linux {
 }
 
 impl Linux {
-    /// Finds what can be called with numbers, and answers with a number: no callbacks, no records, no context.
+    /// Finds what can be called with numbers, and answers with a number: no context, no timers.
     fn find(row: &'static Row) -> Option<Linux> {
         let described: &'static Described = Platform::LINUX_6_18.helper(row.id).ok()?;
         let prototype = described.prototype.as_ref()?;
@@ -42,10 +42,14 @@ impl Linux {
                     | Arg::MapValueOut
                     | Arg::Mem(..)
                     | Arg::Size(_)
+                    | Arg::AllocSize
                     | Arg::Fixed { .. }
+                    | Arg::Record
+                    | Arg::StackOrNull
+                    | Arg::Func(Callback::Loop | Callback::MapElem)
             )
         };
-        let answers = !matches!(prototype.ret, Ret::RecordOrNull | Ret::DynptrMemOrNull);
+        let answers = !matches!(prototype.ret, Ret::DynptrMemOrNull);
         let callable = answers && prototype.args.len() <= 5 && prototype.args.iter().all(fits);
         callable.then_some(Linux { row, name: described.name, prototype })
     }
@@ -57,6 +61,15 @@ impl<S> Callee<'_, S> {
             Callee::Own(helper) => helper.name(),
             Callee::Linux(linux) => linux.name,
             Callee::TailCall => "tail_call",
+        }
+    }
+
+    /// Says whether it may call functions of the program.
+    pub(crate) fn calls_back(&self) -> bool {
+        match self {
+            Callee::Own(helper) => helper.params().contains(&Param::Function),
+            Callee::Linux(linux) => linux.prototype.args.iter().any(|arg| matches!(arg, Arg::Func(_))),
+            Callee::TailCall => false,
         }
     }
 }

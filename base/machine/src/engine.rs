@@ -113,7 +113,7 @@ impl Compiled<'_> {
         number: usize,
         start: Start<'_>,
         place: &mut Place<'_>,
-        outside: &mut Outside<'_, S>,
+        outside: &Outside<'_, S>,
     ) -> Result<End, Stop> {
         match self {
             Compiled::Interpreter(program) => compiled::run(program, number, start, place, outside),

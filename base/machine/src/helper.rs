@@ -2,8 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::RefMut;
 use core::fmt;
-use skep_mem::{Bytes, Lend};
+use core::ops::DerefMut;
+use skep_ir::handle;
+use skep_mem::{Bytes, FuncIndex, Halt, Lend};
 
 /// Says what a helper wants in one of its registers r1 to r5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum Param {
     Len,
     /// An address of so many bytes that the program may use so.
     Fixed(Lend, u32),
+    /// The number of a function of the program (`subprog[NAME] ll`), for helpers that [call back](Helper::calling).
+    Function,
     /// An address of a string that ends with a NUL within so many bytes, all of which the program may read; it arrives
     /// without the NUL. Or [null](Args::is_null).
     Str(u32),
@@ -42,13 +47,20 @@ pub enum HelperEnd {
     Fail(&'static str),
     /// The run is stopped: this argument, counted from zero, cannot be used.
     Argument(u8),
+    /// The run has ended inside a function that the helper has [called](Caller::call): the helper returns this at once.
+    Ended,
 }
+
+/// Names a function of the program that has called a helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function(pub(crate) FuncIndex);
 
 /// Is an argument, as its parameter says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Int(u64),
     Bytes(Bytes<'a>),
+    Function(Function),
     /// No string.
     Null,
 }
@@ -69,7 +81,16 @@ impl<'a> Args<'a> {
         match self.values.get(position) {
             Some(Value::Int(number)) => *number,
             Some(Value::Bytes(bytes)) => bytes.len() as u64,
+            Some(Value::Function(Function(FuncIndex(function)))) => handle::function(*function),
             Some(Value::Null) | None => 0,
+        }
+    }
+
+    /// Returns a function, by its position from zero; nothing where none was declared.
+    pub fn function(&self, position: usize) -> Option<Function> {
+        match self.values.get(position) {
+            Some(Value::Function(function)) => Some(*function),
+            _ => None,
         }
     }
 
@@ -77,7 +98,7 @@ impl<'a> Args<'a> {
     pub fn bytes(&self, position: usize) -> Bytes<'a> {
         match self.values.get(position) {
             Some(Value::Bytes(bytes)) => *bytes,
-            Some(Value::Int(_) | Value::Null) | None => Bytes::empty(),
+            Some(Value::Int(_) | Value::Function(_) | Value::Null) | None => Bytes::empty(),
         }
     }
 
@@ -103,6 +124,52 @@ impl<'a> Args<'a> {
 
 /// What a helper does.
 type Run<'m, S> = dyn Fn(&mut S, &Args<'_>) -> Result<u64, HelperEnd> + Send + Sync + 'm;
+/// What a helper does that calls back.
+type RunCalling<'m, S> = dyn Fn(&mut Caller<'_, S>, &Args<'_>) -> Result<u64, HelperEnd> + Send + Sync + 'm;
+
+/// How a helper is run.
+pub(crate) enum How<'m, S> {
+    Plain(Box<Run<'m, S>>),
+    Calling(Box<RunCalling<'m, S>>),
+}
+
+/// A run that waits for a helper.
+pub(crate) trait Waits<S> {
+    fn state(&mut self) -> RefMut<'_, S>;
+    fn call(&mut self, function: FuncIndex, args: [u64; 5]) -> Result<u64, Halt>;
+}
+
+/// Lets a helper call functions of the program, and look at the state between the calls.
+pub struct Caller<'c, S> {
+    run: &'c mut dyn Waits<S>,
+}
+
+impl<S> fmt::Debug for Caller<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").finish_non_exhaustive()
+    }
+}
+
+impl<'c, S> Caller<'c, S> {
+    pub(crate) fn new(run: &'c mut dyn Waits<S>) -> Caller<'c, S> {
+        Caller { run }
+    }
+
+    /// Returns the helpers' state.
+    pub fn state(&mut self) -> impl DerefMut<Target = S> + '_ {
+        self.run.state()
+    }
+
+    /// Calls a function of the program with these numbers in r1 to r5, and returns its r0. It counts among the eight that may
+    /// be active, and takes its fuel as if the program had called it.
+    ///
+    /// # Errors
+    ///
+    /// [`HelperEnd::Ended`] where the run has ended inside.
+    pub fn call(&mut self, function: Function, args: [u64; 5]) -> Result<u64, HelperEnd> {
+        self.run.call(function.0, args).map_err(|Halt| HelperEnd::Ended)
+    }
+}
 
 /// Is a function that programs may call: its name, what it wants, and what it does.
 ///
@@ -131,7 +198,7 @@ type Run<'m, S> = dyn Fn(&mut S, &Args<'_>) -> Result<u64, HelperEnd> + Send + S
 pub struct Helper<'m, S> {
     name: &'static str,
     params: &'static [Param],
-    run: Box<Run<'m, S>>,
+    how: How<'m, S>,
 }
 
 impl<S> fmt::Debug for Helper<'_, S> {
@@ -149,7 +216,34 @@ impl<'m, S> Helper<'m, S> {
     where
         F: Fn(&mut S, &Args<'_>) -> Result<u64, HelperEnd> + Send + Sync + 'm,
     {
-        Helper { name, params, run: Box::new(run) }
+        Helper { name, params, how: How::Plain(Box::new(run)) }
+    }
+
+    /// Makes a helper that may call functions of the program, which it gets as [`Param::Function`].
+    ///
+    /// ```
+    /// use skep_machine::{Cpu, Helper, HelperEnd, Input, Param, Setup};
+    ///
+    /// // most(f, n) gives the largest of f(0), f(1), …, f(n - 1).
+    /// let most = Helper::calling("most", &[Param::Function, Param::Int], |run, args| {
+    ///     let function = args.function(0).ok_or(HelperEnd::Argument(0))?;
+    ///     (0..args.int(1)).try_fold(0, |most, n| {
+    ///         *run.state() += 1;
+    ///         Ok(run.call(function, [n, 0, 0, 0, 0])?.max(most))
+    ///     })
+    /// });
+    /// let setup = Setup::<u32>::new().helper(9, most);
+    /// let program = setup.assemble("r1 = subprog[f] ll\nr2 = 10\ncall most\nexit\nf: r0 = r1\nr0 ^= 5\nexit")?;
+    /// let mut cpu = Cpu::default();
+    /// assert_eq!(setup.load(program)?.run(&mut cpu, Input::None)?, 13);
+    /// assert_eq!(*cpu.state(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn calling<F>(name: &'static str, params: &'static [Param], run: F) -> Helper<'m, S>
+    where
+        F: Fn(&mut Caller<'_, S>, &Args<'_>) -> Result<u64, HelperEnd> + Send + Sync + 'm,
+    {
+        Helper { name, params, how: How::Calling(Box::new(run)) }
     }
 
     /// Makes a helper that takes five numbers, whatever they are.
@@ -172,7 +266,7 @@ impl<'m, S> Helper<'m, S> {
         self.params
     }
 
-    pub(crate) fn call(&self, state: &mut S, args: &Args<'_>) -> Result<u64, HelperEnd> {
-        (self.run)(state, args)
+    pub(crate) fn how(&self) -> &How<'m, S> {
+        &self.how
     }
 }

@@ -101,7 +101,7 @@ mod verify;
 pub use cpu::Cpu;
 pub use engine::Engine;
 pub use error::{SetupError, SetupErrorKind, Stop, StopKind};
-pub use helper::{Args, Helper, HelperEnd, Param};
+pub use helper::{Args, Caller, Function, Helper, HelperEnd, Param};
 pub use input::Input;
 pub use machine::Machine;
 pub use program::{Program, ProgramError};

@@ -16,6 +16,8 @@ use skep_mem::{Bytes, Host, OnCpu};
 /// brings its own [`Cpu`].
 pub struct Machine<'m, S = ()> {
     pub(crate) programs: Vec<Compiled<'m>>,
+    /// Counts the functions of each.
+    pub(crate) functions: Vec<u32>,
     pub(crate) callees: Callees<'m, S>,
     pub(crate) maps: Vec<Attached<'m>>,
     /// What may be touched besides the input: what was lent, and the values of maps.
@@ -48,11 +50,15 @@ impl Machine<'static> {
 }
 
 impl<'m, S> Machine<'m, S> {
-    pub(crate) fn new_linked(setup: Setup<'m, S>, programs: Vec<Compiled<'m>>) -> Machine<'m, S> {
+    pub(crate) fn new_linked(
+        setup: Setup<'m, S>,
+        programs: Vec<Compiled<'m>>,
+        functions: Vec<u32>,
+    ) -> Machine<'m, S> {
         let Setup { callees, maps, mut memory, host, stack_bytes, .. } = setup;
         let values = maps.iter().filter_map(|attached| Some((attached.map.values()?, attached.rights())));
         memory.extend(values);
-        Machine { programs, callees, maps, memory, host, stack_bytes }
+        Machine { programs, functions, callees, maps, memory, host, stack_bytes }
     }
 
     /// Runs the first program, and returns what it leaves in r0.
@@ -67,10 +73,23 @@ impl<'m, S> Machine<'m, S> {
         scratch.executed = None;
         let on = self.host.map(|host| OnCpu::enter(host.cpus()));
         let mut place = Place { fuel, scratch, stack_bytes: self.stack_bytes };
-        let mut outside = Outside { machine: self, state, on: on.as_ref(), tail_calls: 0 };
-        let mut number = 0;
+        let outside = Outside::new(self, state, on.as_ref());
+        let result = self.run_from(0, start, &mut place, &outside);
+        outside.finish();
+        result
+    }
+
+    /// Runs a program and those that take its place.
+    fn run_from<'r>(
+        &'r self,
+        mut number: usize,
+        start: Start<'_>,
+        place: &mut Place<'_>,
+        outside: &Outside<'r, S>,
+    ) -> Result<u64, Stop> {
         while let Some(program) = self.programs.get(number) {
-            match program.run(number, start, &mut place, &mut outside)? {
+            outside.switch(number);
+            match program.run(number, start, place, outside)? {
                 End::Returned(value) => return Ok(value),
                 End::TailCall(next) => number = next,
             }

@@ -203,7 +203,10 @@ impl<'m, S> Setup<'m, S> {
     /// Gives programs the helpers of Linux that need no kernel, under Linux's numbers: those on maps, and those whose clock,
     /// random numbers or log the host has. Helpers of one's own come before them.
     ///
-    /// Those that call back into the program, give out records of rings, or work on a kernel's context are not there.
+    /// Those that work on a kernel's context, on timers or on what Linux calls dynptrs are not there. `bpf_loop` and
+    /// `bpf_for_each_map_elem` call functions of the program; a record of a ring may be touched from `bpf_ringbuf_reserve` to
+    /// `bpf_ringbuf_submit` or `bpf_ringbuf_discard`, and what a run leaves open is discarded when it ends. It may hold 64
+    /// records at once.
     #[must_use]
     pub fn host(mut self, host: &'m dyn Host) -> Self {
         self.host = Some(host);
@@ -236,7 +239,7 @@ impl<'m, S> Setup<'m, S> {
     /// [`SetupError`] names the program and the instruction that cannot be run.
     pub fn load_all(self, programs: impl IntoIterator<Item = Program>) -> Result<Machine<'m, S>, SetupError> {
         link::check_setup(&self).map_err(SetupError::of_setup)?;
-        let mut linked = Vec::new();
+        let (mut linked, mut functions) = (Vec::new(), Vec::new());
         for (number, program) in programs.into_iter().enumerate() {
             let fault =
                 |(at, kind): (Option<_>, SetupErrorKind)| SetupError { program: Some(number), at, kind };
@@ -246,13 +249,16 @@ impl<'m, S> Setup<'m, S> {
                     .verify(&program)
                     .map_err(|refusal| fault((refusal.insn(), SetupErrorKind::Refused(refusal))))?;
             }
-            linked.try_reserve(1).map_err(|_| fault((None, SetupErrorKind::OutOfMemory)))?;
+            let no_memory = |_| fault((None, SetupErrorKind::OutOfMemory));
+            linked.try_reserve(1).map_err(no_memory)?;
+            functions.try_reserve(1).map_err(no_memory)?;
+            functions.push(program.functions().len() as u32);
             linked.push(self.engine.compile(&self, &program).map_err(fault)?);
         }
         if linked.is_empty() {
             return Err(SetupError::of_setup(SetupErrorKind::NoProgram));
         }
-        Ok(Machine::new_linked(self, linked))
+        Ok(Machine::new_linked(self, linked, functions))
     }
 }
 

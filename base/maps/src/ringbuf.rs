@@ -121,6 +121,12 @@ impl RingBuf {
         Some((room.token, bytes))
     }
 
+    /// Finds the bytes of a record that was reserved and not committed since.
+    pub fn record(&self, token: RecordToken) -> Option<Bytes<'_>> {
+        let room = self.ring.find(token)?;
+        self.pages().run.bytes().slice(self.pages().data + room.offset, room.len).ok()
+    }
+
     /// Submits or discards a record. The reader is woken where it may be waiting for it, unless `flags` say never
     /// (`BPF_RB_NO_WAKEUP`) or always (`BPF_RB_FORCE_WAKEUP`); other flags are ignored, as Linux does.
     ///

@@ -194,18 +194,25 @@ impl<M: RingMemory> Ring<M> {
         Ok(Room { offset: start as usize + HDR_SIZE, len: len as usize, token })
     }
 
+    /// Finds the bytes of an open record again; nothing where `token` is of none.
+    pub fn find(&self, token: RecordToken) -> Option<Room> {
+        let (start, len) = self.open(token)?;
+        Some(Room { token, offset: start as usize + HDR_SIZE, len: len as usize })
+    }
+
+    /// Gives the place and length of an open record.
+    fn open(&self, token: RecordToken) -> Option<(u64, u32)> {
+        let (start, len) = (token.0 & u64::from(u32::MAX), (token.0 >> 32) as u32);
+        let is_place = start < self.size && start % UNIT == 0 && len <= MAX_RECORD_SIZE;
+        (is_place && self.word(start).load(Ordering::Acquire) & bit(start) != 0).then_some((start, len))
+    }
+
     /// Ends an open record, from anywhere and without a lock, and tells where the reader stands.
     ///
     /// # Errors
     /// [`NotOpen`] where `token` is of no open record of this ring.
     pub fn commit(&self, token: RecordToken, commit: Commit) -> Result<Reader, NotOpen> {
-        let (start, len) = (token.0 & u64::from(u32::MAX), (token.0 >> 32) as u32);
-        if start >= self.size || start % UNIT != 0 || len > MAX_RECORD_SIZE {
-            return Err(NotOpen);
-        }
-        if self.word(start).load(Ordering::Acquire) & bit(start) == 0 {
-            return Err(NotOpen);
-        }
+        let (start, len) = self.open(token).ok_or(NotOpen)?;
         let flag = match commit {
             Commit::Submit => 0,
             Commit::Discard => DISCARD_BIT,

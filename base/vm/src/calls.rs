@@ -1,11 +1,11 @@
-//! Calls out of a program.
+//! Calls out of a program, and back into it.
 
 use crate::StopKind;
 use crate::regions::{RegionCode, Regions};
 use core::cell::RefCell;
 use core::fmt;
 use core::ptr::NonNull;
-use skep_mem::{Bytes, Meter, Spent};
+use skep_mem::{Bytes, Spent};
 
 /// Says how a call ended the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,68 +14,77 @@ pub enum CallEnd {
     Unwind(u64),
     /// The run stops.
     Stop(StopKind),
+    /// The run has ended already, inside a function that the helper has called, or by the helper's work: it returns this at
+    /// once.
+    Ended,
 }
 
-/// Answers the calls of a program.
-pub trait Calls {
+/// Answers the calls of a program. `'m` is the life of the memory that a run may hold.
+///
+/// Its methods take `&self`, because a helper may call back into the program, which may call helpers: whatever changes is in
+/// cells of the implementer.
+pub trait Calls<'m> {
     /// Calls a helper.
     ///
     /// # Errors
     ///
     /// [`CallEnd`] ends the run; what a helper reports to the program is a result.
-    fn helper(&mut self, id: u32, args: [u64; 5], reach: &Reach<'_>) -> Result<u64, CallEnd>;
+    fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd>;
 }
 
 /// Has no helpers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCalls;
 
-impl Calls for NoCalls {
-    fn helper(&mut self, id: u32, _: [u64; 5], _: &Reach<'_>) -> Result<u64, CallEnd> {
+impl<'m> Calls<'m> for NoCalls {
+    fn helper(&self, id: u32, _: [u64; 5], _: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
         Err(CallEnd::Stop(StopKind::UnknownHelper { id }))
     }
 }
 
-/// Is what a helper may use of the run that it is called in: the memory that the program can reach, and the fuel.
-pub struct Reach<'r> {
-    regions: &'r Regions<'r>,
-    meter: RefCell<&'r mut dyn Charge>,
-}
-
-impl fmt::Debug for Reach<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reach").field("regions", &self.regions).finish_non_exhaustive()
-    }
-}
-
-/// Takes fuel, however an engine counts it.
-pub(crate) trait Charge {
-    /// Takes units, or says that there are fewer.
+/// A run that is waiting for a helper, however its engine does that.
+pub(crate) trait Waiting<'m> {
+    /// Takes units of fuel, or says that there are fewer.
     fn charge(&mut self, units: u64) -> Result<(), Spent>;
+
+    /// Lists what the program may touch.
+    fn regions(&mut self) -> &mut Regions<'m>;
+
+    /// Runs a function; the error is how the run has ended inside it.
+    fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd>;
+
+    /// Notes that the run ends where the helper was called.
+    fn end_here(&mut self, kind: StopKind);
 }
 
-impl Charge for Meter<'_> {
-    fn charge(&mut self, units: u64) -> Result<(), Spent> {
-        Meter::charge(self, units)
+/// Is what a helper may use of the run that it is called in: the memory that the program can reach, the fuel, and the
+/// program's functions.
+pub struct Reach<'r, 'm> {
+    run: RefCell<&'r mut dyn Waiting<'m>>,
+}
+
+impl fmt::Debug for Reach<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").finish_non_exhaustive()
     }
 }
 
-impl<'r> Reach<'r> {
-    pub(crate) fn new(regions: &'r Regions<'_>, meter: &'r mut dyn Charge) -> Reach<'r> {
-        Reach { regions, meter: RefCell::new(meter) }
+impl<'r, 'm> Reach<'r, 'm> {
+    pub(crate) fn new(run: &'r mut dyn Waiting<'m>) -> Reach<'r, 'm> {
+        Reach { run: RefCell::new(run) }
     }
 
     /// Takes fuel for work that grows with the arguments; to be called before anything is done.
     ///
     /// # Errors
     ///
-    /// [`StopKind::Fuel`] ends the run, as there is not enough.
+    /// [`CallEnd::Ended`] as there is not enough.
     pub fn charge(&self, units: u64) -> Result<(), CallEnd> {
-        let spent = match self.meter.try_borrow_mut() {
-            Ok(mut meter) => meter.charge(units),
-            Err(_) => Err(Spent),
-        };
-        spent.map_err(|Spent| CallEnd::Stop(StopKind::Fuel))
+        let mut run = self.run.try_borrow_mut().map_err(|_| CallEnd::Ended)?;
+        run.charge(units).map_err(|Spent| {
+            run.end_here(StopKind::Fuel);
+            CallEnd::Ended
+        })
     }
 
     /// Lends memory that the program may read; nothing where it may not.
@@ -89,12 +98,53 @@ impl<'r> Reach<'r> {
     }
 
     fn bytes(&self, address: u64, len: usize, write: bool) -> Option<Bytes<'r>> {
-        if !self.regions.allows(RegionCode(0), address, len as u64, write) {
+        let mut run = self.run.try_borrow_mut().ok()?;
+        if !run.regions().allows(RegionCode(0), address, len as u64, write) {
             return None;
         }
         let address = usize::try_from(address).ok()?;
         let base = NonNull::new(core::ptr::with_exposed_provenance_mut(address))?;
-        // SAFETY: the bytes lie in one of the regions, which live for 'r and are accessed atomically only.
+        // SAFETY: the bytes lie in the stack, which outlives the call, or in one of the regions, whose memory lives for 'm even
+        // where it is taken away from the program; what is lent to a function that is called back outlives that call. All of
+        // it is accessed atomically only.
         Some(unsafe { Bytes::from_raw(base, len) })
+    }
+
+    /// Lets the program touch memory from now on, until it is [taken away](Reach::close) or the run ends.
+    ///
+    /// # Errors
+    ///
+    /// [`CallEnd::Ended`] where there is no memory to note that.
+    pub fn open(&self, bytes: Bytes<'m>) -> Result<(), CallEnd> {
+        let mut run = self.run.try_borrow_mut().map_err(|_| CallEnd::Ended)?;
+        run.regions().open(bytes, bytes.len()).map_err(|_| {
+            run.end_here(StopKind::OutOfMemory);
+            CallEnd::Ended
+        })
+    }
+
+    /// Takes memory away from the program that was given to it by [`Reach::open`].
+    pub fn close(&self, bytes: Bytes<'m>) {
+        if let Ok(mut run) = self.run.try_borrow_mut() {
+            run.regions().close(bytes);
+        }
+    }
+
+    /// Calls a function of the program, by its position among the program's functions, with these values in r1 to r5, and
+    /// returns its r0. Meanwhile the program may read what is `lent`.
+    ///
+    /// # Errors
+    ///
+    /// [`CallEnd::Ended`] where the run has ended inside; [`CallEnd::Stop`] where there is no such function.
+    pub fn call_back(&self, function: u32, args: [u64; 5], lent: Option<Bytes<'_>>) -> Result<u64, CallEnd> {
+        let mut run = self.run.try_borrow_mut().map_err(|_| CallEnd::Ended)?;
+        let Some(lent) = lent else { return run.call_back(function, args) };
+        if run.regions().open(lent, 0).is_err() {
+            run.end_here(StopKind::OutOfMemory);
+            return Err(CallEnd::Ended);
+        }
+        let result = run.call_back(function, args);
+        run.regions().close(lent);
+        result
     }
 }

@@ -32,11 +32,11 @@
 //! let mut regions = Regions::new();
 //! regions.add_writable(bytes)?;
 //! let args = [bytes.addr() as u64, 4, 0, 0, 0];
-//! assert_eq!(program.run(&mut cpu, &mut regions, args, &Fuel::new(100), &mut NoCalls), Ok(4));
+//! assert_eq!(program.run(&mut cpu, &mut regions, args, &Fuel::new(100), &NoCalls), Ok(4));
 //!
 //! let mut regions = Regions::new();
 //! regions.add_writable(bytes.slice(0, 3)?)?;
-//! let stop = program.run(&mut cpu, &mut regions, args, &Fuel::new(100), &mut NoCalls).unwrap_err();
+//! let stop = program.run(&mut cpu, &mut regions, args, &Fuel::new(100), &NoCalls).unwrap_err();
 //! assert!(stop.to_string().starts_with("instruction 0: read of 1 bytes at"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

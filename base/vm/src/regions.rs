@@ -42,6 +42,10 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub struct Regions<'m> {
     entries: Vec<Entry>,
+    /// Counts those that were there before the run, with the stack's; others come and go during a run, behind these.
+    numbered: usize,
+    /// Says whether memory was taken away since somebody last asked.
+    shrunk: bool,
     life: PhantomData<Bytes<'m>>,
 }
 
@@ -66,14 +70,14 @@ impl Default for Regions<'_> {
 impl<'m> Regions<'m> {
     /// Makes an empty list.
     pub const fn new() -> Regions<'m> {
-        Regions { entries: Vec::new(), life: PhantomData }
+        Regions { entries: Vec::new(), numbered: 0, shrunk: false, life: PhantomData }
     }
 
     /// Forgets all memory, and may then list other memory in the same place.
     #[must_use]
     pub fn emptied<'n>(mut self) -> Regions<'n> {
         self.entries.clear();
-        Regions { entries: self.entries, life: PhantomData }
+        Regions { entries: self.entries, ..Regions::new() }
     }
 
     /// Adds memory that may be read and written.
@@ -99,17 +103,49 @@ impl<'m> Regions<'m> {
         if self.entries.len() >= usize::from(u16::MAX) - 1 {
             return Err(TooMany);
         }
+        self.push(bytes, writable)?;
+        self.numbered = self.entries.len();
+        Ok(())
+    }
+
+    fn push(&mut self, bytes: Bytes<'_>, writable: usize) -> Result<(), TooMany> {
         self.entries.try_reserve(1).map_err(|_| TooMany)?;
         let base = bytes.as_ptr().as_ptr().expose_provenance();
         self.entries.push(Entry { base, readable: bytes.len(), writable });
         Ok(())
     }
 
-    /// Makes room for the stack, which is the first entry.
+    /// Lets more memory be touched during a run, of which so many bytes may be written: it must live for `'m`, or be closed
+    /// before it goes.
+    pub(crate) fn open(&mut self, bytes: Bytes<'_>, writable: usize) -> Result<(), TooMany> {
+        self.push(bytes, writable)
+    }
+
+    /// Takes away memory that was opened.
+    pub(crate) fn close(&mut self, bytes: Bytes<'_>) {
+        let opened = self.entries.get(self.numbered..).unwrap_or_default();
+        let is_meant = |entry: &Entry| (entry.base, entry.readable) == (bytes.addr(), bytes.len());
+        // The last one first, so that what is lent twice is taken away in turn.
+        if let Some(at) = opened.iter().rposition(is_meant) {
+            self.entries.swap_remove(self.numbered + at);
+            self.shrunk = true;
+        }
+    }
+
+    /// Says whether memory was taken away since this was last asked.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn has_shrunk(&mut self) -> bool {
+        core::mem::take(&mut self.shrunk)
+    }
+
+    /// Makes room for the stack, which is the first entry, and forgets what an earlier run has left open.
     fn reserve_stack(&mut self) -> Result<(), TooMany> {
+        self.entries.truncate(self.numbered);
+        self.shrunk = false;
         if self.entries.is_empty() {
             self.entries.try_reserve(4).map_err(|_| TooMany)?;
             self.entries.push(Entry { base: 0, readable: 0, writable: 0 });
+            self.numbered = 1;
         }
         Ok(())
     }

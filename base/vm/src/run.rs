@@ -1,7 +1,7 @@
 //! The interpreter: one loop, one match.
 
 use crate::access::{self, atomic32, atomic64, cmpxchg32, cmpxchg64};
-use crate::calls::{CallEnd, Calls, Reach};
+use crate::calls::{CallEnd, Calls, Reach, Waiting};
 use crate::cpu::Cpu;
 use crate::frame::{Frame, Place};
 use crate::insn::{Insn, Passed, Target, with_families};
@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 use skep_ir::ssa::eval::MAX_DEPTH;
 use skep_ir::{arith, handle};
 use skep_isa::{AluOp, Cond, LoadKind, Size, Width};
-use skep_mem::{Fuel, Meter};
+use skep_mem::{Fuel, Meter, Spent};
 
 impl Program {
     /// Runs the program with these values in r1 to r5, and returns r0.
@@ -20,13 +20,13 @@ impl Program {
     /// # Errors
     ///
     /// [`Stop`] says where and why there is no result.
-    pub fn run(
+    pub fn run<'m>(
         &self,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
-        calls: &mut dyn Calls,
+        calls: &dyn Calls<'m>,
     ) -> Result<u64, Stop> {
         let start = |kind| Stop { at: self.at[0], kind };
         if !cpu.reserve(self.places, self.stack_bytes) {
@@ -39,18 +39,47 @@ impl Program {
         // SAFETY: `reserve` has made room for eight frames of the largest function, and `cpu` is borrowed for this run; the
         // program's places are below their function's number of places, which `Program` has checked.
         let frame = unsafe { Frame::new(cpu.values()) };
-        let meter = Meter::new(fuel);
-        let mut run = Run { program: self, regions, calls, meter, stack_top, low: stack_top, depth: 0 };
-        let result = run.go(frame, args);
+        let at = Waits { pc: self.first(), frame, places: 0 };
+        let mut run = Run {
+            program: self,
+            regions,
+            calls,
+            meter: Meter::new(fuel),
+            stack_top,
+            low: stack_top,
+            depth: 0,
+            at,
+            ended: None,
+        };
+        run.enter(&self.functions[0], frame, args);
+        let result = run.go(&self.functions[0], frame);
         run.meter.settle();
-        result.map_err(|Halt { pc, kind }| Stop { at: self.at[pc as usize], kind })
+        match result {
+            Ok(value) | Err(End::Unwound(value)) => Ok(value),
+            Err(End::Halted { pc, kind }) => Err(Stop { at: self.at[pc as usize], kind }),
+        }
+    }
+
+    fn first(&self) -> NonNull<Insn> {
+        NonNull::from(self.insns.as_slice()).cast::<Insn>()
     }
 }
 
-/// Says on which of the program's own instructions a run stopped.
-struct Halt {
-    pc: u32,
-    kind: StopKind,
+/// Says how a run ended before its first function returned.
+#[derive(Clone, Copy)]
+enum End {
+    /// On this of the program's own instructions.
+    Halted { pc: u32, kind: StopKind },
+    /// A helper has ended it with this number.
+    Unwound(u64),
+}
+
+/// Is where a run waits for a helper.
+#[derive(Clone, Copy)]
+struct Waits {
+    pc: NonNull<Insn>,
+    frame: Frame,
+    places: u16,
 }
 
 /// Is where a function goes on when the one that it has called returns.
@@ -66,13 +95,17 @@ struct Return {
 struct Run<'r, 'm> {
     program: &'r Program,
     regions: &'r mut Regions<'m>,
-    calls: &'r mut dyn Calls,
+    calls: &'r dyn Calls<'m>,
     meter: Meter<'r>,
     /// Holds the address just above the stack of the first function.
     stack_top: usize,
     /// Holds the lowest address of the stacks in use; functions that do not touch theirs have none.
     low: usize,
     depth: usize,
+    /// Says where the helper was called that is running.
+    at: Waits,
+    /// Says how the run has ended inside that helper, if it has.
+    ended: Option<End>,
 }
 
 /// Says what an access wants.
@@ -119,25 +152,21 @@ macro_rules! interpreter {
         store { $($size:ident: $store:ident $checked_store:ident $store_imm:ident $checked_store_imm:ident $store_sum:ident $store_imm_sum:ident,)* }
     ) => {
         impl Run<'_, '_> {
-            fn go(&mut self, entry: Frame, args: [u64; 5]) -> Result<u64, Halt> {
+            /// Executes a function, which was [entered](Run::enter), until it returns.
+            fn go(&mut self, function: &Function, entry: Frame) -> Result<u64, End> {
                 let program = self.program;
-                let code = NonNull::from(program.insns.as_slice()).cast::<Insn>();
+                let code = program.first();
                 let mut frame = entry;
-                let mut places = program.functions[0].places;
+                let mut places = function.places;
                 let mut returns = [Return { pc: code, frame, places, dst: Place(0), low: self.low }; MAX_DEPTH];
-                for (param, arg) in program.functions[0].params.iter().zip(args) {
-                    if let Some(param) = param {
-                        frame.set(*param, arg);
-                    }
-                }
-                if program.functions[0].uses_stack {
-                    self.fresh_stack();
-                }
+                // What was there before belongs to whoever has called.
+                let floor = self.depth;
                 // Names the instruction that is executed.
-                let mut pc = code;
+                // SAFETY: functions start at instructions of the program, which `Program` has checked.
+                let mut pc = unsafe { code.add(function.start as usize) };
                 macro_rules! halt {
                     ($what:expr) => {
-                        return Err(Halt { pc: Run::index(code, pc), kind: $what })
+                        return Err(End::Halted { pc: Run::index(code, pc), kind: $what })
                     };
                 }
                 macro_rules! go_to {
@@ -359,25 +388,17 @@ macro_rules! interpreter {
                             // SAFETY: a check has covered it, or who made the program promises it.
                             unsafe { access::store(address as usize, size, frame.get(src)) };
                         }
-                        Insn::Helper { id, dst, passed } => match self.helper(frame, id, passed) {
-                            Ok(result) => frame.set(dst, result),
-                            Err(CallEnd::Unwind(result)) => return Ok(result),
-                            Err(CallEnd::Stop(kind)) => halt!(kind),
-                        },
+                        Insn::Helper { id, dst, passed } => {
+                            let args = self.values(frame, passed);
+                            frame.set(dst, self.helper(Waits { pc, frame, places }, id, args)?);
+                        }
                         Insn::CallReg { dst, passed } => {
-                            let [target, args @ ..] = self.registers(frame, passed);
+                            let [target, args @ ..]: [u64; 6] = self.values(frame, passed);
                             match self.function(target) {
-                                Some(callee) => call!(callee, dst, |fresh: Frame| {
-                                    for (param, arg) in callee.params.iter().zip(args) {
-                                        if let Some(param) = param {
-                                            fresh.set(*param, arg);
-                                        }
-                                    }
-                                }),
-                                None => match self.helper_by_number(target, args) {
-                                    Ok(result) => frame.set(dst, result),
-                                    Err(CallEnd::Unwind(result)) => return Ok(result),
-                                    Err(CallEnd::Stop(kind)) => halt!(kind),
+                                Some(callee) => call!(callee, dst, |fresh| pass(callee, fresh, args)),
+                                None => match u32::try_from(target) {
+                                    Ok(id) => frame.set(dst, self.helper(Waits { pc, frame, places }, id, args)?),
+                                    Err(_) => halt!(StopKind::BadCallTarget { found: target }),
                                 },
                             }
                         }
@@ -397,13 +418,13 @@ macro_rules! interpreter {
                         Insn::Jump { to } => go_to!(to),
                         Insn::Return { src } => {
                             let result = frame.get(src);
-                            if self.depth == 0 {
+                            if self.depth == floor {
                                 return Ok(result);
                             }
                             (pc, frame, places) = self.leave(&returns, result);
                         }
                         Insn::ReturnNumber { value } => {
-                            if self.depth == 0 {
+                            if self.depth == floor {
                                 return Ok(value);
                             }
                             (pc, frame, places) = self.leave(&returns, value);
@@ -472,12 +493,18 @@ impl<'r> Run<'r, '_> {
     fn leave(&mut self, returns: &[Return; MAX_DEPTH], result: u64) -> (NonNull<Insn>, Frame, u16) {
         self.depth -= 1;
         let Return { pc, frame, places, dst, low } = returns[self.depth];
+        self.restore_stack(low);
+        frame.set(dst, result);
+        (pc, frame, places)
+    }
+
+    /// Takes the stack of a function that has returned away.
+    #[inline(always)]
+    fn restore_stack(&mut self, low: usize) {
         if low != self.low {
             self.low = low;
             self.regions.move_stack(low, self.stack_top - low);
         }
-        frame.set(dst, result);
-        (pc, frame, places)
     }
 
     #[inline(always)]
@@ -486,23 +513,45 @@ impl<'r> Run<'r, '_> {
         &self.program.arguments[start..start + usize::from(passed.len)]
     }
 
-    #[inline(never)]
-    fn helper(&mut self, frame: Frame, id: u32, passed: Passed) -> Result<u64, CallEnd> {
-        let mut args = [0; 5];
-        for (arg, argument) in args.iter_mut().zip(self.arguments(passed)) {
-            *arg = from(frame, argument.from);
+    /// Gives a function that nobody has called yet its arguments and its stack.
+    fn enter(&mut self, function: &Function, frame: Frame, args: [u64; 5]) {
+        pass(function, frame, args);
+        if function.uses_stack {
+            self.fresh_stack();
         }
-        self.calls.helper(id, args, &Reach::new(self.regions, &mut self.meter))
     }
 
-    /// Reads what is called through a register, and its arguments.
-    #[inline(always)]
-    fn registers(&self, frame: Frame, passed: Passed) -> [u64; 6] {
-        let mut registers = [0; 6];
-        for (register, argument) in registers.iter_mut().zip(self.arguments(passed)) {
-            *register = from(frame, argument.from);
+    #[inline(never)]
+    fn helper(&mut self, at: Waits, id: u32, args: [u64; 5]) -> Result<u64, End> {
+        let calls = self.calls;
+        let outer = core::mem::replace(&mut self.at, at);
+        let result = calls.helper(id, args, &Reach::new(self));
+        let halted = self.halted(StopKind::UnknownHelper { id });
+        self.at = outer;
+        if let Some(end) = self.ended.take() {
+            return Err(end);
         }
-        registers
+        result.map_err(|end| match (end, halted) {
+            (CallEnd::Unwind(value), _) => End::Unwound(value),
+            (CallEnd::Stop(kind), End::Halted { pc, .. }) => End::Halted { pc, kind },
+            // Only what is noted has ended.
+            (_, halted) => halted,
+        })
+    }
+
+    /// Says that the run ends where the helper was called.
+    fn halted(&self, kind: StopKind) -> End {
+        End::Halted { pc: Run::index(self.program.first(), self.at.pc), kind }
+    }
+
+    /// Reads what is passed.
+    #[inline(always)]
+    fn values<const N: usize>(&self, frame: Frame, passed: Passed) -> [u64; N] {
+        let mut values = [0; N];
+        for (value, argument) in values.iter_mut().zip(self.arguments(passed)) {
+            *value = from(frame, argument.from);
+        }
+        values
     }
 
     /// Finds the function that a number names.
@@ -511,10 +560,59 @@ impl<'r> Run<'r, '_> {
         let position = usize::try_from(handle::function_of(number)?).ok()?;
         self.program.functions.get(position)
     }
+}
 
-    #[cold]
-    fn helper_by_number(&mut self, found: u64, args: [u64; 5]) -> Result<u64, CallEnd> {
-        let id = u32::try_from(found).map_err(|_| CallEnd::Stop(StopKind::BadCallTarget { found }))?;
-        self.calls.helper(id, args, &Reach::new(self.regions, &mut self.meter))
+/// Puts arguments where a function has them.
+#[inline(always)]
+fn pass(function: &Function, frame: Frame, args: [u64; 5]) {
+    for (param, arg) in function.params.iter().zip(args) {
+        if let Some(param) = param {
+            frame.set(*param, arg);
+        }
+    }
+}
+
+impl<'m> Waiting<'m> for Run<'_, 'm> {
+    fn charge(&mut self, units: u64) -> Result<(), Spent> {
+        self.meter.charge(units)
+    }
+
+    fn regions(&mut self) -> &mut Regions<'m> {
+        self.regions
+    }
+
+    fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd> {
+        if self.ended.is_some() {
+            return Err(CallEnd::Ended);
+        }
+        let Some(callee) = self.function(handle::function(function)) else {
+            return Err(CallEnd::Stop(StopKind::BadCallTarget { found: handle::function(function) }));
+        };
+        if self.depth + 1 >= MAX_DEPTH {
+            self.end_here(StopKind::CallDepth);
+            return Err(CallEnd::Ended);
+        }
+        let Waits { frame, places, .. } = self.at;
+        // SAFETY: room for eight frames of the largest function, and this is at most the eighth, behind that of the function
+        // that waits; the places that are used with it are those of the callee.
+        let fresh = unsafe { Frame::new(frame.after(places)) };
+        let low = self.low;
+        self.depth += 1;
+        self.enter(callee, fresh, args);
+        match self.go(callee, fresh) {
+            Ok(value) => {
+                self.depth -= 1;
+                self.restore_stack(low);
+                Ok(value)
+            }
+            Err(end) => {
+                self.ended = Some(end);
+                Err(CallEnd::Ended)
+            }
+        }
+    }
+
+    fn end_here(&mut self, kind: StopKind) {
+        self.ended = Some(self.halted(kind));
     }
 }

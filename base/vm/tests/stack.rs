@@ -28,7 +28,7 @@ fn program(source: &str) -> Program {
 }
 
 fn run(program: &Program, cpu: &mut Cpu) -> Result<u64, skep_vm::Stop> {
-    program.run(cpu, &mut Regions::new(), [0; 5], &Fuel::new(1000), &mut NoCalls)
+    program.run(cpu, &mut Regions::new(), [0; 5], &Fuel::new(1000), &NoCalls)
 }
 
 /// Gives what it finds, and leaves something else; through a copy of r10, so that it is memory.

@@ -72,7 +72,7 @@ impl Made {
     fn run(&self, args: [u64; 3]) -> Result<u64, Stop> {
         let [r1, r2, r3] = args;
         let fuel = Fuel::new(1000);
-        self.0.run(&mut Cpu::new(), &mut Regions::new(), [r1, r2, r3, 0, 0], &fuel, &mut NoCalls)
+        self.0.run(&mut Cpu::new(), &mut Regions::new(), [r1, r2, r3, 0, 0], &fuel, &NoCalls)
     }
 }
 
@@ -367,8 +367,8 @@ fn atomic_accesses() {
 /// Answers calls: 1 adds, 2 unwinds, 3 stops, 4 charges, 5 adds up what it can read.
 struct Answers;
 
-impl Calls for Answers {
-    fn helper(&mut self, id: u32, args: [u64; 5], reach: &Reach<'_>) -> Result<u64, CallEnd> {
+impl<'m> Calls<'m> for Answers {
+    fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
         match id {
             1 => Ok(args.iter().zip(1..).fold(0, |sum: u64, (arg, n)| sum.wrapping_add(arg.wrapping_mul(n)))),
             2 => Err(CallEnd::Unwind(args[0])),
@@ -415,13 +415,13 @@ fn both(insns: &[Insn], regions: &[(Bytes<'_>, bool)], args: [u64; 5], units: u6
         };
         let code = compile(source, &Machine::INTERPRETER, &options).expect("it compiles");
         let program = Program::checked(&code, 512).expect("it is checked");
-        run(&mut |cpu, regions, fuel| program.run(cpu, regions, args, fuel, &mut Answers));
+        run(&mut |cpu, regions, fuel| program.run(cpu, regions, args, fuel, &Answers));
         for registers in [13, 2] {
             let target =
                 Target::new(features(), Access::Checked, Metering::Metered).with_registers(registers);
             let code = compile(source, &target.machine(), &options).expect("it compiles");
             let program = JitProgram::checked(&code, &target, 512, CodePages).expect("it is checked");
-            run(&mut |cpu, regions, fuel| program.run(cpu, regions, args, fuel, &mut Answers));
+            run(&mut |cpu, regions, fuel| program.run(cpu, regions, args, fuel, &Answers));
         }
     }
     let first = results[0];
@@ -571,7 +571,7 @@ fn another_thread_stops_a_run() {
         let result = std::thread::scope(|scope| {
             let run = scope.spawn(|| {
                 running.wait();
-                program.run(&mut Cpu::new(), &mut Regions::new(), [0; 5], &fuel, &mut NoCalls)
+                program.run(&mut Cpu::new(), &mut Regions::new(), [0; 5], &fuel, &NoCalls)
             });
             running.wait();
             std::thread::yield_now();

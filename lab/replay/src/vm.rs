@@ -47,12 +47,12 @@ impl Link for Names {
 /// Has the helpers.
 struct Helpers {
     frozen: u64,
-    calls: u64,
+    calls: Cell<u64>,
 }
 
-impl Calls for Helpers {
-    fn helper(&mut self, id: u32, _: [u64; 5], _: &Reach<'_>) -> Result<u64, CallEnd> {
-        self.calls += 1;
+impl<'m> Calls<'m> for Helpers {
+    fn helper(&self, id: u32, _: [u64; 5], _: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
+        self.calls.set(self.calls.get() + 1);
         match id {
             ANSWER => Ok(7),
             FROZEN_AT => Ok(self.frozen),
@@ -144,12 +144,12 @@ impl Place {
         regions.add_writable(lent).expect("few");
         regions.add_readable(self.frozen.bytes()).expect("few");
         let fuel = Fuel::new(self.fuel);
-        let mut helpers = Helpers { frozen: self.frozen.bytes().addr() as u64, calls: 0 };
+        let helpers = Helpers { frozen: self.frozen.bytes().addr() as u64, calls: Cell::new(0) };
         let args = [lent.addr() as u64, LENT as u64, 0, 0, 0];
-        let result = program.run(&mut cpu, &mut regions, args, &fuel, &mut helpers);
+        let result = program.run(&mut cpu, &mut regions, args, &fuel, &helpers);
         drop(regions);
         self.cpu = cpu;
-        let ran = Ran { result, memory: self.after(), left: fuel.left(), calls: helpers.calls };
+        let ran = Ran { result, memory: self.after(), left: fuel.left(), calls: helpers.calls.get() };
         assert!(ran.left <= self.fuel, "fuel is only taken");
         // Each call is an instruction.
         assert!(ran.calls <= self.fuel + u64::from(WINDOW), "fuel ends a run");

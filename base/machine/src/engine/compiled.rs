@@ -1,10 +1,12 @@
 //! What engines that run the compiler's operations have in common: compiling, the memory of a run, the calls out of it.
 
 use super::{End, Place, Refused, Start};
+use crate::callee::Callee;
 use crate::error::{Detail, Stop, StopKind};
-use crate::outside::{CallEnd, Outside};
+use crate::outside::{CallEnd, Engine, Outside};
 use crate::setup::RegisterCalls;
 use crate::{Program, Setup, SetupErrorKind, maps};
+use core::cell::Cell;
 use skep_exact::Rights;
 use skep_ir::lower::compile as compile_for;
 use skep_ir::machine::Machine as Target;
@@ -35,6 +37,10 @@ impl<S> skep_ir::Link for Link<'_, '_, S> {
 
     fn helper(&self, id: u32) -> Option<u8> {
         self.0.callees.find(id).map(|_| 5)
+    }
+
+    fn calls_back(&self, id: u32) -> bool {
+        self.0.callees.find(id).is_some_and(Callee::calls_back)
     }
 }
 
@@ -88,22 +94,22 @@ fn regions<'r>(
 /// What is run, by whichever engine.
 pub(super) trait Runs {
     /// Runs it with these values in r1 to r5, and returns r0.
-    fn run(
+    fn run<'m>(
         &self,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
-        calls: &mut dyn Calls,
+        calls: &dyn Calls<'m>,
     ) -> Result<u64, skep_vm::Stop>;
 }
 
 pub(super) fn run<S>(
-    program: &dyn Runs,
+    program: &impl Runs,
     number: usize,
     start: Start<'_>,
     place: &mut Place<'_>,
-    outside: &mut Outside<'_, S>,
+    outside: &Outside<'_, S>,
 ) -> Result<End, Stop> {
     let stopped = |at, kind, detail| Err(Stop::new(number, at, kind, detail));
     let mut list = core::mem::take(&mut place.scratch.regions).emptied();
@@ -111,9 +117,9 @@ pub(super) fn run<S>(
         return stopped(InsnIdx::ZERO, StopKind::OutOfMemory, Detail::None);
     }
     let (r1, r2) = start.first.map_or((0, 0), |bytes| (bytes.addr() as u64, bytes.len() as u64));
-    let mut around = Around { outside, ended: None };
-    let result = program.run(&mut place.scratch.cpu, &mut list, [r1, r2, 0, 0, 0], place.fuel, &mut around);
-    let ended = around.ended;
+    let around = Around { outside, ended: Cell::new(None) };
+    let result = program.run(&mut place.scratch.cpu, &mut list, [r1, r2, 0, 0, 0], place.fuel, &around);
+    let ended = around.ended.get();
     place.scratch.regions = list.emptied();
     match (ended, result) {
         (Some(CallEnd::TailCall(next)), _) => Ok(End::TailCall(next)),
@@ -124,49 +130,80 @@ pub(super) fn run<S>(
 }
 
 struct Around<'a, 'o, S> {
-    outside: &'a mut Outside<'o, S>,
+    outside: &'a Outside<'o, S>,
     /// How a call has ended the run, where the interpreter has no words for it.
-    ended: Option<CallEnd>,
+    ended: Cell<Option<CallEnd>>,
 }
 
-impl<S> Calls for Around<'_, '_, S> {
-    fn helper(&mut self, id: u32, args: [u64; 5], reach: &Reach<'_>) -> Result<u64, VmEnd> {
+impl<'m, 'o: 'm, S> Calls<'m> for Around<'_, 'o, S> {
+    fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, VmEnd> {
         if self.outside.machine.callees.find(id).is_none() {
             return Err(VmEnd::Stop(VmStop::BadCallTarget { found: u64::from(id) }));
         }
-        self.outside.call(id, args, &mut Lender(reach)).map_err(|end| match end {
+        self.outside.call(id, args, &mut Lender { reach, args }).map_err(|end| match end {
             CallEnd::Unwind(number) => VmEnd::Unwind(number),
             CallEnd::TailCall(_) => {
-                self.ended = Some(end);
+                self.ended.set(Some(end));
                 VmEnd::Unwind(0)
             }
             CallEnd::Stop(..) => {
-                self.ended = Some(end);
+                self.ended.set(Some(end));
                 VmEnd::Stop(VmStop::UnknownHelper { id })
             }
-            CallEnd::Halt => VmEnd::Stop(VmStop::Fuel),
+            CallEnd::Halt => VmEnd::Ended,
         })
     }
 }
 
 /// What a helper may use of the run.
-struct Lender<'l, 'r>(&'l Reach<'r>);
+struct Lender<'l, 'r, 'm> {
+    reach: &'l Reach<'r, 'm>,
+    /// What the helper was called with.
+    args: [u64; 5],
+}
 
-impl<'l> Invoke<'l> for Lender<'l, '_> {
-    fn invoke(&mut self, _: FuncIndex, _: &[CallbackArg<'l>]) -> Result<u64, Halt> {
-        // No helper that calls back is let in.
-        Err(Halt)
+impl<'r> Invoke<'r> for Lender<'_, 'r, '_> {
+    fn invoke(&mut self, function: FuncIndex, args: &[CallbackArg<'r>]) -> Result<u64, Halt> {
+        let mut numbers = [0; 5];
+        let mut key = None;
+        for (number, arg) in numbers.iter_mut().zip(args) {
+            *number = match *arg {
+                CallbackArg::Int(number) => number,
+                CallbackArg::Map(map) => maps::handle(map),
+                CallbackArg::Key(bytes) => {
+                    key = Some(bytes);
+                    bytes.addr() as u64
+                }
+                CallbackArg::Value(_, bytes) => bytes.addr() as u64,
+                CallbackArg::Pass(position) => self.args.get(position).copied().unwrap_or(0),
+            };
+        }
+        self.reach.call_back(function.0, numbers, key).map_err(|_| Halt)
     }
 
     fn charge(&mut self, units: u64) -> Result<(), Halt> {
-        self.0.charge(units).map_err(|_| Halt)
+        self.reach.charge(units).map_err(|_| Halt)
     }
 
-    fn lend(&mut self, number: u64, len: usize, how: Lend) -> Option<Bytes<'l>> {
+    fn lend(&mut self, number: u64, len: usize, how: Lend) -> Option<Bytes<'r>> {
         match how {
-            Lend::Read => self.0.readable(number, len),
-            Lend::Write | Lend::ReadWrite => self.0.writable(number, len),
+            Lend::Read => self.reach.readable(number, len),
+            Lend::Write | Lend::ReadWrite => self.reach.writable(number, len),
         }
+    }
+}
+
+impl<'r, 'm, 'o: 'm> Engine<'r, 'o> for Lender<'_, 'r, 'm> {
+    fn invoke(&mut self) -> &mut dyn Invoke<'r> {
+        self
+    }
+
+    fn open(&mut self, bytes: Bytes<'o>) -> Result<(), Halt> {
+        self.reach.open(bytes).map_err(|_| Halt)
+    }
+
+    fn close(&mut self, bytes: Bytes<'o>) {
+        self.reach.close(bytes);
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{End, Place, Refused, Start};
 use crate::error::{Detail, Stop, StopKind};
 use crate::maps;
-use crate::outside::{CallEnd, Outside};
+use crate::outside::{CallEnd, Engine, Outside};
 use crate::setup::RegisterCalls as Allow;
 use crate::{Program, Setup, SetupErrorKind};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use skep_exact::{
     CallEnd as ExactEnd, Entry, FaultKind, HelperLink, LoadErrorKind, MapRef, MapShape, Platform, Pointers,
     RegisterCalls, Rights, Rules, UninitRegisters, UninitStack, World,
@@ -65,9 +65,9 @@ pub(super) fn compile<S>(setup: &Setup<'_, S>, program: &Program) -> Result<skep
     })
 }
 
-/// What surrounds a run; a call takes what it needs for itself, and nothing calls back.
+/// What surrounds a run.
 struct Around<'a, 'o, 'r, S> {
-    outside: RefCell<&'a mut Outside<'o, S>>,
+    outside: &'a Outside<'o, S>,
     start: Start<'r>,
     maps: &'r [maps::Attached<'r>],
     memory: &'r [(Bytes<'r>, Rights)],
@@ -82,8 +82,7 @@ impl<'o: 'r, 'r, S> World<'r> for Around<'_, 'o, 'r, S> {
             _ => 0,
         };
         let numbers = core::array::from_fn(number);
-        let mut outside = self.outside.try_borrow_mut().map_err(|_| ExactEnd::Halt)?;
-        outside.call(id, numbers, invoke).map(Ret::Int).map_err(|end| match end {
+        self.outside.call(id, numbers, &mut Waiting(invoke)).map(Ret::Int).map_err(|end| match end {
             CallEnd::Unwind(number) => ExactEnd::Unwind(number),
             CallEnd::TailCall(_) => {
                 self.ended.set(Some(end));
@@ -105,11 +104,27 @@ impl<'o: 'r, 'r, S> World<'r> for Around<'_, 'o, 'r, S> {
         let address = usize::try_from(address).ok()?;
         let input = [self.start.first, self.start.second].into_iter().flatten();
         let mut all = input.map(|bytes| (bytes, Rights::ReadWrite)).chain(self.memory.iter().copied());
-        all.find_map(|(bytes, rights)| {
+        let found = all.find_map(|(bytes, rights)| {
             let offset = address.checked_sub(bytes.addr())?;
             bytes.slice(offset, len).ok().map(|bytes| (bytes, rights))
-        })
+        });
+        found.or_else(|| Some((self.outside.record_at(address, len)?, Rights::ReadWrite)))
     }
+}
+
+/// A run that waits for a call; what it may touch of records, [`Around::memory_at`] looks up.
+struct Waiting<'a, 'l>(&'a mut dyn Invoke<'l>);
+
+impl<'l, 'r> Engine<'l, 'r> for Waiting<'_, 'l> {
+    fn invoke(&mut self) -> &mut dyn Invoke<'l> {
+        self.0
+    }
+
+    fn open(&mut self, _: Bytes<'r>) -> Result<(), Halt> {
+        Ok(())
+    }
+
+    fn close(&mut self, _: Bytes<'r>) {}
 }
 
 pub(super) fn run<S>(
@@ -117,19 +132,14 @@ pub(super) fn run<S>(
     number: usize,
     start: Start<'_>,
     place: &mut Place<'_>,
-    outside: &mut Outside<'_, S>,
+    outside: &Outside<'_, S>,
 ) -> Result<End, Stop> {
     let no_memory = |_| Stop::new(number, InsnIdx::ZERO, StopKind::OutOfMemory, Detail::None);
     let before = place.scratch.executed.unwrap_or(0);
     let stack = place.scratch.exact(place.stack_bytes).map_err(no_memory)?;
     let machine = outside.machine;
-    let around = Around {
-        outside: RefCell::new(outside),
-        start,
-        maps: &machine.maps,
-        memory: &machine.memory,
-        ended: Cell::new(None),
-    };
+    let around =
+        Around { outside, start, maps: &machine.maps, memory: &machine.memory, ended: Cell::new(None) };
     let entry = start.first.map_or(Entry::Nothing, Entry::Memory);
     let outcome = skep_exact::run(program, &around, stack, entry, place.fuel);
     place.scratch.executed = Some(before.saturating_add(outcome.executed));

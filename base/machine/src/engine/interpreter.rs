@@ -21,13 +21,13 @@ pub(super) fn compile<S>(setup: &Setup<'_, S>, program: &Program) -> Result<skep
 }
 
 impl Runs for skep_vm::Program {
-    fn run(
+    fn run<'m>(
         &self,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
-        calls: &mut dyn Calls,
+        calls: &dyn Calls<'m>,
     ) -> Result<u64, Stop> {
         skep_vm::Program::run(self, cpu, regions, args, fuel, calls)
     }

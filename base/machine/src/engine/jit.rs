@@ -26,13 +26,13 @@ pub(super) fn compile<'m, S>(setup: &Setup<'m, S>, program: &Program) -> Result<
 }
 
 impl Runs for Native<'_> {
-    fn run(
+    fn run<'m>(
         &self,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
-        calls: &mut dyn Calls,
+        calls: &dyn Calls<'m>,
     ) -> Result<u64, Stop> {
         JitProgram::run(self, cpu, regions, args, fuel, calls)
     }

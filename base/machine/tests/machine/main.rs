@@ -1,10 +1,12 @@
 //! Every test runs on every engine.
 
+mod callbacks;
 mod helpers;
 mod inputs;
 mod limits;
 mod maps;
 mod memory;
+mod records;
 mod refusals;
 
 use skep_machine::{Code, Cpu, Engine, Input, Machine, Program, Setup, Stop, StopKind};

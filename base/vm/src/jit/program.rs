@@ -8,7 +8,7 @@ use skep_ir::{Access, Level};
 use skep_isa::InsnIdx;
 use skep_jit::state::Site;
 use skep_jit::x86_64::{
-    self, Align, Alignment, EmitError, EmitOptions, Emitted, Feature, Target, WriteError,
+    self, Align, Alignment, CodeOffset, EmitError, EmitOptions, Emitted, Feature, Target, WriteError,
 };
 use skep_mem::{Code, RawCode};
 
@@ -30,6 +30,10 @@ pub struct JitProgram<H: Code> {
     pub(super) stack_bytes: u32,
     pub(super) uses_stack: bool,
     pub(super) uses_state: bool,
+    /// Says where helpers enter functions that they call, if they may.
+    pub(super) callback: Option<usize>,
+    /// Counts the functions.
+    pub(super) functions: u32,
     /// Names the instruction that it starts with.
     pub(super) start: InsnIdx,
 }
@@ -129,7 +133,7 @@ impl<H: Code> JitProgram<H> {
             assembler: x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) },
         };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
-        let Emitted { plan, sites, windows, remembered, uses_stack, uses_state } = emitted;
+        let Emitted { plan, sites, windows, remembered, uses_stack, uses_state, callback } = emitted;
         let len = plan.size();
         let code = host.stage(len).ok_or(JitError::NoCodeMemory)?;
         // From here on the memory goes back when the program is dropped.
@@ -144,6 +148,8 @@ impl<H: Code> JitProgram<H> {
             stack_bytes,
             uses_stack,
             uses_state,
+            callback: callback.map(CodeOffset::index),
+            functions: ops.functions.len() as u32,
             start,
         };
         // SAFETY: staged memory of this length, for this program alone.

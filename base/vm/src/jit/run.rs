@@ -1,15 +1,17 @@
 //! Entering machine code, and what it calls.
 
 use super::program::JitProgram;
-use crate::calls::{CallEnd, Calls, Reach};
+use crate::calls::{CallEnd, Calls, Reach, Waiting};
 use crate::cpu::Cpu;
 use crate::regions::{Found, Regions};
 use crate::stop::{Stop, StopKind};
 use core::mem::offset_of;
+use core::ops::Range;
 use core::ptr::NonNull;
+use skep_ir::handle;
 use skep_ir::ssa::eval::MAX_DEPTH;
 use skep_jit::state::{Site, SiteKind, State, Window};
-use skep_mem::{Code, Fuel, Meter};
+use skep_mem::{Code, Fuel, Meter, Spent};
 
 /// Counts the units that code may take before it asks, which is a look at what another thread has left: it goes through this
 /// many in about a microsecond.
@@ -30,11 +32,27 @@ type Entry = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, usize) -> Return
 /// Is what the functions that code calls know of the run.
 struct Context<'c, 'r, 'm> {
     regions: &'c mut Regions<'m>,
-    calls: &'c mut dyn Calls,
+    calls: &'c dyn Calls<'m>,
     meter: Meter<'r>,
     sites: &'c [Site],
     stack_top: usize,
-    end: Option<CallEnd>,
+    state: NonNull<State>,
+    /// Numbers the windows that searches remember.
+    remembered: Range<u32>,
+    /// Leads to functions by their position, if there is such a way.
+    callback: Option<Entry>,
+    /// Counts the functions.
+    functions: u32,
+    end: Option<Ended>,
+}
+
+/// Says how a run has ended in a helper.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// Where the helper was called.
+    Here(CallEnd),
+    /// Inside a function that the helper has called.
+    Inside(Result<u64, Stop>),
 }
 
 /// Counts the words of a state and of so many windows.
@@ -49,13 +67,13 @@ impl<H: Code> JitProgram<H> {
     ///
     /// [`Stop`] says where and why there is no result.
     #[inline]
-    pub fn run(
+    pub fn run<'m>(
         &self,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
-        calls: &mut dyn Calls,
+        calls: &dyn Calls<'m>,
     ) -> Result<u64, Stop> {
         if !self.uses_state {
             // SAFETY: the code has no use for what the anchor stands for.
@@ -65,13 +83,13 @@ impl<H: Code> JitProgram<H> {
     }
 
     /// Runs a program that uses its state.
-    fn run_with_state(
+    fn run_with_state<'m>(
         &self,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
-        calls: &mut dyn Calls,
+        calls: &dyn Calls<'m>,
     ) -> Result<u64, Stop> {
         let start = |kind| Stop { at: self.start, kind };
         let stack_bytes = if self.uses_stack { self.stack_bytes } else { 0 };
@@ -83,8 +101,18 @@ impl<H: Code> JitProgram<H> {
             return Err(start(StopKind::OutOfMemory));
         }
         let state = cpu.values().cast::<State>();
-        let mut context =
-            Context { regions, calls, meter: Meter::new(fuel), sites: &self.sites, stack_top, end: None };
+        let mut context = Context {
+            regions,
+            calls,
+            meter: Meter::new(fuel),
+            sites: &self.sites,
+            stack_top,
+            state,
+            remembered: self.remembered..self.windows,
+            callback: self.callback.map(|offset| self.door(offset)),
+            functions: self.functions,
+            end: None,
+        };
         let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
         self.put_windows(state, &context);
         let units = context.meter.lend(BATCH);
@@ -107,12 +135,16 @@ impl<H: Code> JitProgram<H> {
         context.meter.settle();
         match returned.ended {
             0 => Ok(returned.value),
-            _ => {
-                // SAFETY: as above.
-                let state = unsafe { state.read() };
-                self.ended(&state, context.end)
-            }
+            _ => context.ended(),
         }
+    }
+
+    /// Returns a place of the code where it may be entered.
+    #[inline(always)]
+    fn door(&self, offset: usize) -> Entry {
+        let address = self.code.base.as_ptr().wrapping_add(offset);
+        // SAFETY: the emitter makes a function of this type there, and `new` has published it.
+        unsafe { core::mem::transmute::<*mut u8, Entry>(address) }
     }
 
     /// Executes the code.
@@ -122,8 +154,7 @@ impl<H: Code> JitProgram<H> {
     /// uses no state.
     #[inline(always)]
     unsafe fn enter(&self, args: [u64; 5], anchor: usize) -> Returned {
-        // SAFETY: the emitter makes functions of this type, and `new` has published this one.
-        let entry = unsafe { core::mem::transmute::<NonNull<u8>, Entry>(self.code.base) };
+        let entry = self.door(0);
         let [r1, r2, r3, r4, r5] = args;
         // SAFETY: it keeps the calling convention, and what it accesses is checked or promised.
         unsafe { entry(r1, r2, r3, r4, r5, anchor) }
@@ -148,9 +179,14 @@ impl<H: Code> JitProgram<H> {
             unsafe { at.write(window) };
         }
     }
+}
 
+impl<'m> Context<'_, '_, 'm> {
+    /// Says how a run has ended that did not return.
     #[cold]
-    fn ended(&self, state: &State, end: Option<CallEnd>) -> Result<u64, Stop> {
+    fn ended(&self) -> Result<u64, Stop> {
+        // SAFETY: the state is there, and the code has left it or waits.
+        let state = unsafe { self.state.read() };
         let site = self.sites[state.stop_site as usize];
         let address = state.stop_address;
         let few = |bytes: u16| bytes.min(255) as u8;
@@ -165,14 +201,94 @@ impl<H: Code> JitProgram<H> {
             SiteKind::Fuel { .. } => StopKind::Fuel,
             SiteKind::Depth => StopKind::CallDepth,
             SiteKind::Target => StopKind::BadCallTarget { found: address },
-            SiteKind::Helper => match end {
-                Some(CallEnd::Unwind(result)) => return Ok(result),
-                Some(CallEnd::Stop(kind)) => kind,
+            SiteKind::Helper => match self.end {
+                Some(Ended::Inside(result)) => return result,
+                Some(Ended::Here(CallEnd::Unwind(result))) => return Ok(result),
+                Some(Ended::Here(CallEnd::Stop(kind))) => kind,
                 // The code says that a helper has ended the run only if `call` has said so.
-                None => StopKind::UnknownHelper { id: state.helper },
+                Some(Ended::Here(CallEnd::Ended)) | None => StopKind::UnknownHelper { id: state.helper },
             },
         };
         Err(Stop { at: site.at, kind })
+    }
+
+    /// Tells the regions which stacks are in use.
+    fn show_stack(&mut self) {
+        // SAFETY: behind the state, which is there.
+        let stack = unsafe { self.state.add(1).cast::<Window>() };
+        // SAFETY: as above; code is waiting.
+        let low = unsafe { (*stack.as_ptr()).base } as usize;
+        self.regions.move_stack(low, self.stack_top - low);
+    }
+
+    /// Makes searches forget what they have found, if some of it may be gone.
+    fn forget(&mut self) {
+        if !self.regions.has_shrunk() {
+            return;
+        }
+        // SAFETY: behind the state, which is there.
+        let windows = unsafe { self.state.add(1) }.cast::<Window>();
+        for number in self.remembered.clone() {
+            // SAFETY: one of the windows behind the state.
+            let at = unsafe { windows.add(number as usize) };
+            // SAFETY: as above; code is waiting.
+            unsafe { at.write(Window::NONE) };
+        }
+    }
+}
+
+impl<'m> Waiting<'m> for Context<'_, '_, 'm> {
+    fn charge(&mut self, units: u64) -> Result<(), Spent> {
+        self.meter.charge(units)
+    }
+
+    fn regions(&mut self) -> &mut Regions<'m> {
+        self.regions
+    }
+
+    fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd> {
+        if self.end.is_some() {
+            return Err(CallEnd::Ended);
+        }
+        let Some(callback) = self.callback.filter(|_| function < self.functions) else {
+            return Err(CallEnd::Stop(StopKind::BadCallTarget { found: handle::function(function) }));
+        };
+        // SAFETY: the state is there, and code is waiting.
+        let State { frame, depth, .. } = unsafe { self.state.read() };
+        let Some(deeper) = depth.checked_sub(1) else {
+            self.end_here(StopKind::CallDepth);
+            return Err(CallEnd::Ended);
+        };
+        self.forget();
+        let units = self.meter.lend(BATCH);
+        let state = self.state;
+        // What the code calls finds the run by this address; it is this borrow that it goes by now.
+        let lent = (&raw mut *self).expose_provenance() as u64;
+        // SAFETY: as above.
+        let mine = unsafe { &mut *state.as_ptr() };
+        (mine.fuel, mine.depth, mine.helper, mine.context) = (units, deeper, function, lent);
+        let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
+        let [r1, r2, r3, r4, r5] = args;
+        // SAFETY: as in `enter`; the emitter makes such a function that leads to others by their position, of which there are
+        // so many.
+        let returned = unsafe { callback(r1, r2, r3, r4, r5, anchor) };
+        // SAFETY: as above; the code has returned.
+        let mine = unsafe { &mut *state.as_ptr() };
+        (mine.frame, mine.depth) = (frame, depth);
+        let left = mine.fuel;
+        self.meter.give_back(left);
+        self.show_stack();
+        match returned.ended {
+            0 => Ok(returned.value),
+            _ => {
+                self.end = Some(Ended::Inside(self.ended()));
+                Err(CallEnd::Ended)
+            }
+        }
+    }
+
+    fn end_here(&mut self, kind: StopKind) {
+        self.end = Some(Ended::Here(CallEnd::Stop(kind)));
     }
 }
 
@@ -230,7 +346,7 @@ struct Sought {
 /// Searches the regions for an access, and remembers the one that holds it.
 fn search(state: NonNull<State>, context: &mut Context<'_, '_, '_>, address: u64, sought: Sought) -> u64 {
     let Sought { bytes, window, write } = sought;
-    show_stack(state, context);
+    context.show_stack();
     match context.regions.find(address, u64::from(bytes), write) {
         Some(Found::Stack) => 0,
         Some(Found::Region(number)) => {
@@ -251,39 +367,30 @@ fn search(state: NonNull<State>, context: &mut Context<'_, '_, '_>, address: u64
     }
 }
 
-/// Tells the regions which stacks are in use.
-fn show_stack(state: NonNull<State>, context: &mut Context<'_, '_, '_>) {
-    // SAFETY: behind the state, which is there.
-    let stack = unsafe { state.add(1).cast::<Window>() };
-    // SAFETY: as above; code is waiting.
-    let low = unsafe { (*stack.as_ptr()).base } as usize;
-    context.regions.move_stack(low, context.stack_top - low);
-}
-
 /// Calls a helper for code.
 extern "sysv64" fn call(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, anchor: usize) -> Returned {
     let state = state(anchor);
     // SAFETY: only code calls this, with its anchor.
     let context = unsafe { context(state) };
-    show_stack(state, context);
+    context.show_stack();
     // SAFETY: the state is there, and code is waiting.
     let id = unsafe { (*state.as_ptr()).helper };
     // What helpers charge for their work comes from the same fuel.
     // SAFETY: as above.
     context.meter.give_back(unsafe { (*state.as_ptr()).fuel });
-    let result = {
-        let reach = Reach::new(context.regions, &mut context.meter);
-        context.calls.helper(id, [r1, r2, r3, r4, r5], &reach)
-    };
+    let calls = context.calls;
+    let result = calls.helper(id, [r1, r2, r3, r4, r5], &Reach::new(&mut *context));
+    context.forget();
     let units = context.meter.lend(BATCH);
     // SAFETY: as above.
     unsafe { (*state.as_ptr()).fuel = units };
-    match result {
-        Ok(value) => Returned { value, ended: 0 },
-        Err(end) => {
-            context.end = Some(end);
+    match (context.end, result) {
+        (None, Ok(value)) => Returned { value, ended: 0 },
+        (None, Err(end)) => {
+            context.end = Some(Ended::Here(end));
             Returned { value: 0, ended: 1 }
         }
+        (Some(_), _) => Returned { value: 0, ended: 1 },
     }
 }
 

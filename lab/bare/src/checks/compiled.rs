@@ -89,7 +89,7 @@ fn sums(run: impl Fn(&mut Regions<'_>, [u64; 5]) -> Result<u64, Stop>) -> Result
 
 fn interpreted() -> Result<(), Box<dyn Error>> {
     let program = Program::checked(&compiled(&Machine::INTERPRETER)?, 512)?;
-    sums(|regions, args| program.run(&mut Cpu::new(), regions, args, &Fuel::new(1000), &mut NoCalls))
+    sums(|regions, args| program.run(&mut Cpu::new(), regions, args, &Fuel::new(1000), &NoCalls))
 }
 
 fn machine_code() -> Result<(), Box<dyn Error>> {
@@ -97,7 +97,7 @@ fn machine_code() -> Result<(), Box<dyn Error>> {
     let code = compiled(&target.machine())?;
     with_code(|buffer| {
         let program = JitProgram::checked(&code, &target, 512, buffer)?;
-        sums(|regions, args| program.run(&mut Cpu::new(), regions, args, &Fuel::new(1000), &mut NoCalls))
+        sums(|regions, args| program.run(&mut Cpu::new(), regions, args, &Fuel::new(1000), &NoCalls))
     })
 }
 

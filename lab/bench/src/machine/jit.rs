@@ -97,7 +97,7 @@ impl Runner for Ready {
         let fuel = Fuel::new(Fuel::UNLIMITED);
         let mut result = 0;
         for _ in 0..times {
-            let run = self.program.run(&mut self.cpu, &mut regions, args, &fuel, &mut NoCalls);
+            let run = self.program.run(&mut self.cpu, &mut regions, args, &fuel, &NoCalls);
             result = run.map_err(|stop| stop.to_string())?;
         }
         Ok(result)

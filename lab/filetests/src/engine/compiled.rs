@@ -167,8 +167,8 @@ impl Link for Alone {
 /// Has the helper that every case has.
 pub(super) struct Mix;
 
-impl Calls for Mix {
-    fn helper(&mut self, id: u32, args: [u64; 5], _: &Reach<'_>) -> Result<u64, CallEnd> {
+impl<'m> Calls<'m> for Mix {
+    fn helper(&self, id: u32, args: [u64; 5], _: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
         match id {
             super::MIX => Ok(super::mix(args)),
             // What is called by its name has been linked.

@@ -63,6 +63,6 @@ impl Backend for Interpreter {
             Access::Unchecked => unsafe { Program::unchecked(code, options.stack_bytes) },
         };
         let program = program.map_err(|error| error.to_string())?;
-        Ok(program.run(cpu, regions, args, fuel, &mut Mix))
+        Ok(program.run(cpu, regions, args, fuel, &Mix))
     }
 }

@@ -93,6 +93,6 @@ impl Backend for Emitted {
             },
         };
         let program = program.map_err(|error| format!("{error}\n{code}"))?;
-        Ok(program.run(cpu, regions, args, fuel, &mut Mix))
+        Ok(program.run(cpu, regions, args, fuel, &Mix))
     }
 }

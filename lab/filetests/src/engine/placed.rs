@@ -46,7 +46,7 @@ impl Backend for Placed {
     ) -> Result<Result<u64, Stop>, String> {
         let program = Program::checked(&act(code, &self.0), options.stack_bytes);
         let program = program.map_err(|error| error.to_string())?;
-        Ok(program.run(cpu, regions, args, fuel, &mut Mix))
+        Ok(program.run(cpu, regions, args, fuel, &Mix))
     }
 }
 

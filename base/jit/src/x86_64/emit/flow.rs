@@ -271,7 +271,7 @@ impl Emitter<'_> {
     }
 
     /// Calls the function that stands at a position, which must be there; `table` is a register for its address.
-    fn call_function(&mut self, position: Gpr, table: Gpr) -> Result<(), EmitError> {
+    pub(super) fn call_function(&mut self, position: Gpr, table: Gpr) -> Result<(), EmitError> {
         let functions = self.functions();
         // The stack pointer is no position.
         let index = Index::new(position).ok_or(self.malformed())?;

@@ -6,7 +6,7 @@
 use super::{EmitError, Emitter, Place, SCRATCH};
 use crate::state::{self, WindowIdx};
 use crate::x86_64::target::{ARGUMENTS, StateIn, Target};
-use crate::x86_64::{Alu, Cond, Flags, Gpr, Inst, Mem, Scale, Size, SizedImm, Width};
+use crate::x86_64::{Alu, Cond, Flags, Gpr, Inst, Label, Mem, Scale, Size, SizedImm, Width};
 use skep_ir::Access;
 use skep_ir::ops::{Code, FunctionCode, Loc, Op};
 use skep_ir::ssa::eval::MAX_DEPTH;
@@ -29,6 +29,7 @@ pub(super) enum Role {
 }
 
 /// Is what the program needs as a whole.
+#[derive(Default)]
 pub(super) struct Needs {
     /// Says whether it uses its state.
     pub(super) state: bool,
@@ -36,6 +37,8 @@ pub(super) struct Needs {
     pub(super) fuel: bool,
     /// Says whether calls may nest too deep.
     pub(super) depth: bool,
+    /// Says whether functions are called by their numbers.
+    pub(super) by_number: bool,
     /// Says whether the entered function is also called.
     pub(super) entry_is_called: bool,
     /// Says whether there are functions from which an error leads further than one frame.
@@ -46,11 +49,12 @@ pub(super) struct Needs {
 
 impl Needs {
     pub(super) fn new(code: &Code, target: &Target) -> Result<Needs, EmitError> {
-        let mut needs =
-            Needs { state: false, fuel: false, depth: false, entry_is_called: false, calls: false, kept: 0 };
+        let mut needs = Needs::default();
         // What is called by its number may be any function.
-        let by_number = code.by_number || code.ops.iter().any(|op| matches!(op, Op::CallReg { .. }));
-        (needs.calls, needs.entry_is_called) = (by_number, by_number);
+        needs.by_number = code.by_number || code.ops.iter().any(|op| matches!(op, Op::CallReg { .. }));
+        needs.calls = needs.by_number;
+        needs.entry_is_called = needs.by_number;
+        needs.state = needs.by_number;
         for op in &code.ops {
             match op {
                 Op::Charge { .. } => {
@@ -73,7 +77,7 @@ impl Needs {
             }
         }
         needs.state |= code.functions.iter().any(|function| function.uses_stack);
-        needs.depth = by_number || needs.calls && may_nest_too_deep(code)?;
+        needs.depth = needs.by_number || needs.calls && may_nest_too_deep(code)?;
         needs.state |= needs.depth;
         for function in &code.functions {
             needs.kept |= kept(code, function, target);
@@ -147,7 +151,7 @@ pub(super) struct Frame {
     bytes: i32,
     kept: u8,
     stack: bool,
-    exit: Option<crate::x86_64::Label>,
+    exit: Option<Label>,
 }
 
 impl Frame {
@@ -214,6 +218,26 @@ impl Emitter<'_> {
         self.body(number)?;
         self.epilogue(role, exit);
         Ok(())
+    }
+
+    /// Emits the way in for helpers that call a function: it leaves as the entered function does, from a frame that is like
+    /// the upper part of that one's.
+    pub(super) fn callback(&mut self) -> Result<Label, EmitError> {
+        let door = self.asm.here();
+        let (kept, home) = (self.program.kept, self.has_home());
+        let saved = 8 * (i32::from(home) + kept.count_ones() as i32);
+        let bytes = (saved + 15) / 16 * 16 - saved;
+        self.frame = Frame { saved, bytes, kept, ..Frame::default() };
+        self.prologue(Role::Entered, home);
+        let (position, table) = (Gpr::R10, Gpr::Rax);
+        let anchor = self.anchor(SCRATCH);
+        self.put(Inst::mov(Width::W32, position, Mem::base(anchor, state::HELPER)));
+        self.call_function(position, table)?;
+        let anchor = self.anchor(SCRATCH);
+        self.show_fuel(anchor);
+        self.put(Inst::mov_imm(Gpr::Rdx, 0, Flags::MayChange));
+        self.asm.jmp(self.unwound);
+        Ok(door)
     }
 
     fn prologue(&mut self, role: Role, home: bool) {
@@ -312,7 +336,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn epilogue(&mut self, role: Role, exit: crate::x86_64::Label) {
+    fn epilogue(&mut self, role: Role, exit: Label) {
         self.asm.bind(exit);
         let Frame { kept, saved, bytes, .. } = self.frame;
         // The runner finds the stack as it was when it enters again.

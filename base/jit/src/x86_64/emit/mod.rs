@@ -34,7 +34,7 @@ mod order;
 pub use error::EmitError;
 
 use super::target::Target;
-use super::{AsmError, Assembler, Cond, Gpr, Inst, Label, Mem, Options, Plan, Rm, Width};
+use super::{AsmError, Assembler, CodeOffset, Cond, Gpr, Inst, Label, Mem, Options, Plan, Rm, Width};
 use crate::state::{REMEMBERED, Site, WindowIdx};
 use alloc::vec::Vec;
 use frame::Frame;
@@ -72,6 +72,9 @@ pub struct Emitted {
     pub uses_stack: bool,
     /// Says whether it uses its state at all; if not, any anchor will do.
     pub uses_state: bool,
+    /// Says where it is entered to call the function whose position is [`State::helper`](crate::state::State::helper), as at
+    /// its first byte; nothing where functions are not called by their numbers.
+    pub callback: Option<CodeOffset>,
 }
 
 /// Makes machine code of operations that were compiled for the target's [machine](Target::machine).
@@ -194,10 +197,17 @@ impl<'e> Emitter<'e> {
         if self.program.entry_is_called {
             self.function(0, frame::Role::Called)?;
         }
+        let callback = match self.program.by_number {
+            true => Some(self.callback()?),
+            false => None,
+        };
         self.put_stubs();
         let uses_stack = self.code.functions.iter().any(|function| function.uses_stack);
+        let plan = self.asm.plan()?;
+        let callback = callback.and_then(|label| plan.offset(label));
         Ok(Emitted {
-            plan: self.asm.plan()?,
+            plan,
+            callback,
             sites: self.sites,
             windows: self.regions + self.remembered,
             remembered: self.regions,
