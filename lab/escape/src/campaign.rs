@@ -2,7 +2,7 @@
 
 use crate::flat::{Flat, Fuel, Function, MAP_HANDLE, Ran, Silent};
 use crate::ground::{CodePlot, Ground};
-use crate::helpers::{self, Helpers, Seen};
+use crate::helpers::{self, Helpers};
 use crate::layout::{AREAS, Plot, Rights};
 use crate::make::{Kind, Made, make};
 use crate::ways::Way;
@@ -16,6 +16,7 @@ use skep_isa::{Addr, Program as Bytecode};
 use skep_lab_filetests::generate::Numbers;
 use skep_vm::jit::JitProgram;
 use skep_vm::{Cpu, Program, Regions, Stop, StopKind};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -223,7 +224,7 @@ impl Run<'_> {
             Fuel::Free(_) => skep_mem::Fuel::UNLIMITED,
         });
         let args = [layout.areas[0].base, layout.areas[0].len, 0, 0, 0];
-        let mut calls = Helpers { areas: &layout.areas, seen: Seen::default() };
+        let calls = Helpers { areas: &layout.areas, seen: Cell::default() };
         let mut cpu = Cpu::new();
         let (result, allotted) = match way.target() {
             Some(target) => {
@@ -231,14 +232,14 @@ impl Run<'_> {
                 let program = JitProgram::checked(code, &target, layout.stack_bytes, host);
                 let program = program.map_err(|error| format!("{error}\n{code}"))?;
                 corral::open(layout.placement);
-                let result = program.run(&mut cpu, &mut regions, args, &units, &mut calls);
+                let result = program.run(&mut cpu, &mut regions, args, &units, &calls);
                 (result, corral::close())
             }
             None => {
                 let program = Program::checked(code, layout.stack_bytes);
                 let program = program.map_err(|error| format!("{error}\n{code}"))?;
                 corral::open(layout.placement);
-                let result = program.run(&mut cpu, &mut regions, args, &units, &mut calls);
+                let result = program.run(&mut cpu, &mut regions, args, &units, &calls);
                 (result, corral::close())
             }
         };
@@ -259,7 +260,7 @@ impl Run<'_> {
             Fuel::Units(_) => units.left(),
             Fuel::Free(_) => 0,
         };
-        Ok(Ran { result, memory: left, left: left_over, seen: calls.seen })
+        Ok(Ran { result, memory: left, left: left_over, seen: calls.seen.get() })
     }
 }
 

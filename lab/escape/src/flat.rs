@@ -451,6 +451,8 @@ impl<'p> Flat<'p> {
             }
             Err(CallEnd::Unwind(number)) => Err(End::Returned(number)),
             Err(CallEnd::Stop(kind)) => Err(self.stop(at, kind)),
+            // Nothing but fuel ends a run inside a helper here.
+            Err(CallEnd::Ended) => Err(self.stop(at, StopKind::Fuel)),
         }
     }
 
@@ -595,7 +597,7 @@ impl Hands<'_, '_> {
 
 impl World for Hands<'_, '_> {
     fn charge(&mut self, units: u64) -> Result<(), CallEnd> {
-        self.flat.take(units).then_some(()).ok_or(CallEnd::Stop(StopKind::Fuel))
+        self.flat.take(units).then_some(()).ok_or(CallEnd::Ended)
     }
 
     fn fill(&mut self, address: u64, len: u64, byte: u8) -> bool {

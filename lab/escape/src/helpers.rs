@@ -2,6 +2,7 @@
 
 use crate::layout::{AREAS, Area};
 use skep_vm::{CallEnd, Calls, Reach, StopKind};
+use std::cell::Cell;
 
 /// Makes one number of five; generated programs call it by this number.
 pub const MIX: u32 = skep_lab_filetests::MIX;
@@ -108,19 +109,22 @@ pub struct Helpers<'a> {
     /// Holds the areas.
     pub areas: &'a [Area; AREAS.len()],
     /// Remembers the calls.
-    pub seen: Seen,
+    pub seen: Cell<Seen>,
 }
 
-impl Calls for Helpers<'_> {
-    fn helper(&mut self, id: u32, args: [u64; 5], reach: &Reach<'_>) -> Result<u64, CallEnd> {
-        call(id, args, self.areas, &mut self.seen, &mut Lent(reach))
+impl<'m> Calls<'m> for Helpers<'_> {
+    fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
+        let mut seen = self.seen.get();
+        let result = call(id, args, self.areas, &mut seen, &mut Lent(reach));
+        self.seen.set(seen);
+        result
     }
 }
 
 /// What an engine lends.
-struct Lent<'l, 'r>(&'l Reach<'r>);
+struct Lent<'l, 'r, 'm>(&'l Reach<'r, 'm>);
 
-impl World for Lent<'_, '_> {
+impl World for Lent<'_, '_, '_> {
     fn charge(&mut self, units: u64) -> Result<(), CallEnd> {
         self.0.charge(units)
     }
