@@ -1,12 +1,15 @@
 //! Whether each access of checked code lies behind a check that covers it: an own analysis of the operations, which knows
 //! nothing of how they were made.
 //!
-//! What a check has shown holds as long as control goes straight on, the place that its base is in is neither written nor
-//! destroyed by the machine, and nothing is called, for whoever is called may take memory away.
+//! What a check has shown holds as long as control goes straight on, the places that its address is made of are neither written
+//! nor destroyed by the machine, and nothing is called, for whoever is called may take memory away.
+//!
+//! A check that relies on a [`Room`](Op::Room) counts only where the room is that of its base, on every way that leads there; and
+//! what a place relative to the function's own stack is needs no check. Both are followed through branches and loops.
 
 use crate::error::BuildErrorKind;
-use crate::machine::Machine;
-use crate::ops::{Code, Loc, Op};
+use crate::machine::{Machine, RegMask};
+use crate::ops::{Code, FunctionCode, Loc, Op};
 use crate::ssa::{filled, grow};
 use alloc_crate::vec::Vec;
 use core::fmt;
@@ -52,6 +55,8 @@ impl From<BuildErrorKind> for Uncovered {
 pub struct Accessed {
     /// Names the place of the address that the offset is added to.
     pub base: Loc,
+    /// Names the place of what is added, shifted left so far, if there is one.
+    pub index: Option<(Loc, u8)>,
     /// Is added.
     pub off: i32,
     /// Counts the bytes.
@@ -62,15 +67,22 @@ pub struct Accessed {
 
 /// Says what memory an operation accesses, if any.
 pub fn accessed(op: &Op) -> Option<Accessed> {
+    let plain = |base, off, size, write| Accessed { base, index: None, off, size, write };
+    let sum = |base, index, off, size, write| Accessed { base, index: Some(index), off, size, write };
     Some(match *op {
-        Op::Load { kind, base, off, .. } => Accessed { base, off, size: kind.size(), write: false },
-        Op::LoadAcquire { size, base, off, .. } => Accessed { base, off, size, write: false },
+        Op::Load { kind, base, off, .. } => plain(base, off, kind.size(), false),
+        Op::LoadAcquire { size, base, off, .. } => plain(base, off, size, false),
         Op::Store { size, base, off, .. }
         | Op::StoreImm { size, base, off, .. }
-        | Op::StoreRelease { size, base, off, .. } => Accessed { base, off, size, write: true },
+        | Op::StoreRelease { size, base, off, .. } => plain(base, off, size, true),
         Op::Atomic { width, base, off, .. } | Op::Cmpxchg { width, base, off, .. } => {
-            Accessed { base, off, size: width.size(), write: true }
+            plain(base, off, width.size(), true)
         }
+        Op::LoadSum { kind, base, index, scale, off, .. } => {
+            sum(base, (index, scale), off, kind.size(), false)
+        }
+        Op::StoreSum { size, base, index, scale, off, .. }
+        | Op::StoreImmSum { size, base, index, scale, off, .. } => sum(base, (index, scale), off, size, true),
         _ => return None,
     })
 }
@@ -82,72 +94,248 @@ const LOOK_BACK: usize = 32;
 /// Is a check whose result still holds.
 struct Shown {
     base: Loc,
+    index: Option<(Loc, u8)>,
     from: i64,
     to: i64,
     write: bool,
 }
 
-/// Checks that every access is covered, on a machine that the operations were made for.
+/// Is what a place may be known to hold.
+#[derive(Clone, Copy)]
+enum Fact {
+    /// The frame pointer.
+    Frame { at: Loc },
+    /// The room behind what is in another place.
+    Room { at: Loc, base: Loc, end: u32, scale: u8, write: bool },
+}
+
+/// Is a set of the facts of a function.
+type Facts = u64;
+
+/// Bounds the facts of a function that are followed.
+pub const MAX_FACTS: usize = Facts::BITS as usize;
+
+impl Fact {
+    /// Returns what holds behind an operation.
+    fn of(op: &Op) -> Option<Fact> {
+        match *op {
+            Op::FramePointer { dst } => Some(Fact::Frame { at: dst }),
+            Op::Room { dst, base, end, scale, write, .. } if dst != base => {
+                Some(Fact::Room { at: dst, base, end, scale, write })
+            }
+            _ => None,
+        }
+    }
+
+    /// Says whether an operation, which writes and destroys this, ends it.
+    fn ends(&self, op: &Op, dst: Option<Loc>, destroyed: RegMask) -> bool {
+        let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
+        match *self {
+            Fact::Frame { at } => lost(at),
+            Fact::Room { at, base, .. } => is_call(op) || lost(at) || lost(base),
+        }
+    }
+}
+
+fn is_call(op: &Op) -> bool {
+    matches!(op, Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. })
+}
+
+/// Checks that every access is covered, on a machine that the operations were made for, where each function's stack has so
+/// many bytes.
 ///
 /// # Errors
 ///
 /// [`Uncovered`] names the first one that is not.
-pub fn check(code: &Code, machine: &Machine) -> Result<(), Uncovered> {
-    let mut entered = filled(false, code.ops.len())?;
-    for (op, index) in code.ops.iter().zip(0..) {
-        if let Some(target) = op.target() {
-            *entered.get_mut(target.0 as usize).ok_or(Uncovered::Target { op: index })? = true;
-        }
-    }
+pub fn check(code: &Code, machine: &Machine, stack_bytes: u32) -> Result<(), Uncovered> {
+    let mut next = 0;
     for function in &code.functions {
-        if let Some(start) = entered.get_mut(function.ops.start as usize) {
-            *start = true;
-        }
+        let ops = code.ops.get(function.ops.start as usize..function.ops.end as usize);
+        let (Some(ops), true) = (ops, function.ops.start == next) else {
+            return Err(Uncovered::Target { op: next });
+        };
+        next = function.ops.end;
+        Walk { code, function, ops, machine, stack_bytes, facts: Vec::new(), entries: Vec::new() }.check()?;
     }
-    let mut shown: Vec<Shown> = Vec::new();
-    for (index, op) in code.ops.iter().enumerate() {
-        if entered[index] {
-            shown.clear();
-        }
-        // A sum is what no check covers.
-        if matches!(op, Op::LoadSum { .. } | Op::StoreSum { .. } | Op::StoreImmSum { .. }) {
-            return Err(Uncovered::Access { at: code.at[index] });
-        }
-        if let Some(access) = accessed(op) {
-            if !covers(&shown, access) {
-                return Err(Uncovered::Access { at: code.at[index] });
-            }
-        }
-        match *op {
-            // These hold nothing for long.
-            Op::Check { base: Loc::SCRATCH | Loc::NONE, .. } => {}
-            Op::Check { base, off, bytes, write, .. } => {
-                let from = i64::from(off);
-                if shown.len() == LOOK_BACK {
-                    shown.remove(0);
-                }
-                grow(&mut shown, Shown { base, from, to: from + i64::from(bytes), write })?;
-            }
-            Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => shown.clear(),
-            _ => {}
-        }
-        let (dst, destroyed) = (op.result(), machine.destroyed(op));
-        shown.retain(|shown| Some(shown.base) != dst && !destroyed.contains(shown.base.0));
-        if op.is_end() {
-            shown.clear();
-        }
-    }
-    Ok(())
+    if next as usize == code.ops.len() { Ok(()) } else { Err(Uncovered::Target { op: next }) }
 }
 
-/// Says whether checks cover an access, each a part of it.
+struct Walk<'w> {
+    code: &'w Code,
+    function: &'w FunctionCode,
+    ops: &'w [Op],
+    machine: &'w Machine,
+    stack_bytes: u32,
+    facts: Vec<Fact>,
+    /// Holds, for each operation that something leads to, the facts that hold on every way to it; empty where there are no
+    /// facts at all.
+    entries: Vec<Facts>,
+}
+
+impl Walk<'_> {
+    fn check(mut self) -> Result<(), Uncovered> {
+        let mut entered = filled(false, self.ops.len())?;
+        for (op, index) in self.ops.iter().zip(self.function.ops.start..) {
+            if op.target().is_some() {
+                let to = self.target(op).ok_or(Uncovered::Target { op: index })?;
+                entered[to] = true;
+            }
+            if self.facts.len() < MAX_FACTS {
+                if let Some(fact) = Fact::of(op) {
+                    grow(&mut self.facts, fact)?;
+                }
+            }
+        }
+        if let Some(start) = entered.first_mut() {
+            *start = true;
+        }
+        if !self.facts.is_empty() {
+            self.entries = filled(Facts::MAX, self.ops.len())?;
+            while self.follow(&entered) {}
+        }
+        self.look(&entered)
+    }
+
+    /// Returns where an operation leads, if that is inside the function.
+    fn target(&self, op: &Op) -> Option<usize> {
+        let to = op.target()?.0.checked_sub(self.function.ops.start)? as usize;
+        (to < self.ops.len()).then_some(to)
+    }
+
+    /// Follows the facts once through the function; says whether that must be done again.
+    fn follow(&mut self, entered: &[bool]) -> bool {
+        let (mut known, mut made, mut again) = (0, 0, false);
+        for (index, op) in self.ops.iter().enumerate() {
+            if entered[index] {
+                // The first operation is entered with nothing known.
+                self.entries[index] &= if index == 0 { 0 } else { known };
+                known = self.entries[index];
+            }
+            known = self.step(known, op, &mut made);
+            if let Some(to) = self.target(op) {
+                let met = self.entries[to] & known;
+                again |= to <= index && met != self.entries[to];
+                self.entries[to] = met;
+            }
+            if op.is_end() {
+                known = Facts::MAX;
+            }
+        }
+        again
+    }
+
+    /// Returns the facts behind an operation; `made` counts those whose operations came before.
+    fn step(&self, mut known: Facts, op: &Op, made: &mut usize) -> Facts {
+        if self.facts.is_empty() {
+            return 0;
+        }
+        let (dst, destroyed) = (op.result(), self.machine.destroyed(op));
+        let mut left = known;
+        while left != 0 {
+            let number = left.trailing_zeros() as usize;
+            left &= left - 1;
+            // Above the last fact there are only bits that say that nothing leads here.
+            if self.facts.get(number).is_some_and(|fact| fact.ends(op, dst, destroyed)) {
+                known &= !(1 << number);
+            }
+        }
+        if Fact::of(op).is_some() && *made < self.facts.len() {
+            known |= 1 << *made;
+            *made += 1;
+        }
+        known
+    }
+
+    /// Looks at every access.
+    fn look(&self, entered: &[bool]) -> Result<(), Uncovered> {
+        let mut shown: Vec<Shown> = Vec::new();
+        let (mut known, mut made) = (0, 0);
+        for (index, op) in self.ops.iter().enumerate() {
+            if entered[index] {
+                shown.clear();
+                known = self.entries.get(index).copied().unwrap_or(0);
+            }
+            if let Some(access) = accessed(op) {
+                if !covers(&shown, access) && !self.is_own_stack(known, access) {
+                    let at = self.code.at.get(self.function.ops.start as usize + index);
+                    return Err(Uncovered::Access { at: at.copied().unwrap_or(InsnIdx::ZERO) });
+                }
+            }
+            if let Some(more) = self.shows(known, op) {
+                // These hold nothing for long.
+                let aside = |loc| loc == Loc::SCRATCH || loc == Loc::NONE;
+                if !aside(more.base) && !more.index.is_some_and(|(loc, _)| aside(loc)) {
+                    if shown.len() == LOOK_BACK {
+                        shown.remove(0);
+                    }
+                    grow(&mut shown, more)?;
+                }
+            }
+            if is_call(op) || op.is_end() {
+                shown.clear();
+            }
+            let (dst, destroyed) = (op.result(), self.machine.destroyed(op));
+            let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
+            shown.retain(|shown| !lost(shown.base) && !shown.index.is_some_and(|(loc, _)| lost(loc)));
+            known = self.step(known, op, &mut made);
+        }
+        Ok(())
+    }
+
+    /// Says whether an access is to the stack of the function itself.
+    fn is_own_stack(&self, known: Facts, access: Accessed) -> bool {
+        let from = i64::from(access.off);
+        self.function.uses_stack
+            && access.index.is_none()
+            && from >= -i64::from(self.stack_bytes)
+            && from + i64::from(access.size.bytes()) <= 0
+            && self.holds(known, |fact| matches!(*fact, Fact::Frame { at } if at == access.base))
+    }
+
+    fn holds(&self, known: Facts, wanted: impl Fn(&Fact) -> bool) -> bool {
+        self.facts.iter().enumerate().any(|(number, fact)| known >> number & 1 != 0 && wanted(fact))
+    }
+
+    /// Returns what an operation shows where it does not end the run.
+    fn shows(&self, known: Facts, op: &Op) -> Option<Shown> {
+        // What must be in the place of the room so that the comparison with it means what it should.
+        let has_room = |room: Loc, base: Loc, end: i64, scale: u8, write: bool| {
+            self.holds(known, |fact| match *fact {
+                Fact::Room { at, base: of, end: to, scale: by, write: writes } => {
+                    (at, of, i64::from(to), by) == (room, base, end, scale) && (writes || !write)
+                }
+                Fact::Frame { .. } => false,
+            })
+        };
+        match *op {
+            Op::Check { base, off, bytes, write, .. } => {
+                let from = i64::from(off);
+                Some(Shown { base, index: None, from, to: from + i64::from(bytes), write })
+            }
+            Op::CheckRoom { base, room, off, size, write, .. } => {
+                let (from, to) = (i64::from(off), i64::from(off) + i64::from(size.bytes()));
+                let fits = from >= 0 && has_room(room, base, 1, 0, write);
+                fits.then_some(Shown { base, index: None, from, to, write })
+            }
+            Op::CheckSum { base, index, room, off, what, .. } => {
+                let (from, to) = (i64::from(off), i64::from(off) + i64::from(what.size().bytes()));
+                let index = (index, what.scale());
+                let fits = from >= 0 && has_room(room, base, to, what.scale(), what.write());
+                fits.then_some(Shown { base, index: Some(index), from, to, write: what.write() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Says whether the checks together show every byte of an access.
 fn covers(shown: &[Shown], access: Accessed) -> bool {
     let from = i64::from(access.off);
     let to = from + i64::from(access.size.bytes());
     let mut covered = from;
     while covered < to {
         let fits = |shown: &&Shown| {
-            shown.base == access.base
+            (shown.base, shown.index) == (access.base, access.index)
                 && (shown.from..shown.to).contains(&covered)
                 && (shown.write || !access.write)
         };
@@ -197,7 +385,7 @@ mod tests {
             uses_stack: false,
         };
         let functions = [function].to_vec();
-        check(&Code { ops, at, functions, ..Code::default() }, machine).is_ok()
+        check(&Code { ops, at, functions, ..Code::default() }, machine, 512).is_ok()
     }
 
     #[test]

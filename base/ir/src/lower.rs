@@ -4,7 +4,7 @@ use crate::alloc::{Places, allocate};
 use crate::build::build;
 use crate::error::{BuildError, BuildErrorKind};
 use crate::machine::Machine;
-use crate::ops::{Arg, Args, Code, FunctionCode, Loc, Op, OpIdx};
+use crate::ops::{Arg, Args, Code, FunctionCode, Loc, Op, OpIdx, What};
 use crate::passes;
 use crate::source::{Level, Options, Source};
 use crate::ssa::{Edge, Function, List, Node, Rhs, Sum, Term, Unit, Val, filled, grow};
@@ -32,7 +32,7 @@ pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Resu
     let mut unit = build(source, options)?;
     #[cfg(any(debug_assertions, fuzzing))]
     crate::ssa::verify::check(&unit).unwrap_or_else(|fault| panic!("built: {fault}\n{unit}"));
-    passes::run(&mut unit, options).map_err(start)?;
+    passes::run(&mut unit, machine, options).map_err(start)?;
     #[cfg(any(debug_assertions, fuzzing))]
     crate::ssa::verify::check(&unit).unwrap_or_else(|fault| panic!("after passes: {fault}\n{unit}"));
     let code = lower(&unit, machine).map_err(start)?;
@@ -43,7 +43,8 @@ pub fn compile(source: Source<'_>, machine: &Machine, options: &Options) -> Resu
 /// Has the checks of accesses looked at in debug builds.
 fn look_at_accesses(code: &Code, machine: &Machine, options: &Options) {
     if cfg!(any(debug_assertions, fuzzing)) && options.access == crate::Access::Checked {
-        crate::cover::check(code, machine).unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
+        crate::cover::check(code, machine, options.stack_bytes)
+            .unwrap_or_else(|fault| panic!("lowered: {fault}\n{code}"));
     }
 }
 
@@ -290,6 +291,16 @@ impl<'l> Lowering<'l> {
             }
             Node::Check { addr, bytes, write, region } => {
                 Op::Check { base: of(addr.base), off: addr.off, bytes: bytes as u16, write, region }
+            }
+            Node::Room { base, end, scale, write, region } => {
+                Op::Room { dst, base: of(base), end, scale, write, region }
+            }
+            Node::CheckRoom { addr, size, write, region, room } => {
+                Op::CheckRoom { base: of(addr.base), room: of(room), off: addr.off, size, write, region }
+            }
+            Node::CheckSum { base, index, off, scale, size, write, region, room } => {
+                let what = What::new(scale, size, write);
+                Op::CheckSum { base: of(base), index: of(index), room: of(room), off, what, region }
             }
             Node::Load { kind, addr } => Op::Load { kind, dst, base: of(addr.base), off: addr.off },
             Node::Store { size, addr, value } => {

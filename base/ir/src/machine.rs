@@ -45,6 +45,9 @@ pub struct Machine {
     /// Says that what destroys registers (but a call) does so before it reads its second operand, or an atomic access its
     /// address and what it stores: these must live elsewhere, and not where the result is put.
     pub destroys_first: bool,
+    /// Says that checks of a sum had best compare its index with the [room](crate::ops::Op::Room) that is left behind its base,
+    /// where that need not be computed each time.
+    pub rooms: bool,
     /// Holds where the first registers of a call's arguments are best put; [`u8::MAX`] means no wish.
     pub arguments: [u8; 5],
     /// Says where a call's result is; [`u8::MAX`] means anywhere.
@@ -61,6 +64,7 @@ impl Machine {
         exchanges: RegMask(0),
         two_address: false,
         destroys_first: false,
+        rooms: false,
         arguments: [u8::MAX; 5],
         result: u8::MAX,
     };

@@ -80,6 +80,13 @@ pub enum Op {
     SelectImm { cond: Cond, width: Width, dst: Loc, a: Loc, imm: i32, then: Loc, other: Loc },
     /// Ends the run unless `bytes` bytes at `base + off` may be accessed.
     Check { base: Loc, off: i32, bytes: u16, write: bool, region: Region },
+    /// `dst` counts the indices, from 0 on, at which so much may be accessed that it ends `end + (index << scale)` bytes behind
+    /// `base`: nothing where `base` is outside the region. Only for machines with [rooms](crate::machine::Machine::rooms).
+    Room { dst: Loc, base: Loc, end: u32, scale: u8, write: bool, region: Region },
+    /// Ends the run unless what `size` bytes at `base + off` need is in `room`, or they may be accessed nevertheless.
+    CheckRoom { base: Loc, room: Loc, off: i32, size: Size, write: bool, region: Region },
+    /// Ends the run unless `index` is below `room`, or what is at `base + (index << scale) + off` may be accessed nevertheless.
+    CheckSum { base: Loc, index: Loc, room: Loc, off: i32, what: What, region: Region },
     /// `dst = *(base + off)`.
     Load { kind: LoadKind, dst: Loc, base: Loc, off: i32 },
     /// `*(base + off) = src`.
@@ -118,6 +125,44 @@ pub enum Op {
     Return { src: Loc },
     /// Leaves the function with a number.
     ReturnNumber { value: u64 },
+}
+
+/// Says in one byte how an access at a sum goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct What(u8);
+
+impl What {
+    /// Packs how far the index is shifted left (0 to 3), how much is accessed, and whether it is written.
+    pub const fn new(scale: u8, size: Size, write: bool) -> What {
+        What(scale & 3 | (size.bytes().trailing_zeros() as u8) << 2 | (write as u8) << 4)
+    }
+
+    /// Says how far the index is shifted left.
+    pub const fn scale(self) -> u8 {
+        self.0 & 3
+    }
+
+    /// Says how much is accessed.
+    pub const fn size(self) -> Size {
+        match self.0 >> 2 & 3 {
+            0 => Size::B,
+            1 => Size::H,
+            2 => Size::W,
+            _ => Size::Dw,
+        }
+    }
+
+    /// Says whether it is written.
+    pub const fn write(self) -> bool {
+        self.0 & 1 << 4 != 0
+    }
+}
+
+impl fmt::Debug for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = if self.write() { "write" } else { "read" };
+        write!(f, "{access} {:?} << {}", self.size(), self.scale())
+    }
 }
 
 /// Is one function's operations.
@@ -174,6 +219,7 @@ impl Op {
             | Op::Rotl { dst, .. }
             | Op::Select { dst, .. }
             | Op::SelectImm { dst, .. }
+            | Op::Room { dst, .. }
             | Op::Load { dst, .. }
             | Op::LoadSum { dst, .. }
             | Op::Atomic { dst, .. }
@@ -183,6 +229,8 @@ impl Op {
             | Op::Call { dst, .. }
             | Op::CallReg { dst, .. } => dst,
             Op::Check { .. }
+            | Op::CheckRoom { .. }
+            | Op::CheckSum { .. }
             | Op::Store { .. }
             | Op::StoreImm { .. }
             | Op::StoreSum { .. }
@@ -246,6 +294,16 @@ impl fmt::Display for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_packed_comes_out() {
+        for (scale, write) in (0..4).flat_map(|scale| [(scale, false), (scale, true)]) {
+            for size in [Size::B, Size::H, Size::W, Size::Dw] {
+                let what = What::new(scale, size, write);
+                assert_eq!((what.scale(), what.size(), what.write()), (scale, size, write));
+            }
+        }
+    }
 
     #[test]
     fn operations_are_small() {

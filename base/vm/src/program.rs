@@ -112,11 +112,13 @@ impl Program {
     /// [`ProgramError::Unchecked`] where an access has no check in front of it that covers it;
     /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
     pub fn checked(code: &Code, stack_bytes: u32) -> Result<Program, ProgramError> {
-        cover::check(code, &skep_ir::machine::Machine::INTERPRETER).map_err(|fault| match fault {
-            Uncovered::Access { at } => ProgramError::Unchecked { at },
-            Uncovered::Target { op } => ProgramError::Malformed { op },
-            Uncovered::OutOfMemory => ProgramError::OutOfMemory,
-        })?;
+        cover::check(code, &skep_ir::machine::Machine::INTERPRETER, stack_bytes).map_err(
+            |fault| match fault {
+                Uncovered::Access { at } => ProgramError::Unchecked { at },
+                Uncovered::Target { op } => ProgramError::Malformed { op },
+                Uncovered::OutOfMemory => ProgramError::OutOfMemory,
+            },
+        )?;
         Translation::new(code, stack_bytes, Access::Checked)?.run()
     }
 
@@ -331,6 +333,10 @@ impl<'t> Translation<'t> {
                     true => Insn::CheckWrite { base, off, bytes, region },
                     false => Insn::CheckRead { base, off, bytes, region },
                 }
+            }
+            // Made for machines that compare faster than they check.
+            Op::Room { .. } | Op::CheckRoom { .. } | Op::CheckSum { .. } => {
+                return Err(ProgramError::Malformed { op: index });
             }
             Op::Load { kind, dst, base, off } => insn::load(kind, place(dst)?, place(base)?, off, check),
             Op::Store { size, base, off, src } => insn::store(size, place(base)?, off, place(src)?, check),

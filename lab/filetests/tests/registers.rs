@@ -16,6 +16,7 @@ const TINY: Machine = Machine {
     exchanges: RegMask(0b1),
     two_address: true,
     destroys_first: true,
+    rooms: false,
     arguments: [0, 1, u8::MAX, u8::MAX, u8::MAX],
     result: 0,
 };
@@ -29,6 +30,7 @@ const TWO_ADDRESSES: Machine = Machine {
     exchanges: RegMask(0b1),
     two_address: true,
     destroys_first: false,
+    rooms: false,
     arguments: [0, 1, 2, u8::MAX, u8::MAX],
     result: 0,
 };
@@ -42,6 +44,7 @@ const LIKE_ARM: Machine = Machine {
     exchanges: RegMask(0b11 << 14),
     two_address: false,
     destroys_first: false,
+    rooms: false,
     arguments: [0, 1, 2, 3, 4],
     result: 0,
 };

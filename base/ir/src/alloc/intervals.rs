@@ -5,7 +5,7 @@
 
 use crate::error::BuildErrorKind;
 use crate::machine::{Machine, RegMask};
-use crate::ssa::{Function, Node, Rhs, Term, Val, filled, grow};
+use crate::ssa::{Function, MemAddr, Node, Rhs, Term, Val, filled, grow};
 use alloc_crate::vec::Vec;
 
 /// Is the life of one value.
@@ -122,6 +122,12 @@ impl Walk<'_> {
         interval.weight = interval.weight.saturating_add(self.weight);
     }
 
+    /// Notes that something is compared with a room, which costs hardly more where that is in memory.
+    fn compared(&mut self, room: Val, at: u32) {
+        let interval = &mut self.of[room.index()];
+        interval.end = interval.end.max(at);
+    }
+
     /// Notes that a list is moved somewhere; numbers are made there.
     fn moved(&mut self, val: Val, at: u32, hint: Hint) {
         if is_number(self.function, val) {
@@ -187,6 +193,15 @@ impl Walk<'_> {
                     self.moved(*arg, at, Hint::None);
                 }
                 grow(&mut self.destroyed[CALL].1, at)?;
+            }
+            Node::CheckRoom { addr: MemAddr { base, .. }, room, .. } => {
+                self.read(base, at);
+                self.compared(room, at);
+            }
+            Node::CheckSum { base, index, room, .. } => {
+                self.read(base, at);
+                self.read(index, at);
+                self.compared(room, at);
             }
             node => {
                 for operand in node.operands() {

@@ -7,22 +7,24 @@ pub mod indexed;
 pub mod ladders;
 pub mod params;
 pub mod regions;
+pub mod rooms;
 pub mod selects;
 pub(crate) mod simplify;
 pub mod widths;
 
 use crate::error::BuildErrorKind;
+use crate::machine::Machine;
 use crate::source::{Level, Options};
 use crate::ssa::{Function, Node, Renaming, Rhs, Term, Unit, Val, filled};
 use alloc_crate::vec::Vec;
 use skep_isa::{Size, Width};
 
-/// Runs the passes that a level asks for.
+/// Runs the passes that a level asks for and that pay on a machine.
 ///
 /// # Errors
 ///
 /// [`BuildErrorKind::OutOfMemory`]; the unit must not be used then.
-pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
+pub fn run(unit: &mut Unit, machine: &Machine, options: &Options) -> Result<(), BuildErrorKind> {
     let calls_entry = unit.calls_entry();
     for (number, function) in unit.functions.iter_mut().enumerate() {
         if options.level == Level::O {
@@ -38,7 +40,11 @@ pub fn run(unit: &mut Unit, options: &Options) -> Result<(), BuildErrorKind> {
         }
         dead::remove(function)?;
         if options.access == crate::Access::Checked {
-            regions::infer(function, number == 0 && !calls_entry)?;
+            let main = number == 0 && !calls_entry;
+            let origins = regions::infer(function, main, options.stack_bytes)?;
+            if options.level == Level::O && machine.rooms && rooms::measure(function, &origins)? {
+                dead::remove(function)?;
+            }
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! A pointer keeps its memory through additions and subtractions of numbers, and through parameters that receive it from
 //! everywhere. What comes from elsewhere (a load, a call, other arithmetic) may point anywhere.
+//!
+//! What lies in the function's own stack for certain needs no check.
 
 use super::params::Incoming;
 use crate::error::BuildErrorKind;
@@ -12,7 +14,7 @@ use skep_isa::{AluOp, Width};
 
 /// Is what is known of a value's origin.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// Nothing yet: only itself, by way of a loop.
     Unseen,
     /// A number that is no pointer to memory of the program.
@@ -56,23 +58,31 @@ impl Origin {
     }
 }
 
-/// Sets the region of every check. `main` says that the function is where the program is entered, and is never called, so that its
-/// r1 is the input.
+/// Sets the region of every check, and returns where each value comes from. `main` says that the function is where the program
+/// is entered, and is never called, so that its r1 is the input.
 ///
 /// # Errors
 ///
 /// [`BuildErrorKind::OutOfMemory`].
-pub fn infer(function: &mut Function, main: bool) -> Result<(), BuildErrorKind> {
+pub(super) fn infer(
+    function: &mut Function,
+    main: bool,
+    stack_bytes: u32,
+) -> Result<Vec<Origin>, BuildErrorKind> {
     let origins = origins(function, main)?;
-    for node in &mut function.nodes {
-        if let Node::Check { addr, region, .. } = node {
-            *region = match origins[addr.base.index()] {
-                Origin::Pointer(known) => known,
-                _ => Region::Unknown,
-            };
+    for index in 0..function.nodes.len() {
+        let Node::Check { addr, bytes, ref mut region, .. } = function.nodes[index] else { continue };
+        *region = match origins[addr.base.index()] {
+            Origin::Pointer(known) => known,
+            _ => Region::Unknown,
+        };
+        let from = i64::from(addr.off);
+        let inside = from >= -i64::from(stack_bytes) && from + i64::from(bytes) <= 0;
+        if inside && function.uses_stack && function.node(addr.base) == Node::FramePointer {
+            function.nodes[index] = Node::Nop;
         }
     }
-    Ok(())
+    Ok(origins)
 }
 
 fn origins(function: &Function, main: bool) -> Result<Vec<Origin>, BuildErrorKind> {

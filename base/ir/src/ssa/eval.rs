@@ -158,6 +158,21 @@ impl Eval<'_> {
                 }
                 return Ok(None);
             }
+            // How much room there is matters to nobody but the checks, and these look themselves.
+            Node::Room { .. } => 0,
+            Node::CheckRoom { addr, size, write, region, .. } => {
+                if !self.world.check(address(addr), size.bytes(), write, region) {
+                    return Err(stop(StopKind::Check));
+                }
+                return Ok(None);
+            }
+            Node::CheckSum { base, index, off, scale, size, write, region, .. } => {
+                let address = total(Sum { base, index, off, scale });
+                if !self.world.check(address, size.bytes(), write, region) {
+                    return Err(stop(StopKind::Check));
+                }
+                return Ok(None);
+            }
             Node::Load { kind, addr } => {
                 let raw = self.world.load(address(addr), kind.size()).ok_or(memory)?;
                 arith::extend(kind, raw)

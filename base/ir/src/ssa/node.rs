@@ -72,6 +72,35 @@ pub enum Node {
         /// Says against what.
         region: Region,
     },
+    /// Counts the indices, from 0 on, at which so much may be accessed that it ends `end + (index << scale)` bytes behind
+    /// `base`; or fewer, for checks look again where there is not enough.
+    Room {
+        /// Holds the address.
+        base: Val,
+        /// Counts the bytes to the end of what is accessed at index 0; not zero.
+        end: u32,
+        /// Says how far the index is shifted left.
+        scale: u8,
+        /// Says whether it is written.
+        write: bool,
+        /// Says what memory is meant.
+        region: Region,
+    },
+    /// Is a [`Check`](Node::Check) that is done where the [`Room`](Node::Room) of its base suffices.
+    #[allow(missing_docs)]
+    CheckRoom { addr: MemAddr, size: Size, write: bool, region: Region, room: Val },
+    /// Is a check of an access at a sum that is done where the [`Room`](Node::Room) of its base suffices.
+    #[allow(missing_docs)]
+    CheckSum {
+        base: Val,
+        index: Val,
+        off: i32,
+        scale: u8,
+        size: Size,
+        write: bool,
+        region: Region,
+        room: Val,
+    },
     /// Loads and extends.
     #[allow(missing_docs)]
     Load { kind: LoadKind, addr: MemAddr },
@@ -151,6 +180,9 @@ impl Node {
             | Node::Load { addr, .. }
             | Node::LoadAcquire { addr, .. }
             | Node::StoreImm { addr, .. } => [Some(addr.base), None, None, None],
+            Node::Room { base, .. } => [Some(base), None, None, None],
+            Node::CheckRoom { addr, room, .. } => [Some(addr.base), Some(room), None, None],
+            Node::CheckSum { base, index, room, .. } => [Some(base), Some(index), Some(room), None],
             Node::LoadSum { sum, .. } | Node::StoreImmSum { sum, .. } => {
                 [Some(sum.base), Some(sum.index), None, None]
             }
@@ -190,6 +222,16 @@ impl Node {
             | Node::Load { addr, .. }
             | Node::LoadAcquire { addr, .. }
             | Node::StoreImm { addr, .. } => addr.base = map(addr.base),
+            Node::Room { base, .. } => *base = map(*base),
+            Node::CheckRoom { addr, room, .. } => {
+                addr.base = map(addr.base);
+                *room = map(*room);
+            }
+            Node::CheckSum { base, index, room, .. } => {
+                *base = map(*base);
+                *index = map(*index);
+                *room = map(*room);
+            }
             Node::LoadSum { sum, .. } | Node::StoreImmSum { sum, .. } => {
                 sum.base = map(sum.base);
                 sum.index = map(sum.index);
@@ -241,6 +283,7 @@ impl Node {
                 | Node::Swap { .. }
                 | Node::Rotl { .. }
                 | Node::Select { .. }
+                | Node::Room { .. }
         )
     }
 
@@ -251,6 +294,8 @@ impl Node {
             self,
             Node::Nop
                 | Node::Check { .. }
+                | Node::CheckRoom { .. }
+                | Node::CheckSum { .. }
                 | Node::Store { .. }
                 | Node::StoreImm { .. }
                 | Node::StoreSum { .. }

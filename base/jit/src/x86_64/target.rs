@@ -101,6 +101,7 @@ impl Target {
             // What the processor does in one place, the emitter turns round or does in three.
             two_address: false,
             destroys_first: true,
+            rooms: true,
             arguments: [0, 1, RDX, RCX, R8],
             result: RAX,
         }

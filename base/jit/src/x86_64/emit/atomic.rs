@@ -25,7 +25,7 @@ impl Emitter<'_> {
         let (base, src) = (self.place(base)?, self.place(src)?);
         self.not_changed(base)?;
         self.not_changed(src)?;
-        self.aligned(Address { base, off }, width.size())?;
+        self.aligned(Address::new(base, off), width.size())?;
         let bytes = size(width.size());
         let plain = match op {
             AtomicOp::Add => Some(LockAlu::Add),
@@ -86,7 +86,7 @@ impl Emitter<'_> {
         let (base, src) = (self.place(base)?, self.place(src)?);
         self.not_changed(base)?;
         self.not_changed(src)?;
-        self.aligned(Address { base, off }, width.size())?;
+        self.aligned(Address::new(base, off), width.size())?;
         self.get(expected, Gpr::Rax)?;
         let src = self.reg(src, Gpr::Rcx);
         let at = Mem::base(self.reg(base, SCRATCH), off);
@@ -125,7 +125,7 @@ impl Emitter<'_> {
         }
         let site = self.site(SiteKind::Misaligned { bytes })?;
         let reg = match address {
-            Address { base: Place::Reg(reg), off } if off % i32::from(bytes) == 0 => reg,
+            Address { base: Place::Reg(reg), index: None, off } if off % i32::from(bytes) == 0 => reg,
             address => {
                 self.address(address);
                 SCRATCH

@@ -11,7 +11,10 @@ use skep_ir::{Access, Region, cover};
 /// Counts the numbered regions that code names.
 pub(super) fn regions(code: &Code) -> u32 {
     let count = |op: &Op| match op {
-        Op::Check { region: Region::Fixed(number), .. } => u32::from(*number) + 1,
+        Op::Check { region: Region::Fixed(number), .. }
+        | Op::Room { region: Region::Fixed(number), .. }
+        | Op::CheckRoom { region: Region::Fixed(number), .. }
+        | Op::CheckSum { region: Region::Fixed(number), .. } => u32::from(*number) + 1,
         _ => 0,
     };
     code.ops.iter().map(count).max().unwrap_or(0)
@@ -35,7 +38,7 @@ impl Emitter<'_> {
             return Err(EmitError::NoStateRegister);
         }
         let base = self.place(base)?;
-        let address = Address { base, off };
+        let address = Address::new(base, off);
         let window = match region {
             Region::Stack => WindowIdx::STACK,
             Region::Fixed(number) => WindowIdx::region(number),
@@ -53,7 +56,14 @@ impl Emitter<'_> {
     }
 
     /// Jumps unless an access lies in a window.
-    fn compare(&mut self, address: Address, bytes: u16, limit: i32, window: WindowIdx, refused: Label) {
+    pub(super) fn compare(
+        &mut self,
+        address: Address,
+        bytes: u16,
+        limit: i32,
+        window: WindowIdx,
+        refused: Label,
+    ) {
         let anchor = self.anchor(SCRATCH);
         let field = |field| Mem::base(anchor, field);
         self.address(address);
@@ -70,11 +80,11 @@ impl Emitter<'_> {
     }
 
     /// Jumps unless an access lies in the stacks in use.
-    fn compare_stack(&mut self, address: Address, bytes: u16, refused: Label) {
+    pub(super) fn compare_stack(&mut self, address: Address, bytes: u16, refused: Label) {
         let anchor = self.anchor(SCRATCH);
         let field = |field| Mem::base(anchor, WindowIdx::STACK.at(field));
         let reg = match address {
-            Address { base: Place::Reg(reg), off: 0 } => reg,
+            Address { base: Place::Reg(reg), index: None, off: 0 } => reg,
             address => {
                 self.address(address);
                 SCRATCH
@@ -112,7 +122,7 @@ impl Emitter<'_> {
 }
 
 /// Returns where a window's limits are.
-fn limit(window: WindowIdx, write: bool) -> i32 {
+pub(super) fn limit(window: WindowIdx, write: bool) -> i32 {
     window.at(if write { state::WRITE } else { state::READ })
 }
 
@@ -146,7 +156,7 @@ pub(super) fn check(code: &Code, target: &Target, options: &EmitOptions) -> Resu
         }
     }
     match options.access {
-        Access::Checked => Ok(cover::check(code, &target.machine())?),
+        Access::Checked => Ok(cover::check(code, &target.machine(), options.stack_bytes)?),
         Access::Unchecked => Ok(()),
     }
 }

@@ -5,13 +5,21 @@
 
 use super::{Emitter, Place, SCRATCH, Stub};
 use crate::state::{self, WindowIdx};
-use crate::x86_64::{Alu, Cond, Gpr, Inst, Mem, Size, Width};
+use crate::x86_64::{Alu, Cond, Gpr, Inst, Mem, Shift, Size, Width};
 
 /// Says how to compute an address once more.
 #[derive(Clone, Copy)]
 pub(super) struct Address {
     pub(super) base: Place,
+    /// Is added, shifted left so far.
+    pub(super) index: Option<(Place, u8)>,
     pub(super) off: i32,
+}
+
+impl Address {
+    pub(super) const fn new(base: Place, off: i32) -> Address {
+        Address { base, index: None, off }
+    }
 }
 
 /// Lists the registers that a function of the runner may change (System V psABI, figure 3.4), but for the scratch one.
@@ -20,7 +28,18 @@ const CHANGED: [Gpr; 8] = [Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rsi, Gpr::Rdi, Gpr
 impl Emitter<'_> {
     /// Computes an address into the scratch register.
     pub(super) fn address(&mut self, address: Address) {
-        let Address { base, off } = address;
+        let Address { base, index, off } = address;
+        if let Some((index, scale)) = index {
+            self.put(Inst::mov(Width::W64, SCRATCH, index));
+            if scale != 0 {
+                self.put(Inst::shift_imm(Shift::Shl, Width::W64, SCRATCH, scale));
+            }
+            self.put(Inst::alu(Alu::Add, Width::W64, SCRATCH, base));
+            if off != 0 {
+                self.put(Inst::alu_imm(Alu::Add, Width::W64, SCRATCH, off));
+            }
+            return;
+        }
         match base {
             Place::Reg(reg) if off == 0 => {
                 if reg != SCRATCH {
@@ -74,11 +93,20 @@ impl Emitter<'_> {
                 }
                 Stub::Refuse { from, address, site } => {
                     self.asm.bind(from);
-                    self.address(address);
-                    // Whatever the values were, nobody reads them again.
-                    let anchor = self.anchor(Gpr::Rax);
-                    self.put(Inst::store(Size::B8, Mem::base(anchor, state::STOP_ADDRESS), SCRATCH));
-                    self.stop(site);
+                    self.refuse(address, site);
+                }
+                Stub::NoRoom { from, back } => {
+                    self.asm.bind(from);
+                    self.put_number(SCRATCH, 0);
+                    self.asm.jmp(back);
+                }
+                Stub::Look { from, back, address, access, refused } => {
+                    self.asm.bind(from);
+                    let none = self.asm.label();
+                    self.compare_in(address, access, none);
+                    self.asm.jmp(back);
+                    self.asm.bind(none);
+                    self.refuse(address, refused);
                 }
                 Stub::Stop { from, site } => {
                     self.asm.bind(from);
@@ -113,6 +141,15 @@ impl Emitter<'_> {
         if let Some(fuel) = self.target.fuel().filter(|_| self.program.fuel) {
             self.put(Inst::mov(Width::W64, fuel, Mem::base(anchor, state::FUEL)));
         }
+    }
+
+    /// Ends the run at an access.
+    fn refuse(&mut self, address: Address, site: u32) {
+        self.address(address);
+        // Whatever the values were, nobody reads them again.
+        let anchor = self.anchor(Gpr::Rax);
+        self.put(Inst::store(Size::B8, Mem::base(anchor, state::STOP_ADDRESS), SCRATCH));
+        self.stop(site);
     }
 
     fn stop(&mut self, site: u32) {

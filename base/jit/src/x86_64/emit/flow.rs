@@ -261,7 +261,7 @@ impl Emitter<'_> {
         let site = self.site(SiteKind::Target)?;
         self.put(Inst::mov(Bits::W32, SCRATCH, Gpr::Rax));
         self.put(Inst::alu(Alu::Cmp, Bits::W64, SCRATCH, Gpr::Rax));
-        let address = super::exit::Address { base: Place::Reg(Gpr::Rax), off: 0 };
+        let address = super::exit::Address::new(Place::Reg(Gpr::Rax), 0);
         self.aside(Flag::Ne, |from| Stub::Refuse { from, address, site })?;
         let anchor = self.anchor(Gpr::R9);
         self.put(Inst::store(Size::B4, Mem::base(anchor, state::HELPER), Gpr::Rax));

@@ -62,6 +62,9 @@ impl Needs {
                     needs.fuel = true;
                 }
                 Op::Check { .. }
+                | Op::Room { .. }
+                | Op::CheckRoom { .. }
+                | Op::CheckSum { .. }
                 | Op::Helper { .. }
                 | Op::CallReg { .. }
                 | Op::FramePointer { .. }

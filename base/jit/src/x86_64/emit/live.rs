@@ -33,6 +33,7 @@ pub(super) fn reads(code: &Code, op: &Op, registers: u8) -> Registers {
         | Op::Swap { a, .. }
         | Op::Rotl { a, .. }
         | Op::Check { base: a, .. }
+        | Op::Room { base: a, .. }
         | Op::Load { base: a, .. }
         | Op::LoadAcquire { base: a, .. }
         | Op::StoreImm { base: a, .. }
@@ -43,6 +44,8 @@ pub(super) fn reads(code: &Code, op: &Op, registers: u8) -> Registers {
         | Op::Store { base: a, src: b, .. }
         | Op::StoreRelease { base: a, src: b, .. }
         | Op::Atomic { base: a, src: b, .. } => one(a) | one(b),
+        Op::CheckRoom { base, room, .. } => one(base) | one(room),
+        Op::CheckSum { base, index, room, .. } => one(base) | one(index) | one(room),
         Op::LoadSum { base, index, .. } | Op::StoreImmSum { base, index, .. } => one(base) | one(index),
         Op::StoreSum { base, index, src, .. } => one(base) | one(index) | one(src),
         Op::Select { a, b, then, other, .. } => one(a) | one(b) | one(then) | one(other),

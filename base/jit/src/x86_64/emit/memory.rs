@@ -135,7 +135,7 @@ impl Emitter<'_> {
             Bytes::W => LoadKind::U32,
             Bytes::Dw => LoadKind::U64,
         };
-        let address = Address { base: self.place(base)?, off };
+        let address = Address::new(self.place(base)?, off);
         self.aligned(address, size)?;
         self.load(kind, dst, base, off)
     }
@@ -148,7 +148,7 @@ impl Emitter<'_> {
         off: i32,
         src: Loc,
     ) -> Result<(), EmitError> {
-        let address = Address { base: self.place(base)?, off };
+        let address = Address::new(self.place(base)?, off);
         self.aligned(address, size)?;
         self.store(size, base, off, src)
     }

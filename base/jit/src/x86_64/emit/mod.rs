@@ -7,6 +7,7 @@
 //! | [`memory`], [`atomic`] | what accesses memory |
 //! | [`order`] | accesses in the other byte order |
 //! | [`check`] | what may be accessed, and what an access must have in front of it |
+//! | [`room`] | the checks that compare with what is left behind a pointer |
 //! | [`fuse`] | several operations that the processor does in one; [`live`] says where that can be |
 //! | [`flow`] | branches, calls, fuel |
 //! | [`moves`] | values that change places at once |
@@ -30,6 +31,7 @@ mod live;
 mod memory;
 mod moves;
 mod order;
+mod room;
 
 pub use error::EmitError;
 
@@ -111,6 +113,10 @@ enum Stub {
     Search { from: Label, back: Label, address: exit::Address, power: Option<usize>, site: u32 },
     /// An address that is not to be accessed like this.
     Refuse { from: Label, address: exit::Address, site: u32 },
+    /// There is no room behind a pointer.
+    NoRoom { from: Label, back: Label },
+    /// What a comparison did not find is looked at again, and refused, or not.
+    Look { from: Label, back: Label, address: exit::Address, access: room::Access, refused: u32 },
     /// The runner is asked for fuel.
     Fuel { from: Label, back: Label, site: u32 },
     /// The run ends here.
@@ -282,6 +288,17 @@ impl<'e> Emitter<'e> {
                 self.select_by_imm((cond, width), (a, imm), dst, (then, other))?;
             }
             Op::Check { base, off, bytes, write, region } => self.check(base, off, bytes, write, region)?,
+            Op::Room { dst, base, end, scale, write, region } => {
+                self.room(dst, base, room::Behind { end, scale, write, region })?;
+            }
+            Op::CheckRoom { base, room, off, size, write, region } => {
+                self.check_room(base, room, off, room::Access { size, write, region })?;
+            }
+            Op::CheckSum { base, index, room, off, what, region } => {
+                let sum = memory::Sum { base, index, scale: what.scale(), off };
+                let access = room::Access { size: what.size(), write: what.write(), region };
+                self.check_sum(sum, room, access)?;
+            }
             Op::Load { kind, dst, base, off } => self.load(kind, dst, base, off)?,
             Op::LoadSum { kind, dst, base, index, scale, off } => {
                 let sum = memory::Sum { base, index, scale, off };
