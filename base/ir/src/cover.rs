@@ -9,7 +9,7 @@
 
 use crate::error::BuildErrorKind;
 use crate::machine::{Machine, RegMask};
-use crate::ops::{Code, FunctionCode, Loc, Op};
+use crate::ops::{Code, FunctionCode, Loc, Measure, Op};
 use crate::ssa::{filled, grow};
 use alloc_crate::vec::Vec;
 use core::fmt;
@@ -320,7 +320,10 @@ impl Walk<'_> {
             Op::CheckSum { base, index, room, off, what, .. } => {
                 let (from, to) = (i64::from(off), i64::from(off) + i64::from(what.size().bytes()));
                 let index = (index, what.scale());
-                let fits = from >= 0 && has_room(room, base, to, what.scale(), what.write());
+                let fits = match what.measure() {
+                    Measure::Index => from >= 0 && has_room(room, base, to, what.scale(), what.write()),
+                    Measure::Distance => has_room(room, base, to - from, 0, what.write()),
+                };
                 fits.then_some(Shown { base, index: Some(index), from, to, write: what.write() })
             }
             _ => None,

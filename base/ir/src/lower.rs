@@ -4,7 +4,7 @@ use crate::alloc::{Places, allocate};
 use crate::build::build;
 use crate::error::{BuildError, BuildErrorKind};
 use crate::machine::Machine;
-use crate::ops::{Arg, Args, Code, FunctionCode, Loc, Op, OpIdx, What};
+use crate::ops::{Arg, Args, Code, FunctionCode, Loc, Op, OpIdx};
 use crate::passes;
 use crate::source::{Level, Options, Source};
 use crate::ssa::{Edge, Function, List, Node, Rhs, Sum, Term, Unit, Val, filled, grow};
@@ -298,8 +298,7 @@ impl<'l> Lowering<'l> {
             Node::CheckRoom { addr, size, write, region, room } => {
                 Op::CheckRoom { base: of(addr.base), room: of(room), off: addr.off, size, write, region }
             }
-            Node::CheckSum { base, index, off, scale, size, write, region, room } => {
-                let what = What::new(scale, size, write);
+            Node::CheckSum { base, index, off, what, region, room } => {
                 Op::CheckSum { base: of(base), index: of(index), room: of(room), off, what, region }
             }
             Node::Load { kind, addr } => Op::Load { kind, dst, base: of(addr.base), off: addr.off },

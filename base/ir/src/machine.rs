@@ -69,15 +69,17 @@ impl Machine {
         result: u8::MAX,
     };
 
-    /// Returns the registers that an operation destroys besides that of its result.
+    /// Returns the registers that an operation destroys besides that of its result; places with other numbers are slots.
     pub fn destroyed(&self, op: &Op) -> RegMask {
-        match op {
+        let destroyed = match op {
             Op::Alu { op: AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod, .. }
             | Op::AluImm { op: AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod, .. } => self.divisions,
             Op::Alu { op: AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, .. } => self.shifts,
             Op::Atomic { .. } | Op::Cmpxchg { .. } => self.exchanges,
             Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => self.calls,
             _ => RegMask(0),
-        }
+        };
+        let slots = u64::MAX.checked_shl(u32::from(self.registers)).unwrap_or(0);
+        destroyed.without(RegMask(slots))
     }
 }

@@ -85,7 +85,8 @@ pub enum Op {
     Room { dst: Loc, base: Loc, end: u32, scale: u8, write: bool, region: Region },
     /// Ends the run unless what `size` bytes at `base + off` need is in `room`, or they may be accessed nevertheless.
     CheckRoom { base: Loc, room: Loc, off: i32, size: Size, write: bool, region: Region },
-    /// Ends the run unless `index` is below `room`, or what is at `base + (index << scale) + off` may be accessed nevertheless.
+    /// Ends the run unless what is [measured](Measure) is below `room`, or what is at `base + (index << scale) + off` may be
+    /// accessed nevertheless.
     CheckSum { base: Loc, index: Loc, room: Loc, off: i32, what: What, region: Region },
     /// `dst = *(base + off)`.
     Load { kind: LoadKind, dst: Loc, base: Loc, off: i32 },
@@ -127,14 +128,30 @@ pub enum Op {
     ReturnNumber { value: u64 },
 }
 
+/// Says what a check of a sum compares with the room behind its base.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Measure {
+    /// The index: the room counts indices, for accesses that end where this one does.
+    Index,
+    /// The distance from the base, whose sum may wrap as the address does: the room counts the bytes at which as much may be
+    /// accessed as here.
+    Distance,
+}
+
 /// Says in one byte how an access at a sum goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct What(u8);
 
 impl What {
-    /// Packs how far the index is shifted left (0 to 3), how much is accessed, and whether it is written.
-    pub const fn new(scale: u8, size: Size, write: bool) -> What {
-        What(scale & 3 | (size.bytes().trailing_zeros() as u8) << 2 | (write as u8) << 4)
+    /// Packs how far the index is shifted left (0 to 3), how much is accessed, whether it is written, and what is compared.
+    pub const fn new(scale: u8, size: Size, write: bool, measure: Measure) -> What {
+        let size = (size.bytes().trailing_zeros() as u8) << 2;
+        What(scale & 3 | size | (write as u8) << 4 | (measure as u8) << 5)
+    }
+
+    /// Says what is compared.
+    pub const fn measure(self) -> Measure {
+        if self.0 & 1 << 5 == 0 { Measure::Index } else { Measure::Distance }
     }
 
     /// Says how far the index is shifted left.
@@ -161,7 +178,7 @@ impl What {
 impl fmt::Debug for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let access = if self.write() { "write" } else { "read" };
-        write!(f, "{access} {:?} << {}", self.size(), self.scale())
+        write!(f, "{access} {:?} << {} by {:?}", self.size(), self.scale(), self.measure())
     }
 }
 
@@ -299,8 +316,11 @@ mod tests {
     fn what_is_packed_comes_out() {
         for (scale, write) in (0..4).flat_map(|scale| [(scale, false), (scale, true)]) {
             for size in [Size::B, Size::H, Size::W, Size::Dw] {
-                let what = What::new(scale, size, write);
-                assert_eq!((what.scale(), what.size(), what.write()), (scale, size, write));
+                for measure in [Measure::Index, Measure::Distance] {
+                    let what = What::new(scale, size, write, measure);
+                    assert_eq!((what.scale(), what.size(), what.write()), (scale, size, write));
+                    assert_eq!(what.measure(), measure);
+                }
             }
         }
     }

@@ -10,9 +10,11 @@
 //!
 //! A check whose room does not suffice looks again, so that what is refused, and how, does not depend on any of this.
 
+use super::params::Incoming;
 use super::regions::Origin;
 use crate::cover::MAX_FACTS;
 use crate::error::BuildErrorKind;
+use crate::ops::{Measure, What};
 use crate::source::Region;
 use crate::ssa::{BlockData, Function, MemAddr, Node, Sum, Val, filled, grow};
 use alloc_crate::vec::Vec;
@@ -58,6 +60,8 @@ struct Split {
 struct Change {
     check: Val,
     room: usize,
+    /// Says what is compared, where the address is a sum.
+    measure: Measure,
 }
 
 /// Lets checks compare with rooms, where that pays. Says whether anything has changed; then values may be left that nobody
@@ -73,6 +77,8 @@ pub(super) fn measure(function: &mut Function, origins: &[Origin]) -> Result<boo
     let mut pass = Rooms {
         function,
         origins,
+        incoming: Incoming::new(function)?,
+        places: super::params::places(function)?,
         loops: Loops::new(function)?,
         readers: Readers::new(function)?,
         chosen: filled(None, function.nodes.len())?,
@@ -103,7 +109,7 @@ fn checked(node: Node) -> Option<(MemAddr, Size, bool, Region)> {
         8 => Size::Dw,
         _ => return None,
     };
-    (addr.off >= 0 && region != Region::Unknown).then_some((addr, size, write, region))
+    (region != Region::Unknown).then_some((addr, size, write, region))
 }
 
 /// Returns the address of an access, or of a check, that can add it up.
@@ -156,7 +162,7 @@ impl Readers {
                     readers.summing[addr.base.index()] += u32::from(addr.base >= block.first);
                 }
                 if let Some((addr, ..)) = checked(node) {
-                    readers.checks[addr.base.index()] += 1;
+                    readers.checks[addr.base.index()] += u32::from(addr.off >= 0);
                 }
             }
         }
@@ -185,6 +191,9 @@ impl Choice {
 struct Rooms<'r> {
     function: &'r Function,
     origins: &'r [Origin],
+    incoming: Incoming,
+    /// Says, for each parameter, which block it is of, and its position there.
+    places: Vec<(u32, u32)>,
     loops: Loops,
     readers: Readers,
     /// Holds what is decided of each address that is a sum.
@@ -211,12 +220,20 @@ impl Rooms<'_> {
                 let Some((addr, size, write, region)) = checked(node) else { continue };
                 if let Some(split) = self.split(addr.base) {
                     if let Some(spot) = self.outside(number, split.base) {
-                        let end = addr.off as u32 + size.bytes();
-                        let Split { base, scale, .. } = split;
+                        let measure = self.measure(addr.off, split);
+                        let (end, scale) = match measure {
+                            Measure::Index => (addr.off as u32 + size.bytes(), split.scale),
+                            Measure::Distance => (size.bytes(), 0),
+                        };
+                        let base = split.base;
                         let room = self.room(Room { spot, base, end, scale, write, region })?;
-                        self.change_sum(val, addr.base, split, room)?;
+                        let change = room.map(|room| Change { check: val, room, measure });
+                        self.change_sum(addr.base, split, change)?;
                         continue;
                     }
+                }
+                if addr.off < 0 {
+                    continue;
                 }
                 let base = addr.base;
                 let spot = if let Some(spot) = self.outside(number, base) {
@@ -234,7 +251,7 @@ impl Rooms<'_> {
                 };
                 let room = self.room(Room { spot, base, end: 1, scale: 0, write, region })?;
                 if let Some(room) = room {
-                    grow(&mut self.changes, Change { check: val, room })?;
+                    grow(&mut self.changes, Change { check: val, room, measure: Measure::Distance })?;
                 }
             }
         }
@@ -250,16 +267,15 @@ impl Rooms<'_> {
     /// Notes that a check of a sum changes, or that none of that address can.
     fn change_sum(
         &mut self,
-        check: Val,
         address: Val,
         split: Split,
-        room: Option<usize>,
+        change: Option<Change>,
     ) -> Result<(), BuildErrorKind> {
         let choice = &mut self.chosen[address.index()];
-        match (room, &choice) {
-            (Some(room), None | Some(Choice::Sum(_))) => {
+        match (change, &choice) {
+            (Some(change), None | Some(Choice::Sum(_))) => {
                 *choice = Some(Choice::Sum(split));
-                grow(&mut self.changes, Change { check, room })
+                grow(&mut self.changes, change)
             }
             _ => {
                 *choice = Some(Choice::Plain);
@@ -292,6 +308,24 @@ impl Rooms<'_> {
         })
     }
 
+    /// Says what a check of a sum had best compare: the index, unless it may well be below zero where the sum is not.
+    fn measure(&self, off: i32, split: Split) -> Measure {
+        let falls =
+            |val: Val| matches!(self.function.node(val), Node::AluImm { op: AluOp::Add, imm, .. } if imm < 0);
+        let (block, position) = self.places[split.index.index()];
+        let comes_down = || {
+            self.incoming
+                .of(block as usize)
+                .iter()
+                .any(|edge| falls(self.function.pool[(edge.args.start + position) as usize]))
+        };
+        let may_fall = match self.function.node(split.index) {
+            Node::Param if block != 0 => comes_down(),
+            _ => falls(split.index),
+        };
+        if off < 0 || may_fall { Measure::Distance } else { Measure::Index }
+    }
+
     /// Finds the outermost loop around a block that calls nothing and that a value comes from outside of, and returns where it
     /// is entered.
     fn outside(&self, block: u32, val: Val) -> Option<Spot> {
@@ -321,7 +355,9 @@ impl Rooms<'_> {
     fn run(&self, from: Val, end: Val, base: Val) -> u32 {
         let nodes = (from.0..end.0).take(RUN).map(|val| self.function.nodes[val as usize]);
         let quiet = nodes.take_while(|node| !calls(node));
-        quiet.filter(|node| checked(*node).is_some_and(|(addr, ..)| addr.base == base)).count() as u32
+        let behind =
+            |node: &Node| checked(*node).is_some_and(|(addr, ..)| addr.base == base && addr.off >= 0);
+        quiet.filter(behind).count() as u32
     }
 
     /// Names a room, an equal one where there is one; nothing where there are too many.
@@ -485,7 +521,8 @@ fn insert(
         *node = match chosen[addr.base.index()].and_then(Choice::split) {
             None => Node::CheckRoom { addr, size, write, region, room },
             Some(Split { base, index, scale }) => {
-                Node::CheckSum { base, index, off: addr.off, scale, size, write, region, room }
+                let what = What::new(scale, size, write, change.measure);
+                Node::CheckSum { base, index, off: addr.off, what, region, room }
             }
         };
     }

@@ -166,9 +166,9 @@ impl Eval<'_> {
                 }
                 return Ok(None);
             }
-            Node::CheckSum { base, index, off, scale, size, write, region, .. } => {
-                let address = total(Sum { base, index, off, scale });
-                if !self.world.check(address, size.bytes(), write, region) {
+            Node::CheckSum { base, index, off, what, region, .. } => {
+                let address = total(Sum { base, index, off, scale: what.scale() });
+                if !self.world.check(address, what.size().bytes(), what.write(), region) {
                     return Err(stop(StopKind::Check));
                 }
                 return Ok(None);

@@ -1,6 +1,7 @@
 //! What a value is, or what is done at a place.
 
 use super::{List, Rhs, Val};
+use crate::ops::What;
 use crate::source::Region;
 use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, Size, SwapWidth, Width};
 
@@ -89,18 +90,10 @@ pub enum Node {
     /// Is a [`Check`](Node::Check) that is done where the [`Room`](Node::Room) of its base suffices.
     #[allow(missing_docs)]
     CheckRoom { addr: MemAddr, size: Size, write: bool, region: Region, room: Val },
-    /// Is a check of an access at a sum that is done where the [`Room`](Node::Room) of its base suffices.
+    /// Is a check of an access at a sum that is done where the [`Room`](Node::Room) of its base suffices; see
+    /// [`Op::CheckSum`](crate::ops::Op::CheckSum).
     #[allow(missing_docs)]
-    CheckSum {
-        base: Val,
-        index: Val,
-        off: i32,
-        scale: u8,
-        size: Size,
-        write: bool,
-        region: Region,
-        room: Val,
-    },
+    CheckSum { base: Val, index: Val, off: i32, what: What, region: Region, room: Val },
     /// Loads and extends.
     #[allow(missing_docs)]
     Load { kind: LoadKind, addr: MemAddr },

@@ -297,7 +297,7 @@ impl<'e> Emitter<'e> {
             Op::CheckSum { base, index, room, off, what, region } => {
                 let sum = memory::Sum { base, index, scale: what.scale(), off };
                 let access = room::Access { size: what.size(), write: what.write(), region };
-                self.check_sum(sum, room, access)?;
+                self.check_sum(sum, what.measure(), room, access)?;
             }
             Op::Load { kind, dst, base, off } => self.load(kind, dst, base, off)?,
             Op::LoadSum { kind, dst, base, index, scale, off } => {

@@ -4,9 +4,9 @@ use super::exit::Address;
 use super::{EmitError, Emitter, Place, SCRATCH, Stub, check, memory};
 use crate::state::{self, SiteKind, WindowIdx};
 use crate::x86_64::target::StateIn;
-use crate::x86_64::{Alu, Cond, Inst, Label, Mem, Shift, SizedImm, Unary, Width};
+use crate::x86_64::{Alu, Cond, Gpr, Inst, Label, Mem, Shift, SizedImm, Unary, Width};
 use skep_ir::Region;
-use skep_ir::ops::Loc;
+use skep_ir::ops::{Loc, Measure};
 use skep_isa::Size;
 
 /// Says what room is wanted: [`Op::Room`](skep_ir::ops::Op::Room).
@@ -97,15 +97,43 @@ impl Emitter<'_> {
     }
 
     /// Checks what is at a sum.
-    pub(super) fn check_sum(&mut self, sum: memory::Sum, room: Loc, access: Access) -> Result<(), EmitError> {
+    pub(super) fn check_sum(
+        &mut self,
+        sum: memory::Sum,
+        measure: Measure,
+        room: Loc,
+        access: Access,
+    ) -> Result<(), EmitError> {
         let (base, index) = (self.place(sum.base)?, self.place(sum.index)?);
         let address = Address { base, index: Some((index, sum.scale)), off: sum.off };
-        let index = self.read(sum.index, SCRATCH)?;
+        let index = match measure {
+            Measure::Index => self.read(sum.index, SCRATCH)?,
+            Measure::Distance => self.distance(index, sum.scale, sum.off),
+        };
         match self.place(room)? {
             Place::Reg(room) => self.put(Inst::alu(Alu::Cmp, Width::W64, index, room)),
             Place::Slot(room) => self.put(Inst::alu(Alu::Cmp, Width::W64, index, room)),
         }
         self.unless(Cond::Ae, address, access)
+    }
+
+    /// Computes how far from its base a sum is, and returns the register that holds it.
+    fn distance(&mut self, index: Place, scale: u8, off: i32) -> Gpr {
+        match index {
+            Place::Reg(index) if scale == 0 && off == 0 => return index,
+            Place::Reg(index) if scale == 0 => {
+                self.put(Inst::lea(Width::W64, SCRATCH, Mem::base(index, off)));
+                return SCRATCH;
+            }
+            index => self.put(Inst::mov(Width::W64, SCRATCH, index)),
+        }
+        if scale != 0 {
+            self.put(Inst::shift_imm(Shift::Shl, Width::W64, SCRATCH, scale));
+        }
+        if off != 0 {
+            self.put(Inst::alu_imm(Alu::Add, Width::W64, SCRATCH, off));
+        }
+        SCRATCH
     }
 
     /// Looks again where a condition holds.
@@ -138,7 +166,7 @@ impl Emitter<'_> {
     }
 
     /// Returns the register that holds the anchor, in code that checks.
-    fn state_register(&mut self) -> Result<crate::x86_64::Gpr, EmitError> {
+    fn state_register(&mut self) -> Result<Gpr, EmitError> {
         if self.target.state != StateIn::Register {
             return Err(EmitError::NoStateRegister);
         }
