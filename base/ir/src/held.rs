@@ -166,6 +166,7 @@ fn operands(op: &Op) -> [[Option<Loc>; 4]; 2] {
         | Op::Swap { a, .. }
         | Op::Rotl { a, .. }
         | Op::Check { base: a, .. }
+        | Op::Room { base: a, .. }
         | Op::Load { base: a, .. }
         | Op::LoadAcquire { base: a, .. }
         | Op::StoreImm { base: a, .. }
@@ -176,6 +177,8 @@ fn operands(op: &Op) -> [[Option<Loc>; 4]; 2] {
         | Op::StoreRelease { base: a, src: b, .. }
         | Op::LoadSum { base: a, index: b, .. }
         | Op::StoreImmSum { base: a, index: b, .. } => [early(&[a, b]), NONE],
+        Op::CheckRoom { base, room, .. } => [early(&[base, room]), NONE],
+        Op::CheckSum { base, index, room, .. } => [early(&[base, index, room]), NONE],
         Op::StoreSum { base, index, src, .. } => [early(&[base, index, src]), NONE],
         Op::Select { a, b, then, other, .. } => [early(&[a, b, then, other]), NONE],
         Op::SelectImm { a, then, other, .. } => [early(&[a, then, other]), NONE],
