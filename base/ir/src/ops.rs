@@ -43,7 +43,7 @@ pub enum Arg {
 }
 
 /// Is a list of arguments in a [`Code`]'s pool.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Args {
     pub(crate) start: u32,
     pub(crate) len: u8,
