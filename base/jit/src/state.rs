@@ -27,6 +27,8 @@ pub struct State {
     pub call: u64,
     /// Is the runner's own: code does not touch it.
     pub context: u64,
+    /// Is what functions that are called directly get in their sixth argument.
+    pub word: u64,
     /// Holds the number of the helper that is called, or the position of the function that one calls.
     pub helper: u32,
     /// Names the [`Site`] at which the run was stopped.
@@ -88,6 +90,7 @@ pub(crate) const FRAME: i32 = state!(frame);
 pub(crate) const STOP_ADDRESS: i32 = state!(stop_address);
 pub(crate) const ASK: i32 = state!(ask);
 pub(crate) const CALL: i32 = state!(call);
+pub(crate) const WORD: i32 = state!(word);
 pub(crate) const HELPER: i32 = state!(helper);
 pub(crate) const STOP_SITE: i32 = state!(stop_site);
 pub(crate) const DEPTH: i32 = state!(depth);

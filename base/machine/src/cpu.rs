@@ -10,6 +10,7 @@ use skep_vm::Regions;
 pub struct Cpu<S = ()> {
     state: S,
     fuel: Arc<Fuel>,
+    word: u64,
     scratch: Scratch,
 }
 
@@ -52,7 +53,7 @@ impl<S: Default> Default for Cpu<S> {
 impl<S> Cpu<S> {
     /// Makes one with unlimited fuel.
     pub fn new(state: S) -> Cpu<S> {
-        Cpu { state, fuel: Arc::new(Fuel::new(Fuel::UNLIMITED)), scratch: Scratch::default() }
+        Cpu { state, fuel: Arc::new(Fuel::new(Fuel::UNLIMITED)), word: 0, scratch: Scratch::default() }
     }
 
     /// Limits the fuel of all runs to come; a unit is about an instruction. What runs leave of it is left for the next.
@@ -95,6 +96,17 @@ impl<S> Cpu<S> {
     /// Returns the helpers' state alone.
     pub fn into_state(self) -> S {
         self.state
+    }
+
+    /// Returns the number that [plain](crate::Helper::plain) helpers get besides their arguments; it is zero until it is set.
+    pub fn word(&self) -> u64 {
+        self.word
+    }
+
+    /// Sets the number that [plain](crate::Helper::plain) helpers get besides their arguments: by it they may find what belongs
+    /// to this run.
+    pub fn set_word(&mut self, word: u64) {
+        self.word = word;
     }
 
     /// Returns how many instructions the last run has executed, where its engine counts them, which

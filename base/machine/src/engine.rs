@@ -10,6 +10,7 @@ use crate::cpu::Scratch;
 use crate::error::Stop;
 #[cfg(not(target_arch = "x86_64"))]
 use crate::error::{Detail, StopKind};
+use crate::machine::MachineCode;
 use crate::outside::Outside;
 use crate::{Program, Setup, SetupErrorKind};
 use skep_isa::InsnIdx;
@@ -107,6 +108,21 @@ pub(crate) enum End {
 }
 
 impl Compiled<'_> {
+    /// Lists its machine code, if it is any; `number` is its own.
+    pub(crate) fn code(&self, number: usize) -> impl Iterator<Item = MachineCode> + '_ {
+        #[cfg(target_arch = "x86_64")]
+        let native = match self {
+            Compiled::Jit(program) => Some(jit::code(program, number)),
+            _ => None,
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let native = {
+            let _ = number;
+            None::<core::iter::Empty<MachineCode>>
+        };
+        native.into_iter().flatten()
+    }
+
     /// Runs a program until it returns, is stopped, or makes way for another one; `number` is its own.
     pub(crate) fn run<S>(
         &self,

@@ -72,12 +72,13 @@
 //!
 //! | wanted | where |
 //! | --- | --- |
-//! | functions that programs call, with state of the caller's | [`Helper`], [`Setup::helper`], ready ones in [`helpers`] |
+//! | functions that programs call, with state of the caller's | [`Helper`], [`Setup::helper`], plain ones that cost a call in [`Helper::plain`], ready ones in [`helpers`] |
 //! | memory besides the input | [`Setup::memory`], [`Setup::read_only_memory`] |
 //! | maps, and Linux's helpers on them | [`Setup::map`], [`Setup::host`] |
 //! | programs that follow one another | [`Setup::tail_calls`], [`Setup::load_all`] |
 //! | refusing programs beforehand | [`Verifier`], [`AtMost`], [`NoLoops`] |
 //! | an end of every run, from within and from another thread | [`Cpu::with_fuel`], [`Cpu::fuel`] |
+//! | names of its machine code for profilers | [`Machine::code`] |
 //! | another engine | [`Setup::engine`], [`Setup::code`], [`Setup::level`], [`Setup::unchecked`] |
 #![no_std]
 
@@ -103,12 +104,12 @@ pub use engine::Engine;
 pub use error::{SetupError, SetupErrorKind, Stop, StopKind};
 pub use helper::{Args, Caller, Function, Helper, HelperEnd, Param};
 pub use input::Input;
-pub use machine::Machine;
+pub use machine::{Machine, MachineCode};
 pub use program::{Program, ProgramError};
 pub use setup::Setup;
 pub use skep_ir::Level;
 pub use skep_isa as isa;
 pub use skep_maps::Map;
 pub use skep_mem::{Bytes, Clock, Code, Fuel, Host, Lend, Random, Trace};
-pub use skep_vm::Promise;
+pub use skep_vm::{PlainFn, Promise};
 pub use verify::{AtMost, NoLoops, Refusal, Verifier};

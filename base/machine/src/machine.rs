@@ -26,6 +26,30 @@ pub struct Machine<'m, S = ()> {
     stack_bytes: u32,
 }
 
+/// Is a piece of machine code. Shown as text it is a name for it, such as `bpf_prog_0_main`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineCode {
+    /// Names the program, by its position.
+    pub program: usize,
+    /// Names the program's function, the main one being 0; nothing for what all of them share.
+    pub function: Option<u32>,
+    /// Holds the address of the first byte.
+    pub address: usize,
+    /// Counts the bytes.
+    pub len: usize,
+}
+
+impl fmt::Display for MachineCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bpf_prog_{}_", self.program)?;
+        match self.function {
+            Some(0) => f.write_str("main"),
+            Some(number) => write!(f, "function_{number}"),
+            None => f.write_str("exits"),
+        }
+    }
+}
+
 impl<S> fmt::Debug for Machine<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
@@ -61,6 +85,12 @@ impl<'m, S> Machine<'m, S> {
         Machine { programs, functions, callees, maps, memory, host, stack_bytes }
     }
 
+    /// Lists the machine code of its programs, for profilers; there is none with other engines than
+    /// [`Engine::Jit`](crate::Engine::Jit).
+    pub fn code(&self) -> impl Iterator<Item = MachineCode> + '_ {
+        self.programs.iter().enumerate().flat_map(|(number, program)| program.code(number))
+    }
+
     /// Runs the first program, and returns what it leaves in r0.
     ///
     /// # Errors
@@ -69,11 +99,12 @@ impl<'m, S> Machine<'m, S> {
     /// written.
     pub fn run(&self, cpu: &mut Cpu<S>, input: Input<'_>) -> Result<u64, Stop> {
         let start = Start::of(input).map_err(|detail| stopped(StopKind::Input, detail))?;
+        let word = cpu.word();
         let (state, fuel, scratch) = cpu.parts();
         scratch.executed = None;
         let on = self.host.map(|host| OnCpu::enter(host.cpus()));
         let mut place = Place { fuel, scratch, stack_bytes: self.stack_bytes };
-        let outside = Outside::new(self, state, on.as_ref());
+        let outside = Outside::new(self, state, on.as_ref(), word);
         let result = self.run_from(0, start, &mut place, &outside);
         outside.finish();
         result

@@ -17,6 +17,9 @@ use skep_model::platform::helper::{Arg as Wanted, MemAccess, Nullable, Zero};
 /// How many programs may follow one another (`MAX_TAIL_CALL_CNT` in `include/linux/bpf.h`).
 pub(crate) const MAX_TAIL_CALLS: u32 = 33;
 
+/// What a call of an embedder's helper costs, besides what its memory does.
+pub(crate) const CALL_UNITS: u32 = 1;
+
 /// A number of bytes from which on Linux calls a size unbounded (`BPF_MAX_VAR_SIZ` in
 /// `include/linux/bpf_verifier.h`).
 const MAX_SIZE: u64 = 1 << 29;
@@ -73,10 +76,17 @@ pub(crate) struct Outside<'r, S> {
     /// Names the program that runs.
     program: Cell<usize>,
     records: RefCell<Vec<Record<'r>>>,
+    /// Is what plain helpers get besides their arguments.
+    pub(crate) word: u64,
 }
 
 impl<'r, S> Outside<'r, S> {
-    pub(crate) fn new(machine: &'r Machine<'r, S>, state: &'r mut S, on: Option<&'r OnCpu<'r>>) -> Self {
+    pub(crate) fn new(
+        machine: &'r Machine<'r, S>,
+        state: &'r mut S,
+        on: Option<&'r OnCpu<'r>>,
+        word: u64,
+    ) -> Self {
         Outside {
             machine,
             state: RefCell::new(state),
@@ -84,6 +94,7 @@ impl<'r, S> Outside<'r, S> {
             tail_calls: Cell::new(0),
             program: Cell::new(0),
             records: RefCell::new(Vec::new()),
+            word,
         }
     }
 
@@ -115,6 +126,10 @@ impl<'r, S> Outside<'r, S> {
                         let state = self.state.try_borrow_mut();
                         let mut state = state.map_err(|_| failed("the state is in use"))?;
                         run(&mut state, &args)
+                    }
+                    How::Direct(function) => {
+                        let [a, b, c, d, e] = core::array::from_fn(|position| args.int(position));
+                        Ok(function(a, b, c, d, e, self.word))
                     }
                     How::Calling(run) => run(&mut Caller::new(&mut Calling { outside: self, engine }), &args),
                 };
@@ -268,7 +283,7 @@ fn own_args<'r>(
     engine: &mut dyn Invoke<'r>,
 ) -> Result<(Args<'r>, u64), u8> {
     let mut values = numbers.map(Value::Int);
-    let mut units = 1;
+    let mut units = u64::from(CALL_UNITS);
     for (position, (&param, &number)) in params.iter().zip(&numbers).enumerate() {
         let bytes = match param {
             Param::Int | Param::Len => continue,

@@ -19,6 +19,22 @@ pub enum CallEnd {
     Ended,
 }
 
+/// Is a helper that takes numbers and gives one: r1 to r5 and the run's [word](Calls::word) come in, r0 goes out. It cannot
+/// end the run, and a panic in it ends the process.
+pub type PlainFn = extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64;
+
+/// Is a plain helper with the number that programs call. Machine code calls it by its address, without asking
+/// [`Calls::helper`], which must come to the same for whoever asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain {
+    /// Holds the number.
+    pub id: u32,
+    /// Does the work.
+    pub function: PlainFn,
+    /// Says how much fuel a call costs, in programs that count it.
+    pub units: u32,
+}
+
 /// Answers the calls of a program. `'m` is the life of the memory that a run may hold.
 ///
 /// Its methods take `&self`, because a helper may call back into the program, which may call helpers: whatever changes is in
@@ -30,6 +46,11 @@ pub trait Calls<'m> {
     ///
     /// [`CallEnd`] ends the run; what a helper reports to the program is a result.
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd>;
+
+    /// Returns what [plain](Plain) helpers get besides their arguments; it is asked once a run.
+    fn word(&self) -> u64 {
+        0
+    }
 }
 
 /// Has no helpers.

@@ -56,7 +56,7 @@ mod regions;
 mod run;
 mod stop;
 
-pub use calls::{CallEnd, Calls, NoCalls, Reach};
+pub use calls::{CallEnd, Calls, NoCalls, Plain, PlainFn, Reach};
 pub use cpu::Cpu;
 pub use program::{Program, ProgramError, Promise};
 pub use regions::{Regions, TooMany};

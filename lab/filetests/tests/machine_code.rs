@@ -14,8 +14,8 @@ use skep_isa::{
 use skep_jit::x86_64::{Features, Target};
 use skep_lab_filetests::generate::{CONDS, OPS};
 use skep_mem::{Block, Bytes, Fuel};
-use skep_vm::jit::{JitProgram, features};
-use skep_vm::{CallEnd, Calls, Cpu, NoCalls, Program, Reach, Regions, Stop, StopKind};
+use skep_vm::jit::{JitOptions, JitProgram, features};
+use skep_vm::{CallEnd, Calls, Cpu, NoCalls, Plain, Program, Reach, Regions, Stop, StopKind};
 
 const WIDTHS: [Width; 2] = [Width::W32, Width::W64];
 const VALUES: [(u64, u64); 7] = [
@@ -370,7 +370,7 @@ struct Answers;
 impl<'m> Calls<'m> for Answers {
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
         match id {
-            1 => Ok(args.iter().zip(1..).fold(0, |sum: u64, (arg, n)| sum.wrapping_add(arg.wrapping_mul(n)))),
+            1 => Ok(sum(args[0], args[1], args[2], args[3], args[4], self.word())),
             2 => Err(CallEnd::Unwind(args[0])),
             3 => Err(CallEnd::Stop(StopKind::BadArgument { id, arg: 2 })),
             4 => reach.charge(args[0]).map(|()| 9),
@@ -379,7 +379,21 @@ impl<'m> Calls<'m> for Answers {
             id => Err(CallEnd::Stop(StopKind::UnknownHelper { id })),
         }
     }
+
+    fn word(&self) -> u64 {
+        1 << 40
+    }
 }
+
+/// Adds up its arguments, times their positions.
+extern "C" fn sum(a: u64, b: u64, c: u64, d: u64, e: u64, word: u64) -> u64 {
+    let args = [a, b, c, d, e];
+    args.iter().zip(1..).fold(word, |sum, (arg, n)| sum.wrapping_add(arg.wrapping_mul(n)))
+}
+
+/// Lets code call the first helper by its address.
+const PLAIN: JitOptions<'_> =
+    JitOptions { stack_bytes: 512, plain: &[Plain { id: 1, function: sum, units: 0 }] };
 
 impl Link for Answers {
     fn address(&self, _: Addr) -> Option<Address> {
@@ -420,8 +434,10 @@ fn both(insns: &[Insn], regions: &[(Bytes<'_>, bool)], args: [u64; 5], units: u6
             let target =
                 Target::new(features(), Access::Checked, Metering::Metered).with_registers(registers);
             let code = compile(source, &target.machine(), &options).expect("it compiles");
-            let program = JitProgram::checked(&code, &target, 512, CodePages).expect("it is checked");
-            run(&mut |cpu, regions, fuel| program.run(cpu, regions, args, fuel, &Answers));
+            for options in [JitOptions::from(512), PLAIN] {
+                let program = JitProgram::checked(&code, &target, options, CodePages).expect("it is checked");
+                run(&mut |cpu, regions, fuel| program.run(cpu, regions, args, fuel, &Answers));
+            }
         }
     }
     let first = results[0];
@@ -511,7 +527,7 @@ fn helpers_return_unwind_stop_and_charge() {
         insns.extend([Insn::CallHelper { id }, add(Reg::R0, Operand::Imm(1)), Insn::Exit]);
         insns
     };
-    let sum = (0..5).map(|n| (10 + n) * (n + 1)).sum::<u64>();
+    let sum = (0..5).map(|n| (10 + n) * (n + 1)).sum::<u64>() + (1 << 40);
     assert_eq!(both(&pass(1), &[], [0; 5], 1000), Ok(sum + 1));
     assert_eq!(both(&pass(2), &[], [0; 5], 1000), Ok(10));
     let stop = Stop { at: InsnIdx(5), kind: StopKind::BadArgument { id: 3, arg: 2 } };
@@ -524,6 +540,38 @@ fn helpers_return_unwind_stop_and_charge() {
 }
 
 #[test]
+fn helpers_that_are_called_directly_leave_what_lives_on() {
+    // Nine values live over calls of two and of five arguments, in registers and in slots.
+    let mut insns =
+        vec![Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R6, src: Operand::Reg(Reg::R1) }];
+    insns.extend([Reg::R7, Reg::R8, Reg::R9].map(|reg| load(LoadKind::U64, reg, Reg::R6, 8)));
+    for slot in 1..6 {
+        insns.push(load(LoadKind::U64, Reg::R0, Reg::R6, 8 * (slot % 3)));
+        let src = Operand::Reg(Reg::R0);
+        insns.push(Insn::Store { size: Size::Dw, base: Reg::R10, off: -8 * slot, src });
+    }
+    for step in 0..4 {
+        for (arg, n) in [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5].into_iter().zip(1..) {
+            let src = if n % 2 == 0 { Operand::Reg(Reg::R7) } else { Operand::Imm(n * step) };
+            insns.push(Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: arg, src });
+        }
+        insns.push(Insn::CallHelper { id: 1 });
+        insns.push(add(Reg::R7, Operand::Reg(Reg::R0)));
+        insns.push(add(Reg::R8, Operand::Reg(Reg::R7)));
+        insns.push(add(Reg::R9, Operand::Reg(Reg::R8)));
+    }
+    insns.push(Insn::Alu { width: Width::W64, op: AluOp::Mov, dst: Reg::R0, src: Operand::Reg(Reg::R9) });
+    for slot in 1..6 {
+        insns.push(load(LoadKind::U64, Reg::R1, Reg::R10, -8 * slot));
+        insns.push(add(Reg::R0, Operand::Reg(Reg::R1)));
+    }
+    insns.push(Insn::Exit);
+    let block = Block::copy_of(&[7; 24]).expect("memory");
+    let args = [block.bytes().addr() as u64, 0, 0, 0, 0];
+    both(&insns, &[(block.bytes(), true)], args, 1000).expect("it returns");
+}
+
+#[test]
 fn registers_name_helpers() {
     let call = [Insn::CallReg { reg: Reg::R7 }, Insn::Exit];
     let through = |value: u64| {
@@ -532,7 +580,7 @@ fn registers_name_helpers() {
         insns.extend(call);
         both(&insns, &[], [0; 5], 1000)
     };
-    assert_eq!(through(1), Ok(1 + 4 + 9 + 16 + 25));
+    assert_eq!(through(1), Ok(1 + 4 + 9 + 16 + 25 + (1 << 40)));
     assert_eq!(through(2), Ok(1));
     let found = 1 << 32 | 1;
     assert_eq!(through(found).map_err(|stop| stop.kind), Err(StopKind::BadCallTarget { found }));

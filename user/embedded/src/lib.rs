@@ -18,6 +18,8 @@ mod host;
 mod mappings;
 mod memory;
 mod observe;
+#[cfg(target_os = "linux")]
+mod perf;
 mod wait;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -25,4 +27,6 @@ pub use code::CodePages;
 pub use config::Config;
 pub use embedded::Embedded;
 pub use host::{Mirror, Time, TraceSink};
+#[cfg(target_os = "linux")]
+pub use perf::PerfMap;
 pub use skep_kernel::{Deaf, Fault, FaultReport, Interface, Observer, Tracepoint};

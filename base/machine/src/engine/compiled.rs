@@ -153,6 +153,10 @@ impl<'m, 'o: 'm, S> Calls<'m> for Around<'_, 'o, S> {
             CallEnd::Halt => VmEnd::Ended,
         })
     }
+
+    fn word(&self) -> u64 {
+        self.outside.word
+    }
 }
 
 /// What a helper may use of the run.

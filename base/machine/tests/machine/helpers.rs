@@ -41,6 +41,54 @@ fn a_helper_may_borrow_what_lives_as_long_as_the_machine() {
     });
 }
 
+extern "C" fn weigh(a: u64, b: u64, c: u64, d: u64, e: u64, word: u64) -> u64 {
+    [a, b, c, d, e]
+        .iter()
+        .zip(1..)
+        .fold(word, |sum: u64, (arg, n)| sum.wrapping_mul(31).wrapping_add(arg * n))
+}
+
+#[test]
+fn plain_helpers_get_numbers_and_the_word() {
+    let text = "r1 = 1\nr2 = 2\nr3 = 3\nr4 = 4\nr5 = 5\ncall weigh\nr6 = r0\nr1 = r6\nr2 = 0\nr3 = 0\nr4 = 0\nr5 = 0\ncall weigh\nr0 ^= r6\nexit";
+    let once = weigh(1, 2, 3, 4, 5, 99);
+    let want = weigh(once, 0, 0, 0, 0, 99) ^ once;
+    each(|engine| {
+        let setup = crate::setup::<()>(engine).helper(9, Helper::plain("weigh", weigh));
+        let program = setup.assemble(text).unwrap();
+        let machine = setup.load(program).unwrap();
+        // Fifteen instructions, and one unit for each call.
+        let mut cpu = Cpu::new(()).with_fuel(17);
+        cpu.set_word(99);
+        assert_eq!(machine.run(&mut cpu, Input::None), Ok(want));
+        assert_eq!(cpu.fuel().left(), 0);
+        for (units, at) in [(16, 12), (15, 5)] {
+            cpu.fuel().fill(units);
+            is(&machine.run(&mut cpu, Input::None).unwrap_err(), at, StopKind::Fuel);
+            assert_eq!(cpu.fuel().left(), 0);
+        }
+    });
+}
+
+#[test]
+fn machine_code_is_listed_by_program_and_function() {
+    each(|engine| {
+        let first = crate::program("call inner\nexit\ninner:\nr0 = 1\nexit");
+        let second = crate::program("r0 = 2\nexit");
+        let machine = crate::setup::<()>(engine).tail_calls(12).load_all([first, second]).unwrap();
+        let names: Vec<String> = machine.code().map(|code| code.to_string()).collect();
+        let functions: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| !name.ends_with("exits")).collect();
+        match engine {
+            Engine::Jit => {
+                assert_eq!(functions, ["bpf_prog_0_main", "bpf_prog_0_function_1", "bpf_prog_1_main"]);
+            }
+            _ => assert!(names.is_empty()),
+        }
+        assert!(machine.code().all(|code| code.address != 0 && code.len != 0));
+    });
+}
+
 /// What a call of `probe` got, as text.
 fn probed(engine: Engine, params: &'static [Param], text: &str) -> Result<String, Stop> {
     let probe = Helper::new("probe", params, |seen: &mut String, args: &Args<'_>| {

@@ -9,7 +9,7 @@
 mod program;
 mod run;
 
-pub use program::{JitError, JitProgram};
+pub use program::{CodePiece, JitError, JitOptions, JitProgram};
 
 use core::sync::atomic::{AtomicU8, Ordering};
 use skep_jit::x86_64::{Cpuid, Feature, Features};

@@ -1,6 +1,6 @@
 //! Programs of machine code.
 
-use crate::Promise;
+use crate::{Plain, Promise};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_ir::ops::Code as Ops;
@@ -8,12 +8,31 @@ use skep_ir::{Access, Level};
 use skep_isa::InsnIdx;
 use skep_jit::state::Site;
 use skep_jit::x86_64::{
-    self, Align, Alignment, CodeOffset, EmitError, EmitOptions, Emitted, Feature, Target, WriteError,
+    self, Align, Alignment, AsmError, CodeOffset, Direct, EmitError, EmitOptions, Emitted, Feature, Piece,
+    Target, WriteError,
 };
 use skep_mem::{Code, RawCode};
 
 /// Starts loops where the processor fetches its next instructions, if that costs little.
 const LOOPS: Alignment = Alignment { to: Align::To32, most: 31 };
+
+/// Says whether functions for C are called as emitted code calls them.
+const IS_SYSTEM_V: bool = !cfg!(any(windows, target_os = "uefi"));
+
+/// Says how to make a program; a number of bytes alone stands for the stack of each function.
+#[derive(Clone, Copy, Debug)]
+pub struct JitOptions<'o> {
+    /// Counts the bytes of each function's stack.
+    pub stack_bytes: u32,
+    /// Lists helpers that the code may call by their addresses.
+    pub plain: &'o [Plain],
+}
+
+impl From<u32> for JitOptions<'_> {
+    fn from(stack_bytes: u32) -> Self {
+        JitOptions { stack_bytes, plain: &[] }
+    }
+}
 
 /// Is a program of machine code in memory that a [`Code`] has given; any number of threads may run it at once.
 #[derive(Debug)]
@@ -23,6 +42,7 @@ pub struct JitProgram<H: Code> {
     /// Counts the bytes of code, which may be fewer than there is memory.
     len: usize,
     pub(super) sites: Vec<Site>,
+    pieces: Vec<Piece>,
     /// Counts the windows that a run has.
     pub(super) windows: u32,
     /// Names the first of those that searches remember.
@@ -42,6 +62,17 @@ pub struct JitProgram<H: Code> {
 unsafe impl<H: Code> Send for JitProgram<H> {}
 // SAFETY: as above; running a program changes nothing in it.
 unsafe impl<H: Code> Sync for JitProgram<H> {}
+
+/// Is a piece of a program's machine code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePiece {
+    /// Names the function of the program, counted from the main one; nothing for what all of them share.
+    pub function: Option<u32>,
+    /// Holds the address of the first byte.
+    pub address: usize,
+    /// Counts the bytes.
+    pub len: usize,
+}
 
 /// Says why there is no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +108,13 @@ impl<H: Code> JitProgram<H> {
     /// # Errors
     ///
     /// [`JitError`] says what is missing; [`EmitError::Unchecked`] names an access without a check.
-    pub fn checked(ops: &Ops, target: &Target, stack_bytes: u32, host: H) -> Result<JitProgram<H>, JitError> {
-        JitProgram::new(ops, target, stack_bytes, Access::Checked, host)
+    pub fn checked<'o>(
+        ops: &Ops,
+        target: &Target,
+        options: impl Into<JitOptions<'o>>,
+        host: H,
+    ) -> Result<JitProgram<H>, JitError> {
+        JitProgram::new(ops, target, options.into(), Access::Checked, host)
     }
 
     /// Makes a program whose accesses need no check.
@@ -91,13 +127,13 @@ impl<H: Code> JitProgram<H> {
     /// # Errors
     ///
     /// [`JitError`] says what is missing.
-    pub unsafe fn unchecked(
+    pub unsafe fn unchecked<'o>(
         ops: &Ops,
         target: &Target,
-        stack_bytes: u32,
+        options: impl Into<JitOptions<'o>>,
         host: H,
     ) -> Result<JitProgram<H>, JitError> {
-        JitProgram::new(ops, target, stack_bytes, Access::Unchecked, host)
+        JitProgram::new(ops, target, options.into(), Access::Unchecked, host)
     }
 
     /// Makes a program whose accesses need no check, on somebody else's word.
@@ -105,35 +141,43 @@ impl<H: Code> JitProgram<H> {
     /// # Errors
     ///
     /// [`JitError`] says what is missing.
-    pub fn promised(
+    pub fn promised<'o>(
         ops: &Ops,
         target: &Target,
-        stack_bytes: u32,
+        options: impl Into<JitOptions<'o>>,
         host: H,
         _: Promise,
     ) -> Result<JitProgram<H>, JitError> {
-        JitProgram::new(ops, target, stack_bytes, Access::Unchecked, host)
+        JitProgram::new(ops, target, options.into(), Access::Unchecked, host)
     }
 
     fn new(
         ops: &Ops,
         target: &Target,
-        stack_bytes: u32,
+        options: JitOptions<'_>,
         access: Access,
         host: H,
     ) -> Result<JitProgram<H>, JitError> {
+        let JitOptions { stack_bytes, plain } = options;
         let here = super::features();
         let missing = |feature: &Feature| target.features.has(*feature) && !here.has(*feature);
         if let Some(feature) = Feature::ALL.into_iter().find(missing) {
             return Err(JitError::Feature(feature));
         }
-        let options = EmitOptions {
-            access,
-            stack_bytes,
-            assembler: x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) },
-        };
+        let mut direct = Vec::new();
+        if IS_SYSTEM_V {
+            let no_memory = |_| JitError::Emit(EmitError::Asm(AsmError::OutOfMemory));
+            direct.try_reserve_exact(plain.len()).map_err(no_memory)?;
+            direct.extend(plain.iter().map(|plain| Direct {
+                id: plain.id,
+                address: plain.function as *const () as u64,
+                units: plain.units,
+            }));
+        }
+        let assembler = x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) };
+        let options = EmitOptions { access, stack_bytes, assembler, direct: &direct };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
-        let Emitted { plan, sites, windows, remembered, uses_stack, uses_state, callback } = emitted;
+        let Emitted { plan, sites, pieces, windows, remembered, uses_stack, uses_state, callback } = emitted;
         let len = plan.size();
         let code = host.stage(len).ok_or(JitError::NoCodeMemory)?;
         // From here on the memory goes back when the program is dropped.
@@ -143,6 +187,7 @@ impl<H: Code> JitProgram<H> {
             code,
             len,
             sites,
+            pieces,
             windows,
             remembered,
             stack_bytes,
@@ -168,9 +213,20 @@ impl<H: Code> JitProgram<H> {
         unsafe { core::slice::from_raw_parts(self.code.base.as_ptr(), self.len) }
     }
 
+    /// Lists the pieces of the code by their addresses, for profilers; frames of functions are chained by `rbp`.
+    pub fn pieces(&self) -> impl Iterator<Item = CodePiece> + '_ {
+        let base = self.code.base.as_ptr().addr();
+        self.pieces.iter().map(move |piece| CodePiece {
+            function: piece.function,
+            address: base + piece.start as usize,
+            len: piece.len as usize,
+        })
+    }
+
     /// Counts the bytes that it occupies besides the host's.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.sites.capacity() * size_of::<Site>() + self.code.len
+        let lists = self.sites.capacity() * size_of::<Site>() + self.pieces.capacity() * size_of::<Piece>();
+        size_of::<Self>() + lists + self.code.len
     }
 }
 

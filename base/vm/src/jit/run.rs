@@ -116,6 +116,7 @@ impl<H: Code> JitProgram<H> {
         let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
         self.put_windows(state, &context);
         let units = context.meter.lend(BATCH);
+        let word = context.calls.word();
         // From here until the code returns, only what it calls touches the context.
         let lent = &raw mut context;
         let fresh = State {
@@ -123,6 +124,7 @@ impl<H: Code> JitProgram<H> {
             ask: ask as *const () as u64,
             call: call as *const () as u64,
             context: lent.expose_provenance() as u64,
+            word,
             depth: MAX_DEPTH as u32 - 1,
             ..State::default()
         };

@@ -128,7 +128,7 @@ pub(super) fn limit(window: WindowIdx, write: bool) -> i32 {
 
 /// Looks whether operations fit together, and, where that is asked for, whether each access has a check in front of it that
 /// still holds.
-pub(super) fn check(code: &Code, target: &Target, options: &EmitOptions) -> Result<(), EmitError> {
+pub(super) fn check(code: &Code, target: &Target, options: &EmitOptions<'_>) -> Result<(), EmitError> {
     if options.stack_bytes > 1 << 24 {
         return Err(EmitError::StackTooLarge);
     }

@@ -1,7 +1,7 @@
 //! Branches, calls, fuel.
 
 use super::moves::{From, Moves};
-use super::{EmitError, Emitter, Place, SCRATCH, Stub};
+use super::{Direct, EmitError, Emitter, Place, SCRATCH, Stub};
 use crate::state::{self, SiteKind};
 use crate::x86_64::target::ARGUMENTS;
 use crate::x86_64::{
@@ -181,11 +181,7 @@ impl Emitter<'_> {
 
     /// Takes fuel; where there is too little, the runner is asked.
     pub(super) fn charge(&mut self, units: u32) -> Result<(), EmitError> {
-        let site = self.site(SiteKind::Fuel { units })?;
-        let fuel = self.target.fuel().ok_or(EmitError::NoFuelRegister)?;
-        // A program has fewer slots than that, so no function costs more.
-        let Ok(units) = i32::try_from(units) else { return Err(self.malformed()) };
-        self.put(Inst::alu_imm(Alu::Sub, Bits::W64, fuel, units));
+        let site = self.take(units)?;
         // A loop's way back: one jump, and what asks leads there too.
         let next = self.index + 1;
         if let Some(Op::Jump { to }) = self.code.ops.get(next as usize).filter(|_| !self.is_target(next)) {
@@ -196,6 +192,21 @@ impl Emitter<'_> {
             self.asm.jmp(from);
             return self.stub(Stub::Fuel { from, back, site });
         }
+        self.ask_below(site)
+    }
+
+    /// Takes fuel that may not be there.
+    fn take(&mut self, units: u32) -> Result<u32, EmitError> {
+        let site = self.site(SiteKind::Fuel { units })?;
+        let fuel = self.target.fuel().ok_or(EmitError::NoFuelRegister)?;
+        // A program has fewer slots than that, so no function costs more.
+        let Ok(units) = i32::try_from(units) else { return Err(self.malformed()) };
+        self.put(Inst::alu_imm(Alu::Sub, Bits::W64, fuel, units));
+        Ok(site)
+    }
+
+    /// Asks the runner if it was not.
+    fn ask_below(&mut self, site: u32) -> Result<(), EmitError> {
         let back = self.asm.label();
         self.aside(Flag::B, |from| Stub::Fuel { from, back, site })?;
         self.asm.bind(back);
@@ -220,6 +231,11 @@ impl Emitter<'_> {
     }
 
     pub(super) fn helper(&mut self, id: u32, dst: Loc, args: Args) -> Result<(), EmitError> {
+        let direct = self.options.direct.iter().find(|direct| direct.id == id).copied();
+        if let Some(direct) = direct.filter(|direct| self.program.fuel && direct.units != 0) {
+            let site = self.take(direct.units)?;
+            self.ask_below(site)?;
+        }
         let mut moves = Moves::default();
         let args = self.code.args(args);
         self.pass(&mut moves, args, ARGUMENTS)?;
@@ -228,8 +244,17 @@ impl Emitter<'_> {
         }
         self.moves(moves);
         let anchor = self.anchor(Gpr::R9);
-        self.put(Inst::store_imm(Mem::base(anchor, state::HELPER), SizedImm::B4(id as i32)));
-        self.call_out(anchor)?;
+        match direct {
+            Some(Direct { address, .. }) => {
+                self.put(Inst::mov(Bits::W64, Gpr::R9, Mem::base(anchor, state::WORD)));
+                self.put_number(Gpr::Rax, address);
+                self.put(Inst::call_to(Gpr::Rax));
+            }
+            None => {
+                self.put(Inst::store_imm(Mem::base(anchor, state::HELPER), SizedImm::B4(id as i32)));
+                self.call_out(anchor)?;
+            }
+        }
         self.set(dst, Gpr::Rax)
     }
 

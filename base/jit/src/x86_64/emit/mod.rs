@@ -47,15 +47,40 @@ use skep_isa::InsnIdx;
 /// Is the emitter's own register.
 const SCRATCH: Gpr = Gpr::R11;
 
+/// Is a helper that code calls by its address: `extern "sysv64" fn(r1, r2, r3, r4, r5, word) -> r0`, with the run's
+/// [word](crate::state::State::word). It ends no run and sees neither memory nor fuel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Direct {
+    /// Holds the number that programs call.
+    pub id: u32,
+    /// Holds its address.
+    pub address: u64,
+    /// Says how much fuel a call costs, where that is counted.
+    pub units: u32,
+}
+
 /// Says what to emit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EmitOptions {
+pub struct EmitOptions<'o> {
     /// Says whether every access must have a check in front of it.
     pub access: Access,
     /// Counts the bytes of each function's stack.
     pub stack_bytes: u32,
     /// Says what is up to taste.
     pub assembler: Options,
+    /// Lists the helpers that are called without the runner.
+    pub direct: &'o [Direct],
+}
+
+/// Is a piece of code, for whoever tells people where time goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Names the function of the program; nothing where asking and leaving is, for all of them.
+    pub function: Option<u32>,
+    /// Says where it starts, in bytes from the start of the code.
+    pub start: u32,
+    /// Counts its bytes.
+    pub len: u32,
 }
 
 /// Holds code and what its runner must know of it. It is entered at its first byte:
@@ -66,6 +91,8 @@ pub struct Emitted {
     pub plan: Plan,
     /// Holds the places where it asks or stops, by number.
     pub sites: Vec<Site>,
+    /// Lists all of it in order; a function that is both entered and called is there twice.
+    pub pieces: Vec<Piece>,
     /// Counts the windows that a run needs; those from `remembered` on are the searches'.
     pub windows: u32,
     /// Counts the windows of the stack and of regions.
@@ -84,7 +111,7 @@ pub struct Emitted {
 /// # Errors
 ///
 /// [`EmitError`] says why there is none.
-pub fn emit(code: &Code, target: &Target, options: &EmitOptions) -> Result<Emitted, EmitError> {
+pub fn emit(code: &Code, target: &Target, options: &EmitOptions<'_>) -> Result<Emitted, EmitError> {
     check::check(code, target, options)?;
     Emitter::new(code, target, options)?.run()
 }
@@ -129,7 +156,7 @@ struct Emitter<'e> {
     asm: Assembler,
     code: &'e Code,
     target: &'e Target,
-    options: &'e EmitOptions,
+    options: &'e EmitOptions<'e>,
     /// Holds where each function starts that is called.
     entries: Vec<Label>,
     /// Holds where each operation of the current function starts that something leads to.
@@ -162,7 +189,11 @@ struct Emitter<'e> {
 }
 
 impl<'e> Emitter<'e> {
-    fn new(code: &'e Code, target: &'e Target, options: &'e EmitOptions) -> Result<Emitter<'e>, EmitError> {
+    fn new(
+        code: &'e Code,
+        target: &'e Target,
+        options: &'e EmitOptions<'e>,
+    ) -> Result<Emitter<'e>, EmitError> {
         let mut asm = Assembler::new(options.assembler);
         let mut entries = Vec::new();
         reserve(&mut entries, code.functions.len())?;
@@ -196,13 +227,18 @@ impl<'e> Emitter<'e> {
     }
 
     fn run(mut self) -> Result<Emitted, EmitError> {
+        let mut starts = Vec::new();
+        reserve(&mut starts, self.code.functions.len() + 2)?;
         for number in 0..self.code.functions.len() {
             let role = if number == 0 { frame::Role::Entered } else { frame::Role::Called };
+            starts.push((Some(number as u32), self.asm.here()));
             self.function(number, role)?;
         }
         if self.program.entry_is_called {
+            starts.push((Some(0), self.asm.here()));
             self.function(0, frame::Role::Called)?;
         }
+        starts.push((None, self.asm.here()));
         let callback = match self.program.by_number {
             true => Some(self.callback()?),
             false => None,
@@ -212,6 +248,7 @@ impl<'e> Emitter<'e> {
         let plan = self.asm.plan()?;
         let callback = callback.and_then(|label| plan.offset(label));
         Ok(Emitted {
+            pieces: pieces(&plan, &starts)?,
             plan,
             callback,
             sites: self.sites,
@@ -459,6 +496,22 @@ impl<'e> Emitter<'e> {
         self.remembered = self.remembered.max(number + 1 - self.regions);
         WindowIdx(number)
     }
+}
+
+/// Measures pieces, each of which ends where the next one starts.
+fn pieces(plan: &Plan, starts: &[(Option<u32>, Label)]) -> Result<Vec<Piece>, EmitError> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    reserve(&mut pieces, starts.len())?;
+    let mut end = plan.size() as u32;
+    for (function, label) in starts.iter().rev() {
+        let start = plan.offset(*label).map_or(end, |at| at.0);
+        if start < end {
+            pieces.push(Piece { function: *function, start, len: end - start });
+        }
+        end = start;
+    }
+    pieces.reverse();
+    Ok(pieces)
 }
 
 /// Makes room without aborting where there is none.
