@@ -26,15 +26,6 @@ use skep_abi::Errno;
 /// The names by which a case speaks of engines.
 pub const ENGINES: [&str; 5] = ["exact", "embedded", "interpreter", "jit", "linux"];
 
-/// The number of a helper that the reference machine and the engines behind the compiler have in every case: it makes one
-/// number of its five arguments.
-pub const MIX: u32 = 0x4000_0001;
-
-/// Computes what that helper returns.
-fn mix(args: [u64; 5]) -> u64 {
-    args.iter().fold(0, |mixed: u64, arg| mixed.rotate_left(7).wrapping_mul(31).wrapping_add(*arg))
-}
-
 /// How a program ended on an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {

@@ -4,11 +4,12 @@
 //! Every register holds something where it is read, and pointers stay in registers of their own, so that the reference
 //! machine finds nothing wrong but what is wrong for every engine: an access out of bounds, too many calls, no fuel.
 
-use crate::engine::MIX;
+use crate::helpers::{EACH, FILL, MIX, RING, SUM, UNWIND};
 use crate::{Case, Expected, Input};
 use skep_isa::{
     Addr, AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width,
 };
+use skep_model::platform::FuncId;
 
 /// A small generator of numbers, the same everywhere (xorshift64*).
 #[derive(Clone, Debug)]
@@ -127,8 +128,10 @@ const fn alu(op: AluOp, dst: Reg, src: Operand) -> Insn {
 /// Says what a program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
-    /// Everything, and now and then an access out of bounds.
+    /// Everything but what only helpers do, and now and then an access out of bounds.
     Wild,
+    /// All of that, and helpers that take memory, call functions, end the run, and give out records.
+    Helped,
     /// What Linux takes too: no helper of our own, no call but from the first function, nothing out of bounds.
     Tame,
 }
@@ -160,7 +163,7 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
     }
     let slots: Vec<_> = maker.insns.iter().flatten().flat_map(|insn| insn.encode().to_vec()).collect();
     let fuel = match maker.n.below(4) {
-        0 if flavour == Flavour::Wild => maker.n.below(400),
+        0 if flavour != Flavour::Tame => maker.n.below(400),
         _ => 1_000_000,
     };
     Case {
@@ -169,8 +172,8 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
         slots,
         input: Input::Memory(memory),
         fuel,
-        unwritten_is_zero: flavour == Flavour::Wild,
-        register_calls: flavour == Flavour::Wild,
+        unwritten_is_zero: flavour != Flavour::Tame,
+        register_calls: flavour != Flavour::Tame,
         expected: Expected::Anything,
         besides: Vec::new(),
         leaves: None,
@@ -264,6 +267,10 @@ impl Maker {
 
     fn block(&mut self, function: usize, depth: i16, len: u64) {
         for _ in 0..len {
+            if self.flavour == Flavour::Helped && self.n.once_in(6) {
+                self.help(function);
+                continue;
+            }
             match self.n.below(28) {
                 0..=7 => self.compute(),
                 8..=10 => self.stack(),
@@ -274,7 +281,7 @@ impl Maker {
                 19..=22 if depth < 4 => self.branch(function, depth),
                 23..=24 if depth < 3 => self.repeat(function, depth),
                 25 if self.functions > 0 => self.call(function),
-                26 if self.flavour == Flavour::Wild => self.help(),
+                26 if self.flavour != Flavour::Tame => self.help(function),
                 27 => self.idioms(),
                 _ => self.compute(),
             }
@@ -408,8 +415,8 @@ impl Maker {
         let size = self.n.pick(&SIZES);
         let room = self.len - size.bytes() as i16;
         let off = match self.flavour {
-            Flavour::Wild if self.n.once_in(150) => room + 1 + self.n.below(8) as i16,
-            Flavour::Wild if self.n.once_in(150) => -1 - self.n.below(8) as i16,
+            Flavour::Wild | Flavour::Helped if self.n.once_in(150) => room + 1 + self.n.below(8) as i16,
+            Flavour::Wild | Flavour::Helped if self.n.once_in(150) => -1 - self.n.below(8) as i16,
             _ => self.n.below(room as u64 + 1) as i16,
         };
         self.access(MEMORY, off, size);
@@ -422,7 +429,7 @@ impl Maker {
         self.put(mov(POINTER, Operand::Reg(number)));
         // The memory has at least 64 bytes.
         let mask = match self.flavour {
-            Flavour::Wild if self.n.once_in(40) => 0xff,
+            Flavour::Wild | Flavour::Helped if self.n.once_in(40) => 0xff,
             _ => 0x1f,
         };
         self.put(alu(AluOp::And, POINTER, Operand::Imm(mask)));
@@ -522,7 +529,7 @@ impl Maker {
     fn call(&mut self, function: usize) {
         let callee = 1 + self.n.below(self.functions as u64) as usize;
         // Only later functions, but now and then: calls without end are ended by their depth.
-        let rare = self.flavour == Flavour::Wild && self.n.once_in(3);
+        let rare = self.flavour != Flavour::Tame && self.n.once_in(3);
         if callee <= function && !rare || self.flavour == Flavour::Tame && function > 0 {
             return self.compute();
         }
@@ -531,7 +538,7 @@ impl Maker {
 
     fn call_of(&mut self, callee: usize) {
         self.put(mov(Reg::R1, Operand::Reg(MEMORY)));
-        if self.flavour == Flavour::Wild && self.n.once_in(3) {
+        if self.flavour != Flavour::Tame && self.n.once_in(3) {
             return self.call_through(callee);
         }
         self.calls.push((self.insns.len(), callee));
@@ -559,8 +566,16 @@ impl Maker {
         self.put(Insn::LoadAddr { dst: POINTER, addr: Addr::Code { off: 0 } });
     }
 
-    fn help(&mut self) {
-        match self.n.below(6) {
+    fn help(&mut self, function: usize) {
+        match self.n.below(if self.flavour == Flavour::Helped { 16 } else { 6 }) {
+            6..=8 => return self.lend(),
+            9..=11 if self.functions > 0 => return self.each(function),
+            12..=14 => return self.record(),
+            15 => {
+                let src = if self.n.once_in(2) { Operand::Reg(self.scalar()) } else { Operand::Imm(1) };
+                self.put(mov(Reg::R1, src));
+                self.put(Insn::CallHelper { id: UNWIND });
+            }
             0 => {
                 let id = if self.n.once_in(5) { MIX - 1 } else { MIX };
                 self.put(mov(POINTER, Operand::Imm(id as i32)));
@@ -568,6 +583,98 @@ impl Maker {
             }
             _ => self.put(Insn::CallHelper { id: MIX }),
         }
+        self.refill();
+    }
+
+    /// Lends memory to a helper.
+    fn lend(&mut self) {
+        let len = self.n.below(24) as i32;
+        let (base, off) = match self.n.below(3) {
+            // Only where all of the stack is written.
+            0 if self.slots.is_empty() => {
+                (Reg::R10, i32::from(STACK) + self.n.below((COUNTERS - STACK - 24) as u64) as i32)
+            }
+            _ if self.n.once_in(20) => (MEMORY, i32::from(self.len) - len + 1),
+            _ => (MEMORY, self.n.below(self.len as u64 - 24) as i32),
+        };
+        let byte = self.operand();
+        self.put(mov(Reg::R3, byte));
+        self.put(mov(Reg::R1, Operand::Reg(base)));
+        self.put(alu(AluOp::Add, Reg::R1, Operand::Imm(off)));
+        self.put(mov(Reg::R2, Operand::Imm(len)));
+        let id = self.n.pick(&[SUM, FILL]);
+        self.put(Insn::CallHelper { id });
+        self.refill();
+    }
+
+    /// Has a helper call a function.
+    fn each(&mut self, function: usize) {
+        let callee = 1 + self.n.below(self.functions as u64) as usize;
+        if callee <= function && !self.n.once_in(4) {
+            return self.compute();
+        }
+        self.name(callee);
+        self.put(mov(Reg::R2, Operand::Reg(POINTER)));
+        if self.n.once_in(20) {
+            self.put(mov(Reg::R2, Operand::Imm(8)));
+        }
+        let times = self.n.below(5) as i32;
+        self.put(mov(Reg::R1, Operand::Imm(times)));
+        self.put(mov(Reg::R3, Operand::Reg(MEMORY)));
+        self.put(Insn::CallHelper { id: EACH });
+        self.refill();
+    }
+
+    /// Reserves a record, writes to it, and gives it back, all in one go: none is left open.
+    fn record(&mut self) {
+        let size = 8 * (1 + self.n.below(4) as i16);
+        self.put(Insn::LoadAddr { dst: Reg::R1, addr: Addr::MapFd { fd: RING } });
+        self.put(mov(Reg::R2, Operand::Imm(size.into())));
+        self.put(mov(Reg::R3, Operand::Imm(0)));
+        self.put(Insn::CallHelper { id: FuncId::RINGBUF_RESERVE.0 });
+        self.put(mov(POINTER, Operand::Reg(Reg::R0)));
+        self.renew();
+        let at = self.insns.len();
+        self.put(Insn::Exit);
+        for _ in 0..1 + self.n.below(4) {
+            let bytes = self.n.pick(&SIZES);
+            let room = size - bytes.bytes() as i16;
+            let off = match self.n.once_in(100) {
+                true => room + 1 + self.n.below(4) as i16,
+                false => self.n.below(room as u64 + 1) as i16,
+            };
+            self.access(POINTER, off, bytes);
+        }
+        if self.n.once_in(3) {
+            // A helper between, that takes the record itself.
+            self.put(mov(Reg::R1, Operand::Reg(POINTER)));
+            self.put(mov(Reg::R2, Operand::Imm(size.into())));
+            self.put(Insn::CallHelper { id: SUM });
+            self.refill();
+            self.access(POINTER, 0, Size::Dw);
+        }
+        self.put(mov(Reg::R1, Operand::Reg(POINTER)));
+        self.put(mov(Reg::R2, Operand::Imm(0)));
+        let id = self.n.pick(&[FuncId::RINGBUF_SUBMIT, FuncId::RINGBUF_DISCARD]).0;
+        self.put(Insn::CallHelper { id });
+        self.renew();
+        if self.n.once_in(30) {
+            self.access(POINTER, 0, Size::W);
+        }
+        let off = (self.insns.len() - at - 1) as i16;
+        self.insns[at] = Some(match self.n.once_in(2) {
+            true => {
+                Insn::Branch { width: Width::W64, cond: Cond::Eq, dst: POINTER, src: Operand::Imm(0), off }
+            }
+            // There always is room, for no more than one is open in each function.
+            false => Insn::Goto { off: 0 },
+        });
+    }
+
+    /// Gives r0 to r5 something after a call that leaves a pointer, or nothing, in r0.
+    fn renew(&mut self) {
+        let value = self.n.edge();
+        self.put(Insn::LoadImm64 { dst: Reg::R0, value });
         self.refill();
     }
 }

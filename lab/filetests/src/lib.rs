@@ -20,6 +20,7 @@
 //! | `packet HEX` | what a program of a type sees as its packet; `meta HEX` comes before it |
 //! | `field NAME NUMBER` | what a field of the context holds |
 //! | `fuel N` | how many instructions may be executed; 100,000 if not said |
+//! | `calls through registers` | the program may have such calls, of its functions and of helpers; Linux has none |
 //! | `unwritten zero` | stack that was not written may be read and is zero |
 //! | `returns NUMBER` | what r0 is at the end, decimal or `0x` |
 //! | `leaves HEX` | the memory, or the packet, afterwards |
@@ -48,6 +49,7 @@
 mod case;
 mod engine;
 pub mod generate;
+mod helpers;
 mod parse;
 
 pub use case::{Case, Expected, Input, Place};
@@ -56,6 +58,7 @@ pub use engine::Jit;
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
 pub use engine::{
-    ENGINES, Embedded, Ending, Engine, Exact, Interpreter, MIX, Placed, Ran, Refusal, check, wanted,
+    ENGINES, Embedded, Ending, Engine, Exact, Interpreter, Placed, Ran, Refusal, check, wanted,
 };
+pub use helpers::{EACH, FILL, MIX, RING, SUM, UNWIND};
 pub use parse::{ParseError, parse};

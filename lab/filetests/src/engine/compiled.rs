@@ -1,14 +1,15 @@
 //! What engines behind the compiler share: compiling a case, its memory, and what comes of it.
 
 use super::{Ending, Ran, Refusal};
+use crate::helpers::{self, End, Lent, Records, Ring};
 use crate::{Case, Expected, Input};
 use skep_ir::lower::compile;
 use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
-use skep_ir::{Access, Address, Level, Link, Metering, Options, Source};
+use skep_ir::{Access, Address, Level, Link, Metering, Options, Region, Source};
 use skep_isa::structure;
 use skep_isa::{Addr, Program as Bytecode};
-use skep_mem::{Block, Fuel};
+use skep_mem::{Block, Bytes, Fuel, Lend};
 use skep_model::platform::{FuncId, Platform};
 use skep_vm::{CallEnd, Calls, Cpu, Reach, Regions, Stop, StopKind};
 
@@ -18,14 +19,15 @@ pub(super) trait Backend {
     fn machine(&self) -> Machine;
 
     /// Runs them.
-    fn run(
+    fn run<'m>(
         &self,
         code: &Code,
         options: &Options,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
+        helpers: &Helpers<'m>,
     ) -> Result<Result<u64, Stop>, String>;
 }
 
@@ -37,6 +39,7 @@ pub(super) const fn options(level: Level, access: Access, metering: Metering) ->
 /// Is where a case runs: its memory and stacks are at the same addresses for every backend.
 pub(super) struct Place {
     block: Block,
+    ring: Ring,
     cpu: Cpu,
 }
 
@@ -46,7 +49,7 @@ impl Place {
         match &case.input {
             Input::Memory(bytes) => {
                 let block = Block::copy_of(bytes).map_err(|error| error.to_string())?;
-                Ok(Some(Place { block, cpu: Cpu::new() }))
+                Ok(Some(Place { block, ring: Ring::new()?, cpu: Cpu::new() }))
             }
             Input::Context { .. } => Ok(None),
         }
@@ -108,12 +111,12 @@ pub(super) fn follows(case: &Case) -> Expected {
 
 /// Runs a case in one way, in memory that is at the same address in all of them.
 pub(super) fn run(
-    backend: &dyn Backend,
+    backend: &impl Backend,
     case: &Case,
     place: &mut Place,
     options: &Options,
 ) -> Result<Ran, String> {
-    let Place { block, cpu } = place;
+    let Place { block, ring, cpu } = place;
     let Input::Memory(bytes) = &case.input else { return Err("no memory".to_owned()) };
     let refused = |slot: u32, text: String| {
         let refusal = Refusal { slot: Some(slot), errno: None, text };
@@ -138,7 +141,8 @@ pub(super) fn run(
     regions.add_writable(block.bytes()).map_err(|error| error.to_string())?;
     let args = [block.bytes().addr() as u64, bytes.len() as u64, 0, 0, 0];
     let fuel = Fuel::new(case.fuel);
-    let result = backend.run(&code, options, cpu, &mut regions, args, &fuel)?;
+    let helpers = Helpers { records: ring.records(), functions: structure.subprograms().len() as u32 };
+    let result = backend.run(&code, options, cpu, &mut regions, args, &fuel, &helpers)?;
     let charged = (options.metering == Metering::Metered).then(|| case.fuel - fuel.left());
     let ending = match result {
         Ok(number) => {
@@ -155,27 +159,97 @@ pub(super) fn run(
 struct Alone;
 
 impl Link for Alone {
-    fn address(&self, _: Addr) -> Option<Address> {
-        None
+    fn address(&self, addr: Addr) -> Option<Address> {
+        let handle = Address { value: RING_HANDLE, region: Region::Unknown };
+        (addr == Addr::MapFd { fd: helpers::RING }).then_some(handle)
+    }
+
+    fn calls_back(&self, id: u32) -> bool {
+        id == helpers::EACH
     }
 
     fn helper(&self, id: u32) -> Option<u8> {
-        (id == super::MIX || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
+        (helpers::OWN.contains(&id) || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
     }
 }
 
-/// Has the helper that every case has.
-pub(super) struct Mix;
+/// The number that stands for the ring.
+const RING_HANDLE: u64 = 0x0100_0000_1000_0000;
 
-impl<'m> Calls<'m> for Mix {
-    fn helper(&self, id: u32, args: [u64; 5], _: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
-        match id {
-            super::MIX => Ok(super::mix(args)),
-            // What is called by its name has been linked.
-            id if Alone.helper(id).is_none() => {
-                Err(CallEnd::Stop(StopKind::BadCallTarget { found: u64::from(id) }))
-            }
-            id => Err(CallEnd::Stop(StopKind::UnknownHelper { id })),
+/// Has the helpers of a run.
+pub(super) struct Helpers<'m> {
+    records: Records<'m>,
+    /// Counts the program's functions.
+    functions: u32,
+}
+
+impl<'m> Calls<'m> for Helpers<'m> {
+    fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
+        if helpers::is_of_ring(id) {
+            return self.of_ring(id, args, reach);
         }
+        let lent = &mut Reached { reach, args, functions: self.functions };
+        helpers::call(id, args, lent).map_err(|end| match end {
+            End::Inside => CallEnd::Ended,
+            End::Unwind(number) => CallEnd::Unwind(number),
+            // What is called by its name has been linked.
+            End::Unknown if Alone.helper(id).is_none() => {
+                CallEnd::Stop(StopKind::BadCallTarget { found: u64::from(id) })
+            }
+            End::Unknown => CallEnd::Stop(StopKind::UnknownHelper { id }),
+        })
+    }
+}
+
+impl<'m> Helpers<'m> {
+    /// Calls one of Linux's helpers on records, which costs what its prototype says.
+    fn of_ring(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
+        let bad = |arg| CallEnd::Stop(StopKind::BadArgument { id, arg });
+        let prototype =
+            Platform::LINUX_6_18.helper(FuncId(id)).ok().and_then(|helper| helper.prototype.as_ref());
+        let work = prototype.ok_or(CallEnd::Stop(StopKind::UnknownHelper { id }))?.work;
+        if id == FuncId::RINGBUF_RESERVE.0 {
+            if args[0] != RING_HANDLE {
+                return Err(bad(1));
+            }
+            reach.charge(work.units(&args, 0, 0))?;
+            let Some((_, bytes)) = self.records.reserve(args[1]) else { return Ok(0) };
+            reach.open(bytes)?;
+            return Ok(bytes.addr() as u64);
+        }
+        let (slot, bytes) = self.records.find(args[0]).ok_or(bad(1))?;
+        reach.charge(work.units(&args, 0, 0))?;
+        self.records.commit(slot);
+        reach.close(bytes);
+        Ok(0)
+    }
+}
+
+/// What the run lends a helper.
+struct Reached<'l, 'r, 'm> {
+    reach: &'l Reach<'r, 'm>,
+    args: [u64; 5],
+    functions: u32,
+}
+
+impl Lent for Reached<'_, '_, '_> {
+    fn charge(&mut self, units: u64) -> Option<()> {
+        self.reach.charge(units).ok()
+    }
+
+    fn memory(&mut self, address: u64, len: usize, how: Lend) -> Option<Bytes<'_>> {
+        match how {
+            Lend::Read => self.reach.readable(address, len),
+            Lend::Write | Lend::ReadWrite => self.reach.writable(address, len),
+        }
+    }
+
+    fn call(&mut self, function: u32, round: u64) -> Option<u64> {
+        let [a, b, c] = helpers::MORE;
+        self.reach.call_back(function, [self.args[2], round, a, b, c], None).ok()
+    }
+
+    fn functions(&self) -> u32 {
+        self.functions
     }
 }

@@ -1,6 +1,6 @@
 //! The interpreter, behind the compiler: checked and not, with the passes and without.
 
-use super::compiled::{Backend, FIRST, Mix, Place, agree, follows, not_here, others, run};
+use super::compiled::{Backend, FIRST, Helpers, Place, agree, follows, not_here, others, run};
 use super::{Ending, Engine, Ran};
 use crate::{Case, Expected};
 use skep_ir::machine::Machine;
@@ -48,14 +48,15 @@ impl Backend for Interpreter {
         Machine::INTERPRETER
     }
 
-    fn run(
+    fn run<'m>(
         &self,
         code: &Code,
         options: &Options,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
+        helpers: &Helpers<'m>,
     ) -> Result<Result<u64, Stop>, String> {
         let program = match options.access {
             Access::Checked => Program::checked(code, options.stack_bytes),
@@ -63,6 +64,6 @@ impl Backend for Interpreter {
             Access::Unchecked => unsafe { Program::unchecked(code, options.stack_bytes) },
         };
         let program = program.map_err(|error| error.to_string())?;
-        Ok(program.run(cpu, regions, args, fuel, &Mix))
+        Ok(program.run(cpu, regions, args, fuel, helpers))
     }
 }

@@ -2,7 +2,7 @@
 //! with so few registers that most values live in memory. Each must come to what the interpreter comes to, to the unit of fuel
 //! and the address of an error.
 
-use super::compiled::{Backend, FIRST, Mix, Place, agree, follows, not_here, others, run};
+use super::compiled::{Backend, FIRST, Helpers, Place, agree, follows, not_here, others, run};
 use super::{Ending, Engine, Interpreter, Ran};
 use crate::{Case, Expected};
 use skep_embedded::CodePages;
@@ -76,14 +76,15 @@ impl Backend for Emitted {
         self.target.machine()
     }
 
-    fn run(
+    fn run<'m>(
         &self,
         code: &Code,
         options: &Options,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
+        helpers: &Helpers<'m>,
     ) -> Result<Result<u64, Stop>, String> {
         let program = match options.access {
             Access::Checked => JitProgram::checked(code, &self.target, options.stack_bytes, CodePages),
@@ -93,6 +94,6 @@ impl Backend for Emitted {
             },
         };
         let program = program.map_err(|error| format!("{error}\n{code}"))?;
-        Ok(program.run(cpu, regions, args, fuel, &Mix))
+        Ok(program.run(cpu, regions, args, fuel, helpers))
     }
 }

@@ -1,7 +1,7 @@
 //! The interpreter on code for a machine with registers: what that machine would do to its registers is written out.
 
 use super::Ran;
-use super::compiled::{Backend, FIRST, Mix, Place, agree, not_here, options, run};
+use super::compiled::{Backend, FIRST, Helpers, Place, agree, not_here, options, run};
 use crate::Case;
 use skep_ir::machine::{Machine, RegMask};
 use skep_ir::ops::{Code, Loc, Op, OpIdx};
@@ -35,18 +35,19 @@ impl Backend for Placed {
         self.0
     }
 
-    fn run(
+    fn run<'m>(
         &self,
         code: &Code,
         options: &Options,
         cpu: &mut Cpu,
-        regions: &mut Regions<'_>,
+        regions: &mut Regions<'m>,
         args: [u64; 5],
         fuel: &Fuel,
+        helpers: &Helpers<'m>,
     ) -> Result<Result<u64, Stop>, String> {
         let program = Program::checked(&act(code, &self.0), options.stack_bytes);
         let program = program.map_err(|error| error.to_string())?;
-        Ok(program.run(cpu, regions, args, fuel, &Mix))
+        Ok(program.run(cpu, regions, args, fuel, helpers))
     }
 }
 
