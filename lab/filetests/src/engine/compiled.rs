@@ -25,10 +25,15 @@ pub(super) trait Backend {
         options: &Options,
         cpu: &mut Cpu,
         regions: &mut Regions<'m>,
-        args: [u64; 5],
-        fuel: &Fuel,
-        helpers: &Helpers<'m>,
+        given: &Given<'_, 'm>,
     ) -> Result<Result<u64, Stop>, String>;
+}
+
+/// What a run is given besides memory.
+pub(super) struct Given<'g, 'm> {
+    pub(super) args: [u64; 5],
+    pub(super) fuel: &'g Fuel,
+    pub(super) helpers: &'g Helpers<'m>,
 }
 
 /// How to compile a case.
@@ -142,7 +147,8 @@ pub(super) fn run(
     let args = [block.bytes().addr() as u64, bytes.len() as u64, 0, 0, 0];
     let fuel = Fuel::new(case.fuel);
     let helpers = Helpers { records: ring.records(), functions: structure.subprograms().len() as u32 };
-    let result = backend.run(&code, options, cpu, &mut regions, args, &fuel, &helpers)?;
+    let result =
+        backend.run(&code, options, cpu, &mut regions, &Given { args, fuel: &fuel, helpers: &helpers })?;
     let charged = (options.metering == Metering::Metered).then(|| case.fuel - fuel.left());
     let ending = match result {
         Ok(number) => {

@@ -1,12 +1,11 @@
 //! The interpreter, behind the compiler: checked and not, with the passes and without.
 
-use super::compiled::{Backend, FIRST, Helpers, Place, agree, follows, not_here, others, run};
+use super::compiled::{Backend, FIRST, Given, Place, agree, follows, not_here, others, run};
 use super::{Ending, Engine, Ran};
 use crate::{Case, Expected};
 use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
 use skep_ir::{Access, Options};
-use skep_mem::Fuel;
 use skep_vm::{Cpu, Program, Regions, Stop};
 
 /// The interpreter.
@@ -54,9 +53,7 @@ impl Backend for Interpreter {
         options: &Options,
         cpu: &mut Cpu,
         regions: &mut Regions<'m>,
-        args: [u64; 5],
-        fuel: &Fuel,
-        helpers: &Helpers<'m>,
+        given: &Given<'_, 'm>,
     ) -> Result<Result<u64, Stop>, String> {
         let program = match options.access {
             Access::Checked => Program::checked(code, options.stack_bytes),
@@ -64,6 +61,6 @@ impl Backend for Interpreter {
             Access::Unchecked => unsafe { Program::unchecked(code, options.stack_bytes) },
         };
         let program = program.map_err(|error| error.to_string())?;
-        Ok(program.run(cpu, regions, args, fuel, helpers))
+        Ok(program.run(cpu, regions, given.args, given.fuel, given.helpers))
     }
 }

@@ -2,7 +2,7 @@
 //! with so few registers that most values live in memory. Each must come to what the interpreter comes to, to the unit of fuel
 //! and the address of an error.
 
-use super::compiled::{Backend, FIRST, Helpers, Place, agree, follows, not_here, others, run};
+use super::compiled::{Backend, FIRST, Given, Place, agree, follows, not_here, others, run};
 use super::{Ending, Engine, Interpreter, Ran};
 use crate::{Case, Expected};
 use skep_embedded::CodePages;
@@ -10,7 +10,6 @@ use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
 use skep_ir::{Access, Options};
 use skep_jit::x86_64::{Features, Target};
-use skep_mem::Fuel;
 use skep_vm::jit::{JitProgram, features};
 use skep_vm::{Cpu, Regions, Stop};
 
@@ -82,9 +81,7 @@ impl Backend for Emitted {
         options: &Options,
         cpu: &mut Cpu,
         regions: &mut Regions<'m>,
-        args: [u64; 5],
-        fuel: &Fuel,
-        helpers: &Helpers<'m>,
+        given: &Given<'_, 'm>,
     ) -> Result<Result<u64, Stop>, String> {
         let program = match options.access {
             Access::Checked => JitProgram::checked(code, &self.target, options.stack_bytes, CodePages),
@@ -94,6 +91,6 @@ impl Backend for Emitted {
             },
         };
         let program = program.map_err(|error| format!("{error}\n{code}"))?;
-        Ok(program.run(cpu, regions, args, fuel, helpers))
+        Ok(program.run(cpu, regions, given.args, given.fuel, given.helpers))
     }
 }

@@ -1,12 +1,11 @@
 //! The interpreter on code for a machine with registers: what that machine would do to its registers is written out.
 
 use super::Ran;
-use super::compiled::{Backend, FIRST, Helpers, Place, agree, not_here, options, run};
+use super::compiled::{Backend, FIRST, Given, Place, agree, not_here, options, run};
 use crate::Case;
 use skep_ir::machine::{Machine, RegMask};
 use skep_ir::ops::{Code, Loc, Op, OpIdx};
 use skep_ir::{Access, Level, Metering, Options};
-use skep_mem::Fuel;
 use skep_vm::{Cpu, Program, Regions, Stop};
 
 /// Stands in registers that an operation has destroyed.
@@ -41,13 +40,11 @@ impl Backend for Placed {
         options: &Options,
         cpu: &mut Cpu,
         regions: &mut Regions<'m>,
-        args: [u64; 5],
-        fuel: &Fuel,
-        helpers: &Helpers<'m>,
+        given: &Given<'_, 'm>,
     ) -> Result<Result<u64, Stop>, String> {
         let program = Program::checked(&act(code, &self.0), options.stack_bytes);
         let program = program.map_err(|error| error.to_string())?;
-        Ok(program.run(cpu, regions, args, fuel, helpers))
+        Ok(program.run(cpu, regions, given.args, given.fuel, given.helpers))
     }
 }
 
