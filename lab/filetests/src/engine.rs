@@ -2,6 +2,7 @@
 
 mod compiled;
 mod embedded;
+mod evaluator;
 mod exact;
 mod interpreter;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -12,6 +13,7 @@ mod placed;
 mod seam;
 
 pub use embedded::Embedded;
+pub use evaluator::Evaluator;
 pub use exact::Exact;
 pub use interpreter::Interpreter;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -52,12 +52,13 @@ struct Finder {
 
 /// The checkers of the compiler, in the order in which they come to see a program; what none of them notices a comparison
 /// must.
-const FINDERS: [Finder; 6] = [
+const FINDERS: [Finder; 7] = [
     Finder { name: "ssa::verify", says: &["\nbuilt: ", "\nafter passes: "] },
     Finder { name: "alloc::check", says: &["\nallocation: "] },
     Finder { name: "held check", says: &["\noperations: "] },
     Finder { name: "covering check", says: &[": the access has no check"] },
     Finder { name: "campaign", says: &["escape: seed "] },
+    Finder { name: "evaluator", says: &["evaluates to something else after "] },
     Finder { name: "comparison", says: &[""] },
 ];
 

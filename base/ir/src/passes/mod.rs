@@ -25,30 +25,63 @@ use skep_isa::{Size, Width};
 ///
 /// [`BuildErrorKind::OutOfMemory`]; the unit must not be used then.
 pub fn run(unit: &mut Unit, machine: &Machine, options: &Options) -> Result<(), BuildErrorKind> {
+    run_watched(unit, machine, options, |_, _| {})
+}
+
+/// Runs the passes as [`run`] does, and shows the unit after each with its name.
+///
+/// # Errors
+///
+/// [`BuildErrorKind::OutOfMemory`]; the unit must not be used then.
+pub fn run_watched(
+    unit: &mut Unit,
+    machine: &Machine,
+    options: &Options,
+    mut watch: impl FnMut(&'static str, &Unit),
+) -> Result<(), BuildErrorKind> {
     let calls_entry = unit.calls_entry();
-    for (number, function) in unit.functions.iter_mut().enumerate() {
+    for number in 0..unit.functions.len() {
+        let mut pass = |name, pass: Pass<'_>| {
+            pass(&mut unit.functions[number])?;
+            watch(name, unit);
+            Ok(())
+        };
         if options.level == Level::O {
-            params::remove_copies(function)?;
-            simplify_all(function)?;
-            params::remove_copies(function)?;
-            widths::shorten(function)?;
-            selects::choose(function)?;
-            ladders::merge(function)?;
+            pass("params", &mut params::remove_copies)?;
+            pass("simplify", &mut simplify_all)?;
+            pass("params", &mut params::remove_copies)?;
+            pass("widths", &mut widths::shorten)?;
+            pass("selects", &mut selects::choose)?;
+            pass("ladders", &mut ladders::merge)?;
             if options.access == crate::Access::Unchecked {
-                indexed::fuse(function)?;
+                pass("indexed", &mut indexed::fuse)?;
             }
         }
-        dead::remove(function)?;
+        pass("dead", &mut dead::remove)?;
         if options.access == crate::Access::Checked {
             let main = number == 0 && !calls_entry;
-            let origins = regions::infer(function, main, options.stack_bytes)?;
-            if options.level == Level::O && machine.rooms && rooms::measure(function, &origins)? {
-                dead::remove(function)?;
+            let mut origins = Vec::new();
+            pass("regions", &mut |function| {
+                origins = regions::infer(function, main, options.stack_bytes)?;
+                Ok(())
+            })?;
+            if options.level == Level::O && machine.rooms {
+                let mut changed = false;
+                pass("rooms", &mut |function| {
+                    changed = rooms::measure(function, &origins)?;
+                    Ok(())
+                })?;
+                if changed {
+                    pass("dead", &mut dead::remove)?;
+                }
             }
         }
     }
     Ok(())
 }
+
+/// Changes a function.
+type Pass<'p> = &'p mut dyn FnMut(&mut Function) -> Result<(), BuildErrorKind>;
 
 /// Counts the readers of each value.
 pub(crate) fn uses(function: &Function) -> Result<Vec<u32>, BuildErrorKind> {

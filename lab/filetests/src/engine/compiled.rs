@@ -162,7 +162,7 @@ pub(super) fn run(
 }
 
 /// Has nothing outside the program but the helpers' names.
-struct Alone;
+pub(super) struct Alone;
 
 impl Link for Alone {
     fn address(&self, addr: Addr) -> Option<Address> {
