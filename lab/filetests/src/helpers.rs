@@ -52,7 +52,7 @@ pub(crate) enum End {
 /// What is passed to functions that are called back, after the first argument and the round.
 pub(crate) const MORE: [u64; 3] = [7, 8, 9];
 
-fn mix(numbers: &[u64]) -> u64 {
+pub(crate) fn mix(numbers: &[u64]) -> u64 {
     numbers.iter().fold(0, |mixed: u64, number| mixed.rotate_left(7).wrapping_mul(31).wrapping_add(*number))
 }
 
