@@ -2,33 +2,22 @@
 //! pointer, what is read and written, refused and charged is as on the reference machine.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/numbers.rs"]
+mod numbers;
+
+use numbers::Numbers;
 use skep_isa::{AluOp, Cond, Insn, LoadKind, Operand, Reg, Size, Width};
 use skep_lab_filetests::{Case, Ending, Engine, Exact, Expected, Input, Jit, MIX};
-
-/// A small generator of numbers, the same everywhere (xorshift64*).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % n
-    }
-
-    fn between(&mut self, low: i32, high: i32) -> i32 {
-        low + self.below((high - low) as u64) as i32
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
 
 const LOADS: [LoadKind; 7] =
     [LoadKind::U8, LoadKind::U16, LoadKind::U32, LoadKind::U64, LoadKind::S8, LoadKind::S16, LoadKind::S32];
 const SIZES: [Size; 4] = [Size::B, Size::H, Size::W, Size::Dw];
 const MEMORY: i32 = 96;
+
+/// Gives a number from `low` on, below `high`.
+fn between(n: &mut Numbers, low: i32, high: i32) -> i32 {
+    low + n.below((high - low) as u64) as i32
+}
 
 fn alu(op: AluOp, dst: Reg, src: Operand) -> Insn {
     Insn::Alu { width: Width::W64, op, dst, src }
@@ -38,7 +27,7 @@ fn alu(op: AluOp, dst: Reg, src: Operand) -> Insn {
 fn access(n: &mut Numbers, base: Reg, off: i16) -> Vec<Insn> {
     match n.below(3) {
         0 => vec![Insn::Store { size: n.pick(&SIZES), base, off, src: Operand::Reg(Reg::R0) }],
-        1 => vec![Insn::Store { size: n.pick(&SIZES), base, off, src: Operand::Imm(n.between(-9, 300)) }],
+        1 => vec![Insn::Store { size: n.pick(&SIZES), base, off, src: Operand::Imm(between(n, -9, 300)) }],
         _ => vec![
             Insn::Load { kind: n.pick(&LOADS), dst: Reg::R4, base, off },
             alu(AluOp::Mul, Reg::R0, Operand::Imm(31)),
@@ -50,15 +39,15 @@ fn access(n: &mut Numbers, base: Reg, off: i16) -> Vec<Insn> {
 /// Makes a loop: r2 counts, r3 is the index, r6 a pointer from outside; the body uses some of them.
 fn looping(n: &mut Numbers, insns: &mut Vec<Insn>, fixed: Reg) {
     // How far memory reaches behind the pointer, about.
-    let start = if fixed == Reg::R10 { -(n.between(0, 90)) } else { n.between(-12, 60) };
+    let start = if fixed == Reg::R10 { -(between(n, 0, 90)) } else { between(n, -12, 60) };
     let left = if fixed == Reg::R10 { -start } else { MEMORY - start };
     insns.push(alu(AluOp::Mov, Reg::R6, Operand::Reg(fixed)));
     insns.push(alu(AluOp::Add, Reg::R6, Operand::Imm(start)));
     let scale = n.pick(&[0, 0, 1, 2, 3]);
     let step = n.pick(&[1, 1, 2, 4, 8, -1, -4, -8]);
-    let anywhere = n.between(-20, 100);
+    let anywhere = between(n, -20, 100);
     let first = n.pick(&[0, 0, 0, 1, left >> scale, anywhere]);
-    let count = n.between(1, 14);
+    let count = between(n, 1, 14);
     insns.push(alu(AluOp::Mov, Reg::R2, Operand::Imm(count)));
     insns.push(alu(AluOp::Mov, Reg::R3, Operand::Imm(first)));
     let head = insns.len();
@@ -67,20 +56,20 @@ fn looping(n: &mut Numbers, insns: &mut Vec<Insn>, fixed: Reg) {
         address.push(alu(AluOp::Lsh, Reg::R5, Operand::Imm(scale)));
     }
     address.push(alu(AluOp::Add, Reg::R5, Operand::Reg(Reg::R6)));
-    for _ in 0..n.between(1, 4) {
+    for _ in 0..between(n, 1, 4) {
         match n.below(5) {
             0 => {
-                let off = n.between(-3, left.max(-2)) as i16;
+                let off = between(n, -3, left.max(-2)) as i16;
                 insns.extend(access(n, Reg::R6, off));
             }
             1 => {
-                let off = n.between(0, 60) as i16;
+                let off = between(n, 0, 60) as i16;
                 insns.extend(access(n, fixed, if fixed == Reg::R10 { off - 64 } else { off }));
             }
             _ => {
                 let off = n.pick(&[0, 0, 0, 4, 16, -1, -8]);
                 insns.extend(&address);
-                for extra in 0..n.between(1, 4) {
+                for extra in 0..between(n, 1, 4) {
                     insns.extend(access(n, Reg::R5, (off + 4 * extra) as i16));
                 }
             }
@@ -111,17 +100,17 @@ fn looping(n: &mut Numbers, insns: &mut Vec<Insn>, fixed: Reg) {
 }
 
 fn case(seed: u64) -> Case {
-    let mut n = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let n = &mut Numbers::new(seed);
     let mut insns = vec![
         alu(AluOp::Mov, Reg::R9, Operand::Reg(Reg::R1)),
-        alu(AluOp::Mov, Reg::R0, Operand::Imm(n.between(0, 99))),
+        alu(AluOp::Mov, Reg::R0, Operand::Imm(between(n, 0, 99))),
     ];
     for off in (-512..0).step_by(8) {
         insns.push(Insn::Store { size: Size::Dw, base: Reg::R10, off, src: Operand::Imm(i32::from(off)) });
     }
-    for _ in 0..n.between(1, 4) {
+    for _ in 0..between(n, 1, 4) {
         let fixed = n.pick(&[Reg::R9, Reg::R9, Reg::R10]);
-        looping(&mut n, &mut insns, fixed);
+        looping(n, &mut insns, fixed);
     }
     for off in [-96, -48, -8] {
         insns.push(Insn::Load { kind: LoadKind::U64, dst: Reg::R4, base: Reg::R10, off });
