@@ -8,7 +8,7 @@
 //! what a place relative to the function's own stack is needs no check. Both are followed through branches and loops.
 
 use crate::error::BuildErrorKind;
-use crate::machine::{Machine, RegMask};
+use crate::machine::Machine;
 use crate::ops::{Code, FunctionCode, Loc, Measure, Op};
 use crate::ssa::{filled, grow};
 use alloc_crate::vec::Vec;
@@ -127,12 +127,11 @@ impl Fact {
         }
     }
 
-    /// Says whether an operation, which writes and destroys this, ends it.
-    fn ends(&self, op: &Op, dst: Option<Loc>, destroyed: RegMask) -> bool {
-        let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
+    /// Returns the places that it holds as long as they do.
+    fn places(&self) -> [Option<Loc>; 2] {
         match *self {
-            Fact::Frame { at } => lost(at),
-            Fact::Room { at, base, .. } => is_call(op) || lost(at) || lost(base),
+            Fact::Frame { at } => [Some(at), None],
+            Fact::Room { at, base, .. } => [Some(at), Some(base)],
         }
     }
 }
@@ -155,9 +154,40 @@ pub fn check(code: &Code, machine: &Machine, stack_bytes: u32) -> Result<(), Unc
             return Err(Uncovered::Target { op: next });
         };
         next = function.ops.end;
-        Walk { code, function, ops, machine, stack_bytes, facts: Vec::new(), entries: Vec::new() }.check()?;
+        let ended = Ended { by_place: Vec::new(), by_call: 0 };
+        Walk { code, function, ops, machine, stack_bytes, facts: Vec::new(), ended, entries: Vec::new() }
+            .check()?;
     }
     if next as usize == code.ops.len() { Ok(()) } else { Err(Uncovered::Target { op: next }) }
+}
+
+/// Says which facts end.
+struct Ended {
+    /// Holds those that end where each place is written or destroyed; the last is for all places that the function does not
+    /// have.
+    by_place: Vec<Facts>,
+    /// Holds those that a call ends.
+    by_call: Facts,
+}
+
+impl Ended {
+    fn new(facts: &[Fact], locs: u16) -> Result<Ended, BuildErrorKind> {
+        let mut ended = Ended { by_place: filled(0, usize::from(locs) + 1)?, by_call: 0 };
+        for (number, fact) in facts.iter().enumerate() {
+            for place in fact.places().into_iter().flatten() {
+                let place = usize::from(place.0.min(locs));
+                ended.by_place[place] |= 1 << number;
+            }
+            if let Fact::Room { .. } = fact {
+                ended.by_call |= 1 << number;
+            }
+        }
+        Ok(ended)
+    }
+
+    fn at(&self, place: Loc) -> Facts {
+        self.by_place.get(usize::from(place.0)).or(self.by_place.last()).copied().unwrap_or(0)
+    }
 }
 
 struct Walk<'w> {
@@ -167,6 +197,7 @@ struct Walk<'w> {
     machine: &'w Machine,
     stack_bytes: u32,
     facts: Vec<Fact>,
+    ended: Ended,
     /// Holds, for each operation that something leads to, the facts that hold on every way to it; empty where there are no
     /// facts at all.
     entries: Vec<Facts>,
@@ -190,6 +221,7 @@ impl Walk<'_> {
             *start = true;
         }
         if !self.facts.is_empty() {
+            self.ended = Ended::new(&self.facts, self.function.locs)?;
             self.entries = filled(Facts::MAX, self.ops.len())?;
             while self.follow(&entered) {}
         }
@@ -229,15 +261,16 @@ impl Walk<'_> {
         if self.facts.is_empty() {
             return 0;
         }
-        let (dst, destroyed) = (op.result(), self.machine.destroyed(op));
-        let mut left = known;
-        while left != 0 {
-            let number = left.trailing_zeros() as usize;
-            left &= left - 1;
-            // Above the last fact there are only bits that say that nothing leads here.
-            if self.facts.get(number).is_some_and(|fact| fact.ends(op, dst, destroyed)) {
-                known &= !(1 << number);
-            }
+        if let Some(dst) = op.result() {
+            known &= !self.ended.at(dst);
+        }
+        let mut destroyed = self.machine.destroyed(op).0;
+        while destroyed != 0 {
+            known &= !self.ended.at(Loc(destroyed.trailing_zeros() as u16));
+            destroyed &= destroyed - 1;
+        }
+        if is_call(op) {
+            known &= !self.ended.by_call;
         }
         if Fact::of(op).is_some() && *made < self.facts.len() {
             known |= 1 << *made;
@@ -249,6 +282,9 @@ impl Walk<'_> {
     /// Looks at every access.
     fn look(&self, entered: &[bool]) -> Result<(), Uncovered> {
         let mut shown: Vec<Shown> = Vec::new();
+        // Which places these stand on, each as one of 64.
+        let mut places = 0u64;
+        let one = |loc: Loc| 1 << (loc.0 % 64);
         let (mut known, mut made) = (0, 0);
         for (index, op) in self.ops.iter().enumerate() {
             if entered[index] {
@@ -268,6 +304,7 @@ impl Walk<'_> {
                     if shown.len() == LOOK_BACK {
                         shown.remove(0);
                     }
+                    places |= one(more.base) | more.index.map_or(0, |(loc, _)| one(loc));
                     grow(&mut shown, more)?;
                 }
             }
@@ -275,8 +312,10 @@ impl Walk<'_> {
                 shown.clear();
             }
             let (dst, destroyed) = (op.result(), self.machine.destroyed(op));
-            let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
-            shown.retain(|shown| !lost(shown.base) && !shown.index.is_some_and(|(loc, _)| lost(loc)));
+            if places & (dst.map_or(0, one) | destroyed.0) != 0 {
+                let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
+                shown.retain(|shown| !lost(shown.base) && !shown.index.is_some_and(|(loc, _)| lost(loc)));
+            }
             known = self.step(known, op, &mut made);
         }
         Ok(())

@@ -12,6 +12,8 @@ mod report;
 mod rounds;
 mod solana;
 
+pub(crate) use interpreter::{Alone, options};
+
 use clap::Args;
 use engine::{ENGINES, Engine, Task};
 use skep_lab_programs::Cpu;

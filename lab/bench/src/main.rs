@@ -1,12 +1,14 @@
 //! Measures beside named peers, in interleaved rounds: numbers, never a verdict.
 //!
 //! `loader` compares reading and loading objects, `encoder` the making of machine code, `machine` the engines that run
-//! programs, `shapes` those that run programs with maps. The rounds alternate between the sides, so that a machine whose speed
+//! programs, `shapes` those that run programs with maps, `compile` how long their compiler
+//! takes for programs of any size. The rounds alternate between the sides, so that a machine whose speed
 //! drifts slows all. What cannot run here is skipped by name.
 //!
 //! This is an unsafe room for one reason: native code and the peers' compiled code are called.
 
 mod clock;
+mod compile;
 mod encoder;
 mod loader;
 mod machine;
@@ -39,6 +41,12 @@ enum What {
         #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
     },
+    /// Compile programs of a thousand to a million instructions.
+    Compile {
+        /// How often each is compiled; the least time counts.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
     /// Run the benchmark programs on every engine.
     Machine(machine::Options),
     /// Run programs with maps beside the running Linux.
@@ -55,6 +63,7 @@ fn main() -> ExitCode {
             encoder::measure(rounds);
             Ok(())
         }
+        What::Compile { rounds } => compile::measure(rounds),
         What::Machine(options) => machine::measure(&options),
         What::Shapes(options) => shapes::measure(&options),
     };

@@ -6,7 +6,7 @@ use crate::error::BuildErrorKind;
 use crate::machine::{Machine, RegMask};
 use crate::ops::Loc;
 use crate::ssa::{Function, Node, Val, filled, grow};
-use alloc_crate::collections::BinaryHeap;
+use alloc_crate::collections::{BinaryHeap, VecDeque};
 use alloc_crate::vec::Vec;
 use core::cmp::Reverse;
 
@@ -26,7 +26,7 @@ pub(super) fn scan(
         },
         occupant: [None; 64],
         slots: BinaryHeap::new(),
-        free: Vec::new(),
+        free: VecDeque::new(),
     };
     let mut needed: Vec<u32> = Vec::new();
     let entry = function.blocks.first().map_or(0, |block| block.params);
@@ -48,6 +48,9 @@ pub(super) fn scan(
     Ok(scan.places)
 }
 
+/// Bounds the slots that are looked at for one that was free for long enough.
+const LOOKED_AT: usize = 16;
+
 struct Scan<'s> {
     machine: &'s Machine,
     intervals: &'s Intervals,
@@ -56,8 +59,8 @@ struct Scan<'s> {
     occupant: [Option<Val>; 64],
     /// Holds the slots in use, the one that is free first on top.
     slots: BinaryHeap<Reverse<(u32, u16)>>,
-    /// Holds the slots that are free again.
-    free: Vec<u16>,
+    /// Holds the slots that are free again, and since when; the one that has been for longest first, mostly.
+    free: VecDeque<(u16, u32)>,
 }
 
 impl Scan<'_> {
@@ -85,9 +88,16 @@ impl Scan<'_> {
             .min_by_key(|(worth, reg, _)| (*worth, *reg));
         if let Some((worth, reg, other)) = cheapest {
             if worth < self.worth(val) {
-                let fresh = self.fresh_slot()?;
-                self.places.of[other.index()] = Loc(fresh);
-                self.hold(fresh, self.interval(other).end)?;
+                let Interval { start, end, .. } = *self.interval(other);
+                self.release(interval.start)?;
+                // One that nobody has been in since the other's life began.
+                let unused = self.free.iter().take(LOOKED_AT).position(|(_, since)| *since < start);
+                let slot = match unused {
+                    Some(position) => self.free.remove(position).map_or(Loc::NONE.0, |(slot, _)| slot),
+                    None => self.fresh_slot()?,
+                };
+                self.places.of[other.index()] = Loc(slot);
+                self.hold(slot, end)?;
                 self.put(val, reg);
                 return Ok(());
             }
@@ -137,28 +147,36 @@ impl Scan<'_> {
     }
 
     fn put_in_slot(&mut self, val: Val, interval: &Interval) -> Result<(), BuildErrorKind> {
-        while let Some(Reverse((end, slot))) = self.slots.peek().copied() {
-            if end >= interval.start {
-                break;
-            }
-            self.slots.pop();
-            grow(&mut self.free, slot)?;
-        }
+        self.release(interval.start)?;
         let wish = match interval.hint {
             Hint::Val(other) => {
-                self.free.iter().rposition(|slot| Loc(*slot) == self.places.of[other.index()])
+                self.free.iter().rposition(|(slot, _)| Loc(*slot) == self.places.of[other.index()])
             }
             _ => None,
         };
         let slot = match wish {
-            Some(position) => self.free.swap_remove(position),
-            None => match self.free.pop() {
-                Some(slot) => slot,
-                None => self.fresh_slot()?,
-            },
+            Some(position) => self.free.remove(position),
+            None => self.free.pop_back(),
+        };
+        let slot = match slot {
+            Some((slot, _)) => slot,
+            None => self.fresh_slot()?,
         };
         self.places.of[val.index()] = Loc(slot);
         self.hold(slot, interval.end)
+    }
+
+    /// Gives back the slots of those that no longer live.
+    fn release(&mut self, at: u32) -> Result<(), BuildErrorKind> {
+        while let Some(Reverse((end, slot))) = self.slots.peek().copied() {
+            if end >= at {
+                break;
+            }
+            self.slots.pop();
+            self.free.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)?;
+            self.free.push_back((slot, end));
+        }
+        Ok(())
     }
 
     fn hold(&mut self, slot: u16, end: u32) -> Result<(), BuildErrorKind> {

@@ -33,7 +33,15 @@ pub(super) const UNCHECKED: Interpreter = Interpreter {
     options: options(Access::Unchecked, Metering::Free),
 };
 
-pub(super) const fn options(access: Access, metering: Metering) -> Options {
+/// Every access is checked and fuel is counted, and compiling is fast.
+pub(super) const CHECKED_O0: Interpreter = Interpreter {
+    name: "skep-intc0",
+    about: "skep's interpreter, checked, with fuel, compiled at -O0",
+    options: Options { level: Level::O0, ..options(Access::Checked, Metering::Metered) },
+};
+
+/// Says how to compile, with every pass.
+pub(crate) const fn options(access: Access, metering: Metering) -> Options {
     Options { level: Level::O, access, metering, stack_bytes: 512, register_calls: false }
 }
 
@@ -60,7 +68,7 @@ impl Engine for Interpreter {
 }
 
 /// There is nothing around a program.
-pub(super) struct Alone;
+pub(crate) struct Alone;
 
 impl Link for Alone {
     fn address(&self, _: Addr) -> Option<Address> {

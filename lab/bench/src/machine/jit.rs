@@ -8,7 +8,7 @@ use crate::clock::Stopwatch;
 use crate::memory::Memory;
 use skep_embedded::CodePages;
 use skep_ir::lower::compile;
-use skep_ir::{Access, Metering, Options, Source};
+use skep_ir::{Access, Level, Metering, Options, Source};
 use skep_isa::{ByteOrder, Program as Bytecode, raw, structure};
 use skep_jit::x86_64::{Features, Target};
 use skep_mem::{Bytes, Fuel};
@@ -35,6 +35,20 @@ pub(super) const UNCHECKED: Jit = Jit {
     name: "skep-jit",
     about: "skep's JIT, unchecked",
     options: options(Access::Unchecked, Metering::Free),
+};
+
+/// Nothing is checked, and compiling is fast.
+pub(super) const UNCHECKED_O0: Jit = Jit {
+    name: "skep-jit0",
+    about: "skep's JIT, unchecked, compiled at -O0",
+    options: Options { level: Level::O0, ..options(Access::Unchecked, Metering::Free) },
+};
+
+/// Every access is checked and fuel is counted, and compiling is fast.
+pub(super) const CHECKED_O0: Jit = Jit {
+    name: "skep-jitc0",
+    about: "skep's JIT, checked, with fuel, compiled at -O0",
+    options: Options { level: Level::O0, ..options(Access::Checked, Metering::Metered) },
 };
 
 impl Engine for Jit {

@@ -138,6 +138,16 @@ impl Assembler {
         Assembler { options, ..Assembler::default() }
     }
 
+    /// Starts with nothing, and with room for about so many instructions. Where there is no memory for it, it is asked for when
+    /// it is needed.
+    pub fn with_room(options: Options, insts: usize) -> Assembler {
+        let mut asm = Assembler::new(options);
+        asm.text.make_room(insts.saturating_mul(5));
+        let _ = asm.parts.try_reserve(insts / 4);
+        let _ = asm.labels.try_reserve(insts / 4);
+        asm
+    }
+
     /// Makes a label that is bound nowhere yet.
     #[inline]
     pub fn label(&mut self) -> Label {

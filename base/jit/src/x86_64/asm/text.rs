@@ -52,6 +52,13 @@ impl Text {
         Ok(())
     }
 
+    /// Makes room for so many bytes, if there is memory for it.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        if bytes <= LONGEST && self.bytes.try_reserve_exact(bytes).is_ok() {
+            self.bytes.resize(bytes, 0);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn grow(&mut self, by: usize) -> Result<(), AsmError> {

@@ -64,7 +64,7 @@ impl Emitter<'_> {
                 Stub::Search { from, back, address, power, site } => {
                     self.asm.bind(from);
                     self.address(address);
-                    if let Some(power) = power.filter(|_| self.has_stack()) {
+                    if let Some(power) = power.filter(|_| self.program.stack) {
                         // The stack grows and shrinks, so that searches do not remember it.
                         let other = self.asm.label();
                         let anchor = self.anchor(Gpr::R15);
@@ -123,10 +123,6 @@ impl Emitter<'_> {
             self.put_failed();
             self.put_ask();
         }
-    }
-
-    fn has_stack(&self) -> bool {
-        self.code.functions.iter().any(|function| function.uses_stack)
     }
 
     /// Lets the runner see how much fuel there is.

@@ -43,48 +43,55 @@ pub(super) struct Needs {
     pub(super) entry_is_called: bool,
     /// Says whether there are functions from which an error leads further than one frame.
     pub(super) calls: bool,
+    /// Says whether any function touches its stack in memory.
+    pub(super) stack: bool,
     /// Holds the registers of [`KEPT`] that any function changes, by position.
     kept: u8,
+    /// Holds those that each function changes.
+    kept_by: alloc::vec::Vec<u8>,
 }
 
 impl Needs {
     pub(super) fn new(code: &Code, target: &Target) -> Result<Needs, EmitError> {
-        let mut needs = Needs::default();
-        // What is called by its number may be any function.
-        needs.by_number = code.by_number || code.ops.iter().any(|op| matches!(op, Op::CallReg { .. }));
-        needs.calls = needs.by_number;
-        needs.entry_is_called = needs.by_number;
-        needs.state = needs.by_number;
-        for op in &code.ops {
-            match op {
-                Op::Charge { .. } => {
-                    needs.state = true;
-                    needs.fuel = true;
-                }
-                Op::Check { .. }
-                | Op::Room { .. }
-                | Op::CheckRoom { .. }
-                | Op::CheckSum { .. }
-                | Op::Helper { .. }
-                | Op::CallReg { .. }
-                | Op::FramePointer { .. }
-                | Op::LoadAcquire { .. }
-                | Op::StoreRelease { .. }
-                | Op::Atomic { .. }
-                | Op::Cmpxchg { .. } => needs.state = true,
-                Op::Call { function, .. } => {
-                    needs.calls = true;
-                    needs.entry_is_called |= *function == 0;
-                }
-                _ => {}
-            }
-        }
-        needs.state |= code.functions.iter().any(|function| function.uses_stack);
-        needs.depth = needs.by_number || needs.calls && may_nest_too_deep(code)?;
-        needs.state |= needs.depth;
+        let mut needs = Needs { by_number: code.by_number, ..Needs::default() };
+        let bits = Bits::new(target);
+        super::reserve(&mut needs.kept_by, code.functions.len())?;
         for function in &code.functions {
-            needs.kept |= kept(code, function, target);
+            let mut kept = function.params.into_iter().fold(0, |set, loc| set | bits.of(loc));
+            for op in &code.ops[function.ops.start as usize..function.ops.end as usize] {
+                kept |= op.result().map_or(0, |loc| bits.of(loc));
+                match op {
+                    Op::Charge { .. } => {
+                        needs.state = true;
+                        needs.fuel = true;
+                    }
+                    Op::Check { .. }
+                    | Op::Room { .. }
+                    | Op::CheckRoom { .. }
+                    | Op::CheckSum { .. }
+                    | Op::Helper { .. }
+                    | Op::FramePointer { .. }
+                    | Op::LoadAcquire { .. }
+                    | Op::StoreRelease { .. }
+                    | Op::Atomic { .. }
+                    | Op::Cmpxchg { .. } => needs.state = true,
+                    Op::CallReg { .. } => needs.by_number = true,
+                    Op::Call { function, .. } => {
+                        needs.calls = true;
+                        needs.entry_is_called |= *function == 0;
+                    }
+                    _ => {}
+                }
+            }
+            needs.kept |= kept;
+            needs.stack |= function.uses_stack;
+            needs.kept_by.push(kept);
         }
+        // What is called by its number may be any function.
+        needs.calls |= needs.by_number;
+        needs.entry_is_called |= needs.by_number;
+        needs.depth = needs.by_number || needs.calls && may_nest_too_deep(code)?;
+        needs.state |= needs.by_number || needs.stack || needs.depth;
         if target.state == StateIn::Register && needs.state {
             needs.kept |= bit(Gpr::R15);
         }
@@ -127,13 +134,22 @@ fn may_nest_too_deep(code: &Code) -> Result<bool, EmitError> {
     Ok(true)
 }
 
-/// Returns the registers of [`KEPT`] that a function's values are in.
-fn kept(code: &Code, function: &FunctionCode, target: &Target) -> u8 {
-    let results = code.ops[function.ops.start as usize..function.ops.end as usize].iter();
-    results.filter_map(Op::result).chain(function.params).fold(0, |set, loc| {
-        let reg = if loc == Loc::NONE || loc == Loc::SCRATCH { None } else { target.register(loc.0) };
-        set | reg.map_or(0, bit)
-    })
+/// Holds, for each register by its number, its bit.
+struct Bits([u8; 16]);
+
+impl Bits {
+    fn new(target: &Target) -> Bits {
+        let mut bits = [0; 16];
+        for (number, bits) in (0..).zip(&mut bits) {
+            *bits = target.register(number).map_or(0, bit);
+        }
+        Bits(bits)
+    }
+
+    #[inline]
+    fn of(&self, loc: Loc) -> u8 {
+        self.0.get(usize::from(loc.0)).copied().unwrap_or(0)
+    }
 }
 
 /// Returns a register's bit, if it is one of [`KEPT`].
@@ -189,7 +205,7 @@ impl Emitter<'_> {
         let function = &self.code.functions[number];
         let is_entered = role == Role::Entered;
         // The entered function gives back what all others have changed too, as errors lead out of them to it.
-        let kept = if is_entered { self.program.kept } else { kept(self.code, function, self.target) };
+        let kept = if is_entered { self.program.kept } else { self.program.kept_by[number] };
         let home = self.has_home();
         let saved = 8 * (i32::from(home) + kept.count_ones() as i32);
         let registers = u16::from(self.target.registers());

@@ -194,7 +194,8 @@ impl<'e> Emitter<'e> {
         target: &'e Target,
         options: &'e EmitOptions<'e>,
     ) -> Result<Emitter<'e>, EmitError> {
-        let mut asm = Assembler::new(options.assembler);
+        // Most operations are one instruction of four or five bytes.
+        let mut asm = Assembler::with_room(options.assembler, code.ops.len());
         let mut entries = Vec::new();
         reserve(&mut entries, code.functions.len())?;
         entries.extend(code.functions.iter().map(|_| asm.label()));
@@ -244,7 +245,6 @@ impl<'e> Emitter<'e> {
             false => None,
         };
         self.put_stubs();
-        let uses_stack = self.code.functions.iter().any(|function| function.uses_stack);
         let plan = self.asm.plan()?;
         let callback = callback.and_then(|label| plan.offset(label));
         Ok(Emitted {
@@ -254,7 +254,7 @@ impl<'e> Emitter<'e> {
             sites: self.sites,
             windows: self.regions + self.remembered,
             remembered: self.regions,
-            uses_stack,
+            uses_stack: self.program.stack,
             uses_state: self.program.state,
         })
     }
