@@ -28,7 +28,8 @@ pub enum Engine {
     Exact,
     /// Compiles a program to machine code; on x86-64 only, in memory that [`Setup::code`] lends.
     ///
-    /// A helper that panics ends the process, since nothing may unwind through machine code.
+    /// A helper's panic comes through as on other engines if the lent memory's [`Code::shield`](crate::Code::shield) can catch it, as
+    /// that of the code pages in a process does; where it cannot, the panic ends the process.
     Jit,
 }
 

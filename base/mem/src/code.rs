@@ -1,5 +1,6 @@
 //! Memory for machine code.
 
+use alloc::boxed::Box;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,7 +34,19 @@ pub unsafe trait Code: Send + Sync {
     /// # Safety
     /// `code` came from this host, nobody executes it, and nobody will.
     unsafe fn free(&self, code: RawCode);
+
+    /// Calls `call`, once, for machine code that waits for it. Through that code nothing may unwind: where panics can be caught, one
+    /// is, and what is given then is called when the code has returned, to go on with it.
+    ///
+    /// Without more knowledge of the system than this crate has, a panic ends the process.
+    fn shield(&self, call: &mut dyn FnMut()) -> Option<Panicked> {
+        call();
+        None
+    }
 }
+
+/// Goes on with a panic that was caught.
+pub type Panicked = Box<dyn FnOnce()>;
 
 // SAFETY: the same memory, by the same promises.
 unsafe impl<T: Code + ?Sized> Code for &T {
@@ -49,6 +62,10 @@ unsafe impl<T: Code + ?Sized> Code for &T {
     unsafe fn free(&self, code: RawCode) {
         // SAFETY: the caller's promise.
         unsafe { T::free(self, code) }
+    }
+
+    fn shield(&self, call: &mut dyn FnMut()) -> Option<Panicked> {
+        T::shield(self, call)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Pages for machine code: writable first, executable then, never both.
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use skep_mem::{Code, RawCode};
+use skep_mem::{Code, Panicked, RawCode};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 
 /// Gives pages of the process for machine code. It holds nothing itself: any two are the same.
@@ -28,5 +29,11 @@ unsafe impl Code for CodePages {
     unsafe fn free(&self, code: RawCode) {
         // SAFETY: the mapping is whole, and nobody reaches it any more.
         let _ = unsafe { munmap(code.base.as_ptr().cast(), code.len) };
+    }
+
+    fn shield(&self, call: &mut dyn FnMut()) -> Option<Panicked> {
+        // Whoever goes on with the panic sees what it has left half done, as behind any panic.
+        let payload = catch_unwind(AssertUnwindSafe(call)).err()?;
+        Some(Box::new(|| resume_unwind(payload)))
     }
 }

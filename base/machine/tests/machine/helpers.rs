@@ -1,6 +1,6 @@
 //! Helpers: state, arguments, ends, and the ready ones.
 
-use crate::{each, is};
+use crate::{each, is, program};
 use skep_machine::{
     Args, Clock, Cpu, Engine, Helper, HelperEnd, Input, Param, Random, Stop, StopKind, Trace, helpers,
 };
@@ -73,8 +73,8 @@ fn plain_helpers_get_numbers_and_the_word() {
 #[test]
 fn machine_code_is_listed_by_program_and_function() {
     each(|engine| {
-        let first = crate::program("call inner\nexit\ninner:\nr0 = 1\nexit");
-        let second = crate::program("r0 = 2\nexit");
+        let first = program("call inner\nexit\ninner:\nr0 = 1\nexit");
+        let second = program("r0 = 2\nexit");
         let machine = crate::setup::<()>(engine).tail_calls(12).load_all([first, second]).unwrap();
         let names: Vec<String> = machine.code().map(|code| code.to_string()).collect();
         let functions: Vec<&str> =
@@ -310,5 +310,55 @@ fn strings_are_compared_to_their_end() {
         assert_eq!(compare("", ""), Ok(0));
         let null = ready(engine, helpers::strcmp(), [0; 5]).0;
         assert_eq!(null, Ok(u64::MAX));
+    });
+}
+
+/// Runs what panics, and gives the message.
+#[cfg(not(miri))]
+fn panic_of<T>(run: impl FnOnce() -> T) -> String {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    let payload = caught.err().expect("a panic");
+    (*payload.downcast::<&str>().expect("a message")).to_owned()
+}
+
+#[test]
+#[cfg(not(miri))]
+fn a_panic_comes_through() {
+    each(|engine| {
+        let bad = Helper::numbers("bad", |calls: &mut u32, [how, ..]| {
+            *calls += 1;
+            if how == 1 { panic!("no such thing") } else { Ok(how) }
+        });
+        let setup = crate::setup(engine).helper(1, bad);
+        let machine = setup.load(program("r1 = *(u8 *)(r1 + 0)\ncall 1\nr6 = r0\ncall 1\nexit")).unwrap();
+        let mut cpu = Cpu::new(0).with_fuel(1000);
+        let mut memory = [1];
+        let panic = panic_of(|| machine.run(&mut cpu, Input::Memory(&mut memory)));
+        assert_eq!((panic.as_str(), *cpu.state()), ("no such thing", 1));
+        // Afterwards all is as ever.
+        memory[0] = 5;
+        assert_eq!(machine.run(&mut cpu, Input::Memory(&mut memory)), Ok(0));
+        assert_eq!(*cpu.state(), 3);
+        assert!(cpu.fuel().left() > 900);
+    });
+}
+
+#[test]
+#[cfg(not(miri))]
+fn a_panic_comes_through_functions_that_helpers_call() {
+    each(|engine| {
+        let bad = Helper::numbers("bad", |_: &mut u32, _| panic!("deep inside"));
+        let twice = Helper::calling("twice", &[Param::Function], |run, args| {
+            let function = args.function(0).ok_or(HelperEnd::Argument(0))?;
+            *run.state() += 1;
+            let _ = run.call(function, [0; 5]);
+            run.call(function, [0; 5])
+        });
+        let setup = crate::setup(engine).helper(1, bad).helper(2, twice);
+        let program = setup.assemble("r1 = subprog[f] ll\ncall twice\nexit\nf: call bad\nexit").unwrap();
+        let machine = setup.load(program).unwrap();
+        let mut cpu = Cpu::new(0).with_fuel(1000);
+        assert_eq!(panic_of(|| machine.run(&mut cpu, Input::None)), "deep inside");
+        assert_eq!(*cpu.state(), 1);
     });
 }

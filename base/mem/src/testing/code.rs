@@ -1,8 +1,10 @@
 //! Pages for machine code in tests, on Linux for x86-64: writable first, executable then.
 
-use crate::{Code, RawCode};
+use crate::{Code, Panicked, RawCode};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
+use std::boxed::Box;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Gives fresh pages of the process for each piece of code.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,5 +41,11 @@ unsafe impl Code for TestCode {
     unsafe fn free(&self, code: RawCode) {
         // SAFETY: the mapping is from `stage`, and nobody reaches it any more.
         let _ = unsafe { munmap(code.base.as_ptr().cast(), code.len) };
+    }
+
+    fn shield(&self, call: &mut dyn FnMut()) -> Option<Panicked> {
+        // Whoever goes on with the panic sees what it has left half done, as behind any panic.
+        let payload = catch_unwind(AssertUnwindSafe(call)).err()?;
+        Some(Box::new(|| resume_unwind(payload)))
     }
 }

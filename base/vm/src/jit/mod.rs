@@ -3,8 +3,9 @@
 //! The code comes from [`skep_jit`], the memory for it from a [`Code`](skep_mem::Code). A run's memory (see [`skep_jit::state`]) and the stacks
 //! of its functions lie in the [`Cpu`](crate::Cpu), where the interpreter has them too.
 //!
-//! A helper is called from machine code, through which nothing may unwind: a panic in one aborts the process. Whoever answers
-//! [`Calls`](crate::Calls) with code that may panic catches it there, and returns an error.
+//! A helper is called from machine code, through which nothing may unwind. Where a panic in one can be caught, which whoever lends
+//! memory for code says ([`Code::shield`](skep_mem::Code::shield)), it goes on once the code has returned, as if the code
+//! had not been between; elsewhere it ends the process. Of a [plain](crate::Plain) helper it always does.
 
 mod program;
 mod run;

@@ -37,7 +37,7 @@ impl From<u32> for JitOptions<'_> {
 /// Is a program of machine code in memory that a [`Code`] has given; any number of threads may run it at once.
 #[derive(Debug)]
 pub struct JitProgram<H: Code> {
-    host: H,
+    pub(super) host: H,
     pub(super) code: RawCode,
     /// Counts the bytes of code, which may be fewer than there is memory.
     len: usize,

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use skep_ir::handle;
 use skep_ir::ssa::eval::MAX_DEPTH;
 use skep_jit::state::{Site, SiteKind, State, Window};
-use skep_mem::{Code, Fuel, Meter, Spent};
+use skep_mem::{Code, Fuel, Meter, Panicked, Spent};
 
 /// Counts the units that code may take before it asks, which is a look at what another thread has left: it goes through this
 /// many in about a microsecond.
@@ -44,6 +44,10 @@ struct Context<'c, 'r, 'm> {
     /// Counts the functions.
     functions: u32,
     end: Option<Ended>,
+    /// Lends the code's memory, and keeps panics from it.
+    host: &'c dyn Code,
+    /// Goes on with a helper's panic.
+    panicked: Option<Panicked>,
 }
 
 /// Says how a run has ended in a helper.
@@ -112,6 +116,8 @@ impl<H: Code> JitProgram<H> {
             callback: self.callback.map(|offset| self.door(offset)),
             functions: self.functions,
             end: None,
+            host: &self.host,
+            panicked: None,
         };
         let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
         self.put_windows(state, &context);
@@ -135,6 +141,9 @@ impl<H: Code> JitProgram<H> {
         // SAFETY: as above; the code has returned. The other fields are read only where they count.
         context.meter.give_back(unsafe { (*state.as_ptr()).fuel });
         context.meter.settle();
+        if let Some(go_on) = context.panicked.take() {
+            go_on();
+        }
         match returned.ended {
             0 => Ok(returned.value),
             _ => context.ended(),
@@ -380,8 +389,14 @@ extern "sysv64" fn call(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, anchor: usi
     // What helpers charge for their work comes from the same fuel.
     // SAFETY: as above.
     context.meter.give_back(unsafe { (*state.as_ptr()).fuel });
-    let calls = context.calls;
-    let result = calls.helper(id, [r1, r2, r3, r4, r5], &Reach::new(&mut *context));
+    let (calls, host) = (context.calls, context.host);
+    let mut result = Err(CallEnd::Ended);
+    let panicked = host.shield(&mut || {
+        result = calls.helper(id, [r1, r2, r3, r4, r5], &Reach::new(&mut *context));
+    });
+    if panicked.is_some() {
+        context.panicked = context.panicked.take().or(panicked);
+    }
     context.forget();
     let units = context.meter.lend(BATCH);
     // SAFETY: as above.
