@@ -26,6 +26,7 @@ pub mod build;
 pub mod cover;
 mod error;
 pub mod held;
+pub mod join;
 pub mod lower;
 pub mod machine;
 pub mod ops;

@@ -208,6 +208,9 @@ pub struct Code {
     pub functions: Vec<FunctionCode>,
     /// Says whether functions may be called by their [number](crate::handle): through a register, or by a helper.
     pub by_number: bool,
+    /// Names the functions that programs start with, where several are [joined](crate::join::join); empty where the first is
+    /// the only one.
+    pub entries: Vec<u32>,
     pub(crate) pool: Vec<Arg>,
     /// Says how much was done for the operations, and so is worth doing with them.
     pub level: Level,

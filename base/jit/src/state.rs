@@ -29,14 +29,18 @@ pub struct State {
     pub context: u64,
     /// Is what functions that are called directly get in their sixth argument.
     pub word: u64,
+    /// Holds what a program starts with in r1 that takes another one's place.
+    pub first: u64,
+    /// Holds what it starts with in r2.
+    pub second: u64,
     /// Holds the number of the helper that is called, or the position of the function that one calls.
     pub helper: u32,
     /// Names the [`Site`] at which the run was stopped.
     pub stop_site: u32,
     /// Counts the calls that may still nest.
     pub depth: u32,
-    /// Fills up to the windows' alignment.
-    pub unused: u32,
+    /// Counts the programs that may still take another one's place.
+    pub tail_calls: u32,
 }
 
 /// Says where an access may begin: less than so many bytes from `base`, by its size.
@@ -91,6 +95,9 @@ pub(crate) const STOP_ADDRESS: i32 = state!(stop_address);
 pub(crate) const ASK: i32 = state!(ask);
 pub(crate) const CALL: i32 = state!(call);
 pub(crate) const WORD: i32 = state!(word);
+pub(crate) const FIRST: i32 = state!(first);
+pub(crate) const SECOND: i32 = state!(second);
+pub(crate) const TAIL_CALLS: i32 = state!(tail_calls);
 pub(crate) const HELPER: i32 = state!(helper);
 pub(crate) const STOP_SITE: i32 = state!(stop_site);
 pub(crate) const DEPTH: i32 = state!(depth);

@@ -8,11 +8,11 @@ mod jit;
 
 use crate::cpu::Scratch;
 use crate::error::Stop;
-#[cfg(not(target_arch = "x86_64"))]
 use crate::error::{Detail, StopKind};
 use crate::machine::MachineCode;
 use crate::outside::Outside;
 use crate::{Program, Setup, SetupErrorKind};
+use alloc::vec::Vec;
 use skep_isa::InsnIdx;
 use skep_mem::{Bytes, Fuel};
 
@@ -54,19 +54,23 @@ impl Engine {
         }
     }
 
+    /// Compiles programs; an error says which one cannot be.
     pub(crate) fn compile<'m, S>(
         self,
         setup: &Setup<'m, S>,
-        program: &Program,
-    ) -> Result<Compiled<'m>, Refused> {
+        programs: &[Program],
+    ) -> Result<Vec<Compiled<'m>>, (usize, Refused)> {
         match self {
-            Engine::Interpreter => interpreter::compile(setup, program).map(Compiled::Interpreter),
-            Engine::Exact => exact::compile(setup, program).map(Compiled::Exact),
+            Engine::Interpreter => {
+                each(programs, |program| interpreter::compile(setup, program).map(Compiled::Interpreter))
+            }
+            Engine::Exact => each(programs, |program| exact::compile(setup, program).map(Compiled::Exact)),
             #[cfg(target_arch = "x86_64")]
-            Engine::Jit => jit::compile(setup, program).map(Compiled::Jit),
+            Engine::Jit => jit::compile(setup, programs),
             #[cfg(not(target_arch = "x86_64"))]
             Engine::Jit => {
-                Err((None, SetupErrorKind::Unsupported { what: "machine code for this processor" }))
+                let what = "machine code for this processor";
+                each(programs, |_| Err((None, SetupErrorKind::Unsupported { what })))
             }
         }
     }
@@ -75,12 +79,32 @@ impl Engine {
 /// Why an engine cannot run a program, and on which instruction.
 pub(crate) type Refused = (Option<InsnIdx>, SetupErrorKind);
 
+/// Compiles programs one by one.
+fn each<T>(
+    programs: &[Program],
+    mut compile: impl FnMut(&Program) -> Result<T, Refused>,
+) -> Result<Vec<T>, (usize, Refused)> {
+    let mut compiled = Vec::new();
+    for (number, program) in programs.iter().enumerate() {
+        let fault = |refused| (number, refused);
+        compiled.try_reserve(1).map_err(|_| fault((None, SetupErrorKind::OutOfMemory)))?;
+        compiled.push(compile(program).map_err(fault)?);
+    }
+    Ok(compiled)
+}
+
 /// A program, ready for an engine.
 pub(crate) enum Compiled<'m> {
     Interpreter(skep_vm::Program),
     Exact(skep_exact::Program),
     #[cfg(target_arch = "x86_64")]
     Jit(jit::Native<'m>),
+    /// All programs of the machine, of which the first is this.
+    #[cfg(target_arch = "x86_64")]
+    Joined(jit::Joined<'m>),
+    /// A program that is in the code of the first one.
+    #[cfg(target_arch = "x86_64")]
+    Within,
     #[cfg(not(target_arch = "x86_64"))]
     #[expect(dead_code, reason = "there is no machine code for this processor")]
     None(core::marker::PhantomData<&'m ()>),
@@ -113,7 +137,8 @@ impl Compiled<'_> {
     pub(crate) fn code(&self, number: usize) -> impl Iterator<Item = MachineCode> + '_ {
         #[cfg(target_arch = "x86_64")]
         let native = match self {
-            Compiled::Jit(program) => Some(jit::code(program, number)),
+            Compiled::Jit(program) => Some(jit::code(program, number, None)),
+            Compiled::Joined(joined) => Some(jit::code(joined.native(), 0, Some(joined.mains()))),
             _ => None,
         };
         #[cfg(not(target_arch = "x86_64"))]
@@ -137,6 +162,13 @@ impl Compiled<'_> {
             Compiled::Exact(program) => exact::run(program, number, start, place, outside),
             #[cfg(target_arch = "x86_64")]
             Compiled::Jit(program) => compiled::run(program, number, start, place, outside),
+            #[cfg(target_arch = "x86_64")]
+            Compiled::Joined(joined) => {
+                let result = compiled::run(joined.native(), number, start, place, outside);
+                result.map_err(|stop| joined.locate(stop))
+            }
+            #[cfg(target_arch = "x86_64")]
+            Compiled::Within => Err(Stop::new(number, InsnIdx::ZERO, StopKind::Engine, Detail::None)),
             #[cfg(not(target_arch = "x86_64"))]
             Compiled::None(_) => Err(Stop::new(number, InsnIdx::ZERO, StopKind::Engine, Detail::None)),
         }

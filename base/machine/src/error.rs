@@ -192,6 +192,12 @@ impl Stop {
         Stop { program, at, kind, detail }
     }
 
+    /// Moves the place to another program.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn moved(self, program: usize, at: InsnIdx) -> Stop {
+        Stop { program, at, ..self }
+    }
+
     /// Returns the program, counted from zero, that was running.
     pub fn program(&self) -> usize {
         self.program

@@ -123,7 +123,9 @@ impl<'m, S> Setup<'m, S> {
     /// Linux; r1 and r2 of the call are not looked at.
     ///
     /// The other starts as if it were the first, and its result is the run's. Where there is no such program, or 33 have
-    /// followed one another, the call returns -1.
+    /// followed one another, the call returns -1. Only main functions may call it; in Linux other functions may too, and the
+    /// program then takes that function's place alone, and returns to its caller. In machine code it is a jump, unless one of the
+    /// programs calls functions by their numbers.
     ///
     /// ```
     /// use skep_machine::{Cpu, Input, Machine, Program, Setup};
@@ -239,10 +241,12 @@ impl<'m, S> Setup<'m, S> {
     /// [`SetupError`] names the program and the instruction that cannot be run.
     pub fn load_all(self, programs: impl IntoIterator<Item = Program>) -> Result<Machine<'m, S>, SetupError> {
         link::check_setup(&self).map_err(SetupError::of_setup)?;
-        let (mut linked, mut functions) = (Vec::new(), Vec::new());
+        let (mut checked, mut functions) = (Vec::new(), Vec::new());
+        let of_program = |number| {
+            move |(at, kind): (Option<_>, SetupErrorKind)| SetupError { program: Some(number), at, kind }
+        };
         for (number, program) in programs.into_iter().enumerate() {
-            let fault =
-                |(at, kind): (Option<_>, SetupErrorKind)| SetupError { program: Some(number), at, kind };
+            let fault = of_program(number);
             link::check(&self, &program).map_err(fault)?;
             for verifier in &self.verifiers {
                 verifier
@@ -250,14 +254,16 @@ impl<'m, S> Setup<'m, S> {
                     .map_err(|refusal| fault((refusal.insn(), SetupErrorKind::Refused(refusal))))?;
             }
             let no_memory = |_| fault((None, SetupErrorKind::OutOfMemory));
-            linked.try_reserve(1).map_err(no_memory)?;
+            checked.try_reserve(1).map_err(no_memory)?;
             functions.try_reserve(1).map_err(no_memory)?;
             functions.push(program.functions().len() as u32);
-            linked.push(self.engine.compile(&self, &program).map_err(fault)?);
+            checked.push(program);
         }
-        if linked.is_empty() {
+        if checked.is_empty() {
             return Err(SetupError::of_setup(SetupErrorKind::NoProgram));
         }
+        let linked = self.engine.compile(&self, &checked);
+        let linked = linked.map_err(|(number, refused)| of_program(number)(refused))?;
         Ok(Machine::new_linked(self, linked, functions))
     }
 }

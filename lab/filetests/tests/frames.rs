@@ -85,7 +85,7 @@ fn made(level: Level, access: Access, metering: Metering) -> JitProgram<CodePage
     let target = Target::new(features(), access, metering);
     let code = compile(source, &target.machine(), &options).expect("it compiles");
     let plain = [Plain { id: 1, function: skep_lab_walk, units: 1 }];
-    let options = JitOptions { stack_bytes: 512, plain: &plain };
+    let options = JitOptions { plain: &plain, ..JitOptions::from(512) };
     match access {
         Access::Checked => JitProgram::checked(&code, &target, options, CodePages),
         // SAFETY: the program accesses its stack alone.

@@ -14,7 +14,7 @@ use skep_isa::{
 use skep_jit::x86_64::{Features, Target};
 use skep_lab_filetests::generate::{CONDS, OPS};
 use skep_mem::{Block, Bytes, Fuel};
-use skep_vm::jit::{JitOptions, JitProgram, features};
+use skep_vm::jit::{JitOptions, JitProgram, TailCalls, features};
 use skep_vm::{CallEnd, Calls, Cpu, NoCalls, Plain, Program, Reach, Regions, Stop, StopKind};
 
 const WIDTHS: [Width; 2] = [Width::W32, Width::W64];
@@ -392,8 +392,11 @@ extern "C" fn sum(a: u64, b: u64, c: u64, d: u64, e: u64, word: u64) -> u64 {
 }
 
 /// Lets code call the first helper by its address.
-const PLAIN: JitOptions<'_> =
-    JitOptions { stack_bytes: 512, plain: &[Plain { id: 1, function: sum, units: 0 }] };
+const PLAIN: JitOptions<'_> = JitOptions {
+    stack_bytes: 512,
+    plain: &[Plain { id: 1, function: sum, units: 0 }],
+    tail_calls: TailCalls { ids: &[], most: 0 },
+};
 
 impl Link for Answers {
     fn address(&self, _: Addr) -> Option<Address> {

@@ -10,7 +10,7 @@
 mod program;
 mod run;
 
-pub use program::{CodePiece, JitError, JitOptions, JitProgram};
+pub use program::{CodePiece, JitError, JitOptions, JitProgram, TailCalls};
 
 use core::sync::atomic::{AtomicU8, Ordering};
 use skep_jit::x86_64::{Cpuid, Feature, Features};

@@ -26,11 +26,22 @@ pub struct JitOptions<'o> {
     pub stack_bytes: u32,
     /// Lists helpers that the code may call by their addresses.
     pub plain: &'o [Plain],
+    /// Says how one program goes on in another, where several are [joined](skep_ir::join).
+    pub tail_calls: TailCalls<'o>,
+}
+
+/// Says how one program goes on in another: by calling one of these numbers with the other's position in r3.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TailCalls<'o> {
+    /// Lists the numbers.
+    pub ids: &'o [u32],
+    /// Bounds how many programs may follow one another in a run; from then on the call returns -1.
+    pub most: u32,
 }
 
 impl From<u32> for JitOptions<'_> {
     fn from(stack_bytes: u32) -> Self {
-        JitOptions { stack_bytes, plain: &[] }
+        JitOptions { stack_bytes, plain: &[], tail_calls: TailCalls::default() }
     }
 }
 
@@ -48,6 +59,8 @@ pub struct JitProgram<H: Code> {
     /// Names the first of those that searches remember.
     pub(super) remembered: u32,
     pub(super) stack_bytes: u32,
+    /// Counts the programs that may follow one another.
+    pub(super) tail_calls: u32,
     pub(super) uses_stack: bool,
     pub(super) uses_state: bool,
     /// Says where helpers enter functions that they call, if they may.
@@ -158,7 +171,7 @@ impl<H: Code> JitProgram<H> {
         access: Access,
         host: H,
     ) -> Result<JitProgram<H>, JitError> {
-        let JitOptions { stack_bytes, plain } = options;
+        let JitOptions { stack_bytes, plain, tail_calls } = options;
         let here = super::features();
         let missing = |feature: &Feature| target.features.has(*feature) && !here.has(*feature);
         if let Some(feature) = Feature::ALL.into_iter().find(missing) {
@@ -175,7 +188,8 @@ impl<H: Code> JitProgram<H> {
             }));
         }
         let assembler = x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) };
-        let options = EmitOptions { access, stack_bytes, assembler, direct: &direct };
+        let options =
+            EmitOptions { access, stack_bytes, assembler, direct: &direct, tail_calls: tail_calls.ids };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
         let Emitted { plan, sites, pieces, windows, remembered, uses_stack, uses_state, callback } = emitted;
         let len = plan.size();
@@ -191,6 +205,7 @@ impl<H: Code> JitProgram<H> {
             windows,
             remembered,
             stack_bytes,
+            tail_calls: tail_calls.most,
             uses_stack,
             uses_state,
             callback: callback.map(CodeOffset::index),

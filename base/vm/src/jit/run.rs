@@ -131,6 +131,9 @@ impl<H: Code> JitProgram<H> {
             call: call as *const () as u64,
             context: lent.expose_provenance() as u64,
             word,
+            first: args[0],
+            second: args[1],
+            tail_calls: self.tail_calls,
             depth: MAX_DEPTH as u32 - 1,
             ..State::default()
         };

@@ -231,6 +231,9 @@ impl Emitter<'_> {
     }
 
     pub(super) fn helper(&mut self, id: u32, dst: Loc, args: Args) -> Result<(), EmitError> {
+        if self.is_tail_call(id) {
+            return self.tail_call(dst, args);
+        }
         let direct = self.options.direct.iter().find(|direct| direct.id == id).copied();
         if let Some(direct) = direct.filter(|direct| self.program.fuel && direct.units != 0) {
             let site = self.take(direct.units)?;

@@ -20,11 +20,12 @@ const PAGE: i32 = 4096;
 const KEPT: [Gpr; 5] = [Gpr::Rbx, Gpr::R12, Gpr::R13, Gpr::R14, Gpr::R15];
 
 /// Says who calls a function.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Role {
     /// The runner, which also takes errors.
     Entered,
     /// Functions of the program.
+    #[default]
     Called,
 }
 
@@ -165,11 +166,12 @@ pub(super) struct Frame {
     /// Counts places.
     locs: u16,
     /// Counts the bytes between `rbp` and the first slot.
-    saved: i32,
+    pub(super) saved: i32,
     /// Counts the bytes of slots and padding.
     bytes: i32,
     kept: u8,
-    stack: bool,
+    pub(super) stack: bool,
+    pub(super) role: Role,
     exit: Option<Label>,
 }
 
@@ -224,18 +226,21 @@ impl Emitter<'_> {
             bytes,
             kept,
             stack: function.uses_stack,
+            role,
             exit: Some(exit),
         };
         if !is_entered {
             self.asm.bind(self.entries[number]);
         }
-        self.prologue(role, home);
+        let program = self.code.entries.binary_search(&(number as u32)).ok();
+        let door = program.filter(|_| is_entered).and_then(|program| self.programs.get(program).copied());
+        self.prologue(role, home, door);
         if function.uses_stack {
             self.enter_stack();
         }
         self.take_params(function)?;
         self.body(number)?;
-        self.epilogue(role, exit);
+        self.epilogue(number, role, exit);
         Ok(())
     }
 
@@ -247,7 +252,7 @@ impl Emitter<'_> {
         let saved = 8 * (i32::from(home) + kept.count_ones() as i32);
         let bytes = (saved + 15) / 16 * 16 - saved;
         self.frame = Frame { saved, bytes, kept, ..Frame::default() };
-        self.prologue(Role::Entered, home);
+        self.prologue(Role::Entered, home, None);
         let (position, table) = (Gpr::R10, Gpr::Rax);
         let anchor = self.anchor(SCRATCH);
         self.put(Inst::mov(Width::W32, position, Mem::base(anchor, state::HELPER)));
@@ -259,7 +264,8 @@ impl Emitter<'_> {
         Ok(door)
     }
 
-    fn prologue(&mut self, role: Role, home: bool) {
+    /// Makes a frame; `door` is where a program comes in that has one already.
+    fn prologue(&mut self, role: Role, home: bool, door: Option<Label>) {
         self.put(Inst::push(Gpr::Rbp));
         self.put(Inst::mov(Width::W64, Gpr::Rbp, Gpr::Rsp));
         let given = if role == Role::Entered { Gpr::R9 } else { SCRATCH };
@@ -270,6 +276,9 @@ impl Emitter<'_> {
             if self.frame.kept >> bit & 1 != 0 {
                 self.put(Inst::push(reg));
             }
+        }
+        if let Some(door) = door {
+            self.asm.bind(door);
         }
         let bytes = self.frame.bytes;
         if bytes != 0 {
@@ -355,7 +364,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn epilogue(&mut self, role: Role, exit: Label) {
+    fn epilogue(&mut self, number: usize, role: Role, exit: Label) {
         self.asm.bind(exit);
         let Frame { kept, saved, bytes, .. } = self.frame;
         // The runner finds the stack as it was when it enters again.
@@ -368,6 +377,11 @@ impl Emitter<'_> {
                 self.show_fuel(anchor);
             }
             self.put(Inst::mov_imm(Gpr::Rdx, 0, Flags::MayChange));
+            if number != 0 {
+                // The upper parts of frames that are entered are alike, so all are left by one way.
+                self.asm.jmp(self.unwound);
+                return;
+            }
             self.asm.bind(self.unwound);
         }
         if kept != 0 && (bytes != 0 || role == Role::Entered) {

@@ -10,6 +10,7 @@
 //! | [`room`] | the checks that compare with what is left behind a pointer |
 //! | [`fuse`] | several operations that the processor does in one; [`live`] says where that can be |
 //! | [`flow`] | branches, calls, fuel |
+//! | [`tail`] | programs that take another one's place |
 //! | [`moves`] | values that change places at once |
 //! | [`exit`] | what stands behind the functions: asking the runner, and leaving by error |
 //!
@@ -32,6 +33,7 @@ mod memory;
 mod moves;
 mod order;
 mod room;
+mod tail;
 
 pub use error::EmitError;
 
@@ -70,6 +72,9 @@ pub struct EmitOptions<'o> {
     pub assembler: Options,
     /// Lists the helpers that are called without the runner.
     pub direct: &'o [Direct],
+    /// Lists the numbers by which one program of several that are [joined](skep_ir::join) goes on in another: r3 holds its
+    /// position.
+    pub tail_calls: &'o [u32],
 }
 
 /// Is a piece of code, for whoever tells people where time goes.
@@ -184,6 +189,10 @@ struct Emitter<'e> {
     unwound: Label,
     /// Names the table of all functions, once something calls them by their number.
     functions: Option<Label>,
+    /// Holds where programs go on that take another one's place, its frame made and its registers kept.
+    programs: Vec<Label>,
+    /// Names the table of these, once something goes there.
+    program_table: Option<Label>,
     failed: Label,
     ask: Label,
 }
@@ -201,6 +210,11 @@ impl<'e> Emitter<'e> {
         entries.extend(code.functions.iter().map(|_| asm.label()));
         let [unwound, failed, ask] = [(); 3].map(|()| asm.label());
         let program = frame::Needs::new(code, target)?;
+        let mut programs = Vec::new();
+        if !options.tail_calls.is_empty() {
+            reserve(&mut programs, code.entries.len())?;
+            programs.extend(code.entries.iter().map(|_| asm.label()));
+        }
         Ok(Emitter {
             asm,
             code,
@@ -222,6 +236,8 @@ impl<'e> Emitter<'e> {
             live: Vec::new(),
             unwound,
             functions: None,
+            programs,
+            program_table: None,
             failed,
             ask,
         })
@@ -231,7 +247,8 @@ impl<'e> Emitter<'e> {
         let mut starts = Vec::new();
         reserve(&mut starts, self.code.functions.len() + 2)?;
         for number in 0..self.code.functions.len() {
-            let role = if number == 0 { frame::Role::Entered } else { frame::Role::Called };
+            let starts_program = number == 0 || self.code.entries.binary_search(&(number as u32)).is_ok();
+            let role = if starts_program { frame::Role::Entered } else { frame::Role::Called };
             starts.push((Some(number as u32), self.asm.here()));
             self.function(number, role)?;
         }
