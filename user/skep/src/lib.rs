@@ -94,7 +94,7 @@ pub mod sys {
     pub use skep_sys::*;
 }
 
-/// Compiles the README's example.
+/// Compiles the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct ReadmeDoctests;
