@@ -78,7 +78,7 @@ const STEPS: &[Step] = &[
     Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN },
     Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN },
     Step { name: "coverage", call: Call::Xtask(&["fuzz", "--coverage"]), env: PLAIN },
-    Step { name: "fuzz", call: Call::Xtask(&["fuzz", "--for=15s"]), env: PLAIN },
+    Step { name: "fuzz", call: Call::Xtask(&["fuzz", "--for=8s"]), env: PLAIN },
     Step { name: "bare", call: Call::Xtask(&["bare"]), env: PLAIN },
     Step { name: "boot-5.10", call: Call::Xtask(&["boot", "--kernel=5.10", "--check"]), env: PLAIN },
     Step { name: "boot-6.1", call: Call::Xtask(&["boot", "--kernel=6.1", "--check"]), env: PLAIN },
