@@ -137,7 +137,7 @@ impl Fact {
 }
 
 fn is_call(op: &Op) -> bool {
-    matches!(op, Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. })
+    matches!(op, Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } | Op::Packet { .. })
 }
 
 /// Checks that every access is covered, on a machine that the operations were made for, where each function's stack has so

@@ -106,7 +106,8 @@ impl Checker<'_> {
         for loc in self.args(op) {
             read(loc)?;
         }
-        let is_call = matches!(op, Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. });
+        let is_call =
+            matches!(op, Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } | Op::Packet { .. });
         if !is_call {
             let destroys_first = self.machine.destroys_first && destroyed != RegMask(0);
             let two_address = self.machine.two_address && matches!(op, Op::Alu { .. });
@@ -134,9 +135,10 @@ impl Checker<'_> {
 
     fn args(&self, op: &Op) -> impl Iterator<Item = Loc> + use<'_> {
         let args = match *op {
-            Op::Helper { args, .. } | Op::Call { args, .. } | Op::CallReg { args, .. } => {
-                self.code.args(args)
-            }
+            Op::Helper { args, .. }
+            | Op::Call { args, .. }
+            | Op::CallReg { args, .. }
+            | Op::Packet { args, .. } => self.code.args(args),
             _ => &[],
         };
         args.iter().filter_map(|arg| match arg {
@@ -187,6 +189,7 @@ fn operands(op: &Op) -> [[Option<Loc>; 4]; 2] {
         | Op::Helper { .. }
         | Op::Call { .. }
         | Op::CallReg { .. }
+        | Op::Packet { .. }
         | Op::Charge { .. }
         | Op::Jump { .. }
         | Op::ReturnNumber { .. } => [NONE, NONE],

@@ -349,6 +349,10 @@ impl<'l> Lowering<'l> {
                 let args = self.args(args)?;
                 Op::CallReg { dst, args }
             }
+            Node::Packet { size, args } => {
+                let args = self.args(args)?;
+                Op::Packet { size, dst, args }
+            }
             Node::Charge(units) => Op::Charge { units },
         };
         self.emit(op).map(drop)

@@ -76,7 +76,7 @@ impl Machine {
             | Op::AluImm { op: AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod, .. } => self.divisions,
             Op::Alu { op: AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, .. } => self.shifts,
             Op::Atomic { .. } | Op::Cmpxchg { .. } => self.exchanges,
-            Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } => self.calls,
+            Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } | Op::Packet { .. } => self.calls,
             _ => RegMask(0),
         };
         let slots = u64::MAX.checked_shl(u32::from(self.registers)).unwrap_or(0);

@@ -4,7 +4,7 @@ use crate::source::{Level, Region};
 use alloc_crate::vec::Vec;
 use core::fmt;
 use core::ops::Range;
-use skep_isa::{AluOp, AtomicOp, Cond, InsnIdx, LoadKind, Movsx, Size, SwapWidth, Width};
+use skep_isa::{AluOp, AtomicOp, Cond, InsnIdx, LoadKind, Movsx, PacketSize, Size, SwapWidth, Width};
 
 /// Names where a value is: the machine's registers first, then slots of eight bytes in the frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -114,6 +114,9 @@ pub enum Op {
     Call { function: u32, dst: Loc, args: Args },
     /// `dst = what the first of args names (the rest of args)`: a function, by its [number](crate::handle), or a helper.
     CallReg { dst: Loc, args: Args },
+    /// `dst = *(the packet of the first of args + the second)`, in network order; where there are no such bytes, the function
+    /// returns zero.
+    Packet { size: PacketSize, dst: Loc, args: Args },
     /// Ends the run unless this much fuel is left, and takes it.
     Charge { units: u32 },
     /// Goes on elsewhere.
@@ -247,7 +250,8 @@ impl Op {
             | Op::LoadAcquire { dst, .. }
             | Op::Helper { dst, .. }
             | Op::Call { dst, .. }
-            | Op::CallReg { dst, .. } => dst,
+            | Op::CallReg { dst, .. }
+            | Op::Packet { dst, .. } => dst,
             Op::Check { .. }
             | Op::CheckRoom { .. }
             | Op::CheckSum { .. }

@@ -53,6 +53,11 @@ pub trait Link {
     /// Counts the arguments of a helper, 0 to 5; nothing where there is no such helper.
     fn helper(&self, id: u32) -> Option<u8>;
 
+    /// Says whether the program has a context with a packet, which the packet loads of classic BPF want.
+    fn has_packet(&self) -> bool {
+        false
+    }
+
     /// Says whether a helper may call functions of the program.
     fn calls_back(&self, id: u32) -> bool {
         let _ = id;

@@ -22,8 +22,8 @@ pub struct State {
     /// Holds the address of the function that a [`Site`] asks: `extern "sysv64" fn(anchor, site, address) -> u64`. It
     /// returns zero if the code may go on.
     pub ask: u64,
-    /// Holds the address of the function that calls helpers: `extern "sysv64" fn(r1, r2, r3, r4, r5, anchor) -> (r0, ended)`
-    /// in `rax` and `rdx`. If `ended` is not zero, the run ends.
+    /// Holds the address of the function that calls helpers and loads from packets: `extern "sysv64" fn(r1, r2, r3, r4, r5, anchor) -> (r0, ended)`
+    /// in `rax` and `rdx`. If `ended` is one, the run ends; if it is two, which it only is of packet loads, the function does.
     pub call: u64,
     /// Is the runner's own: code does not touch it.
     pub context: u64,
@@ -41,6 +41,10 @@ pub struct State {
     pub depth: u32,
     /// Counts the programs that may still take another one's place.
     pub tail_calls: u32,
+    /// Counts the bytes of the packet load that calls; zero where a helper is called.
+    pub packet: u32,
+    /// Fills up to the windows' alignment.
+    pub unused: u32,
 }
 
 /// Says where an access may begin: less than so many bytes from `base`, by its size.
@@ -101,6 +105,7 @@ pub(crate) const TAIL_CALLS: i32 = state!(tail_calls);
 pub(crate) const HELPER: i32 = state!(helper);
 pub(crate) const STOP_SITE: i32 = state!(stop_site);
 pub(crate) const DEPTH: i32 = state!(depth);
+pub(crate) const PACKET: i32 = state!(packet);
 
 /// Names a window by its number behind the anchor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@ use crate::regions::{RegionCode, Regions};
 use core::cell::RefCell;
 use core::fmt;
 use core::ptr::NonNull;
+use skep_isa::PacketSize;
 use skep_mem::{Bytes, Spent};
 
 /// Says how a call ended the run.
@@ -46,6 +47,18 @@ pub trait Calls<'m> {
     ///
     /// [`CallEnd`] ends the run; what a helper reports to the program is a result.
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd>;
+
+    /// Loads from the packet of a context, in network order; nothing where there are no such bytes, which ends the function
+    /// with zero.
+    ///
+    /// # Errors
+    ///
+    /// [`CallEnd`] ends the run, as where the number is no context.
+    fn packet(&self, context: u64, offset: i32, size: PacketSize) -> Result<Option<u64>, CallEnd> {
+        let _ = offset;
+        let bytes = size.size().bytes() as u8;
+        Err(CallEnd::Stop(StopKind::Read { address: context, bytes }))
+    }
 
     /// Returns what [plain](Plain) helpers get besides their arguments; it is asked once a run.
     fn word(&self) -> u64 {

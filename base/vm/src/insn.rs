@@ -5,7 +5,7 @@
 
 use crate::frame::Place;
 use crate::regions::RegionCode;
-use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, Size, SwapWidth, Width};
+use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, PacketSize, Size, SwapWidth, Width};
 
 /// Hands the families of instructions to a macro.
 macro_rules! with_families {
@@ -128,6 +128,7 @@ macro_rules! define {
             Helper { id: u32, dst: Place, passed: Passed },
             Call { function: u16, dst: Place, passed: Passed },
             CallReg { dst: Place, passed: Passed },
+            Packet { size: PacketSize, dst: Place, passed: Passed },
             Charge { units: u32 },
             Jump { to: Target },
             Return { src: Place },

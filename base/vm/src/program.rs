@@ -376,6 +376,12 @@ impl<'t> Translation<'t> {
                     passed: self.passed(function, numbered, self.code.args(args), index)?,
                 }
             }
+            Op::Packet { size, dst, args } => {
+                let dst = place(dst)?;
+                let numbered = (0..2).map(Place);
+                let passed = self.passed(function, numbered, self.code.args(args), index)?;
+                Insn::Packet { size, dst, passed }
+            }
             Op::CallReg { dst, args } => {
                 let dst = place(dst)?;
                 let numbered = (0..6).map(Place);

@@ -392,6 +392,18 @@ macro_rules! interpreter {
                             let args = self.values(frame, passed);
                             frame.set(dst, self.helper(Waits { pc, frame, places }, id, args)?);
                         }
+                        Insn::Packet { size, dst, passed } => {
+                            let [context, offset] = self.values(frame, passed);
+                            match self.calls.packet(context, offset as i32, size) {
+                                Ok(Some(value)) => frame.set(dst, value),
+                                Ok(None) if self.depth == floor => return Ok(0),
+                                Ok(None) => (pc, frame, places) = self.leave(&returns, 0),
+                                Err(CallEnd::Unwind(value)) => return Err(End::Unwound(value)),
+                                Err(CallEnd::Stop(kind)) => halt!(kind),
+                                // Nothing was run that could have ended it.
+                                Err(CallEnd::Ended) => halt!(StopKind::OutOfMemory),
+                            }
+                        }
                         Insn::CallReg { dst, passed } => {
                             let [target, args @ ..]: [u64; 6] = self.values(frame, passed);
                             match self.function(target) {

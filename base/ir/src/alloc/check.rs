@@ -187,7 +187,9 @@ impl Checker<'_> {
     fn destroyed(&self, node: Node) -> RegMask {
         use skep_isa::AluOp;
         match node {
-            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => self.machine.calls,
+            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. } => {
+                self.machine.calls
+            }
             Node::Alu { op, .. } | Node::AluImm { op, .. }
                 if matches!(op, AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod) =>
             {

@@ -181,7 +181,7 @@ impl Walk<'_> {
                 self.read(expected, at);
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
             }
-            Node::Helper { args, .. } | Node::Call { args, .. } => {
+            Node::Helper { args, .. } | Node::Call { args, .. } | Node::Packet { args, .. } => {
                 for (arg, wish) in function.list(args).iter().zip(self.machine.arguments) {
                     let hint = if wish == u8::MAX { Hint::None } else { Hint::Reg(wish) };
                     self.moved(*arg, at, hint);
@@ -211,7 +211,7 @@ impl Walk<'_> {
         }
         if node.has_value() {
             let hint = match node {
-                Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. }
+                Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. }
                     if self.machine.result != u8::MAX =>
                 {
                     Hint::Reg(self.machine.result)

@@ -6,7 +6,9 @@ use crate::arith::{self, Ordered};
 use crate::error::BuildErrorKind;
 use crate::source::{Access, Region};
 use crate::ssa::{MemAddr, Node, Val, grow};
-use skep_isa::{AluOp, AtomicOp, Endian, Insn, LoadKind, Movsx, Operand, Reg, Size, SwapWidth, Width};
+use skep_isa::{
+    AluOp, AtomicOp, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, Reg, Size, SwapWidth, Width,
+};
 
 impl Builder<'_> {
     /// Returns what a register holds.
@@ -106,6 +108,14 @@ impl Builder<'_> {
                 Err(BuildErrorKind::Unsupported { what: "a call of a kernel function" })
             }
             Insn::AddrSpaceCast { .. } => Err(BuildErrorKind::Unsupported { what: "addr_space_cast" }),
+            Insn::LoadAbs { size, off } if self.source.link.has_packet() => {
+                let offset = self.constant(u64::from(off as u32))?;
+                self.packet(size, offset)
+            }
+            Insn::LoadInd { size, src, off } if self.source.link.has_packet() => {
+                let offset = self.alu_imm(AluOp::Add, Width::W32, self.reg(src)?, off)?;
+                self.packet(size, offset)
+            }
             Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
                 Err(BuildErrorKind::Unsupported { what: "a legacy packet load" })
             }
@@ -176,6 +186,13 @@ impl Builder<'_> {
         }
         let args = crate::ssa::List { start, len: params.len() as u32 };
         self.call(Node::Call { function: function as u32, args })
+    }
+
+    /// Adds a load from the packet, whose context is in r6 (`check_ld_abs` in `kernel/bpf/verifier.c`).
+    fn packet(&mut self, size: PacketSize, offset: Val) -> Result<(), BuildErrorKind> {
+        let context = self.reg(Reg::R6)?;
+        let args = self.out.push_list([context, offset].into_iter())?;
+        self.call(Node::Packet { size, args })
     }
 
     /// Adds a call; what it leaves in r1–r5 nobody may read, and it reads as zero.

@@ -134,7 +134,7 @@ fn at_sum(node: Node, split: Split) -> Node {
 }
 
 fn calls(node: &Node) -> bool {
-    matches!(node, Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. })
+    matches!(node, Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. })
 }
 
 /// Counts who reads what.

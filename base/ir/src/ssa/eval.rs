@@ -5,7 +5,7 @@ use crate::arith;
 use crate::source::Region;
 use alloc_crate::vec;
 use alloc_crate::vec::Vec;
-use skep_isa::{AtomicOp, InsnIdx, Size};
+use skep_isa::{AtomicOp, InsnIdx, PacketSize, Size};
 
 /// Is the surroundings of an evaluation.
 pub trait World {
@@ -23,6 +23,12 @@ pub trait World {
 
     /// Calls a helper; nothing ends the run.
     fn helper(&mut self, id: u32, args: [u64; 5]) -> Option<u64>;
+
+    /// Loads from the packet of a context; nothing ends the run, and no value the function.
+    fn packet(&mut self, context: u64, offset: i32, size: PacketSize) -> Option<Option<u64>> {
+        let _ = (context, offset, size);
+        None
+    }
 }
 
 /// Says why an evaluation stopped, and on which instruction.
@@ -80,6 +86,15 @@ impl Eval<'_> {
             let data = &function.blocks[block.index()];
             for val in data.nodes() {
                 let at = function.at[val.index()];
+                if let Node::Packet { size, args } = function.nodes[val.index()] {
+                    let [context, offset] = registers(function.list(args), |val| values[val.index()]);
+                    let loaded = self.world.packet(context, offset as i32, size);
+                    match loaded.ok_or(Stop { at, kind: StopKind::Memory })? {
+                        Some(value) => values[val.index()] = value,
+                        None => return Ok(0),
+                    }
+                    continue;
+                }
                 if let Some(value) = self.node(function, val, &values, depth, at)? {
                     values[val.index()] = value;
                 }
@@ -135,7 +150,8 @@ impl Eval<'_> {
         let stop = |kind| Stop { at, kind };
         let memory = stop(StopKind::Memory);
         let value = match function.nodes[val.index()] {
-            Node::Nop | Node::Param => return Ok(None),
+            // Loads from packets may end the function, which does them itself.
+            Node::Nop | Node::Param | Node::Packet { .. } => return Ok(None),
             Node::Const(number) => number,
             Node::FramePointer => self.world.frame(depth),
             Node::Alu { op, width, a, b } => arith::alu(width, op, of(a), of(b)),
@@ -253,8 +269,8 @@ fn follow(function: &Function, edge: &Edge, values: &mut [u64]) {
     }
 }
 
-fn registers(list: &[Val], of: impl Fn(Val) -> u64) -> [u64; 5] {
-    let mut args = [0; 5];
+fn registers<const N: usize>(list: &[Val], of: impl Fn(Val) -> u64) -> [u64; N] {
+    let mut args = [0; N];
     for (arg, val) in args.iter_mut().zip(list) {
         *arg = of(*val);
     }

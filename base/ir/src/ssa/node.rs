@@ -3,7 +3,7 @@
 use super::{List, Rhs, Val};
 use crate::ops::What;
 use crate::source::Region;
-use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, Size, SwapWidth, Width};
+use skep_isa::{AluOp, AtomicOp, Cond, LoadKind, Movsx, PacketSize, Size, SwapWidth, Width};
 
 /// Is an address: a value and an offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,6 +134,10 @@ pub enum Node {
     /// r1–r5. The value is r0.
     #[allow(missing_docs)]
     CallReg { args: List },
+    /// Loads from the packet of a context, the first of the list, at an offset, the second, in network order; the value is r0.
+    /// Where there are no such bytes, the function returns zero.
+    #[allow(missing_docs)]
+    Packet { size: PacketSize, args: List },
     /// Takes fuel, and ends the run if there is not enough.
     Charge(u32),
 }
@@ -157,7 +161,7 @@ impl Node {
     pub fn operands(&self) -> Operands {
         Operands(match *self {
             Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => [None; 4],
-            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => [None; 4],
+            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. } => [None; 4],
             Node::Alu { a, b, .. } => [Some(a), Some(b), None, None],
             Node::Select { a, b: Rhs::Val(b), then, other, .. } => {
                 [Some(a), Some(b), Some(then), Some(other)]
@@ -192,7 +196,7 @@ impl Node {
     pub fn map_operands(&mut self, mut map: impl FnMut(Val) -> Val) {
         match self {
             Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => {}
-            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } => {}
+            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. } => {}
             Node::Alu { a, b, .. } => {
                 *a = map(*a);
                 *b = map(*b);
@@ -254,7 +258,10 @@ impl Node {
     #[inline]
     pub fn args(&self) -> Option<List> {
         match *self {
-            Node::Helper { args, .. } | Node::Call { args, .. } | Node::CallReg { args } => Some(args),
+            Node::Helper { args, .. }
+            | Node::Call { args, .. }
+            | Node::CallReg { args }
+            | Node::Packet { args, .. } => Some(args),
             _ => None,
         }
     }

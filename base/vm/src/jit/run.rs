@@ -10,6 +10,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use skep_ir::handle;
 use skep_ir::ssa::eval::MAX_DEPTH;
+use skep_isa::PacketSize;
 use skep_jit::state::{Site, SiteKind, State, Window};
 use skep_mem::{Code, Fuel, Meter, Panicked, Spent};
 
@@ -388,15 +389,22 @@ extern "sysv64" fn call(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, anchor: usi
     let context = unsafe { context(state) };
     context.show_stack();
     // SAFETY: the state is there, and code is waiting.
-    let id = unsafe { (*state.as_ptr()).helper };
+    let State { helper: id, packet, .. } = unsafe { state.read() };
     // What helpers charge for their work comes from the same fuel.
     // SAFETY: as above.
     context.meter.give_back(unsafe { (*state.as_ptr()).fuel });
     let (calls, host) = (context.calls, context.host);
     let mut result = Err(CallEnd::Ended);
     let panicked = host.shield(&mut || {
-        result = calls.helper(id, [r1, r2, r3, r4, r5], &Reach::new(&mut *context));
+        result = match packet {
+            0 => calls.helper(id, [r1, r2, r3, r4, r5], &Reach::new(&mut *context)).map(Some),
+            bytes => calls.packet(r1, r2 as i32, packet_size(bytes)),
+        };
     });
+    if packet != 0 {
+        // SAFETY: as above.
+        unsafe { (*state.as_ptr()).packet = 0 };
+    }
     if panicked.is_some() {
         context.panicked = context.panicked.take().or(panicked);
     }
@@ -405,12 +413,22 @@ extern "sysv64" fn call(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, anchor: usi
     // SAFETY: as above.
     unsafe { (*state.as_ptr()).fuel = units };
     match (context.end, result) {
-        (None, Ok(value)) => Returned { value, ended: 0 },
+        (None, Ok(Some(value))) => Returned { value, ended: 0 },
+        (None, Ok(None)) => Returned { value: 0, ended: 2 },
         (None, Err(end)) => {
             context.end = Some(Ended::Here(end));
             Returned { value: 0, ended: 1 }
         }
         (Some(_), _) => Returned { value: 0, ended: 1 },
+    }
+}
+
+/// Names a size by its bytes; the emitter knows no others.
+const fn packet_size(bytes: u32) -> PacketSize {
+    match bytes {
+        1 => PacketSize::B,
+        2 => PacketSize::H,
+        _ => PacketSize::W,
     }
 }
 

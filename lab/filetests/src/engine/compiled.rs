@@ -8,9 +8,9 @@ use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
 use skep_ir::{Access, Address, Level, Link, Metering, Options, Region, Source};
 use skep_isa::structure;
-use skep_isa::{Addr, Program as Bytecode};
+use skep_isa::{Addr, Insn, PacketSize, Program as Bytecode};
 use skep_mem::{Block, Bytes, Fuel, Lend};
-use skep_model::platform::{FuncId, Platform};
+use skep_model::platform::{FuncId, Platform, ProgType};
 use skep_vm::{CallEnd, Calls, Cpu, Reach, Regions, Stop, StopKind};
 
 /// What runs the compiler's operations.
@@ -56,14 +56,25 @@ impl Place {
                 let block = Block::copy_of(bytes).map_err(|error| error.to_string())?;
                 Ok(Some(Place { block, ring: Ring::new()?, cpu: Cpu::new() }))
             }
+            Input::Context { packet, .. } if is_classic(case) => {
+                let block = Block::copy_of(packet).map_err(|error| error.to_string())?;
+                Ok(Some(Place { block, ring: Ring::new()?, cpu: Cpu::new() }))
+            }
             Input::Context { .. } => Ok(None),
         }
     }
 }
 
-/// Says that a case wants a context.
+/// Says that a case wants a context whose fields are loaded.
 pub(super) const fn not_here() -> Ran {
     Ran { ending: Ending::NotHere("contexts want a kernel"), charged: None }
+}
+
+/// Says whether a case loads from its packet as classic BPF does, for which a context need be no more than a number.
+fn is_classic(case: &Case) -> bool {
+    let Input::Context { kind: ProgType::SOCKET_FILTER, .. } = case.input else { return false };
+    let is_load = |insn: Insn| matches!(insn, Insn::LoadAbs { .. } | Insn::LoadInd { .. });
+    Bytecode::decode(&case.slots).is_ok_and(|program| program.iter().any(|(_, insn)| is_load(insn)))
 }
 
 /// Lists the ways to run a case, the first of which all others must agree with.
@@ -96,7 +107,7 @@ pub(super) fn agree(first: &Ran, name: &str, options: &Options, other: &Ran) -> 
 
 /// Tells what a case comes to for engines that know addresses and no values' history.
 pub(super) fn follows(case: &Case) -> Expected {
-    if matches!(case.input, Input::Context { .. }) {
+    if matches!(case.input, Input::Context { .. }) && !is_classic(case) {
         return Expected::NotHere;
     }
     match &case.expected {
@@ -122,7 +133,10 @@ pub(super) fn run(
     options: &Options,
 ) -> Result<Ran, String> {
     let Place { block, ring, cpu } = place;
-    let Input::Memory(bytes) = &case.input else { return Err("no memory".to_owned()) };
+    let (bytes, context) = match &case.input {
+        Input::Memory(bytes) => (bytes, None),
+        Input::Context { packet, .. } => (packet, Some(CONTEXT)),
+    };
     let refused = |slot: u32, text: String| {
         let refusal = Refusal { slot: Some(slot), errno: None, text };
         Ok(Ran { ending: Ending::Refused(refusal), charged: None })
@@ -135,7 +149,7 @@ pub(super) fn run(
         Ok(structure) => structure,
         Err(error) => return refused(error.at.0, error.to_string()),
     };
-    let source = Source { program: &bytecode, structure: &structure, link: &Alone };
+    let source = Source { program: &bytecode, structure: &structure, link: &Alone { context } };
     let options = &Options { register_calls: case.register_calls, ..*options };
     let code = match compile(source, &backend.machine(), options) {
         Ok(code) => code,
@@ -143,10 +157,18 @@ pub(super) fn run(
     };
     block.bytes().copy_in(0, bytes).map_err(|error| error.to_string())?;
     let mut regions = Regions::new();
-    regions.add_writable(block.bytes()).map_err(|error| error.to_string())?;
-    let args = [block.bytes().addr() as u64, bytes.len() as u64, 0, 0, 0];
+    regions
+        .add_writable(context.map_or(block.bytes(), |_| Bytes::empty()))
+        .map_err(|error| error.to_string())?;
+    let input = [block.bytes().addr() as u64, bytes.len() as u64];
+    let [r1, r2] = context.map_or(input, |context| [context, 0]);
+    let args = [r1, r2, 0, 0, 0];
     let fuel = Fuel::new(case.fuel);
-    let helpers = Helpers { records: ring.records(), functions: structure.subprograms().len() as u32 };
+    let helpers = Helpers {
+        records: ring.records(),
+        functions: structure.subprograms().len() as u32,
+        packet: context.map(|_| block.bytes()),
+    };
     let result =
         backend.run(&code, options, cpu, &mut regions, &Given { args, fuel: &fuel, helpers: &helpers })?;
     let charged = (options.metering == Metering::Metered).then(|| case.fuel - fuel.left());
@@ -161,8 +183,13 @@ pub(super) fn run(
     Ok(Ran { ending, charged })
 }
 
-/// Has nothing outside the program but the helpers' names.
-pub(super) struct Alone;
+/// The number that stands for the context.
+const CONTEXT: u64 = 0x1_1000_0000;
+
+/// Has nothing outside the program but the helpers' names, and maybe a context.
+pub(super) struct Alone {
+    pub(super) context: Option<u64>,
+}
 
 impl Link for Alone {
     fn address(&self, addr: Addr) -> Option<Address> {
@@ -170,13 +197,22 @@ impl Link for Alone {
         (addr == Addr::MapFd { fd: helpers::RING }).then_some(handle)
     }
 
+    fn has_packet(&self) -> bool {
+        self.context.is_some()
+    }
+
     fn calls_back(&self, id: u32) -> bool {
         id == helpers::EACH
     }
 
     fn helper(&self, id: u32) -> Option<u8> {
-        (helpers::OWN.contains(&id) || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
+        linked(id)
     }
+}
+
+/// Counts the arguments of a helper that is there.
+fn linked(id: u32) -> Option<u8> {
+    (helpers::OWN.contains(&id) || Platform::LINUX_6_18.helper(FuncId(id)).is_ok()).then_some(5)
 }
 
 /// The number that stands for the ring.
@@ -187,9 +223,22 @@ pub(super) struct Helpers<'m> {
     records: Records<'m>,
     /// Counts the program's functions.
     functions: u32,
+    /// The packet of the context, if there is one.
+    packet: Option<Bytes<'m>>,
 }
 
 impl<'m> Calls<'m> for Helpers<'m> {
+    fn packet(&self, context: u64, offset: i32, size: PacketSize) -> Result<Option<u64>, CallEnd> {
+        let width = size.size().bytes() as usize;
+        let Some(packet) = self.packet.filter(|_| context == CONTEXT) else {
+            return Err(CallEnd::Stop(StopKind::Read { address: context, bytes: width as u8 }));
+        };
+        let mut bytes = [0; 8];
+        let read =
+            usize::try_from(offset).ok().map(|offset| packet.copy_out(offset, &mut bytes[8 - width..]));
+        Ok(read.filter(Result::is_ok).map(|_| u64::from_be_bytes(bytes)))
+    }
+
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
         if helpers::is_of_ring(id) {
             return self.of_ring(id, args, reach);
@@ -199,7 +248,7 @@ impl<'m> Calls<'m> for Helpers<'m> {
             End::Inside => CallEnd::Ended,
             End::Unwind(number) => CallEnd::Unwind(number),
             // What is called by its name has been linked.
-            End::Unknown if Alone.helper(id).is_none() => {
+            End::Unknown if linked(id).is_none() => {
                 CallEnd::Stop(StopKind::BadCallTarget { found: u64::from(id) })
             }
             End::Unknown => CallEnd::Stop(StopKind::UnknownHelper { id }),

@@ -38,7 +38,11 @@ impl Evaluator {
             Ok(structure) => structure,
             Err(error) => return refused(error.at.0, error.to_string()),
         };
-        let source = Source { program: &bytecode, structure: &structure, link: &super::compiled::Alone };
+        let source = Source {
+            program: &bytecode,
+            structure: &structure,
+            link: &super::compiled::Alone { context: None },
+        };
         let options = Options { access, register_calls: case.register_calls, ..Options::default() };
         let mut unit = match build::build(source, &options) {
             Ok(unit) => unit,

@@ -108,6 +108,17 @@ impl Emitter<'_> {
                     self.asm.bind(none);
                     self.refuse(address, refused);
                 }
+                Stub::Leave { from, exit, site } => {
+                    self.asm.bind(from);
+                    // `rdx` says which, and is one or two.
+                    let leaves = self.asm.label();
+                    self.put(Inst::alu_imm(Alu::Cmp, Width::W64, Gpr::Rdx, 1));
+                    self.asm.jcc(Cond::Ne, leaves);
+                    self.stop(site);
+                    self.asm.bind(leaves);
+                    self.put_number(Gpr::Rax, 0);
+                    self.asm.jmp(exit);
+                }
                 Stub::Stop { from, site } => {
                     self.asm.bind(from);
                     self.stop(site);

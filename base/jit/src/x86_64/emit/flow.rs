@@ -9,7 +9,7 @@ use crate::x86_64::{
 };
 use skep_ir::handle;
 use skep_ir::ops::{Arg, Args, Loc, Op, OpIdx};
-use skep_isa::{Cond, Width};
+use skep_isa::{Cond, PacketSize, Width};
 
 /// Returns the condition of the flags after a comparison; after a test of bits, for [`Cond::Set`].
 pub(super) const fn flag(cond: Cond) -> Flag {
@@ -261,6 +261,21 @@ impl Emitter<'_> {
         self.set(dst, Gpr::Rax)
     }
 
+    /// Loads from a packet, which the runner does.
+    pub(super) fn packet(&mut self, size: PacketSize, dst: Loc, args: Args) -> Result<(), EmitError> {
+        let mut moves = Moves::default();
+        let args = self.code.args(args);
+        self.pass(&mut moves, args, ARGUMENTS)?;
+        self.moves(moves);
+        let anchor = self.anchor(Gpr::R9);
+        let bytes = size.size().bytes() as i32;
+        self.put(Inst::store_imm(Mem::base(anchor, state::PACKET), SizedImm::B4(bytes)));
+        let (site, exit) = (self.site(SiteKind::Helper)?, self.frame.exit.ok_or(self.malformed())?);
+        self.enter_runner(anchor);
+        self.aside(Flag::Ne, |from| Stub::Leave { from, exit, site })?;
+        self.set(dst, Gpr::Rax)
+    }
+
     pub(super) fn call_reg(&mut self, dst: Loc, args: Args) -> Result<(), EmitError> {
         let mut moves = Moves::default();
         let [target, args @ ..] = self.code.args(args) else { return Err(self.malformed()) };
@@ -332,6 +347,12 @@ impl Emitter<'_> {
     /// Calls the runner, which calls a helper.
     fn call_out(&mut self, anchor: Gpr) -> Result<(), EmitError> {
         let site = self.site(SiteKind::Helper)?;
+        self.enter_runner(anchor);
+        self.aside(Flag::Ne, |from| Stub::Stop { from, site })
+    }
+
+    /// Calls the runner; afterwards the zero flag says whether to go on.
+    fn enter_runner(&mut self, anchor: Gpr) {
         if anchor != Gpr::R9 {
             self.put(Inst::mov(Bits::W64, Gpr::R9, anchor));
         }
@@ -342,7 +363,6 @@ impl Emitter<'_> {
             self.take_fuel(anchor);
         }
         self.put(Inst::test(Bits::W64, Gpr::Rdx, Gpr::Rdx));
-        self.aside(Flag::Ne, |from| Stub::Stop { from, site })
     }
 
     pub(super) fn call(&mut self, function: u32, dst: Loc, args: Args) -> Result<(), EmitError> {

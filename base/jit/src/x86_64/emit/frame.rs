@@ -71,6 +71,7 @@ impl Needs {
                     | Op::CheckRoom { .. }
                     | Op::CheckSum { .. }
                     | Op::Helper { .. }
+                    | Op::Packet { .. }
                     | Op::FramePointer { .. }
                     | Op::LoadAcquire { .. }
                     | Op::StoreRelease { .. }
@@ -172,7 +173,7 @@ pub(super) struct Frame {
     kept: u8,
     pub(super) stack: bool,
     pub(super) role: Role,
-    exit: Option<Label>,
+    pub(super) exit: Option<Label>,
 }
 
 impl Frame {

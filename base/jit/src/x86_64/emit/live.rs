@@ -51,12 +51,13 @@ pub(super) fn reads(code: &Code, op: &Op, registers: u8) -> Registers {
         Op::Select { a, b, then, other, .. } => one(a) | one(b) | one(then) | one(other),
         Op::SelectImm { a, then, other, .. } => one(a) | one(then) | one(other),
         Op::Cmpxchg { base, expected, src, .. } => one(base) | one(expected) | one(src),
-        Op::Helper { args, .. } | Op::Call { args, .. } | Op::CallReg { args, .. } => {
-            code.args(args).iter().fold(0, |set, arg| match *arg {
-                Arg::Loc(loc) => set | one(loc),
-                Arg::Number(_) => set,
-            })
-        }
+        Op::Helper { args, .. }
+        | Op::Call { args, .. }
+        | Op::CallReg { args, .. }
+        | Op::Packet { args, .. } => code.args(args).iter().fold(0, |set, arg| match *arg {
+            Arg::Loc(loc) => set | one(loc),
+            Arg::Number(_) => set,
+        }),
     }
 }
 

@@ -153,6 +153,8 @@ enum Stub {
     Fuel { from: Label, back: Label, site: u32 },
     /// The run ends here.
     Stop { from: Label, site: u32 },
+    /// The run ends here, or the function with zero.
+    Leave { from: Label, exit: Label, site: u32 },
     /// A division that the processor does not do.
     Divide { from: Label, back: Label, special: divide::Special },
 }
@@ -376,6 +378,7 @@ impl<'e> Emitter<'e> {
             Op::LoadAcquire { size, dst, base, off } => self.load_acquire(size, dst, base, off)?,
             Op::Helper { id, dst, args } => self.helper(id, dst, args)?,
             Op::Call { function, dst, args } => self.call(function, dst, args)?,
+            Op::Packet { size, dst, args } => self.packet(size, dst, args)?,
             Op::CallReg { dst, args } => self.call_reg(dst, args)?,
             Op::Charge { units } => self.charge(units)?,
             Op::Jump { to } => {
