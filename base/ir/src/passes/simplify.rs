@@ -249,7 +249,14 @@ fn sext(nodes: &[Node], kind: Movsx, a: Val) -> Simple {
 }
 
 fn trunc(nodes: &[Node], size: Size, a: Val) -> Simple {
-    let a = strip(nodes, size, a);
+    let mut a = strip(nodes, size, a);
+    // What an extension has put above the kept bytes goes again.
+    while let Node::Sext { kind, a: from } = nodes[a.index()] {
+        if kind.from() < size {
+            break;
+        }
+        a = strip(nodes, size, from);
+    }
     if let Some(a) = constant(nodes, a) {
         return Node::Const(arith::truncate(size, a)).into();
     }
