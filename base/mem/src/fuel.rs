@@ -1,13 +1,19 @@
 //! What a run may spend, and how another thread stops it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Fuel for runs: one unit is about one instruction.
 ///
 /// Whoever shares it may stop the run by taking all of it away. The run looks at it every thousand units, so it
 /// stops within microseconds; what is left after a run is exact.
+///
+/// A stop is a flag of its own, so that a run writes what it has left without an exchange, which costs more than a short run:
+/// whatever is written meanwhile, there is no fuel until somebody fills it.
 #[derive(Debug)]
-pub struct Fuel(AtomicU64);
+pub struct Fuel {
+    units: AtomicU64,
+    is_stopped: AtomicBool,
+}
 
 /// How many units go by between two looks at the shared fuel.
 const BATCH: u64 = 1024;
@@ -17,23 +23,45 @@ impl Fuel {
     pub const UNLIMITED: u64 = u64::MAX;
 
     /// Makes fuel of so many units.
+    #[cfg(not(loom))]
     pub const fn new(units: u64) -> Fuel {
-        Fuel(AtomicU64::new(units))
+        Fuel { units: AtomicU64::new(units), is_stopped: AtomicBool::new(false) }
+    }
+
+    /// Makes fuel of so many units.
+    #[cfg(loom)]
+    pub fn new(units: u64) -> Fuel {
+        Fuel { units: AtomicU64::new(units), is_stopped: AtomicBool::new(false) }
     }
 
     /// Takes all fuel away, which stops a run that uses it, from any thread.
     pub fn stop(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
     }
 
     /// Sets the units, between runs.
     pub fn fill(&self, units: u64) {
-        self.0.store(units, Ordering::Relaxed);
+        self.units.store(units, Ordering::Relaxed);
+        self.is_stopped.store(false, Ordering::Relaxed);
     }
 
     /// Gives the units left; during a run, up to a batch too many.
+    #[inline]
     pub fn left(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        match self.is_stopped.load(Ordering::Relaxed) {
+            true => 0,
+            false => self.units.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Changes the units that a run has seen to those that it leaves, and gives what counts from now on.
+    #[inline]
+    fn settle(&self, seen: u64, rest: u64) -> u64 {
+        // Where somebody else has changed them meanwhile, theirs are what counts.
+        if rest != seen && self.units.load(Ordering::Relaxed) == seen {
+            self.units.store(rest, Ordering::Relaxed);
+        }
+        self.left()
     }
 }
 
@@ -56,6 +84,7 @@ pub struct Meter<'r> {
 
 impl<'r> Meter<'r> {
     /// Starts counting.
+    #[inline]
     pub fn new(fuel: &'r Fuel) -> Meter<'r> {
         Meter { fuel, seen: fuel.left(), batch: 0, left: 0, settled: 0 }
     }
@@ -125,23 +154,14 @@ impl<'r> Meter<'r> {
     }
 
     /// Writes what was taken to the shared fuel.
+    #[inline]
     pub fn settle(&mut self) {
         let taken = self.batch - self.left;
         let rest = if self.seen == Fuel::UNLIMITED { self.seen } else { self.seen - taken };
         self.settled = self.settled.saturating_add(taken);
         self.batch = 0;
         self.left = 0;
-        if rest == self.seen {
-            // Nothing is to be written, and looking costs less than an exchange.
-            self.seen = self.fuel.left();
-            return;
-        }
-        // Where somebody else has changed it meanwhile, theirs is what counts.
-        self.seen = match self.fuel.0.compare_exchange(self.seen, rest, Ordering::Relaxed, Ordering::Relaxed)
-        {
-            Ok(_) => rest,
-            Err(now) => now,
-        };
+        self.seen = self.fuel.settle(self.seen, rest);
     }
 
     #[cold]
@@ -218,6 +238,22 @@ mod tests {
         assert!(more < 1024);
         meter.settle();
         assert_eq!(fuel.left(), 0);
+        assert_eq!(Meter::new(&fuel).tick(), Err(Spent));
+        fuel.fill(1);
+        assert_eq!((fuel.left(), Meter::new(&fuel).tick()), (1, Ok(())));
+    }
+
+    #[test]
+    fn what_others_have_written_meanwhile_is_what_counts() {
+        let fuel = Fuel::new(5000);
+        let mut outer = Meter::new(&fuel);
+        outer.charge(10).unwrap();
+        let mut inner = Meter::new(&fuel);
+        inner.charge(4000).unwrap();
+        inner.settle();
+        outer.settle();
+        assert_eq!(fuel.left(), 1000);
+        assert_eq!(outer.charge(1001), Err(Spent));
     }
 
     #[test]

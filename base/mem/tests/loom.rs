@@ -6,7 +6,7 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use skep_abi::ring::{BUSY_BIT, DISCARD_BIT};
-use skep_mem::{Commit, NotTaken, Producer, Reader, Ring, RingMemory, Slot, Slots, Wrap};
+use skep_mem::{Commit, Fuel, Meter, NotTaken, Producer, Reader, Ring, RingMemory, Slot, Slots, Wrap};
 
 /// Explores all interleavings with up to `preemptions` switches that no thread asked for: enough for the
 /// races of two or three threads, and a matter of seconds instead of minutes.
@@ -206,4 +206,31 @@ fn a_reader_that_sleeps_is_woken() {
             }
         });
     }
+}
+
+#[test]
+fn a_stop_holds_whatever_a_run_writes_meanwhile() {
+    model(3, || {
+        let fuel = Arc::new(Fuel::new(10));
+        let other = Arc::clone(&fuel);
+        let stops = thread::spawn(move || other.stop());
+        let mut meter = Meter::new(&fuel);
+        // Each looks at the fuel and writes it; those that come before the stop find enough.
+        let done = (0..2).take_while(|_| {
+            let charged = meter.charge(3).is_ok();
+            meter.settle();
+            charged
+        });
+        let taken = 3 * done.count() as u64;
+        assert!([0, 3, 6].contains(&taken));
+        let left = fuel.left();
+        assert!(left == 0 || left == 10 - taken);
+        stops.join().unwrap();
+        assert_eq!(fuel.left(), 0);
+        meter.settle();
+        assert_eq!((fuel.left(), meter.charge(1)), (0, Err(skep_mem::Spent)));
+        fuel.fill(4);
+        let mut next = Meter::new(&fuel);
+        assert_eq!((next.charge(3), next.charge(2)), (Ok(()), Err(skep_mem::Spent)));
+    });
 }

@@ -47,11 +47,15 @@ impl Cpu {
 
 #[inline(always)]
 fn grow(list: &mut Vec<u64>, len: usize) -> bool {
-    if let Some(more) = len.checked_sub(list.len()) {
-        if list.try_reserve_exact(more).is_err() {
-            return false;
-        }
+    len <= list.len() || grow_to(list, len)
+}
+
+#[cold]
+#[inline(never)]
+fn grow_to(list: &mut Vec<u64>, len: usize) -> bool {
+    let fits = list.try_reserve_exact(len - list.len()).is_ok();
+    if fits {
         list.resize(len, 0);
     }
-    true
+    fits
 }

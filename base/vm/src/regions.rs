@@ -139,21 +139,30 @@ impl<'m> Regions<'m> {
     }
 
     /// Makes room for the stack, which is the first entry, and forgets what an earlier run has left open.
+    #[inline]
     fn reserve_stack(&mut self) -> Result<(), TooMany> {
         self.entries.truncate(self.numbered);
         self.shrunk = false;
-        if self.entries.is_empty() {
-            self.entries.try_reserve(4).map_err(|_| TooMany)?;
-            self.entries.push(Entry { base: 0, readable: 0, writable: 0 });
-            self.numbered = 1;
+        match self.entries.is_empty() {
+            true => self.begin(),
+            false => Ok(()),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin(&mut self) -> Result<(), TooMany> {
+        self.entries.try_reserve(4).map_err(|_| TooMany)?;
+        self.entries.push(Entry { base: 0, readable: 0, writable: 0 });
+        self.numbered = 1;
         Ok(())
     }
 
     /// Sets what of the stack is in use.
+    #[inline]
     pub(crate) fn set_stack(&mut self, base: usize, len: usize) -> Result<(), TooMany> {
         self.reserve_stack()?;
-        self.entries[0] = Entry { base, readable: len, writable: len };
+        self.move_stack(base, len);
         Ok(())
     }
 
