@@ -60,7 +60,7 @@ pub trait Calls<'m> {
         Err(CallEnd::Stop(StopKind::Read { address: context, bytes }))
     }
 
-    /// Returns what [plain](Plain) helpers get besides their arguments; it is asked once a run.
+    /// Returns what [plain](Plain) helpers get besides their arguments; it is asked once a run, if at all.
     fn word(&self) -> u64 {
         0
     }

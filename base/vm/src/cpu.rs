@@ -10,12 +10,20 @@ pub struct Cpu {
     values: Vec<u64>,
     /// Counts in words, so that it is aligned as Linux's is.
     stack: Vec<u64>,
+    /// Holds a state and windows of machine code and nothing else, so that a window that a run finds is a whole one.
+    #[cfg(target_arch = "x86_64")]
+    state: Vec<u64>,
 }
 
 impl Cpu {
     /// Makes one that holds nothing yet; the first run of a program gets it what it needs.
     pub const fn new() -> Cpu {
-        Cpu { values: Vec::new(), stack: Vec::new() }
+        Cpu {
+            values: Vec::new(),
+            stack: Vec::new(),
+            #[cfg(target_arch = "x86_64")]
+            state: Vec::new(),
+        }
     }
 
     /// Gets memory for runs with this many places and bytes of stack in each function, and says whether it was there.
@@ -26,12 +34,19 @@ impl Cpu {
         grow(&mut self.values, values) && grow(&mut self.stack, stack)
     }
 
-    /// Gets memory for runs of machine code with so many words of state, and says whether it was there.
+    /// Gets memory for runs of machine code with so many words of state and of stack, and says whether it was there. What was
+    /// in the state stays; what is new is zero.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(crate) fn reserve_words(&mut self, words: usize, stack_bytes: u32) -> bool {
-        let stack = MAX_DEPTH * stack_bytes.div_ceil(8) as usize;
-        grow(&mut self.values, words) && grow(&mut self.stack, stack)
+    pub(crate) fn reserve_words(&mut self, state: usize, stack: usize) -> bool {
+        grow(&mut self.state, state) && grow(&mut self.stack, stack)
+    }
+
+    /// Returns the state of machine code.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn state(&mut self) -> NonNull<u64> {
+        NonNull::new(self.state.as_mut_ptr()).unwrap_or(NonNull::dangling())
     }
 
     /// Returns the places of the first function.

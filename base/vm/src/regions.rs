@@ -74,6 +74,7 @@ impl<'m> Regions<'m> {
     }
 
     /// Forgets all memory, and may then list other memory in the same place.
+    #[inline]
     #[must_use]
     pub fn emptied<'n>(mut self) -> Regions<'n> {
         self.entries.clear();
@@ -85,6 +86,7 @@ impl<'m> Regions<'m> {
     /// # Errors
     ///
     /// [`TooMany`].
+    #[inline]
     pub fn add_writable(&mut self, bytes: Bytes<'m>) -> Result<(), TooMany> {
         self.add(bytes, bytes.len())
     }
@@ -94,10 +96,12 @@ impl<'m> Regions<'m> {
     /// # Errors
     ///
     /// [`TooMany`].
+    #[inline]
     pub fn add_readable(&mut self, bytes: Bytes<'m>) -> Result<(), TooMany> {
         self.add(bytes, 0)
     }
 
+    #[inline]
     fn add(&mut self, bytes: Bytes<'m>, writable: usize) -> Result<(), TooMany> {
         self.reserve_stack()?;
         if self.entries.len() >= usize::from(u16::MAX) - 1 {
@@ -108,6 +112,7 @@ impl<'m> Regions<'m> {
         Ok(())
     }
 
+    #[inline]
     fn push(&mut self, bytes: Bytes<'_>, writable: usize) -> Result<(), TooMany> {
         self.entries.try_reserve(1).map_err(|_| TooMany)?;
         let base = bytes.as_ptr().as_ptr().expose_provenance();
@@ -178,12 +183,23 @@ impl<'m> Regions<'m> {
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn window(&self, number: usize) -> skep_jit::state::Window {
-        match self.entries.get(number + 1) {
-            Some(entry) => {
-                skep_jit::state::Window::new(entry.base as u64, entry.readable as u64, entry.writable as u64)
-            }
-            None => skep_jit::state::Window::NONE,
-        }
+        let (base, readable, writable) = self.bounds(number);
+        skep_jit::state::Window::new(base, readable, writable)
+    }
+
+    /// Returns the base of such a region, and how many bytes of it may be read and written.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn bounds(&self, number: usize) -> (u64, u64, u64) {
+        let entry = self.entries.get(number + 1);
+        entry.map_or((0, 0, 0), |entry| (entry.base as u64, entry.readable as u64, entry.writable as u64))
+    }
+
+    /// Says whether there is a numbered region with these bounds.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn has_bounds(&self, bounds: (u64, u64, u64)) -> bool {
+        (1..self.numbered).any(|at| self.bounds(at - 1) == bounds)
     }
 
     /// Says whether the stacks in use hold an access, which is not to be remembered; or else which numbered region does.

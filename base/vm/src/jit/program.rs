@@ -1,9 +1,11 @@
 //! Programs of machine code.
 
+use super::run::state_words;
 use crate::{Plain, Promise};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_ir::ops::Code as Ops;
+use skep_ir::ssa::eval::MAX_DEPTH;
 use skep_ir::{Access, Level};
 use skep_isa::InsnIdx;
 use skep_jit::state::Site;
@@ -58,11 +60,15 @@ pub struct JitProgram<H: Code> {
     pub(super) windows: u32,
     /// Names the first of those that searches remember.
     pub(super) remembered: u32,
-    pub(super) stack_bytes: u32,
     /// Counts the programs that may follow one another.
     pub(super) tail_calls: u32,
-    pub(super) uses_stack: bool,
+    /// Counts the words of a run's state and windows.
+    pub(super) state_words: usize,
+    /// Counts the words of the stacks of a run.
+    pub(super) stack_words: usize,
     pub(super) uses_state: bool,
+    /// Says whether some of the helpers that it may call are plain ones.
+    pub(super) wants_word: bool,
     /// Says where helpers enter functions that they call, if they may.
     pub(super) callback: Option<usize>,
     /// Counts the functions.
@@ -204,10 +210,11 @@ impl<H: Code> JitProgram<H> {
             pieces,
             windows,
             remembered,
-            stack_bytes,
             tail_calls: tail_calls.most,
-            uses_stack,
+            state_words: state_words(windows),
+            stack_words: if uses_stack { MAX_DEPTH * stack_bytes.div_ceil(8) as usize } else { 0 },
             uses_state,
+            wants_word: !plain.is_empty(),
             callback: callback.map(CodeOffset::index),
             functions: ops.functions.len() as u32,
             start,

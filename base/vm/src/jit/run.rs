@@ -61,7 +61,7 @@ enum Ended {
 }
 
 /// Counts the words of a state and of so many windows.
-const fn words(windows: u32) -> usize {
+pub(super) const fn state_words(windows: u32) -> usize {
     (size_of::<State>() + windows as usize * size_of::<Window>()) / size_of::<u64>()
 }
 
@@ -97,15 +97,14 @@ impl<H: Code> JitProgram<H> {
         calls: &dyn Calls<'m>,
     ) -> Result<u64, Stop> {
         let start = |kind| Stop { at: self.start, kind };
-        let stack_bytes = if self.uses_stack { self.stack_bytes } else { 0 };
-        if !cpu.reserve_words(words(self.windows), stack_bytes) {
+        if !cpu.reserve_words(self.state_words, self.stack_words) {
             return Err(start(StopKind::OutOfMemory));
         }
-        let stack_top = cpu.stack() + MAX_DEPTH * stack_bytes as usize;
+        let stack_top = cpu.stack() + self.stack_words * size_of::<u64>();
         if regions.set_stack(stack_top, 0).is_err() {
             return Err(start(StopKind::OutOfMemory));
         }
-        let state = cpu.values().cast::<State>();
+        let state = cpu.state().cast::<State>();
         let mut context = Context {
             regions,
             calls,
@@ -123,7 +122,7 @@ impl<H: Code> JitProgram<H> {
         let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
         self.put_windows(state, &context);
         let units = context.meter.lend(BATCH);
-        let word = context.calls.word();
+        let word = if self.wants_word { context.calls.word() } else { 0 };
         // From here until the code returns, only what it calls touches the context.
         let lent = &raw mut context;
         let fresh = State {
@@ -175,23 +174,33 @@ impl<H: Code> JitProgram<H> {
         unsafe { entry(r1, r2, r3, r4, r5, anchor) }
     }
 
-    /// Writes the windows of the stack and of regions, and empties those that searches remember.
+    /// Writes the windows of the stack and of regions, and empties those in which searches remember what is not there any more.
+    ///
+    /// Most are as an earlier run has left them: behind the first one lies nothing but whole windows, and those are alike in all
+    /// if they are in what this looks at.
     #[inline(always)]
     fn put_windows(&self, state: NonNull<State>, context: &Context<'_, '_, '_>) {
         // SAFETY: behind the state, which is there.
         let windows = unsafe { state.add(1) }.cast::<Window>();
-        let top = context.stack_top as u64;
-        let stack = Window::stack(top);
-        for number in 0..self.windows {
-            let window = match number {
-                0 => stack,
-                number if number < self.remembered => context.regions.window(number as usize - 1),
-                _ => Window::NONE,
-            };
-            // SAFETY: `words` has counted it.
+        // SAFETY: there is at least this one.
+        unsafe { windows.write(Window::stack(context.stack_top as u64)) };
+        for number in 1..self.windows {
+            // SAFETY: `state_words` has counted it.
             let at = unsafe { windows.add(number as usize) };
-            // SAFETY: as above.
-            unsafe { at.write(window) };
+            // SAFETY: as above; it is zero or was written as a window.
+            let Window { base, read: [readable, ..], write: [writable, ..] } = unsafe { at.read() };
+            let old = (base, readable, writable);
+            let new = match number < self.remembered {
+                true => context.regions.bounds(number as usize - 1),
+                // What an earlier search has found holds as long as the region is there.
+                false if context.regions.has_bounds(old) => old,
+                false => (0, 0, 0),
+            };
+            if new != old {
+                let (base, readable, writable) = new;
+                // SAFETY: as above.
+                unsafe { at.write(Window::new(base, readable, writable)) };
+            }
         }
     }
 }
