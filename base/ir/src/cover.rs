@@ -155,8 +155,18 @@ pub fn check(code: &Code, machine: &Machine, stack_bytes: u32) -> Result<(), Unc
         };
         next = function.ops.end;
         let ended = Ended { by_place: Vec::new(), by_call: 0 };
-        Walk { code, function, ops, machine, stack_bytes, facts: Vec::new(), ended, entries: Vec::new() }
-            .check()?;
+        Walk {
+            code,
+            function,
+            ops,
+            machine,
+            stack_bytes,
+            facts: Vec::new(),
+            made_at: Vec::new(),
+            ended,
+            entries: Vec::new(),
+        }
+        .check()?;
     }
     if next as usize == code.ops.len() { Ok(()) } else { Err(Uncovered::Target { op: next }) }
 }
@@ -197,6 +207,8 @@ struct Walk<'w> {
     machine: &'w Machine,
     stack_bytes: u32,
     facts: Vec<Fact>,
+    /// Holds, for each fact, the operation that makes it.
+    made_at: Vec<usize>,
     ended: Ended,
     /// Holds, for each operation that something leads to, the facts that hold on every way to it; empty where there are no
     /// facts at all.
@@ -214,6 +226,7 @@ impl Walk<'_> {
             if self.facts.len() < MAX_FACTS {
                 if let Some(fact) = Fact::of(op) {
                     grow(&mut self.facts, fact)?;
+                    grow(&mut self.made_at, (index - self.function.ops.start) as usize)?;
                 }
             }
         }
@@ -223,7 +236,7 @@ impl Walk<'_> {
         if !self.facts.is_empty() {
             self.ended = Ended::new(&self.facts, self.function.locs)?;
             self.entries = filled(Facts::MAX, self.ops.len())?;
-            while self.follow(&entered) {}
+            self.follow(&entered)?;
         }
         self.look(&entered)
     }
@@ -234,30 +247,52 @@ impl Walk<'_> {
         (to < self.ops.len()).then_some(to)
     }
 
-    /// Follows the facts once through the function; says whether that must be done again.
-    fn follow(&mut self, entered: &[bool]) -> bool {
-        let (mut known, mut made, mut again) = (0, 0, false);
-        for (index, op) in self.ops.iter().enumerate() {
-            if entered[index] {
-                // The first operation is entered with nothing known.
-                self.entries[index] &= if index == 0 { 0 } else { known };
-                known = self.entries[index];
+    /// Follows the facts through the function: from its start, and again from wherever a way brings fewer than were known.
+    fn follow(&mut self, entered: &[bool]) -> Result<(), Uncovered> {
+        let mut waits = filled(false, self.ops.len())?;
+        let mut waiting = Vec::new();
+        // The first operation is entered with nothing known.
+        if let (Some(entry), Some(waits)) = (self.entries.first_mut(), waits.first_mut()) {
+            (*entry, *waits) = (0, true);
+        }
+        grow(&mut waiting, 0)?;
+        while let Some(start) = waiting.pop() {
+            if !waits[start] {
+                continue;
             }
-            known = self.step(known, op, &mut made);
-            if let Some(to) = self.target(op) {
-                let met = self.entries[to] & known;
-                again |= to <= index && met != self.entries[to];
-                self.entries[to] = met;
-            }
-            if op.is_end() {
-                known = Facts::MAX;
+            waits[start] = false;
+            let mut known = self.entries[start];
+            for (index, op) in self.ops.iter().enumerate().skip(start) {
+                if index > start && entered[index] {
+                    let met = self.entries[index] & known;
+                    if met == self.entries[index] && !waits[index] {
+                        break;
+                    }
+                    waits[index] = false;
+                    self.entries[index] = met;
+                    known = met;
+                }
+                known = self.step(known, index, op);
+                if let Some(to) = self.target(op) {
+                    let met = self.entries[to] & known;
+                    if met != self.entries[to] {
+                        self.entries[to] = met;
+                        if !waits[to] {
+                            waits[to] = true;
+                            grow(&mut waiting, to)?;
+                        }
+                    }
+                }
+                if op.is_end() {
+                    break;
+                }
             }
         }
-        again
+        Ok(())
     }
 
-    /// Returns the facts behind an operation; `made` counts those whose operations came before.
-    fn step(&self, mut known: Facts, op: &Op, made: &mut usize) -> Facts {
+    /// Returns the facts behind an operation.
+    fn step(&self, mut known: Facts, index: usize, op: &Op) -> Facts {
         if self.facts.is_empty() {
             return 0;
         }
@@ -272,9 +307,10 @@ impl Walk<'_> {
         if is_call(op) {
             known &= !self.ended.by_call;
         }
-        if Fact::of(op).is_some() && *made < self.facts.len() {
-            known |= 1 << *made;
-            *made += 1;
+        if Fact::of(op).is_some() {
+            if let Ok(number) = self.made_at.binary_search(&index) {
+                known |= 1 << number;
+            }
         }
         known
     }
@@ -285,7 +321,7 @@ impl Walk<'_> {
         // Which places these stand on, each as one of 64.
         let mut places = 0u64;
         let one = |loc: Loc| 1 << (loc.0 % 64);
-        let (mut known, mut made) = (0, 0);
+        let mut known = 0;
         for (index, op) in self.ops.iter().enumerate() {
             if entered[index] {
                 shown.clear();
@@ -316,7 +352,7 @@ impl Walk<'_> {
                 let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
                 shown.retain(|shown| !lost(shown.base) && !shown.index.is_some_and(|(loc, _)| lost(loc)));
             }
-            known = self.step(known, op, &mut made);
+            known = self.step(known, index, op);
         }
         Ok(())
     }
