@@ -53,7 +53,9 @@ fn add(to: &mut Code, code: &Code, start: InsnIdx) -> Result<InsnIdx, BuildError
             | Op::BranchImm { to: OpIdx(to), .. } => {
                 *to = move_on(*to, ops)?;
             }
-            Op::Helper { args: Args { start, .. }, .. } | Op::CallReg { args: Args { start, .. }, .. } => {
+            Op::Helper { args: Args { start, .. }, .. }
+            | Op::CallReg { args: Args { start, .. }, .. }
+            | Op::Packet { args: Args { start, .. }, .. } => {
                 *start = move_on(*start, pool)?;
             }
             Op::Call { function, args: Args { start, .. }, .. } => {
@@ -81,4 +83,47 @@ fn add(to: &mut Code, code: &Code, start: InsnIdx) -> Result<InsnIdx, BuildError
         to.level = Level::O0;
     }
     Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Arg, Loc};
+    use skep_isa::PacketSize;
+
+    /// A program of one call with an argument, and a return.
+    fn program(call: fn(Args) -> Op, number: u64) -> Code {
+        let ops = alloc_crate::vec![call(Args { start: 0, len: 1 }), Op::ReturnNumber { value: 0 }];
+        let function =
+            FunctionCode { ops: 0..2, takes: 0, params: [Loc::NONE; 5], locs: 1, uses_stack: false };
+        Code {
+            at: alloc_crate::vec![InsnIdx(0), InsnIdx(1)],
+            functions: alloc_crate::vec![function],
+            pool: alloc_crate::vec![Arg::Number(number)],
+            ops,
+            ..Code::default()
+        }
+    }
+
+    #[test]
+    fn calls_keep_their_arguments() {
+        let calls: [fn(Args) -> Op; 4] = [
+            |args| Op::Helper { id: 1, dst: Loc(0), args },
+            |args| Op::Call { function: 0, dst: Loc(0), args },
+            |args| Op::CallReg { dst: Loc(0), args },
+            |args| Op::Packet { size: PacketSize::B, dst: Loc(0), args },
+        ];
+        for call in calls {
+            let joined = join(&[program(call, 5), program(call, 6)]).expect("memory");
+            let arguments = |op: usize| match joined.code.ops[op] {
+                Op::Helper { args, .. }
+                | Op::Call { args, .. }
+                | Op::CallReg { args, .. }
+                | Op::Packet { args, .. } => joined.code.args(args),
+                _ => &[],
+            };
+            assert_eq!(arguments(0), [Arg::Number(5)]);
+            assert_eq!(arguments(2), [Arg::Number(6)], "{:?}", joined.code.ops[2]);
+        }
+    }
 }

@@ -105,9 +105,7 @@ impl<'m, S> Machine<'m, S> {
         let on = self.host.map(|host| OnCpu::enter(host.cpus()));
         let mut place = Place { fuel, scratch, stack_bytes: self.stack_bytes };
         let outside = Outside::new(self, state, on.as_ref(), word);
-        let result = self.run_from(0, start, &mut place, &outside);
-        outside.finish();
-        result
+        self.run_from(0, start, &mut place, &outside)
     }
 
     /// Runs a program and those that take its place.

@@ -168,14 +168,6 @@ impl<'r, S> Outside<'r, S> {
         })
     }
 
-    /// Discards what the run has left open: nobody could submit it any more, and its ring would be stuck.
-    pub(crate) fn finish(&self) {
-        for record in self.records.take() {
-            // It is open, for nobody else ends records of this run.
-            let _ = record.ring.commit(record.token, Commit::Discard, 0);
-        }
-    }
-
     /// Lets the program touch a record that was reserved; nothing where it holds too many.
     fn hold<'l>(
         &self,
@@ -250,6 +242,16 @@ impl<'r, S> Outside<'r, S> {
             Ret::Null => Ok(0),
             Ret::MapValue(_, bytes) => Ok(bytes.addr() as u64),
             Ret::Record(map, token, _) => Ok(self.hold(map, token, engine)?.unwrap_or(0)),
+        }
+    }
+}
+
+impl<S> Drop for Outside<'_, S> {
+    /// Discards what the run has left open, be it by a panic: nobody could submit it any more, and its ring would be stuck.
+    fn drop(&mut self) {
+        for record in self.records.get_mut().drain(..) {
+            // It is open, for nobody else ends records of this run.
+            let _ = record.ring.commit(record.token, Commit::Discard, 0);
         }
     }
 }

@@ -231,3 +231,23 @@ fn records_are_written_in_loops_of_functions() {
         exit";
     stops(inside, 15, StopKind::OutOfBounds);
 }
+
+#[test]
+fn a_panic_leaves_nothing_open() {
+    each(|engine| {
+        let host = TestHost::new().as_dyn();
+        let map = ring(&host);
+        let panics = skep_machine::Helper::numbers("panics", |_: &mut (), _| panic!("on purpose"));
+        let setup = crate::setup::<()>(engine).map(7, &*map).host(&*host).helper(1_000_000, panics);
+        let program = setup.assemble(&format!("{RESERVE}call panics\nexit")).unwrap();
+        let machine = setup.load(program).unwrap();
+        let run = std::panic::AssertUnwindSafe(|| machine.run(&mut Cpu::new(()), Input::None));
+        assert!(std::panic::catch_unwind(run).is_err());
+        // Another ring's first record of this size has the same token, and is open.
+        let (other, on) = (self::ring(&host), OnCpu::enter(host.cpus()));
+        let (token, _) = other.ring().unwrap().reserve(&on, 24).unwrap();
+        assert!(other.ring().unwrap().record(token).is_some());
+        assert!(map.ring().unwrap().record(token).is_none(), "nobody could submit it any more");
+        other.ring().unwrap().commit(token, skep_mem::Commit::Discard, 0).unwrap();
+    });
+}
