@@ -4,8 +4,8 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Fuel for runs: one unit is about one instruction.
 ///
-/// Whoever shares it may stop the run by taking all of it away. The run looks at it every thousand units, so it
-/// stops within microseconds; what is left after a run is exact.
+/// Whoever shares it may stop the run by taking all of it away. The run looks at it every thousand units, machine code every
+/// sixteen thousand, so it stops within microseconds; what is left after a run is exact.
 ///
 /// A stop is a flag of its own, so that a run writes what it has left without an exchange, which costs more than a short run:
 /// whatever is written meanwhile, there is no fuel until somebody fills it.

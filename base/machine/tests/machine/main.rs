@@ -6,6 +6,7 @@ mod inputs;
 mod limits;
 mod maps;
 mod memory;
+mod overrun;
 mod records;
 mod refusals;
 
