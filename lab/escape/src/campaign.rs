@@ -3,7 +3,7 @@
 use crate::flat::{Flat, Fuel, Function, MAP_HANDLE, Ran, Silent};
 use crate::ground::{CodePlot, Ground};
 use crate::helpers::{self, Helpers};
-use crate::layout::{AREAS, Plot, Rights};
+use crate::layout::{AREAS, DEPTH, LATE, Plot, Rights};
 use crate::make::{Kind, Made, make};
 use crate::ways::Way;
 use crate::{corral, signals};
@@ -214,7 +214,7 @@ impl Run<'_> {
                 Rights::Read => regions.add_readable(bytes),
                 Rights::ReadWrite => {
                     bytes.copy_in(0, &memory[number]).map_err(|error| error.to_string())?;
-                    regions.add_writable(bytes)
+                    if number == LATE { Ok(()) } else { regions.add_writable(bytes) }
                 }
             };
             added.map_err(|error| error.to_string())?;
@@ -224,21 +224,26 @@ impl Run<'_> {
             Fuel::Free(_) => skep_mem::Fuel::UNLIMITED,
         });
         let args = [layout.areas[0].base, layout.areas[0].len, 0, 0, 0];
-        let calls = Helpers { areas: &layout.areas, seen: Cell::default() };
+        let calls = Helpers {
+            areas: &layout.areas,
+            late: self.ground.area(LATE, &layout.areas[LATE]),
+            seen: Cell::default(),
+        };
         let mut cpu = Cpu::new();
+        let stacks = DEPTH * layout.stack_bytes as usize;
         let (result, allotted) = match way.target() {
             Some(target) => {
                 let host = CodePlot(layout.placement);
                 let program = JitProgram::checked(code, &target, layout.stack_bytes, host);
                 let program = program.map_err(|error| format!("{error}\n{code}"))?;
-                corral::open(layout.placement);
+                corral::open(layout.placement, stacks);
                 let result = program.run(&mut cpu, &mut regions, args, &units, &calls);
                 (result, corral::close())
             }
             None => {
                 let program = Program::checked(code, layout.stack_bytes);
                 let program = program.map_err(|error| format!("{error}\n{code}"))?;
-                corral::open(layout.placement);
+                corral::open(layout.placement, stacks);
                 let result = program.run(&mut cpu, &mut regions, args, &units, &calls);
                 (result, corral::close())
             }

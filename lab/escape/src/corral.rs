@@ -16,11 +16,13 @@ pub struct Corral;
 const NEXT: [Plot; 2] = [Plot::State, Plot::Stack];
 /// Counts the pieces that are placed; beyond [`NEXT`], none is.
 static PLACED: AtomicUsize = AtomicUsize::new(NEXT.len());
+static STACKS: AtomicUsize = AtomicUsize::new(0);
 static AT_END: AtomicBool = AtomicBool::new(false);
 static BYTES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Places the next two pieces of memory that anybody gets. The campaign has one thread.
-pub fn open(placement: Placement) {
+/// Places the next piece of memory that anybody gets, and the next of so many bytes. The campaign has one thread.
+pub fn open(placement: Placement, stacks: usize) {
+    STACKS.store(stacks, Ordering::Relaxed);
     AT_END.store(placement == Placement::End, Ordering::Relaxed);
     BYTES.iter().for_each(|bytes| bytes.store(0, Ordering::Relaxed));
     PLACED.store(0, Ordering::Relaxed);
@@ -42,8 +44,12 @@ fn placement() -> Placement {
 /// Places a piece, if it is one's turn.
 #[cold]
 fn place(layout: Layout) -> Option<*mut u8> {
-    let number = PLACED.fetch_add(1, Ordering::Relaxed);
+    let number = PLACED.load(Ordering::Relaxed);
     let plot = *NEXT.get(number)?;
+    if plot == Plot::Stack && layout.size() != STACKS.load(Ordering::Relaxed) {
+        return None;
+    }
+    PLACED.store(number + 1, Ordering::Relaxed);
     let bytes = layout.size() as u64;
     let address = plot.place(placement(), bytes);
     if bytes > plot.bytes() || address % layout.align() as u64 != 0 {

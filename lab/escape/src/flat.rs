@@ -5,7 +5,7 @@
 //! through a pointer to *other* memory than it stems from, even if the program may touch that; see [`Flat::run`].
 
 use crate::helpers::{self, Seen, World};
-use crate::layout::{AREAS, DEPTH, Layout, Rights};
+use crate::layout::{AREAS, DEPTH, LATE, Layout, Rights};
 use skep_ir::arith;
 use skep_isa::structure::Structure;
 use skep_isa::{Addr, AluOp, AtomicOp, Endian, Insn, InsnIdx, Operand, Program, Reg, Size, SwapWidth, Width};
@@ -119,6 +119,8 @@ pub struct Flat<'p> {
     stack: Vec<u8>,
     /// Holds the lowest address of the stacks in use.
     low: u64,
+    /// Counts how often the memory is lent that is not lent from the start.
+    late: u64,
     fuel: Fuel,
     left: u64,
     charged: u64,
@@ -189,6 +191,7 @@ impl<'p> Flat<'p> {
             memory: memory.clone(),
             stack: vec![0; DEPTH * layout.stack_bytes as usize],
             low: layout.stack_top(),
+            late: 0,
             fuel,
             left,
             charged: 0,
@@ -471,7 +474,8 @@ impl<'p> Flat<'p> {
             return Ok(Some(Place::Stack(self.stack_offset(address))));
         }
         let found = self.layout.areas.iter().enumerate().find_map(|(number, area)| {
-            let may = area.rights == Rights::ReadWrite || rights == Rights::Read;
+            let lent = number != LATE || self.late > 0;
+            let may = lent && (area.rights == Rights::ReadWrite || rights == Rights::Read);
             Some(Place::Area(number, area.offset(address, bytes).filter(|_| may)?))
         });
         Ok(found)
@@ -603,6 +607,15 @@ impl World for Hands<'_, '_> {
     fn fill(&mut self, address: u64, len: u64, byte: u8) -> bool {
         let place = self.find(address, len, Rights::ReadWrite);
         place.map(|place| self.flat.bytes(place, len as usize).fill(byte)).is_some()
+    }
+
+    fn open(&mut self) -> Result<(), CallEnd> {
+        self.flat.late += 1;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.flat.late = self.flat.late.saturating_sub(1);
     }
 
     fn sum(&mut self, address: u64, len: u64) -> Option<u64> {

@@ -60,7 +60,7 @@ impl Ground {
 
     /// Fills everything that can be written with the pattern.
     pub fn sow(&self) {
-        for plot in [Plot::Input, Plot::Low, Plot::Values, Plot::State, Plot::Stack] {
+        for plot in [Plot::Input, Plot::Low, Plot::Values, Plot::Late, Plot::State, Plot::Stack] {
             whole(plot).fill(CANARY);
         }
     }

@@ -1,6 +1,7 @@
 //! The helpers that programs may call: what each does is said once, for machine code and for the reference.
 
-use crate::layout::{AREAS, Area};
+use crate::layout::{AREAS, Area, LATE};
+use skep_mem::Bytes;
 use skep_vm::{CallEnd, Calls, Reach, StopKind};
 use std::cell::Cell;
 
@@ -20,8 +21,13 @@ pub const SUM: u32 = 6;
 /// Gives the address of the memory that may be read, which the compiler is told.
 pub const FROZEN: u32 = 7;
 
+/// Lends the memory that is not lent from the start, once more, and gives its address.
+pub const OPEN: u32 = 8;
+/// Takes it away, once.
+pub const CLOSE: u32 = 9;
+
 /// Lists all of them.
-pub const ALL: [u32; 7] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN];
+pub const ALL: [u32; 9] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN, OPEN, CLOSE];
 
 /// Says to which area a helper promises its result to point.
 pub const fn promised(id: u32) -> Option<u16> {
@@ -47,6 +53,15 @@ pub trait World {
 
     /// Writes the same to some bytes, if the program may.
     fn fill(&mut self, address: u64, len: u64, byte: u8) -> bool;
+
+    /// Lends the memory that is not lent from the start.
+    ///
+    /// # Errors
+    /// The end of the run, as there is no memory to note it.
+    fn open(&mut self) -> Result<(), CallEnd>;
+
+    /// Takes it away.
+    fn close(&mut self);
 
     /// Adds up some bytes, if the program may read them.
     fn sum(&mut self, address: u64, len: u64) -> Option<u64>;
@@ -93,6 +108,14 @@ pub fn call(
         LOW if r1 == 7 => Ok(0),
         LOW => Ok(areas[1].base),
         FROZEN => Ok(areas[2].base),
+        OPEN => {
+            world.open()?;
+            Ok(areas[LATE].base)
+        }
+        CLOSE => {
+            world.close();
+            Ok(0)
+        }
         UNWIND if r1 % 4 == 0 => Err(CallEnd::Unwind(r1)),
         UNWIND => Ok(r1),
         SUM => {
@@ -108,21 +131,23 @@ pub fn call(
 pub struct Helpers<'a> {
     /// Holds the areas.
     pub areas: &'a [Area; AREAS.len()],
+    /// Is what is not lent from the start.
+    pub late: Bytes<'a>,
     /// Remembers the calls.
     pub seen: Cell<Seen>,
 }
 
-impl<'m> Calls<'m> for Helpers<'_> {
+impl<'m> Calls<'m> for Helpers<'m> {
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
         let mut seen = self.seen.get();
-        let result = call(id, args, self.areas, &mut seen, &mut Lent(reach));
+        let result = call(id, args, self.areas, &mut seen, &mut Lent(reach, self.late));
         self.seen.set(seen);
         result
     }
 }
 
 /// What an engine lends.
-struct Lent<'l, 'r, 'm>(&'l Reach<'r, 'm>);
+struct Lent<'l, 'r, 'm>(&'l Reach<'r, 'm>, Bytes<'m>);
 
 impl World for Lent<'_, '_, '_> {
     fn charge(&mut self, units: u64) -> Result<(), CallEnd> {
@@ -131,6 +156,14 @@ impl World for Lent<'_, '_, '_> {
 
     fn fill(&mut self, address: u64, len: u64, byte: u8) -> bool {
         self.0.writable(address, len as usize).map(|bytes| bytes.fill(byte)).is_some()
+    }
+
+    fn open(&mut self) -> Result<(), CallEnd> {
+        self.0.open(self.1)
+    }
+
+    fn close(&mut self) {
+        self.0.close(self.1);
     }
 
     fn sum(&mut self, address: u64, len: u64) -> Option<u64> {

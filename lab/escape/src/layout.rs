@@ -19,6 +19,8 @@ pub enum Plot {
     Frozen,
     /// What a wide load of a map's value points into.
     Values,
+    /// What a helper lends for a while.
+    Late,
     /// What a run keeps for itself.
     State,
     /// The stacks of a run's functions.
@@ -29,8 +31,16 @@ pub enum Plot {
 
 impl Plot {
     /// Lists all of them.
-    pub const ALL: [Plot; 7] =
-        [Plot::Input, Plot::Low, Plot::Frozen, Plot::Values, Plot::State, Plot::Stack, Plot::Code];
+    pub const ALL: [Plot; 8] = [
+        Plot::Input,
+        Plot::Low,
+        Plot::Frozen,
+        Plot::Values,
+        Plot::Late,
+        Plot::State,
+        Plot::Stack,
+        Plot::Code,
+    ];
 
     /// Returns the address of the first byte.
     pub const fn start(self) -> u64 {
@@ -39,6 +49,7 @@ impl Plot {
             Plot::Low => 0x8000_0000 - 2 * PAGE,
             Plot::Frozen => 0x1_0000_0000 - 2 * PAGE,
             Plot::Values => 0x20_ffff_e000,
+            Plot::Late => 0x28_0000_0000,
             Plot::State => 0x30_0000_0000,
             Plot::Stack => 0x40_8000_0000,
             Plot::Code => 0x50_0000_0000,
@@ -48,7 +59,7 @@ impl Plot {
     /// Counts the bytes.
     pub const fn bytes(self) -> u64 {
         match self {
-            Plot::Input | Plot::Low | Plot::Frozen | Plot::Values | Plot::State => 2 * PAGE,
+            Plot::Input | Plot::Low | Plot::Frozen | Plot::Values | Plot::Late | Plot::State => 2 * PAGE,
             Plot::Stack => 4 * PAGE,
             Plot::Code => 64 * PAGE,
         }
@@ -113,7 +124,9 @@ impl Area {
 }
 
 /// The plots of the areas, in the order of the regions.
-pub const AREAS: [Plot; 4] = [Plot::Input, Plot::Low, Plot::Frozen, Plot::Values];
+pub const AREAS: [Plot; 5] = [Plot::Input, Plot::Low, Plot::Frozen, Plot::Values, Plot::Late];
+/// Names the only one that is not lent from the start.
+pub const LATE: usize = 4;
 /// Counts the functions that may be active.
 pub const DEPTH: usize = 8;
 

@@ -14,7 +14,7 @@ use skep_lab_escape::ways::Way;
 static CORRAL: Corral = Corral;
 
 fn made(program: &str, placement: Placement) -> Made {
-    let layout = Layout::new(placement, 512, [64; 4]);
+    let layout = Layout::new(placement, 512, [64; 5]);
     let memory = layout.areas.map(|area| vec![0; area.len as usize]);
     let slots = text::assemble(program, &()).expect("it assembles").slots().to_vec();
     Made { kind: Kind::Valid, slots, layout, memory, fuel: 10_000 }
@@ -55,6 +55,17 @@ fn programs_end_as_they_say() {
     let sums = "r6 = r1\nr7 = r1\nr0 = r1\nr8 = *(u8 *)(r1 + 0)\nr9 = 3\nagain: r0 += r6\nr6 *= 31\nr0 += r7\nr9 -= 1\n\
                 if r9 s> 0 goto again\nexit";
     assert_eq!(ends(sums, "returned"), 0);
+    // Found by a campaign: the end of what is checked with others is no number of 31 bits.
+    let far = "r2 = 0\nr1 += 0x7fffffff\n*(u16 *)(r10 - 2) = r2\nr0 = *(u32 *)(r1 + 0)\nexit";
+    assert_eq!(ends(far, "out_of_bounds"), 0);
+    let far = "r2 = r1\nr2 += 0x7fffffff\nif r0 == 1 goto over\n*(u16 *)(r1 + 2) = r0\n*(u16 *)(r1 + 4) = r0\n\
+               r0 = *(u32 *)(r2 + 0)\n*(u16 *)(r1 + 6) = r0\n*(u16 *)(r1 + 8) = r0\nover: exit";
+    assert_eq!(ends(far, "out_of_bounds"), 0);
+    // What is taken away is gone, although it was found before.
+    let late =
+        "r9 = 2\ncall 8\nr6 = r0\nagain: r0 = *(u64 *)(r6 + 8)\ncall 9\nr9 -= 1\nif r9 s> 0 goto again\nexit";
+    assert_eq!(ends(late, "out_of_bounds"), 0);
+    assert_eq!(ends(&late.replace("call 9", "call 8"), "returned"), 0);
     // From the input to other memory of the program's: what is known of the pointer says that it may not.
     let low = made("exit", Placement::Start).layout.areas;
     let hop = low[1].base.wrapping_sub(low[0].base);

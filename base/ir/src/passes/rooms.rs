@@ -149,6 +149,11 @@ struct Readers {
     blocks: Vec<u32>,
 }
 
+/// Says whether what is at an offset lies behind its pointer, and ends where a positive number can still say.
+const fn is_behind(off: i32) -> bool {
+    0 <= off && off <= i32::MAX - 8
+}
+
 impl Readers {
     fn new(function: &Function) -> Result<Readers, BuildErrorKind> {
         let none = || filled(0, function.nodes.len());
@@ -162,7 +167,7 @@ impl Readers {
                     readers.summing[addr.base.index()] += u32::from(addr.base >= block.first);
                 }
                 if let Some((addr, ..)) = checked(node) {
-                    readers.checks[addr.base.index()] += u32::from(addr.off >= 0);
+                    readers.checks[addr.base.index()] += u32::from(is_behind(addr.off));
                 }
             }
         }
@@ -232,7 +237,7 @@ impl Rooms<'_> {
                         continue;
                     }
                 }
-                if addr.off < 0 {
+                if !is_behind(addr.off) {
                     continue;
                 }
                 let base = addr.base;
@@ -323,7 +328,7 @@ impl Rooms<'_> {
             Node::Param if block != 0 => comes_down(),
             _ => falls(split.index),
         };
-        if off < 0 || may_fall { Measure::Distance } else { Measure::Index }
+        if !is_behind(off) || may_fall { Measure::Distance } else { Measure::Index }
     }
 
     /// Finds the outermost loop around a block that calls nothing and that a value comes from outside of, and returns where it
@@ -356,7 +361,7 @@ impl Rooms<'_> {
         let nodes = (from.0..end.0).take(RUN).map(|val| self.function.nodes[val as usize]);
         let quiet = nodes.take_while(|node| !calls(node));
         let behind =
-            |node: &Node| checked(*node).is_some_and(|(addr, ..)| addr.base == base && addr.off >= 0);
+            |node: &Node| checked(*node).is_some_and(|(addr, ..)| addr.base == base && is_behind(addr.off));
         quiet.filter(behind).count() as u32
     }
 

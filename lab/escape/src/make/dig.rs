@@ -109,6 +109,7 @@ impl Digger<'_, '_> {
                 13 if depth < 3 => self.fork(function, depth),
                 14 if depth < 2 => self.walk(function, depth),
                 15 => self.guarded(),
+                16 if self.n.once_in(2) => self.borrow(),
                 16 => self.keep(),
                 17 => self.help(),
                 19 if self.boldness > 0 && self.n.once_in(2) => self.hop(),
@@ -327,6 +328,23 @@ impl Digger<'_, '_> {
         if self.n.once_in(2) {
             self.one(Reg::R7, 1, size);
         }
+    }
+
+    /// Uses memory that a helper lends for a while, at one place before it is taken away and afterwards.
+    fn borrow(&mut self) {
+        let (base, size) = (self.target(), self.n.pick(&SIZES));
+        let off = 8 * self.n.below(3) as i16;
+        self.put(mov(COUNTER, Operand::Imm(2)));
+        self.put(Insn::CallHelper { id: helpers::OPEN });
+        self.put(mov(base, Operand::Reg(Reg::R0)));
+        let start = self.insns.len();
+        self.one(base, off, size);
+        let id = if self.n.below(200) < self.boldness { helpers::CLOSE } else { helpers::OPEN };
+        self.put(Insn::CallHelper { id });
+        self.put(alu(AluOp::Sub, COUNTER, Operand::Imm(1)));
+        let off = (start as i32 - self.insns.len() as i32 - 1) as i16;
+        let (dst, src) = (COUNTER, Operand::Imm(0));
+        self.put(Insn::Branch { width: Width::W64, cond: Cond::Sgt, dst, src, off });
     }
 
     /// Goes from one memory to another, and uses what is there.
