@@ -81,6 +81,26 @@ const TARGETS: &[Target] = &[
         longest: 2048,
     },
     Target {
+        name: "machine",
+        covers: &[
+            "base/machine/src/callee.rs",
+            "base/machine/src/cpu.rs",
+            "base/machine/src/engine",
+            "base/machine/src/helper.rs",
+            "base/machine/src/helpers.rs",
+            "base/machine/src/link.rs",
+            "base/machine/src/machine.rs",
+            "base/machine/src/maps.rs",
+            "base/machine/src/outside.rs",
+            "base/machine/src/program.rs",
+            "base/machine/src/setup.rs",
+            "base/machine/src/verify.rs",
+            "base/vm/src/calls.rs",
+            "base/vm/src/jit",
+        ],
+        longest: 1024,
+    },
+    Target {
         name: "vm",
         covers: &[
             "base/ir/src/alloc",

@@ -11,6 +11,7 @@ mod btf;
 mod elf;
 mod exact;
 mod isa;
+mod machine;
 mod vm;
 
 /// One target.
@@ -40,5 +41,8 @@ pub const ELF: Target = Target { name: "elf", run: elf::run };
 /// The promises of `skep-ir` and `skep-vm`.
 pub const VM: Target = Target { name: "vm", run: vm::run };
 
+/// The promises of `skep-machine`.
+pub const MACHINE: Target = Target { name: "machine", run: machine::run };
+
 /// All targets.
-pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA, VM];
+pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA, MACHINE, VM];

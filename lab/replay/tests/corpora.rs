@@ -54,5 +54,6 @@ replays! {
     elf: lab_replay::ELF,
     exact: lab_replay::EXACT,
     isa: lab_replay::ISA,
+    machine: lab_replay::MACHINE,
     vm: lab_replay::VM,
 }
