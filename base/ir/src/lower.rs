@@ -108,6 +108,10 @@ impl<'l> Lowering<'l> {
     }
 
     fn run(mut self) -> Result<(), BuildErrorKind> {
+        // About as many operations as nodes.
+        let nodes = self.function.nodes.len();
+        let reserved = self.code.ops.try_reserve(nodes).and_then(|()| self.code.at.try_reserve(nodes));
+        reserved.map_err(|_| BuildErrorKind::OutOfMemory)?;
         let first = self.code.ops.len() as u32;
         for number in 0..self.function.blocks.len() {
             self.starts[number] = self.here()?;

@@ -162,6 +162,9 @@ impl<'s> Builder<'s> {
 
     fn function(&mut self) -> Result<(), BuildErrorKind> {
         let order = &self.shape.flow.order;
+        // An instruction is a node or two; checked accesses are two.
+        let slots = (self.function.end.0 - self.function.start.0) as usize;
+        self.out.reserve(slots + slots / 2 + 32, order.len() + 1)?;
         for (piece, number) in order.iter().zip(1..) {
             self.block_of[*piece as usize] = number;
         }

@@ -240,6 +240,13 @@ impl Function {
         }
     }
 
+    /// Makes room for about so many nodes and blocks.
+    pub(crate) fn reserve(&mut self, nodes: usize, blocks: usize) -> Result<(), BuildErrorKind> {
+        let reserved = self.nodes.try_reserve(nodes).and_then(|()| self.at.try_reserve(nodes));
+        let reserved = reserved.and_then(|()| self.blocks.try_reserve(blocks));
+        reserved.map_err(|_| BuildErrorKind::OutOfMemory)
+    }
+
     /// Adds a node at the end.
     pub(crate) fn push(&mut self, node: Node, at: InsnIdx) -> Result<Val, BuildErrorKind> {
         let val = u32::try_from(self.nodes.len()).map_err(|_| BuildErrorKind::TooLarge)?;
