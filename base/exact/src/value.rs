@@ -52,6 +52,7 @@ impl Value {
     /// A pointer's number is made of its object's number (upper half) and its offset (lower half, from 0x1000_0000),
     /// so it is the same in every run of the same program, never zero in either half at the object's start, and
     /// ordered by offset within one object. It is not an address: nothing can be reached through it.
+    #[inline]
     pub fn bits(self) -> Option<u64> {
         let at = |region: u64, offset: i64| {
             Some((region << 32).wrapping_add(FIRST_OFFSET).wrapping_add(offset as u64))

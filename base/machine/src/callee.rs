@@ -74,24 +74,39 @@ impl<S> Callee<'_, S> {
     }
 }
 
-/// All of them, sorted by number.
-pub(crate) struct Callees<'m, S>(Vec<(u32, Callee<'m, S>)>);
+/// Numbers below this are found by one look: all of Linux's.
+const SMALL: usize = 256;
+
+/// All of them.
+pub(crate) struct Callees<'m, S> {
+    /// Sorted by number.
+    all: Vec<(u32, Callee<'m, S>)>,
+    /// Says for small numbers where in the list they are, one too much; zero is nowhere.
+    places: [u16; SMALL],
+}
 
 impl<S> fmt::Debug for Callees<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().map(|(id, callee)| (id, callee.name()))).finish()
+        f.debug_map().entries(self.all.iter().map(|(id, callee)| (id, callee.name()))).finish()
     }
 }
 
 impl<'m, S> Callees<'m, S> {
     pub(crate) const fn new() -> Self {
-        Callees(Vec::new())
+        Callees { all: Vec::new(), places: [0; SMALL] }
     }
 
     pub(crate) fn insert(&mut self, id: u32, callee: Callee<'m, S>) {
-        match self.0.binary_search_by_key(&id, |(id, _)| *id) {
-            Ok(at) => self.0[at].1 = callee,
-            Err(at) => self.0.insert(at, (id, callee)),
+        match self.all.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(at) => self.all[at].1 = callee,
+            Err(at) => {
+                self.all.insert(at, (id, callee));
+                for (place, (id, _)) in (1..).zip(&self.all) {
+                    // Small numbers come first, so their places are small too.
+                    let Some(small) = self.places.get_mut(*id as usize) else { break };
+                    *small = place;
+                }
+            }
         }
     }
 
@@ -106,14 +121,18 @@ impl<'m, S> Callees<'m, S> {
     }
 
     pub(crate) fn find(&self, id: u32) -> Option<&Callee<'m, S>> {
-        self.0.binary_search_by_key(&id, |(id, _)| *id).ok().map(|at| &self.0[at].1)
+        let at = match self.places.get(id as usize) {
+            Some(place) => usize::from(*place).checked_sub(1)?,
+            None => self.all.binary_search_by_key(&id, |(id, _)| *id).ok()?,
+        };
+        self.all.get(at).map(|(_, callee)| callee)
     }
 
     /// Finds a number by name; Linux's prefix may be there or not.
     pub(crate) fn named(&self, name: &str) -> Option<u32> {
         let short = name.strip_prefix("bpf_").unwrap_or(name);
         let is_meant = |(_, callee): &&(u32, Callee<'m, S>)| callee.name() == name || callee.name() == short;
-        self.0.iter().find(is_meant).map(|(id, _)| *id)
+        self.all.iter().find(is_meant).map(|(id, _)| *id)
     }
 
     pub(crate) fn has_tail_calls(&self) -> bool {
@@ -126,6 +145,6 @@ impl<'m, S> Callees<'m, S> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Callee<'m, S>)> {
-        self.0.iter().map(|(id, callee)| (*id, callee))
+        self.all.iter().map(|(id, callee)| (*id, callee))
     }
 }

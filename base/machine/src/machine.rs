@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use skep_exact::Rights;
 use skep_isa::InsnIdx;
-use skep_mem::{Bytes, Host, OnCpu};
+use skep_mem::{Bytes, Host};
 
 /// Holds programs that are ready to run, with everything that they may use. It never changes, so threads share it; each
 /// brings its own [`Cpu`].
@@ -102,9 +102,8 @@ impl<'m, S> Machine<'m, S> {
         let word = cpu.word();
         let (state, fuel, scratch) = cpu.parts();
         scratch.executed = None;
-        let on = self.host.map(|host| OnCpu::enter(host.cpus()));
         let mut place = Place { fuel, scratch, stack_bytes: self.stack_bytes };
-        let outside = Outside::new(self, state, on.as_ref(), word);
+        let outside = Outside::new(self, state, word);
         self.run_from(0, start, &mut place, &outside)
     }
 
@@ -132,6 +131,7 @@ fn stopped(kind: StopKind, detail: Detail) -> Stop {
 }
 
 impl<'r> Start<'r> {
+    #[inline]
     fn of(input: Input<'r>) -> Result<Start<'r>, Detail> {
         Ok(match input {
             Input::None => Start { first: None, second: None },

@@ -4,7 +4,7 @@ use core::fmt;
 use skep_exact::{MapShape, Rights, Value};
 use skep_helpers::Env;
 use skep_isa::Addr;
-use skep_maps::Map;
+use skep_maps::{Map, MapDef};
 use skep_mem::{Bytes, Host, MapIndex, OnCpu};
 
 /// A map, and the descriptor by which programs name it.
@@ -12,11 +12,17 @@ use skep_mem::{Bytes, Host, MapIndex, OnCpu};
 pub(crate) struct Attached<'m> {
     pub(crate) fd: i32,
     pub(crate) map: &'m dyn Map,
+    /// What the map was made from, which never changes.
+    pub(crate) def: &'m MapDef,
 }
 
 impl<'m> Attached<'m> {
+    pub(crate) fn new(fd: i32, map: &'m dyn Map) -> Attached<'m> {
+        Attached { fd, map, def: map.def() }
+    }
+
     pub(crate) fn shape(&self) -> MapShape {
-        let def = self.map.def();
+        let def = self.def;
         MapShape {
             kind: def.map_type,
             key_size: def.key_size,
@@ -26,7 +32,7 @@ impl<'m> Attached<'m> {
     }
 
     pub(crate) fn rights(&self) -> Rights {
-        match self.map.def().is_read_only_to_programs() {
+        match self.def.is_read_only_to_programs() {
             true => Rights::ReadOnly,
             false => Rights::ReadWrite,
         }
@@ -57,20 +63,26 @@ pub(crate) fn handle(map: MapIndex) -> u64 {
     Value::Map(map).bits().unwrap_or(0)
 }
 
+/// Finds the map that such a number stands for, whether there is one or not.
+pub(crate) fn of_handle(number: u64) -> Option<MapIndex> {
+    let map = MapIndex((number.wrapping_sub(handle(MapIndex(0))) >> 32) as u32);
+    (handle(map) == number).then_some(map)
+}
+
 /// What helpers of Linux's may reach besides their arguments.
-pub(crate) struct Surroundings<'r> {
+pub(crate) struct Surroundings<'a, 'r> {
     pub(crate) host: &'r dyn Host,
-    pub(crate) on: &'r OnCpu<'r>,
+    pub(crate) on: &'a OnCpu<'r>,
     pub(crate) maps: &'r [Attached<'r>],
 }
 
-impl fmt::Debug for Surroundings<'_> {
+impl fmt::Debug for Surroundings<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Surroundings").field("maps", &self.maps).finish_non_exhaustive()
     }
 }
 
-impl<'r> Env<'r> for Surroundings<'r> {
+impl<'r> Env<'r> for Surroundings<'_, 'r> {
     fn host(&self) -> &dyn Host {
         self.host
     }

@@ -6,7 +6,7 @@ use crate::helper::{Args, Caller, Function, HelperEnd, How, Param, Value, Waits}
 use crate::machine::Machine;
 use crate::maps::{self, Surroundings};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell, RefMut};
+use core::cell::{Cell, OnceCell, RefCell, RefMut};
 use skep_ir::handle;
 use skep_maps::RingBuf;
 use skep_mem::{
@@ -71,7 +71,8 @@ struct Record<'r> {
 pub(crate) struct Outside<'r, S> {
     pub(crate) machine: &'r Machine<'r, S>,
     state: RefCell<&'r mut S>,
-    on: Option<&'r OnCpu<'r>>,
+    /// Is where the run is, from the first helper of Linux's on: the others need no logical CPU.
+    on: OnceCell<OnCpu<'r>>,
     tail_calls: Cell<u32>,
     /// Names the program that runs.
     program: Cell<usize>,
@@ -81,16 +82,11 @@ pub(crate) struct Outside<'r, S> {
 }
 
 impl<'r, S> Outside<'r, S> {
-    pub(crate) fn new(
-        machine: &'r Machine<'r, S>,
-        state: &'r mut S,
-        on: Option<&'r OnCpu<'r>>,
-        word: u64,
-    ) -> Self {
+    pub(crate) fn new(machine: &'r Machine<'r, S>, state: &'r mut S, word: u64) -> Self {
         Outside {
             machine,
             state: RefCell::new(state),
-            on,
+            on: OnceCell::new(),
             tail_calls: Cell::new(0),
             program: Cell::new(0),
             records: RefCell::new(Vec::new()),
@@ -114,7 +110,23 @@ impl<'r, S> Outside<'r, S> {
         'r: 'l,
     {
         match self.machine.callees.find(id) {
-            Some(Callee::Own(helper)) => {
+            Some(callee) => self.answer(callee, numbers, engine),
+            None => Err(stop(StopKind::BadCallTarget, Detail::None)),
+        }
+    }
+
+    /// Calls a callee.
+    pub(crate) fn answer<'l>(
+        &self,
+        callee: &Callee<'_, S>,
+        numbers: [u64; 5],
+        engine: &mut dyn Engine<'l, 'r>,
+    ) -> Result<u64, CallEnd>
+    where
+        'r: 'l,
+    {
+        match callee {
+            Callee::Own(helper) => {
                 let bad = |position| stop(StopKind::BadArgument, Detail::Argument(helper.name(), position));
                 let failed = |why| stop(StopKind::Helper, Detail::Helper(helper.name(), why));
                 let engine = engine.invoke();
@@ -140,8 +152,8 @@ impl<'r, S> Outside<'r, S> {
                     HelperEnd::Ended => CallEnd::Halt,
                 })
             }
-            Some(Callee::Linux(linux)) => self.linux(*linux, numbers, engine),
-            Some(Callee::TailCall) => {
+            Callee::Linux(linux) => self.linux(*linux, numbers, engine),
+            Callee::TailCall => {
                 let index = usize::try_from(numbers[2] & 0xffff_ffff).unwrap_or(usize::MAX);
                 let before = self.tail_calls.get();
                 if index >= self.machine.programs.len() || before >= MAX_TAIL_CALLS {
@@ -150,7 +162,6 @@ impl<'r, S> Outside<'r, S> {
                 self.tail_calls.set(before + 1);
                 Err(CallEnd::TailCall(index))
             }
-            None => Err(stop(StopKind::BadCallTarget, Detail::None)),
         }
     }
 
@@ -216,9 +227,10 @@ impl<'r, S> Outside<'r, S> {
     {
         let bad = |position| stop(StopKind::BadArgument, Detail::Argument(linux.name, position));
         let failed = |why| stop(StopKind::Helper, Detail::Helper(linux.name, why));
-        let (Some(host), Some(on)) = (self.machine.host, self.on) else {
+        let Some(host) = self.machine.host else {
             return Err(failed("there is no host"));
         };
+        let on = self.on.get_or_init(|| OnCpu::enter(host.cpus()));
         let mut args = [Arg::Null; 5];
         let mut map = None;
         let wanted = linux.prototype.args;
@@ -226,7 +238,7 @@ impl<'r, S> Outside<'r, S> {
             let marshal = Marshal { outside: self, linux, numbers, position };
             *arg = marshal.arg(wanted, &mut map, engine.invoke()).ok_or(bad(position as u8))?;
         }
-        let def = map.and_then(|MapIndex(map)| self.machine.maps.get(map as usize)).map(|map| map.map.def());
+        let def = map.and_then(|MapIndex(map)| self.machine.maps.get(map as usize)).map(|map| map.def);
         let (key, value) = def.map_or((0, 0), |def| (def.key_size, def.value_size));
         engine.invoke().charge(linux.prototype.work.units(&numbers, key, value))?;
         let env = Surroundings { host, on, maps: &self.machine.maps };
@@ -356,14 +368,14 @@ impl<'r, S> Marshal<'_, 'r, S> {
     {
         let number = self.numbers[self.position];
         let all = &self.outside.machine.maps;
-        let def = map.and_then(|MapIndex(map)| all.get(map as usize)).map(|map| map.map.def());
+        let def = map.and_then(|MapIndex(map)| all.get(map as usize)).map(|map| map.def);
         let mut memory = |len: u64, how| Some(lend(number, len, how, engine)).flatten().map(Arg::Bytes);
         match wanted {
             Wanted::Any | Wanted::Unchecked => Some(Arg::Int(number)),
             Wanted::Map => {
-                let mut maps = (0..).map(MapIndex).zip(all);
-                let (index, attached) = maps.find(|(index, _)| maps::handle(*index) == number)?;
-                if !self.linux.prototype.maps.contains(attached.map.def().map_type) {
+                let index = maps::of_handle(number)?;
+                let attached = all.get(index.0 as usize)?;
+                if !self.linux.prototype.maps.contains(attached.def.map_type) {
                     return None;
                 }
                 *map = Some(index);

@@ -198,7 +198,7 @@ impl<'m, S> Setup<'m, S> {
     /// It wants a [host](Setup::host).
     #[must_use]
     pub fn map(mut self, fd: i32, map: &'m dyn Map) -> Self {
-        self.maps.push(Attached { fd, map });
+        self.maps.push(Attached::new(fd, map));
         self
     }
 

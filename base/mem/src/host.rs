@@ -99,6 +99,7 @@ pub struct OnCpu<'h> {
 
 impl<'h> OnCpu<'h> {
     /// Enters.
+    #[inline]
     pub fn enter(cpus: &'h dyn Cpus) -> OnCpu<'h> {
         let token = cpus.enter();
         OnCpu { cpus, id: token.id, level: token.level, token: Some(token), not_send: PhantomData }
@@ -124,6 +125,7 @@ impl fmt::Debug for OnCpu<'_> {
 }
 
 impl Drop for OnCpu<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
             self.cpus.leave(token);

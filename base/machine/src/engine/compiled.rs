@@ -137,10 +137,10 @@ struct Around<'a, 'o, S> {
 
 impl<'m, 'o: 'm, S> Calls<'m> for Around<'_, 'o, S> {
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, VmEnd> {
-        if self.outside.machine.callees.find(id).is_none() {
+        let Some(callee) = self.outside.machine.callees.find(id) else {
             return Err(VmEnd::Stop(VmStop::BadCallTarget { found: u64::from(id) }));
-        }
-        self.outside.call(id, args, &mut Lender { reach, args }).map_err(|end| match end {
+        };
+        self.outside.answer(callee, args, &mut Lender { reach, args }).map_err(|end| match end {
             CallEnd::Unwind(number) => VmEnd::Unwind(number),
             CallEnd::TailCall(_) => {
                 self.ended.set(Some(end));

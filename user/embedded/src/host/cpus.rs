@@ -43,24 +43,25 @@ impl Tokens {
         Tokens { cpus, waiting: AtomicU32::new(0), turn: Mutex::new(()), freed: Condvar::new() }
     }
 
-    /// The CPUs in the order in which this thread tries them.
-    fn order(&self) -> impl Iterator<Item = (u32, &Cpu)> {
-        let numbered = || (0..).zip(&self.cpus);
+    /// Finds a CPU, and looks first where this thread was last.
+    #[inline]
+    fn find(&self, is_meant: impl Fn(&Cpu) -> bool) -> Option<(u32, &Cpu)> {
         let last = LAST.get();
-        numbered().skip(last as usize).chain(numbered().take(last as usize))
+        match self.cpus.get(last as usize) {
+            Some(cpu) if is_meant(cpu) => Some((last, cpu)),
+            _ => (0..).zip(&self.cpus).find(|(_, cpu)| is_meant(cpu)),
+        }
     }
 
     fn held(&self, own: usize) -> Option<u32> {
-        let mut held = self.order().filter(|(_, cpu)| cpu.owner.load(Ordering::Relaxed) == own);
-        let (id, cpu) = held.next()?;
-        cpu.times.fetch_add(1, Ordering::Relaxed);
+        let (id, cpu) = self.find(|cpu| cpu.owner.load(Ordering::Relaxed) == own)?;
+        cpu.times.store(cpu.times.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         Some(id)
     }
 
     fn take(&self, own: usize) -> Option<u32> {
-        let is_taken =
-            |cpu: &Cpu| cpu.owner.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        let (id, cpu) = self.order().find(|(_, cpu)| is_taken(cpu))?;
+        let take = |cpu: &Cpu| cpu.owner.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let (id, cpu) = self.find(take)?;
         cpu.times.store(1, Ordering::Relaxed);
         LAST.set(id);
         Some(id)
@@ -96,7 +97,10 @@ unsafe impl Cpus for Tokens {
 
     fn leave(&self, token: CpuToken) {
         let Some(cpu) = self.cpus.get(token.id as usize) else { return };
-        if cpu.times.fetch_sub(1, Ordering::Relaxed) > 1 {
+        // Nobody else touches it, so that it needs no exchange.
+        let times = cpu.times.load(Ordering::Relaxed).saturating_sub(1);
+        cpu.times.store(times, Ordering::Relaxed);
+        if times > 0 {
             return;
         }
         cpu.owner.store(0, Ordering::SeqCst);
