@@ -208,7 +208,7 @@ impl<'m, S> Setup<'m, S> {
     /// Those that work on a kernel's context, on timers or on what Linux calls dynptrs are not there. `bpf_loop` and
     /// `bpf_for_each_map_elem` call functions of the program; a record of a ring may be touched from `bpf_ringbuf_reserve` to
     /// `bpf_ringbuf_submit` or `bpf_ringbuf_discard`, and what a run leaves open is discarded when it ends. It may hold 64
-    /// records at once.
+    /// records at once. A run is on one of the host's logical CPUs from the first of these helpers that it calls until it ends.
     #[must_use]
     pub fn host(mut self, host: &'m dyn Host) -> Self {
         self.host = Some(host);
