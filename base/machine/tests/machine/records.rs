@@ -244,7 +244,7 @@ fn a_panic_leaves_nothing_open() {
         let run = std::panic::AssertUnwindSafe(|| machine.run(&mut Cpu::new(()), Input::None));
         assert!(std::panic::catch_unwind(run).is_err());
         // Another ring's first record of this size has the same token, and is open.
-        let (other, on) = (self::ring(&host), OnCpu::enter(host.cpus()));
+        let (other, on) = (ring(&host), OnCpu::enter(host.cpus()));
         let (token, _) = other.ring().unwrap().reserve(&on, 24).unwrap();
         assert!(other.ring().unwrap().record(token).is_some());
         assert!(map.ring().unwrap().record(token).is_none(), "nobody could submit it any more");

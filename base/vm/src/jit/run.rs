@@ -51,6 +51,9 @@ struct Context<'c, 'r, 'm> {
     panicked: Option<Panicked>,
 }
 
+/// Is the bounds of nothing.
+const NOTHING: (u64, u64, u64) = (0, 0, 0);
+
 /// Says how a run has ended in a helper.
 #[derive(Clone, Copy)]
 enum Ended {
@@ -193,8 +196,8 @@ impl<H: Code> JitProgram<H> {
             let new = match number < self.remembered {
                 true => context.regions.bounds(number as usize - 1),
                 // What an earlier search has found holds as long as the region is there.
-                false if context.regions.has_bounds(old) => old,
-                false => (0, 0, 0),
+                false if old != NOTHING && context.regions.has_bounds(old) => old,
+                false => NOTHING,
             };
             if new != old {
                 let (base, readable, writable) = new;
