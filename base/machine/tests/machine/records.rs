@@ -87,6 +87,20 @@ fn a_record_is_memory_until_it_is_given_back() {
 }
 
 #[test]
+fn an_instruction_that_has_found_a_record_looks_again() {
+    let text = "r8 = 0
+        again:
+        *(u8 *)(r6 + 0) = 1
+        if r8 != 0 goto exit
+        r8 = 1
+        r1 = r6
+        r2 = 0
+        call bpf_ringbuf_submit
+        goto again";
+    stops(text, 9, StopKind::OutOfBounds);
+}
+
+#[test]
 fn a_record_ends_where_it_was_said() {
     stops("*(u8 *)(r6 + 24) = 1\nr0 = 0\nexit", 8, StopKind::OutOfBounds);
     stops("r0 = *(u8 *)(r6 - 1)\nexit", 8, StopKind::OutOfBounds);
