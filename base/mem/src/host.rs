@@ -91,9 +91,10 @@ pub unsafe trait Cpus: Send + Sync {
 /// Being on a logical CPU, until dropped.
 pub struct OnCpu<'h> {
     cpus: &'h dyn Cpus,
-    token: Option<CpuToken>,
+    // The token in its parts: copying it whole right after it was written costs more than all else here.
     id: u32,
     level: Level,
+    cookie: usize,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -101,8 +102,8 @@ impl<'h> OnCpu<'h> {
     /// Enters.
     #[inline]
     pub fn enter(cpus: &'h dyn Cpus) -> OnCpu<'h> {
-        let token = cpus.enter();
-        OnCpu { cpus, id: token.id, level: token.level, token: Some(token), not_send: PhantomData }
+        let CpuToken { id, level, cookie } = cpus.enter();
+        OnCpu { cpus, id, level, cookie, not_send: PhantomData }
     }
 
     /// Gives the logical CPU number.
@@ -127,9 +128,7 @@ impl fmt::Debug for OnCpu<'_> {
 impl Drop for OnCpu<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(token) = self.token.take() {
-            self.cpus.leave(token);
-        }
+        self.cpus.leave(CpuToken { id: self.id, level: self.level, cookie: self.cookie });
     }
 }
 
