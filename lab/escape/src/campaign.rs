@@ -2,8 +2,8 @@
 
 use crate::flat::{Flat, Fuel, Function, MAP_HANDLE, Ran, Silent};
 use crate::ground::{CodePlot, Ground};
-use crate::helpers::{self, Helpers};
-use crate::layout::{AREAS, DEPTH, LATE, Plot, Rights};
+use crate::helpers::{self, Helpers, Seen};
+use crate::layout::{AREAS, Area, DEPTH, LATE, PAGE, Placement, Plot, Rights};
 use crate::make::{Kind, Made, make};
 use crate::ways::Way;
 use crate::{corral, signals};
@@ -22,6 +22,8 @@ use std::fmt;
 
 /// Bounds the instructions of runs without fuel.
 const PATIENCE: u64 = 20_000;
+/// Bounds the fuel of the run that comes before.
+const EARLIER: u64 = 5000;
 /// Counts the ways that one program goes.
 const WAYS: usize = 4;
 
@@ -204,21 +206,35 @@ impl Run<'_> {
         }
     }
 
-    fn run(&self, way: &Way, code: &Code, fuel: Fuel) -> Result<Ran, String> {
-        let Made { layout, memory, .. } = self.made;
-        self.ground.sow();
+    /// Puts into the areas what is in them before.
+    fn fill(&self) -> Result<(), String> {
+        let areas = self.made.layout.areas.iter().enumerate().filter(|(_, area)| area.rights != Rights::Read);
+        for (number, area) in areas {
+            let filled = self.ground.area(number, area).copy_in(0, &self.made.memory[number]);
+            filled.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Lists what a run may touch from its start.
+    fn regions(&self, areas: &[Area; AREAS.len()]) -> Result<Regions<'_>, String> {
         let mut regions = Regions::new();
-        for (number, area) in layout.areas.iter().enumerate() {
+        for (number, area) in areas.iter().enumerate().take(LATE) {
             let bytes = self.ground.area(number, area);
             let added = match area.rights {
                 Rights::Read => regions.add_readable(bytes),
-                Rights::ReadWrite => {
-                    bytes.copy_in(0, &memory[number]).map_err(|error| error.to_string())?;
-                    if number == LATE { Ok(()) } else { regions.add_writable(bytes) }
-                }
+                Rights::ReadWrite => regions.add_writable(bytes),
             };
             added.map_err(|error| error.to_string())?;
         }
+        Ok(regions)
+    }
+
+    fn run(&self, way: &Way, code: &Code, fuel: Fuel) -> Result<Ran, String> {
+        let layout = &self.made.layout;
+        self.ground.sow();
+        self.fill()?;
+        let mut regions = self.regions(&layout.areas)?;
         let units = skep_mem::Fuel::new(match fuel {
             Fuel::Units(units) => units,
             Fuel::Free(_) => skep_mem::Fuel::UNLIMITED,
@@ -229,6 +245,11 @@ impl Run<'_> {
             late: self.ground.area(LATE, &layout.areas[LATE]),
             seen: Cell::default(),
         };
+        // What an earlier run was lent, which was more, must not be there any longer.
+        let earlier = skep_mem::Fuel::new(self.made.fuel.min(EARLIER));
+        let mut more =
+            self.regions(&layout.areas.map(|area| Area { len: area.len.next_multiple_of(PAGE), ..area }))?;
+        let has_earlier = way.metering == Metering::Metered && layout.placement == Placement::Start;
         let mut cpu = Cpu::new();
         let stacks = DEPTH * layout.stack_bytes as usize;
         let (result, allotted) = match way.target() {
@@ -237,6 +258,12 @@ impl Run<'_> {
                 let program = JitProgram::checked(code, &target, layout.stack_bytes, host);
                 let program = program.map_err(|error| format!("{error}\n{code}"))?;
                 corral::open(layout.placement, stacks);
+                if has_earlier {
+                    let _ = program.run(&mut cpu, &mut more, args, &earlier, &calls);
+                    calls.seen.set(Seen::default());
+                    self.ground.sow_areas();
+                    self.fill()?;
+                }
                 let result = program.run(&mut cpu, &mut regions, args, &units, &calls);
                 (result, corral::close())
             }

@@ -65,6 +65,11 @@ impl Ground {
         }
     }
 
+    /// Fills the areas' plots with the pattern, and leaves what a machine keeps.
+    pub fn sow_areas(&self) {
+        AREAS.iter().filter(|plot| **plot != Plot::Frozen).for_each(|plot| whole(*plot).fill(CANARY));
+    }
+
     /// Tells where outside of what was lent, or allotted, something was written.
     pub fn trampled(&self, layout: &Layout, allotted: &[(Plot, u64, u64)]) -> Option<u64> {
         let areas = AREAS.iter().zip(&layout.areas).filter(|(plot, _)| **plot != Plot::Frozen);
