@@ -536,7 +536,8 @@ fn insert(
             Node::CheckRoom { room, .. } | Node::CheckSum { room, .. } => Some(room),
             _ => None,
         };
-        node.map_operands(|val| moved[val.index()]);
+        // A room's number is new, may lie beyond the old ones, and is put back.
+        node.map_operands(|val| moved.get(val.index()).copied().unwrap_or(val));
         if let (Some(made), Node::CheckRoom { room, .. } | Node::CheckSum { room, .. }) = (room, node) {
             *room = made;
         }
