@@ -108,11 +108,13 @@ fn case(seed: u64) -> Case {
     for off in (-512..0).step_by(8) {
         insns.push(Insn::Store { size: Size::Dw, base: Reg::R10, off, src: Operand::Imm(i32::from(off)) });
     }
-    for _ in 0..between(n, 1, 4) {
+    for _ in 0..between(n, 1, 8) {
         let fixed = n.pick(&[Reg::R9, Reg::R9, Reg::R10]);
         looping(n, &mut insns, fixed);
     }
-    for off in [-96, -48, -8] {
+    // Sometimes the last loop is all that is behind its own rooms, and those of the loops before.
+    let tail: &[i16] = if n.below(2) == 0 { &[-96, -48, -8] } else { &[] };
+    for &off in tail {
         insns.push(Insn::Load { kind: LoadKind::U64, dst: Reg::R4, base: Reg::R10, off });
         insns.push(alu(AluOp::Add, Reg::R0, Operand::Reg(Reg::R4)));
     }
@@ -150,5 +152,5 @@ fn loops_over_memory_end_as_on_the_reference_machine() {
             _ => stopped += 1,
         }
     }
-    assert!(returned > 100 && stopped > 100, "{returned} returned and {stopped} stopped");
+    assert!(returned > 50 && stopped > 100, "{returned} returned and {stopped} stopped");
 }

@@ -1,6 +1,8 @@
 //! Compiled runs: the first byte chooses the fuel, the rest is a program, compiled with every access checked, with the passes
 //! and without, and run by the interpreter.
 //!
+//! It is compiled for a machine with registers too, checked and not, for the compiler's checkers to look at.
+//!
 //! Promised: whatever the program, compiling and running it ends without a panic; nothing is written but what was lent for
 //! writing; both ways come to one end, on the same instruction, with the same memory and fuel left; more is executed than
 //! there was fuel for by [`WINDOW`] instructions at most; and where the reference machine takes the program and runs it to
@@ -11,8 +13,8 @@ use skep_exact::{
 };
 use skep_ir::fuel::WINDOW;
 use skep_ir::lower::compile;
-use skep_ir::machine::Machine;
-use skep_ir::{Address, Level, Link, Options, Source};
+use skep_ir::machine::{Machine, RegMask};
+use skep_ir::{Access, Address, Level, Link, Options, Source};
 use skep_isa::{
     Addr, AluOp, ByteOrder, Insn, Operand, Program as Bytecode, RawInsn, Reg, Width, raw, structure,
 };
@@ -30,6 +32,18 @@ const FROZEN: usize = 24;
 const ANSWER: u32 = 1;
 /// A helper that gives the address of the frozen memory; the reference machine does not have it.
 const FROZEN_AT: u32 = 2;
+
+/// Has few registers, of which some are destroyed now and then, and what makes every pass run.
+const REGISTERS: Machine = Machine {
+    registers: 6,
+    calls: RegMask(0b111),
+    divisions: RegMask(0b110),
+    shifts: RegMask(0b1000),
+    exchanges: RegMask(0b11),
+    destroys_first: true,
+    rooms: true,
+    ..Machine::INTERPRETER
+};
 
 /// Has the helpers' names.
 struct Names;
@@ -217,6 +231,11 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(program) = Bytecode::decode(&slots) else { return };
     let Ok(structure) = structure::check(&program) else { return };
     let source = Source { program: &program, structure: &structure, link: &Names };
+    for access in [Access::Checked, Access::Unchecked] {
+        let options = Options { access, register_calls: true, ..Options::default() };
+        // In builds of the fuzzer the checkers look at every step, and panic.
+        let _ = compile(source, &REGISTERS, &options);
+    }
     let mut place = Place::new(u64::from(*choice) * 16);
     let (first, plain) = (place.run(source, Level::O), place.run(source, Level::O0));
     assert_eq!(first, plain, "the passes change nothing");
