@@ -606,6 +606,39 @@ fn helpers_see_the_stacks_in_use() {
     }
 }
 
+/// What may be read but not written is refused wherever it is written, however it is checked.
+#[test]
+fn an_input_that_may_be_read_is_not_written() {
+    let mut memory = [0u8; 64];
+    let input = Bytes::from_mut(&mut memory);
+    let args = [input.addr() as u64, 64, 0, 0, 0];
+    let store = |base, off| Insn::Store { size: Size::Dw, base, off, src: Operand::Imm(1) };
+    let alu = |op, dst, src| Insn::Alu { width: Width::W64, op, dst, src };
+    let refused = |insns: &[Insn], at: u32| {
+        let stop = both(insns, &[(input, false)], args, 1000).expect_err("it is not written");
+        let StopKind::Write { bytes: 8, .. } = stop.kind else { panic!("{stop}") };
+        assert_eq!(stop.at, InsnIdx(at));
+        both(insns, &[(input, true)], args, 1000).expect("it may be written");
+    };
+    let read = |off| load(LoadKind::U64, Reg::R2, Reg::R1, off);
+    refused(&[store(Reg::R1, 8), mov(Reg::R0, 0), Insn::Exit], 0);
+    refused(&[read(0), read(8), store(Reg::R1, 8), store(Reg::R1, 16), mov(Reg::R0, 0), Insn::Exit], 2);
+    for off in [0, -8] {
+        let body = [
+            mov(Reg::R0, 0),
+            mov(Reg::R3, 8),
+            alu(AluOp::Mov, Reg::R4, Operand::Reg(Reg::R1)),
+            alu(AluOp::Add, Reg::R4, Operand::Reg(Reg::R3)),
+            load(LoadKind::U64, Reg::R2, Reg::R4, off),
+            store(Reg::R4, off),
+            alu(AluOp::Add, Reg::R3, Operand::Imm(8)),
+            Insn::Branch { width: Width::W64, cond: Cond::Ne, dst: Reg::R3, src: Operand::Imm(48), off: -6 },
+            Insn::Exit,
+        ];
+        refused(&body, 5);
+    }
+}
+
 #[test]
 fn another_thread_stops_a_run() {
     let insns = [mov(Reg::R0, 0), Insn::Goto { off: -1 }, Insn::Exit];
