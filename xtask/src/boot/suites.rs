@@ -16,7 +16,7 @@ const SUITES: &[&str] = &["skep", "skep-linux"];
 const MODULES: &[&str] = &["veth"];
 
 /// Folders of committed data, which the tests find where they are here.
-const DATA: &[&str] = &["examples", "lab/vectors"];
+const DATA: &[&str] = &["examples", "lab/shapes", "lab/vectors"];
 
 /// Programs that tests call and busybox does not have, or not whole; and a shell that does not prefer busybox's.
 const PROGRAMS: &[(&str, &str)] = &[
