@@ -5,7 +5,8 @@
 //! and how it ends is a number, or a [`Stop`] with the instruction that is to blame.
 //!
 //! Nothing is taken on trust: every access is checked against the stack, the input, and what was lent, and a run ends when
-//! its fuel is spent. Registers and stack start as zero, and a call leaves zero in r1 to r5. It is `no_std`, holds no global state, and prints nothing.
+//! its fuel is spent. Registers and stack start as zero, and a call leaves zero in r1 to r5. It is `no_std`, prints nothing, and
+//! holds no global state but what the processor has said that it can.
 //!
 //! This crate must never know: file descriptors, object files, attach points, an operating system.
 //!

@@ -518,29 +518,23 @@ fn insert(
         let end = Val(function.nodes.len() as u32);
         function.blocks[number] = BlockData { first, end, ..block };
     }
+    for node in &mut function.nodes {
+        node.map_operands(|val| moved[val.index()]);
+    }
     for change in changes {
-        let node = &mut function.nodes[moved[change.check.index()].index()];
-        let Some((addr, size, write, region)) = checked(*node) else { continue };
-        let room = made[change.room];
-        // Of everything the numbers are still the old ones, but of the rooms.
-        *node = match chosen[addr.base.index()].and_then(Choice::split) {
-            None => Node::CheckRoom { addr, size, write, region, room },
+        let Some((old, size, write, region)) = checked(old[change.check.index()]) else { continue };
+        let (room, at) = (made[change.room], |val: Val| moved[val.index()]);
+        let check = match chosen[old.base.index()].and_then(Choice::split) {
+            None => {
+                let addr = MemAddr { base: at(old.base), off: old.off };
+                Node::CheckRoom { addr, size, write, region, room }
+            }
             Some(Split { base, index, scale }) => {
                 let what = What::new(scale, size, write, change.measure);
-                Node::CheckSum { base, index, off: addr.off, what, region, room }
+                Node::CheckSum { base: at(base), index: at(index), off: old.off, what, region, room }
             }
         };
-    }
-    for node in &mut function.nodes {
-        let room = match *node {
-            Node::CheckRoom { room, .. } | Node::CheckSum { room, .. } => Some(room),
-            _ => None,
-        };
-        // A room's number is new, may lie beyond the old ones, and is put back.
-        node.map_operands(|val| moved.get(val.index()).copied().unwrap_or(val));
-        if let (Some(made), Node::CheckRoom { room, .. } | Node::CheckSum { room, .. }) = (room, node) {
-            *room = made;
-        }
+        function.nodes[at(change.check).index()] = check;
     }
     for val in &mut function.pool {
         *val = moved[val.index()];
