@@ -36,6 +36,8 @@ pub struct Tally {
     pub runs: u64,
     /// Counts how they ended.
     pub ends: BTreeMap<&'static str, u64>,
+    /// Counts calls of functions by helpers.
+    pub back: u64,
     /// Counts runs that checked code ended at an access to memory that the pointer does not stem from.
     pub stricter: u64,
     /// Counts what was not compared, by reason.
@@ -53,7 +55,8 @@ impl fmt::Display for Tally {
         writeln!(f, "{} runs: {}", self.runs, list(&self.ends))?;
         write!(
             f,
-            "{} refused by the pointer's origin; not compared: {}",
+            "{} functions called by helpers; {} refused by the pointer's origin; not compared: {}",
+            self.back,
             self.stricter,
             list(&self.passed_over)
         )
@@ -140,6 +143,10 @@ impl Link for Outside<'_> {
         helpers::ALL.contains(&id).then_some(5)
     }
 
+    fn calls_back(&self, id: u32) -> bool {
+        id == helpers::EACH
+    }
+
     fn returns(&self, id: u32) -> Region {
         helpers::promised(id).map_or(Region::Unknown, Region::Fixed)
     }
@@ -182,6 +189,7 @@ impl Run<'_> {
         }
         let found = self.run(&way, &code, fuel)?;
         tally.runs += 1;
+        tally.back += found.seen.back;
         let end = found.result.map_or_else(|stop| stop.kind.code(), |_| "returned");
         *tally.ends.entry(end).or_default() += 1;
         let mut strict = false;

@@ -12,6 +12,8 @@ use skep_isa::{Addr, AluOp, AtomicOp, Endian, Insn, InsnIdx, Operand, Program, R
 use skep_model::fuel::{self, WINDOW};
 use skep_model::handle;
 use skep_vm::{CallEnd, Stop, StopKind};
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// How often `may_goto` goes on (`BPF_MAX_LOOPS` in `include/linux/bpf.h`).
 const MAX_LOOPS: u32 = 8 << 20;
@@ -127,13 +129,19 @@ pub struct Flat<'p> {
     executed: u64,
     regs: [Value; 11],
     frames: Vec<Frame>,
-    seen: Seen,
+    /// Counts the frames that wait for a helper.
+    waiting: usize,
+    seen: Rc<Cell<Seen>>,
     /// Is where the engine has refused an access.
     refused: Option<Stop>,
 }
 
+#[derive(Clone, Copy)]
 enum End {
+    /// The function has returned that was called from outside.
     Returned(u64),
+    /// A helper has ended the run.
+    Unwound(u64),
     Stop(Stop),
     Silent(Silent),
 }
@@ -198,27 +206,28 @@ impl<'p> Flat<'p> {
             executed: 0,
             regs: [Value::default(); 11],
             frames: Vec::new(),
-            seen: Seen::default(),
+            waiting: 0,
+            seen: Rc::default(),
             refused,
         };
         let input = layout.areas[0];
         flat.regs[1] = Value { number: input.base, root: Some(0) };
         flat.regs[2] = Value::number(input.len);
-        let result = match flat.go() {
-            End::Returned(number) => Ok(number),
+        let result = match flat.go(0, InsnIdx(0)) {
+            End::Returned(number) | End::Unwound(number) => Ok(number),
             End::Stop(stop) => Err(stop),
             End::Silent(silent) => return Err(silent),
         };
         assert!(flat.executed <= flat.charged + u64::from(WINDOW) || matches!(fuel, Fuel::Free(_)));
-        Ok(Ran { result, memory: flat.memory, left: flat.left, seen: flat.seen })
+        Ok(Ran { result, memory: flat.memory, left: flat.left, seen: flat.seen.get() })
     }
 
-    fn go(&mut self) -> End {
-        let mut at = InsnIdx(0);
-        let entered = self.enter(0, 0, at);
-        if let Err(end) = entered {
-            return end;
-        }
+    /// Runs a function that is called from outside, at an instruction.
+    fn go(&mut self, function: usize, at: InsnIdx) -> End {
+        let mut at = match self.enter(function, 0, at) {
+            Ok(start) => start,
+            Err(end) => return end,
+        };
         loop {
             self.executed += 1;
             if matches!(self.fuel, Fuel::Free(most) if self.executed > most) {
@@ -303,15 +312,17 @@ impl<'p> Flat<'p> {
     fn exit(&mut self) -> Result<InsnIdx, End> {
         let result = self.regs[0];
         let Some(frame) = self.frames.pop() else { return Err(End::Returned(result.number)) };
-        if self.frames.is_empty() {
-            return Err(End::Returned(result.number));
-        }
         if let Some(base) = frame.base {
             self.low = base + u64::from(self.layout.stack_bytes);
         }
         self.regs[1..6].fill(Value::default());
         self.regs[6..10].copy_from_slice(&frame.saved);
-        self.point_to_frame();
+        if !self.frames.is_empty() {
+            self.point_to_frame();
+        }
+        if self.frames.len() == self.waiting {
+            return Err(End::Returned(result.number));
+        }
         self.edge(InsnIdx(frame.back - 1), InsnIdx(frame.back))
     }
 
@@ -436,14 +447,12 @@ impl<'p> Flat<'p> {
 
     fn help(&mut self, at: InsnIdx, id: u32) -> Result<(), End> {
         let args = std::array::from_fn(|number| self.regs[number + 1].number);
-        let mut seen = self.seen;
+        let seen = Rc::clone(&self.seen);
         let areas = self.layout.areas;
-        let mut hands = Hands { flat: self, peeked: false };
-        let result = helpers::call(id, args, &areas, &mut seen, &mut hands);
-        let peeked = hands.peeked;
-        self.seen = seen;
-        if peeked {
-            return Err(Silent::Peeked.into());
+        let mut hands = Hands { flat: self, at, ended: None };
+        let result = helpers::call(id, args, &areas, &seen, &mut hands);
+        if let Some(end) = hands.ended {
+            return Err(end);
         }
         self.regs[1..6].fill(Value::default());
         match result {
@@ -452,9 +461,9 @@ impl<'p> Flat<'p> {
                 self.regs[0] = Value { number, root };
                 Ok(())
             }
-            Err(CallEnd::Unwind(number)) => Err(End::Returned(number)),
+            Err(CallEnd::Unwind(number)) => Err(End::Unwound(number)),
             Err(CallEnd::Stop(kind)) => Err(self.stop(at, kind)),
-            // Nothing but fuel ends a run inside a helper here.
+            // Nothing else ends a run by a helper's work here.
             Err(CallEnd::Ended) => Err(self.stop(at, StopKind::Fuel)),
         }
     }
@@ -588,14 +597,19 @@ fn swap(op: Endian, width: SwapWidth, a: u64) -> u64 {
 /// What a helper may use of the reference's run.
 struct Hands<'a, 'p> {
     flat: &'a mut Flat<'p>,
-    peeked: bool,
+    /// Is where the helper is called.
+    at: InsnIdx,
+    /// Is how the run has ended meanwhile.
+    ended: Option<End>,
 }
 
 impl Hands<'_, '_> {
     fn find(&mut self, address: u64, len: u64, rights: Rights) -> Option<Place> {
         let found = self.flat.find(address, len, rights);
-        self.peeked |= found.is_err();
-        found.ok().flatten()
+        found.unwrap_or_else(|silent| {
+            self.ended.get_or_insert(silent.into());
+            None
+        })
     }
 }
 
@@ -616,6 +630,24 @@ impl World for Hands<'_, '_> {
 
     fn close(&mut self) {
         self.flat.late = self.flat.late.saturating_sub(1);
+    }
+
+    fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd> {
+        let flat = &mut *self.flat;
+        if function as usize >= flat.functions.len() {
+            return Err(CallEnd::Stop(StopKind::BadCallTarget { found: handle::function(function) }));
+        }
+        let waiting = std::mem::replace(&mut flat.waiting, flat.frames.len());
+        flat.regs[1..6].copy_from_slice(&args.map(Value::number));
+        let end = flat.go(function as usize, self.at);
+        flat.waiting = waiting;
+        match end {
+            End::Returned(number) => Ok(number),
+            end => {
+                self.ended = Some(end);
+                Err(CallEnd::Ended)
+            }
+        }
     }
 
     fn sum(&mut self, address: u64, len: u64) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 use crate::layout::{AREAS, Area, LATE};
 use skep_mem::Bytes;
+use skep_model::handle;
 use skep_vm::{CallEnd, Calls, Reach, StopKind};
 use std::cell::Cell;
 
@@ -26,8 +27,12 @@ pub const OPEN: u32 = 8;
 /// Takes it away, once.
 pub const CLOSE: u32 = 9;
 
+/// Calls the function whose number is in r1, up to three times, with r2 in r1 and the round in r2, until it returns one; gives
+/// the sum of what it returned.
+pub const EACH: u32 = 10;
+
 /// Lists all of them.
-pub const ALL: [u32; 9] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN, OPEN, CLOSE];
+pub const ALL: [u32; 10] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN, OPEN, CLOSE, EACH];
 
 /// Says to which area a helper promises its result to point.
 pub const fn promised(id: u32) -> Option<u16> {
@@ -38,6 +43,8 @@ pub const fn promised(id: u32) -> Option<u16> {
     }
 }
 
+/// Is what a call of no function gives.
+const NO_FUNCTION: u64 = -22i64 as u64;
 /// The most bytes that a helper looks at.
 const MOST: u64 = 64;
 /// The most fuel that a helper charges.
@@ -63,6 +70,12 @@ pub trait World {
     /// Takes it away.
     fn close(&mut self);
 
+    /// Calls a function of the program.
+    ///
+    /// # Errors
+    /// How the run has ended inside it, or that there is no such function.
+    fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd>;
+
     /// Adds up some bytes, if the program may read them.
     fn sum(&mut self, address: u64, len: u64) -> Option<u64>;
 }
@@ -74,6 +87,8 @@ pub struct Seen {
     pub count: u64,
     /// Is made of their numbers and arguments.
     pub digest: u64,
+    /// Counts the functions that they have called.
+    pub back: u64,
 }
 
 fn mix(args: [u64; 5]) -> u64 {
@@ -88,12 +103,13 @@ pub fn call(
     id: u32,
     args: [u64; 5],
     areas: &[Area; AREAS.len()],
-    seen: &mut Seen,
+    seen: &Cell<Seen>,
     world: &mut dyn World,
 ) -> Result<u64, CallEnd> {
-    seen.count += 1;
-    seen.digest = mix([seen.digest, id.into(), mix(args), seen.count, 0]);
-    let [r1, r2, r3, ..] = args;
+    let Seen { count, digest, back } = seen.get();
+    let count = count + 1;
+    seen.set(Seen { count, digest: mix([digest, id.into(), mix(args), count, back]), back });
+    let [r1, r2, r3, r4, _] = args;
     let len = 1 + r2 % MOST;
     match id {
         MIX => Ok(mix(args)),
@@ -115,6 +131,20 @@ pub fn call(
         CLOSE => {
             world.close();
             Ok(0)
+        }
+        EACH => {
+            let Some(function) = handle::function_of(r1) else { return Ok(NO_FUNCTION) };
+            let mut sum = 0u64;
+            for round in 0..1 + r3 % 3 {
+                let before = seen.get();
+                seen.set(Seen { back: before.back + 1, ..before });
+                let returned = world.call_back(function, [r2, round, r3, r4, id.into()])?;
+                sum = sum.wrapping_add(returned);
+                if returned == 1 {
+                    break;
+                }
+            }
+            Ok(sum)
         }
         UNWIND if r1 % 4 == 0 => Err(CallEnd::Unwind(r1)),
         UNWIND => Ok(r1),
@@ -139,10 +169,7 @@ pub struct Helpers<'a> {
 
 impl<'m> Calls<'m> for Helpers<'m> {
     fn helper(&self, id: u32, args: [u64; 5], reach: &Reach<'_, 'm>) -> Result<u64, CallEnd> {
-        let mut seen = self.seen.get();
-        let result = call(id, args, self.areas, &mut seen, &mut Lent(reach, self.late));
-        self.seen.set(seen);
-        result
+        call(id, args, self.areas, &self.seen, &mut Lent(reach, self.late))
     }
 }
 
@@ -164,6 +191,10 @@ impl World for Lent<'_, '_, '_> {
 
     fn close(&mut self) {
         self.0.close(self.1);
+    }
+
+    fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd> {
+        self.0.call_back(function, args, None)
     }
 
     fn sum(&mut self, address: u64, len: u64) -> Option<u64> {

@@ -66,6 +66,13 @@ fn programs_end_as_they_say() {
         "r9 = 2\ncall 8\nr6 = r0\nagain: r0 = *(u64 *)(r6 + 8)\ncall 9\nr9 -= 1\nif r9 s> 0 goto again\nexit";
     assert_eq!(ends(late, "out_of_bounds"), 0);
     assert_eq!(ends(&late.replace("call 9", "call 8"), "returned"), 0);
+    // A helper calls a function, which calls the helper.
+    let each =
+        "r2 = r1\nr3 = 2\nr1 = subprog[visit] ll\ncall 10\nexit\nvisit: r6 = r1\nr0 = *(u8 *)(r6 + 63)\nr0 += 5\nexit";
+    assert_eq!(ends(each, "returned"), 0);
+    let deeper = each.replace("r0 += 5", "r1 = subprog[visit] ll\nr2 = r6\ncall 10");
+    assert_eq!(ends(&deeper, "call_depth"), 0);
+    assert_eq!(ends(&each.replace("r0 += 5", "r0 = *(u8 *)(r6 + 64)"), "out_of_bounds"), 0);
     // From the input to other memory of the program's: what is known of the pointer says that it may not.
     let low = made("exit", Placement::Start).layout.areas;
     let hop = low[1].base.wrapping_sub(low[0].base);

@@ -569,6 +569,9 @@ impl Digger<'_, '_> {
         self.put(alu(AluOp::Add, Reg::R2, Operand::Imm(8)));
         // Now and then without end.
         let function = if self.n.once_in(8) { function.saturating_sub(1).max(1) } else { function };
+        if self.n.once_in(4) {
+            return self.visit(function);
+        }
         self.calls.push((self.insns.len(), function));
         if !self.n.once_in(4) {
             return self.put(Insn::CallLocal { off: 0 });
@@ -580,6 +583,24 @@ impl Digger<'_, '_> {
             self.put(alu(AluOp::Add, Reg::R0, Operand::Imm(by)));
         }
         self.put(Insn::CallReg { reg: Reg::R0 });
+    }
+
+    /// Lets a helper call a function.
+    fn visit(&mut self, function: usize) {
+        self.calls.push((self.insns.len(), function));
+        self.put(Insn::LoadAddr { dst: Reg::R1, addr: Addr::Code { off: 0 } });
+        if self.is_bold() {
+            let by = self.n.pick(&[1, 8, -1, i32::MIN]);
+            self.put(alu(AluOp::Add, Reg::R1, Operand::Imm(by)));
+        }
+        let pointer = self.pointer();
+        self.put(mov(Reg::R2, Operand::Reg(pointer)));
+        let rounds = self.n.below(3) as i32;
+        self.put(mov(Reg::R3, Operand::Imm(rounds)));
+        self.put(Insn::CallHelper { id: helpers::EACH });
+        if self.n.once_in(2) {
+            self.put(mov(Reg::R7, Operand::Reg(pointer)));
+        }
     }
 
     fn compute(&mut self) {
