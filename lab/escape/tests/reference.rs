@@ -67,8 +67,7 @@ fn programs_end_as_they_say() {
     assert_eq!(ends(late, "out_of_bounds"), 0);
     assert_eq!(ends(&late.replace("call 9", "call 8"), "returned"), 0);
     // A helper calls a function, which calls the helper.
-    let each =
-        "r2 = r1\nr3 = 2\nr1 = subprog[visit] ll\ncall 10\nexit\nvisit: r6 = r1\nr0 = *(u8 *)(r6 + 63)\nr0 += 5\nexit";
+    let each = "r2 = r1\nr3 = 2\nr1 = subprog[visit] ll\ncall 10\nexit\nvisit: r6 = r1\nr0 = *(u8 *)(r6 + 63)\nr0 += 5\nexit";
     assert_eq!(ends(each, "returned"), 0);
     let deeper = each.replace("r0 += 5", "r1 = subprog[visit] ll\nr2 = r6\ncall 10");
     assert_eq!(ends(&deeper, "call_depth"), 0);
