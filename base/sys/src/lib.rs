@@ -36,7 +36,7 @@ pub use mapping::{Mapping, RawMapping};
 pub use older::{KernelVersion, Older};
 pub use ops::{
     BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, MapFd, MapShape, ObjectKind, ProgFd,
-    ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory,
+    ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory, UprobeMultiMemory,
 };
 pub use record::{Record, Recording, Replay};
 pub use vtable::{CStat, FdOrigin, Functions, PollFd, VTable};

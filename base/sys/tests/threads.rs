@@ -22,7 +22,8 @@ threads! {
     "memory shared with a kernel anyway, reached through atomics only": yes Send, yes Sync => Mapping, RawMapping;
     "slices that the caller lends for one call, and numbers": yes Send, yes Sync =>
         Area<'static>, AreaMemory<'static>, Attr<'static>, FdArray<'static>, PerfEventOpen<'static>, ProgLists<'static>,
-        ProgLoadMemory<'static>, ProgQueryMemory<'static>, Records<'static>, TestRunMemory<'static>;
+        ProgLoadMemory<'static>, ProgQueryMemory<'static>, Records<'static>, TestRunMemory<'static>,
+        UprobeMultiMemory<'static>;
     "made of the above": yes Send, yes Sync => Call<'static>, FileCall<'static>, Ioctl, Reply, SocketCall;
 }
 

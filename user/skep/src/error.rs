@@ -66,6 +66,8 @@ pub struct Place {
     pub insn: Option<u32>,
     /// A file of the kernel, a pin, an interface.
     pub path: Option<String>,
+    /// The feature that the kernel was asked for.
+    pub feature: Option<String>,
 }
 
 impl fmt::Display for Place {
@@ -77,6 +79,7 @@ impl fmt::Display for Place {
             ("map ", &self.map),
             ("variable ", &self.variable),
             ("", &self.path),
+            ("asking for ", &self.feature),
         ];
         let mut parts: Vec<String> = Vec::new();
         for (what, name) in named {
@@ -160,6 +163,11 @@ impl Error {
 
     pub(crate) fn at_path(mut self, path: &str) -> Error {
         self.0.place.path.get_or_insert_with(|| path.to_owned());
+        self
+    }
+
+    pub(crate) fn in_feature(mut self, feature: &str) -> Error {
+        self.0.place.feature.get_or_insert_with(|| feature.to_owned());
         self
     }
 

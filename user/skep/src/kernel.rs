@@ -1,9 +1,9 @@
 //! A kernel to load into, and what is known of it.
 
 use crate::error::{Error, Result};
-use crate::probe;
+use crate::features::Answers;
 use skep_abi::Errno;
-use skep_btf::{Btf, Support};
+use skep_btf::Btf;
 use skep_model::platform::version::Version;
 use skep_sys::{Call, CallError, Limit, Reply, Sys};
 use std::fmt;
@@ -25,7 +25,7 @@ pub struct Kernel {
 struct Known {
     page_size: OnceLock<usize>,
     release: OnceLock<Version>,
-    btf_support: OnceLock<Support>,
+    answers: Answers,
     lacks_mmapable: AtomicBool,
     memlock_raised: AtomicBool,
     /// Kept for as long as someone uses it: it is several megabytes.
@@ -121,13 +121,9 @@ impl Kernel {
         Ok(btf)
     }
 
-    /// Gives what this kernel knows of BTF.
-    pub(crate) fn btf_support(&self) -> Result<Support> {
-        if let Some(support) = self.known.btf_support.get() {
-            return Ok(*support);
-        }
-        let support = probe::btf_support(self)?;
-        Ok(*self.known.btf_support.get_or_init(|| support))
+    /// Gives what has been found out of features.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.known.answers
     }
 
     /// Tells whether arrays may be mapped, as far as that is known.

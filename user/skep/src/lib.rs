@@ -47,7 +47,9 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod calls;
 mod error;
+mod features;
 mod files;
 mod kernel;
 mod link;
@@ -56,7 +58,6 @@ mod loaded;
 mod map;
 mod object;
 mod perf;
-mod probe;
 mod program;
 mod ring;
 mod test_run;
@@ -64,6 +65,7 @@ mod wait;
 
 pub use attach::{Attach, Interface, XdpMode};
 pub use error::{Error, ErrorKind, Place, Result};
+pub use features::{Feature, Known};
 pub use kernel::Kernel;
 pub use link::Link;
 pub use loaded::Loaded;
@@ -74,8 +76,9 @@ pub use program::Program;
 pub use ring::{Record, RingBuffer};
 pub use test_run::{TestOutput, TestRun};
 
-pub use skep_abi::{AttachType, Errno, MapType, ProgType, XdpAction};
-pub use skep_btf::{Btf, Literal, Value};
+pub use skep_abi::{AttachType, Errno, FuncId, MapType, ProgType, XdpAction};
+pub use skep_btf::{Btf, Feature as BtfFeature, Literal, Value};
+pub use skep_model::platform::version::Version;
 pub use skep_model::{MapSpec, ProgramSpec};
 
 /// The flags of maps, programs and calls, under Linux's own names.

@@ -5,8 +5,8 @@ use crate::{AreaMemory, Attr, AttrError, Call, Fd, Handle, Kernel};
 use core::mem::offset_of;
 use skep_abi::{
     AttachType, Cmd, IterCreate, LinkCreate, LinkCreateCgroup, LinkCreateIter, LinkCreateNetfilter,
-    LinkCreateNetkit, LinkCreatePerfEvent, LinkCreateTcx, LinkCreateTracing, LinkDetach, LinkUpdate,
-    RawTracepointOpen,
+    LinkCreateNetkit, LinkCreatePerfEvent, LinkCreateTcx, LinkCreateTracing, LinkCreateUprobeMulti,
+    LinkDetach, LinkUpdate, RawTracepointOpen,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -65,6 +65,20 @@ impl LinkFd {
         let mut create = IterCreate { link_fd: self.fd().raw(), flags: 0 };
         Ok(self.handle.kernel().open(Call::Bpf(Attr::new(Cmd::ITER_CREATE, &mut create)))?)
     }
+}
+
+/// The memory behind the pointer fields of a link to many places of a file; lists that are not empty are as long as that of
+/// the offsets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UprobeMultiMemory<'a> {
+    /// The file.
+    pub path: &'a str,
+    /// The places, in bytes from the file's start.
+    pub offsets: &'a [u64],
+    /// Where the counter of each place's users is.
+    pub ref_ctr_offsets: &'a [u64],
+    /// The number that programs read at each place.
+    pub cookies: &'a [u64],
 }
 
 mod sealed {
@@ -141,6 +155,47 @@ impl Kernel {
         };
         let attr = Attr::new(Cmd::LINK_CREATE, &mut link)
             .lend(offset_of!(LinkCreateIter, iter_info), AreaMemory::In(iter_info));
+        Ok(LinkFd::from_handle(self.open(Call::Bpf(attr))?))
+    }
+
+    /// Attaches a program to many places of a file (`BPF_LINK_CREATE`, `BPF_TRACE_UPROBE_MULTI`, or the attach type of
+    /// `link` where that is a session's). Takes `prog_fd`, `flags`, `attach_type` and `pid` from `link`.
+    ///
+    /// # Errors
+    /// `EBADF` where the path is no file; `EINVAL`; `ESRCH` where there is no such process.
+    pub fn link_create_uprobe_multi(
+        &self,
+        link: &LinkCreateUprobeMulti,
+        memory: UprobeMultiMemory<'_>,
+    ) -> Result<LinkFd, CallError> {
+        let path = super::nul_terminated("path", memory.path)?;
+        let count = memory.offsets.len();
+        for (what, list) in [("ref_ctr_offsets", memory.ref_ctr_offsets), ("cookies", memory.cookies)] {
+            if !list.is_empty() && list.len() != count {
+                return Err(AttrError::WrongLength { what, wanted: count * 8, found: list.len() * 8 }.into());
+            }
+        }
+        let attach_type = match AttachType(link.base.attach_type) {
+            session @ AttachType::TRACE_UPROBE_SESSION => session,
+            _ => AttachType::TRACE_UPROBE_MULTI,
+        };
+        let mut link = LinkCreateUprobeMulti {
+            base: LinkCreate { attach_type: attach_type.0, ..link.base },
+            path: 0,
+            offsets: 0,
+            ref_ctr_offsets: 0,
+            cookies: 0,
+            cnt: len_u32("offsets", count)?,
+            ..*link
+        };
+        let attr = Attr::new(Cmd::LINK_CREATE, &mut link)
+            .lend(offset_of!(LinkCreateUprobeMulti, path), AreaMemory::In(&path))
+            .lend(offset_of!(LinkCreateUprobeMulti, offsets), AreaMemory::In(memory.offsets.as_bytes()))
+            .lend(
+                offset_of!(LinkCreateUprobeMulti, ref_ctr_offsets),
+                AreaMemory::In(memory.ref_ctr_offsets.as_bytes()),
+            )
+            .lend(offset_of!(LinkCreateUprobeMulti, cookies), AreaMemory::In(memory.cookies.as_bytes()));
         Ok(LinkFd::from_handle(self.open(Call::Bpf(attr))?))
     }
 

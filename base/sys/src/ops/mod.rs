@@ -12,7 +12,7 @@ mod wait;
 
 pub use btf::BtfFd;
 pub use info::ProgLists;
-pub use link::{LinkAttr, LinkFd};
+pub use link::{LinkAttr, LinkFd, UprobeMultiMemory};
 pub use map::{BatchStep, BatchThen, MapFd, MapShape};
 pub use obj::{ObjectKind, TaskFd};
 pub use prog::{FdArray, ProgFd, ProgLoadMemory, ProgQueryMemory, Records, TestRunMemory};

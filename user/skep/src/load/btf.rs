@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::{Error, ErrorKind, Kernel, Object};
-use skep_abi::{BtfLoad, Errno};
+use skep_abi::Errno;
 use skep_btf::{Btf, Feature, Support};
-use skep_sys::{BtfFd, CallError};
+use skep_sys::BtfFd;
 
 /// BTF in the kernel.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<String>) ->
         false => Some(Btf::from_vec(btf.place_externs().map_err(bad)?).map_err(bad)?),
     };
     let btf = placed.as_ref().unwrap_or(btf);
-    let refusal = match ask(kernel, btf.bytes()) {
+    let refusal = match kernel.btf_load(btf.bytes()) {
         Ok(fd) => return Ok(Some(ObjectBtf { fd, functions: Functions::Kept })),
         Err(error) => error,
     };
@@ -49,7 +49,7 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<String>) ->
     let support = kernel.btf_support()?;
     let refusal = match support == Support::ALL {
         true => refusal,
-        false => match ask(kernel, &btf.sanitize(support).map_err(bad)?) {
+        false => match kernel.btf_load(&btf.sanitize(support).map_err(bad)?) {
             Ok(fd) => {
                 let functions = match support.has(Feature::Func) {
                     true => Functions::Kept,
@@ -62,8 +62,4 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<String>) ->
     };
     notes.push(format!("loaded without BTF: BPF_BTF_LOAD: {refusal}"));
     Ok(None)
-}
-
-fn ask(kernel: &Kernel, btf: &[u8]) -> Result<BtfFd, CallError> {
-    kernel.locking(|| kernel.sys().btf_load(&mut BtfLoad::default(), btf, &mut []))
 }

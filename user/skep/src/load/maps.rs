@@ -146,7 +146,7 @@ impl Loading<'_> {
     }
 
     fn create_typed(&self, spec: &MapSpec, create: MapCreate) -> Result<MapFd> {
-        let ask = |create: MapCreate| self.kernel.locking(|| self.kernel.sys().map_create(&create));
+        let ask = |create: MapCreate| self.kernel.map_create(&create);
         let typed = self.types(spec, create);
         let answer = match typed {
             Some(typed) => match ask(typed) {

@@ -11,8 +11,6 @@ use skep_btf::Kind;
 use skep_model::{ProgramSpec, RelocTarget};
 use skep_sys::{CallError, ProgFd, ProgLoadMemory, Records};
 
-/// How often a load is tried that a signal interrupts (`kernel/bpf/verifier.c` answers EAGAIN), as libbpf does.
-const ATTEMPTS: u32 = 5;
 /// The first log's bytes, and the most; 16 MiB is what kernels before 5.2 allow.
 const FIRST_LOG: usize = 64 << 10;
 const LARGEST_LOG: usize = 16 << 20;
@@ -147,26 +145,16 @@ impl Loading<'_> {
     }
 
     fn ask(&self, attr: ProgLoad, insns: &[u8], info: &Info, log: &mut [u8]) -> Result<ProgFd, CallError> {
-        let attempt = |log: &mut [u8]| {
-            let mut attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attr };
-            let memory = ProgLoadMemory {
-                insns,
-                license: self.object.license(),
-                log,
-                func_info: Records { size: size_of::<FuncInfo>() as u32, bytes: &info.functions },
-                line_info: Records { size: size_of::<LineInfo>() as u32, bytes: &info.lines },
-                ..ProgLoadMemory::default()
-            };
-            self.kernel.sys().prog_load(&mut attr, memory)
+        let attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attr };
+        let mut memory = ProgLoadMemory {
+            insns,
+            license: self.object.license(),
+            log,
+            func_info: Records { size: size_of::<FuncInfo>() as u32, bytes: &info.functions },
+            line_info: Records { size: size_of::<LineInfo>() as u32, bytes: &info.lines },
+            ..ProgLoadMemory::default()
         };
-        let mut left = ATTEMPTS;
-        loop {
-            left -= 1;
-            match self.kernel.locking(|| attempt(log)) {
-                Err(CallError::Errno(Errno::EAGAIN)) if left != 0 => continue,
-                answer => return answer,
-            }
-        }
+        self.kernel.prog_load(&attr, &mut memory)
     }
 }
 
