@@ -116,6 +116,30 @@ impl CoreRelocKind {
         CoreRelocKind::EnumvalValue,
         CoreRelocKind::TypeMatches,
     ];
+
+    /// The kind with that number, if there is one.
+    pub fn from_number(number: u32) -> Option<CoreRelocKind> {
+        CoreRelocKind::ALL.get(number as usize).copied()
+    }
+
+    /// The name that libbpf and bpftool print (`core_relo_kind_str`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            CoreRelocKind::FieldByteOffset => "byte_off",
+            CoreRelocKind::FieldByteSize => "byte_sz",
+            CoreRelocKind::FieldExists => "field_exists",
+            CoreRelocKind::FieldSigned => "signed",
+            CoreRelocKind::FieldLshiftU64 => "lshift_u64",
+            CoreRelocKind::FieldRshiftU64 => "rshift_u64",
+            CoreRelocKind::TypeIdLocal => "local_type_id",
+            CoreRelocKind::TypeIdTarget => "target_type_id",
+            CoreRelocKind::TypeExists => "type_exists",
+            CoreRelocKind::TypeSize => "type_size",
+            CoreRelocKind::EnumvalExists => "enumval_exists",
+            CoreRelocKind::EnumvalValue => "enumval_value",
+            CoreRelocKind::TypeMatches => "type_matches",
+        }
+    }
 }
 
 impl LineInfo {
@@ -192,12 +216,12 @@ impl Record for CoreRelo {
 
     fn read(endian: Endian, bytes: &[u8]) -> Result<Self, Problem> {
         let number = endian.word(bytes, 12);
-        let kind = CoreRelocKind::ALL.get(number as usize).ok_or(Problem::UnknownRelocation(number))?;
+        let kind = CoreRelocKind::from_number(number).ok_or(Problem::UnknownRelocation(number))?;
         Ok(CoreRelo {
             insn_off: endian.word(bytes, 0),
             type_id: TypeId(endian.word(bytes, 4)),
             access: StrOff(endian.word(bytes, 8)),
-            kind: *kind,
+            kind,
         })
     }
 

@@ -8,6 +8,8 @@
 //! [`Builder`] writes BTF. [`Btf::fix_up`] and [`Btf::place_externs`] fill in what compilers leave open,
 //! [`Btf::sanitize`] rewrites for old kernels, and [`Btf::admit`] says whether Linux takes the result.
 //!
+//! [`core`](mod@core) relocates programs: what was compiled against some types is fitted to another BTF.
+//!
 //! This crate never knows what an object file, a map, a program or a running kernel is, and it executes nothing.
 //! It reads both byte orders on every machine, and takes pointers to be 64 bits wide, as the BPF target does.
 //!
@@ -39,6 +41,7 @@ extern crate alloc;
 mod admit;
 mod btf;
 mod check;
+pub mod core;
 mod datasec;
 mod encode;
 mod endian;

@@ -67,26 +67,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The names of CO-RE relocations, as `bpf_core_relo_kind_str` in tools/lib/bpf/relo_core.c has them.
-const CORE_KINDS: [(CoreRelocKind, &str); 13] = [
-    (CoreRelocKind::FieldByteOffset, "byte_off"),
-    (CoreRelocKind::FieldByteSize, "byte_sz"),
-    (CoreRelocKind::FieldExists, "field_exists"),
-    (CoreRelocKind::FieldSigned, "signed"),
-    (CoreRelocKind::FieldLshiftU64, "lshift_u64"),
-    (CoreRelocKind::FieldRshiftU64, "rshift_u64"),
-    (CoreRelocKind::TypeIdLocal, "local_type_id"),
-    (CoreRelocKind::TypeIdTarget, "target_type_id"),
-    (CoreRelocKind::TypeExists, "type_exists"),
-    (CoreRelocKind::TypeSize, "type_size"),
-    (CoreRelocKind::EnumvalExists, "enumval_exists"),
-    (CoreRelocKind::EnumvalValue, "enumval_value"),
-    (CoreRelocKind::TypeMatches, "type_matches"),
-];
-
 /// Gives the name of a kind of CO-RE relocation.
 pub(crate) fn core_kind(number: u32) -> &'static str {
-    CORE_KINDS.iter().find(|(kind, _)| *kind as u32 == number).map_or("unknown", |(_, name)| name)
+    CoreRelocKind::from_number(number).map_or("unknown", CoreRelocKind::name)
 }
 
 #[cfg(test)]
