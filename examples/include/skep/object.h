@@ -10,6 +10,11 @@
 #define __kconfig __attribute__((section(".kconfig")))
 #define __ksym __attribute__((section(".ksyms")))
 
+/* Values of options that can be built as modules; the name is how loaders know the type. */
+enum libbpf_tristate { TRI_NO = 0, TRI_YES = 1, TRI_MODULE = 2 };
+/* Whether the kernel has a symbol that is declared `__ksym __weak`. */
+#define bpf_ksym_exists(symbol) (!!(symbol))
+
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
 #define __unused __attribute__((unused))

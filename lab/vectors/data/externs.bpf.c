@@ -5,7 +5,7 @@
 extern int LINUX_KERNEL_VERSION __kconfig;
 extern bool CONFIG_BPF_JIT __kconfig __weak;
 extern int CONFIG_HZ __kconfig __weak;
-extern const void init_task __ksym;
+extern const void schedule __ksym;
 extern const void no_such_symbol __ksym __weak;
 
 SEC("xdp")
@@ -15,7 +15,7 @@ int externs(struct xdp_md *ctx __unused)
 		return __LINE__;
 	if (&no_such_symbol)
 		return __LINE__;
-	if ((__u64)&init_task < 4096)
+	if ((__u64)&schedule < 4096)
 		return __LINE__;
 	return CONFIG_HZ == 0;
 }

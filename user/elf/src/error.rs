@@ -107,7 +107,7 @@ pub enum Problem {
     },
     /// A map's definition lacks something.
     Missing(&'static str),
-    /// A definition in `maps` has more than the seven words that aya and iproute2 agree on.
+    /// A definition in `maps` has more than zeroes behind the seven words that aya and iproute2 agree on.
     LegacyTooLong {
         /// Bytes found for one definition.
         found: u64,

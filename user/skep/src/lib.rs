@@ -70,7 +70,7 @@ pub use kernel::Kernel;
 pub use link::Link;
 pub use loaded::Loaded;
 pub use map::{Entries, Entry, EntryValue, Global, Keys, Map, When};
-pub use object::{Autoload, MapMut, Object, ProgramMut};
+pub use object::{Autocreate, Autoload, MapMut, Object, ProgramMut};
 pub use perf::{PerfBuffer, PerfOptions, Sample, Wakeup};
 pub use program::Program;
 pub use ring::{Record, RingBuffer};

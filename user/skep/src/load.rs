@@ -5,7 +5,9 @@
 
 mod btf;
 mod externs;
+mod gzip;
 mod insns;
+pub(crate) mod kconfig;
 mod maps;
 mod names;
 mod pins;
@@ -17,8 +19,9 @@ use btf::ObjectBtf;
 use externs::Externs;
 use pins::Pin;
 use skep_abi::flags::BPF_ANY;
-use skep_model::{MapId, SlotTarget};
+use skep_model::{DataKind, MapId, MapOrigin, RelocTarget, SlotTarget};
 use skep_sys::MapFd;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A load under way.
@@ -26,8 +29,8 @@ pub(crate) struct Loading<'o> {
     object: &'o Object,
     kernel: &'o Kernel,
     btf: Option<ObjectBtf>,
-    /// One for each map of the object, in order.
-    maps: Vec<Arc<MapFd>>,
+    /// One for each map of the object, in order; none where it is not made.
+    maps: Vec<Option<Arc<MapFd>>>,
     pins: Vec<Pin>,
     externs: Externs<'o>,
     notes: Vec<String>,
@@ -46,13 +49,20 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         externs: Externs::new(object, kernel),
         notes: Vec::new(),
     };
+    for (spec, _) in object.spec.programs.iter().zip(&object.programs).filter(|(_, s)| s.lacks_a_type()) {
+        let (name, section) = (&spec.name, &spec.section);
+        loading
+            .notes
+            .push(format!("program {name} is left out: its section's name `{section}` says no type"));
+    }
     // What cannot be loaded anyway is said before anything is made.
     for (spec, setting) in loading.programs() {
         programs::check(spec, setting).map_err(|error| error.in_program(&spec.name))?;
     }
     loading.btf = btf::load(object, kernel, &mut loading.notes)?;
+    let used = Used::by(&loading);
     for index in 0..object.spec.maps.len() {
-        let map = loading.map(index).map_err(|error| error.in_map(&object.spec.maps[index].name))?;
+        let map = loading.map(index, &used).map_err(|error| error.in_map(&object.spec.maps[index].name))?;
         loading.maps.push(map);
     }
     loading.fill_maps_of_maps()?;
@@ -72,12 +82,13 @@ impl<'o> Loading<'o> {
     ) -> impl Iterator<Item = (&'o skep_model::ProgramSpec, &'o crate::object::ProgramSetting)> + use<'o>
     {
         let object = self.object;
-        object.spec.programs.iter().zip(&object.programs).filter(|(_, setting)| setting.autoload)
+        object.spec.programs.iter().zip(&object.programs).filter(|(_, setting)| setting.is_loaded())
     }
 
-    fn map_fd(&self, id: MapId) -> Result<&Arc<MapFd>> {
+    /// Gives a map; `None` where it is not made.
+    fn map_fd(&self, id: MapId) -> Result<Option<&Arc<MapFd>>> {
         let fd = self.maps.get(id.0 as usize);
-        fd.ok_or_else(|| {
+        fd.map(Option::as_ref).ok_or_else(|| {
             Error::new(ErrorKind::Object, format!("refers to map {} of {}", id.0, self.maps.len()))
         })
     }
@@ -85,9 +96,14 @@ impl<'o> Loading<'o> {
     /// Fills the slots of maps of maps, now that all maps are there.
     fn fill_maps_of_maps(&self) -> Result<()> {
         for (spec, outer) in self.object.spec.maps.iter().zip(&self.maps) {
+            let Some(outer) = outer else { continue };
             for slot in &spec.initial {
                 let SlotTarget::Map(inner) = &slot.target else { continue };
-                let inner = self.map_fd(*inner)?.fd().raw();
+                let inner = self.map_fd(*inner)?.ok_or_else(|| {
+                    let what = format!("slot {} is to hold a map that is not made", slot.index);
+                    Error::new(ErrorKind::Setting, what).in_map(&spec.name)
+                })?;
+                let inner = inner.fd().raw();
                 put(outer, slot.index, inner).map_err(|error| error.in_map(&spec.name))?;
             }
         }
@@ -97,6 +113,7 @@ impl<'o> Loading<'o> {
     /// Fills the slots of maps of programs; a program that is left out leaves its slot empty.
     fn fill_maps_of_programs(&self, programs: &[Program]) -> Result<()> {
         for (spec, map) in self.object.spec.maps.iter().zip(&self.maps) {
+            let Some(map) = map else { continue };
             for slot in &spec.initial {
                 let SlotTarget::Program(name) = &slot.target else { continue };
                 let Some(program) = programs.iter().find(|program| program.name() == name) else { continue };
@@ -113,8 +130,46 @@ impl<'o> Loading<'o> {
         }
         let btf = self.object.btf.clone();
         let maps = self.object.spec.maps.iter().zip(self.maps);
-        let maps = maps.map(|(spec, fd)| Map::loaded(self.kernel, spec, fd, btf.clone())).collect();
+        let made = maps.filter_map(|(spec, fd)| Some((spec, fd?)));
+        let maps = made.map(|(spec, fd)| Map::loaded(self.kernel, spec, fd, btf.clone())).collect();
         Loaded::new(self.object.file(), self.kernel, btf, maps, programs, self.notes)
+    }
+}
+
+/// What the programs that are loaded refer to.
+struct Used {
+    maps: HashSet<MapId>,
+    /// Offsets in the map of configuration values.
+    settings: HashSet<u32>,
+}
+
+impl Used {
+    fn by(loading: &Loading<'_>) -> Used {
+        let maps = &loading.object.spec.maps;
+        let is_kconfig = |id: &MapId| match maps.get(id.0 as usize).map(|map| &map.origin) {
+            Some(MapOrigin::Data(data)) => data.kind == DataKind::Kconfig,
+            _ => false,
+        };
+        let mut used = Used { maps: HashSet::new(), settings: HashSet::new() };
+        let targets = loading.programs().flat_map(|(spec, _)| &spec.relocations).map(|found| &found.target);
+        for target in targets {
+            match target {
+                RelocTarget::Map(map) => _ = used.maps.insert(*map),
+                RelocTarget::MapValue { map, offset } => {
+                    used.maps.insert(*map);
+                    if is_kconfig(map) {
+                        used.settings.insert(*offset);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for slot in maps.iter().flat_map(|map| &map.initial) {
+            if let SlotTarget::Map(map) = slot.target {
+                used.maps.insert(map);
+            }
+        }
+        used
     }
 }
 

@@ -3,7 +3,7 @@
 mod map;
 mod program;
 
-pub use map::MapMut;
+pub use map::{Autocreate, MapMut};
 pub use program::{Autoload, ProgramMut};
 
 pub(crate) use map::{MapSetting, PinSetting};
@@ -33,6 +33,8 @@ pub struct Object {
     pub(crate) maps: Vec<MapSetting>,
     /// One for each program, in order.
     pub(crate) programs: Vec<ProgramSetting>,
+    /// What the caller says of the kernel's configuration.
+    pub(crate) kconfig: String,
 }
 
 impl Object {
@@ -81,6 +83,7 @@ impl Object {
             maps: spec.maps.iter().map(MapSetting::of).collect(),
             programs: spec.programs.iter().map(ProgramSetting::of).collect(),
             spec,
+            kconfig: String::new(),
         }
     }
 
@@ -150,8 +153,20 @@ impl Object {
     pub fn only_program(&mut self, name: &str) -> Result<&mut Object> {
         let wanted = self.program_index(name)?;
         for (index, setting) in self.programs.iter_mut().enumerate() {
-            setting.autoload = index == wanted;
+            setting.autoload = Some(if index == wanted { Autoload::Yes } else { Autoload::No });
         }
+        Ok(self)
+    }
+
+    /// Says what the kernel was configured with, for variables declared `__kconfig`: lines like `CONFIG_HZ=250`. What is
+    /// said here counts, whatever the kernel shows; what is not said is looked up in `/boot/config-RELEASE` or
+    /// `/proc/config.gz`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where a line is neither that nor empty nor a comment.
+    pub fn set_kconfig(&mut self, text: &str) -> Result<&mut Object> {
+        load::kconfig::check(text).map_err(|error| error.in_file(&self.spec.file))?;
+        self.kconfig = text.to_owned();
         Ok(self)
     }
 
@@ -223,6 +238,10 @@ impl Object {
     }
 
     /// Loads the object: its BTF, its maps, then those of its programs that are not left out.
+    ///
+    /// What nobody has said is no reason to refuse the whole object: a program in a section whose name says no type is left
+    /// out until [`ProgramMut::set_type`] says one, and so is a map whose size only the application knows, unless a program
+    /// that is loaded refers to it. [`Loaded::notes`] names them.
     ///
     /// # Errors
     /// Says which map or program could not be loaded and why; nothing is left of what had been loaded by then, pins

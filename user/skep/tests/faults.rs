@@ -40,6 +40,7 @@ const PATHS: &[Path] = &[
     Path { name: "load_maps_of_maps", run: load_maps_of_maps },
     Path { name: "load_maps_of_programs", run: load_maps_of_programs },
     Path { name: "load_for_a_kernel_type", run: load_for_a_kernel_type },
+    Path { name: "load_what_a_kernel_provides", run: load_what_a_kernel_provides },
     Path { name: "globals", run: globals },
     Path { name: "elements", run: elements },
     Path { name: "pins", run: pins },
@@ -94,6 +95,11 @@ fn load_for_a_kernel_type(kernel: &Kernel) -> Result<()> {
     let loaded = object.load(kernel)?;
     drop(loaded.program("second")?.attach(Attach::LoadedFor)?);
     Ok(())
+}
+
+/// Values of the kernel's configuration, and the address of a symbol.
+fn load_what_a_kernel_provides(kernel: &Kernel) -> Result<()> {
+    run_all(&object("lab/vectors/data/externs"), kernel)
 }
 
 fn globals(kernel: &Kernel) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Definitions of up to seven words in `maps` and `maps/NAME`, as aya's programs and older ones carry them.
 //!
 //! The words are `type, key_size, value_size, max_entries, map_flags, id, pinning`; the last two may be missing, and
-//! `id` means nothing to a loader (aya's `bpf_map_def`, `aya-ebpf-bindings`; iproute2's `struct bpf_elf_map` goes on
-//! with inner maps, which is refused).
+//! `id` means nothing to a loader (aya's `bpf_map_def`, `aya-ebpf-bindings`). Words behind them must be zero: then whoever
+//! gave them a meaning asks for nothing by them (iproute2's `struct bpf_elf_map` goes on with inner maps).
 
 use super::Found;
 use crate::error::{ElfError, Problem};
@@ -12,7 +12,7 @@ use skep_isa::ByteOrder;
 use skep_model::{MapOrigin, MapSpec, Pinning};
 
 const LEAST: u64 = 20;
-const MOST: u64 = 28;
+const WORDS: usize = 7;
 
 /// Says whether a section of that name holds such definitions; the last is where the infrared decoders of v4l-utils have
 /// theirs (`utils/keytable/bpf_load.c`).
@@ -37,15 +37,15 @@ pub(super) fn find(image: &Image<'_>, section: &Section<'_>) -> Result<Vec<Found
         if size < LEAST {
             return Err(fail(Problem::LegacyTooShort { found: size }));
         }
-        if size > MOST {
-            return Err(fail(Problem::LegacyTooLong { found: size }));
-        }
         if size % 4 != 0 {
             return Err(fail(Problem::OddSize { unit: 4, found: size }));
         }
         let start = symbol.value as usize;
         let bytes = &section.data[start..start + size as usize];
-        let mut words = [0; 7];
+        if bytes.iter().skip(4 * WORDS).any(|byte| *byte != 0) {
+            return Err(fail(Problem::LegacyTooLong { found: size }));
+        }
+        let mut words = [0; WORDS];
         for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
             let chunk = [chunk[0], chunk[1], chunk[2], chunk[3]];
             *word = match image.order {

@@ -10,9 +10,11 @@ use skep_model::{ProgramSpec, RelocTarget, Relocation};
 const LOAD_IMM64: u8 = 0x18;
 /// The opcode of a call.
 const CALL: u8 = 0x85;
-/// A call of a helper that no kernel has, in the place of a function that this kernel does not have: a branch that is
-/// never taken loads, and any other is refused by a number that says why.
-const NO_SUCH_FUNCTION: i32 = 0x0bad_cafe;
+/// Calls of helpers that no kernel has, in the place of what is not there: a branch that is never taken loads, and any
+/// other is refused by a number that says why. The numbers are libbpf's, and so is what is counted behind them: the map, the
+/// symbol (`POISON_LDIMM64_MAP_BASE`, `POISON_CALL_KFUNC_BASE`).
+const NO_SUCH_MAP: i32 = 2_001_000_000;
+const NO_SUCH_FUNCTION: i32 = 2_002_000_000;
 
 impl Loading<'_> {
     /// Fills in a program's references and gives its bytes.
@@ -23,7 +25,17 @@ impl Loading<'_> {
             let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
             let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
             let code = insns.get(at).ok_or_else(outside)?.code;
-            let (low, high) = self.resolve(relocation, code).map_err(place)?;
+            let (low, high) = match self.resolve(relocation, code).map_err(place)? {
+                Found::Value(low, high) => (low, high),
+                Found::Nothing(helper) => {
+                    let slots = if code == LOAD_IMM64 { 2 } else { 1 };
+                    let slots = insns.get_mut(at..at + slots).ok_or_else(outside)?;
+                    for slot in slots {
+                        (slot.code, slot.regs, slot.off, slot.imm) = (CALL, 0, 0, helper);
+                    }
+                    continue;
+                }
+            };
             let insn = insns.get_mut(at).ok_or_else(outside)?;
             if let Some(src) = low.src {
                 insn.regs = (insn.regs & 0x0f) | src << 4;
@@ -44,12 +56,16 @@ impl Loading<'_> {
         Ok(bytes)
     }
 
-    fn resolve(&mut self, relocation: &Relocation, code: u8) -> Result<(Low, i32)> {
-        Ok(match &relocation.target {
-            RelocTarget::Map(map) => (Low::imm(self.map_fd(*map)?.fd().number()), 0),
-            RelocTarget::MapValue { map, offset } => {
-                (Low::imm(self.map_fd(*map)?.fd().number()), *offset as i32)
-            }
+    fn resolve(&mut self, relocation: &Relocation, code: u8) -> Result<Found> {
+        let (low, high) = match &relocation.target {
+            RelocTarget::Map(map) => match self.map_fd(*map)? {
+                Some(fd) => (Low::imm(fd.fd().number()), 0),
+                None => return Ok(Found::Nothing(NO_SUCH_MAP + map.0 as i32)),
+            },
+            RelocTarget::MapValue { map, offset } => match self.map_fd(*map)? {
+                Some(fd) => (Low::imm(fd.fd().number()), *offset as i32),
+                None => return Ok(Found::Nothing(NO_SUCH_MAP + map.0 as i32)),
+            },
             RelocTarget::Ksym { name, weak } | RelocTarget::Kfunc { name, weak } => {
                 let is_call = code == CALL;
                 match self.externs.symbol(name)? {
@@ -61,7 +77,7 @@ impl Loading<'_> {
                         (Low { src: Some(0), off: None, imm: address as i32 }, (address >> 32) as i32)
                     }
                     None if *weak && is_call => {
-                        (Low { src: Some(0), off: Some(0), imm: NO_SUCH_FUNCTION }, 0)
+                        return Ok(Found::Nothing(NO_SUCH_FUNCTION + self.externs.number(name)));
                     }
                     None if *weak => (Low { src: Some(0), off: None, imm: 0 }, 0),
                     None => {
@@ -77,8 +93,17 @@ impl Loading<'_> {
                 );
                 return Err(Error::new(ErrorKind::Unsupported, what));
             }
-        })
+        };
+        Ok(Found::Value(low, high))
     }
+}
+
+/// What is found for a reference.
+enum Found {
+    /// What becomes of the first slot, and the immediate of the second.
+    Value(Low, i32),
+    /// Nothing; a call of this helper stands in its place.
+    Nothing(i32),
 }
 
 /// What becomes of the first slot of an instruction.

@@ -1,17 +1,18 @@
 //! Maps: created or found, then given their first contents.
 
-use super::Loading;
 use super::names::{kernel_name, map_name};
 use super::pins::{check_alike, path_by_name};
+use super::{Loading, Used};
 use crate::error::{Error, ErrorKind, Result};
-use crate::object::{MapSetting, PinSetting};
+use crate::object::{Autocreate, MapSetting, PinSetting};
 use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_model::platform::Platform;
 use skep_model::platform::maps::{Access, BtfUse, Copies};
-use skep_model::{DataKind, MapData, MapOrigin, MapSpec};
+use skep_model::{DataKind, MapData, MapId, MapOrigin, MapSpec};
 use skep_sys::MapFd;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Contents of a map that are there already: of one that was pinned, or that the caller gave.
@@ -25,11 +26,22 @@ enum Made {
 const REFUSES_TYPES: &[Errno] = &[Errno::EINVAL, Errno::ENOTSUPP, Errno::EOPNOTSUPP];
 
 impl Loading<'_> {
-    /// Makes or finds the map at `index` of the object, and fills it if it is a data section.
-    pub(super) fn map(&mut self, index: usize) -> Result<Arc<MapFd>> {
+    /// Makes or finds the map at `index` of the object, and fills it if it is a data section; `None` where it is left out.
+    pub(super) fn map(&mut self, index: usize, used: &Used) -> Result<Option<Arc<MapFd>>> {
         let object = self.object;
         let (spec, setting) = (&object.spec.maps[index], &object.maps[index]);
+        if setting.autocreate == Autocreate::No {
+            return Ok(None);
+        }
         let create = self.attributes(spec)?;
+        // What only the application can say of a map matters only if somebody uses it.
+        if create.max_entries == 0 && setting.reuse.is_none() && !used.maps.contains(&MapId(index as u32)) {
+            if let Some(mistake) = mistake(&create) {
+                self.notes
+                    .push(format!("map {} is left out: {mistake}, and nothing refers to it", spec.name));
+                return Ok(None);
+            }
+        }
         let (map, made) = match &setting.reuse {
             Some(map) => {
                 if !map.handle().kernel().is_same(self.kernel.sys()) {
@@ -45,9 +57,9 @@ impl Loading<'_> {
             }
         };
         if let (MapOrigin::Data(data), Made::New) = (&spec.origin, made) {
-            self.fill(&map, data)?;
+            self.fill(&map, data, &used.settings)?;
         }
-        Ok(map)
+        Ok(Some(map))
     }
 
     fn shared_or_new(
@@ -85,7 +97,9 @@ impl Loading<'_> {
             self.kernel.possible_cpus()?;
         }
         let max_entries = match spec.map_type {
-            MapType::PERF_EVENT_ARRAY if spec.max_entries == 0 => self.kernel.possible_cpus()?,
+            MapType::PERF_EVENT_ARRAY | MapType::CPUMAP if spec.max_entries == 0 => {
+                self.kernel.possible_cpus()?
+            }
             MapType::RINGBUF | MapType::USER_RINGBUF => self.ring_bytes(spec.max_entries)?,
             _ => spec.max_entries,
         };
@@ -158,7 +172,13 @@ impl Loading<'_> {
         answer.map_err(|error| {
             let made = Error::call("BPF_MAP_CREATE", error);
             match mistake(&create) {
-                Some(mistake) if made.errno() != Some(Errno::EPERM) => made.hint(&mistake),
+                Some(mistake) if made.errno() != Some(Errno::EPERM) => {
+                    let made = made.hint(&mistake);
+                    match create.max_entries {
+                        0 => made.hint("set it with MapMut::set_max_entries"),
+                        _ => made,
+                    }
+                }
                 _ => made,
             }
         })
@@ -184,9 +204,9 @@ impl Loading<'_> {
     }
 
     /// Writes the contents of a data section, and freezes what is read-only: the verifier takes it for constant then.
-    fn fill(&mut self, map: &MapFd, data: &MapData) -> Result<()> {
+    fn fill(&self, map: &MapFd, data: &MapData, settings: &HashSet<u32>) -> Result<()> {
         let bytes = match data.kind {
-            DataKind::Kconfig => Cow::Owned(self.externs.kconfig(data.bytes.len())?),
+            DataKind::Kconfig => Cow::Owned(self.externs.kconfig(data.bytes.len(), settings)?),
             _ => Cow::Borrowed(&data.bytes),
         };
         if bytes.iter().any(|byte| *byte != 0) {

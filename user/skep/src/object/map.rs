@@ -14,6 +14,17 @@ pub(crate) struct MapSetting {
     pub(crate) pin: PinSetting,
     /// A map to use instead of a new one.
     pub(crate) reuse: Option<Arc<MapFd>>,
+    pub(crate) autocreate: Autocreate,
+}
+
+/// Whether a map is made with its object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Autocreate {
+    /// It is.
+    #[default]
+    Yes,
+    /// It is left out.
+    No,
 }
 
 /// Whether and where a map is pinned.
@@ -34,7 +45,7 @@ impl MapSetting {
             Pinning::None => PinSetting::No,
             Pinning::ByName => PinSetting::ByName,
         };
-        MapSetting { pin, reuse: None }
+        MapSetting { pin, ..MapSetting::default() }
     }
 }
 
@@ -50,6 +61,13 @@ impl MapMut<'_> {
     /// Gives what the object says, with the changes so far.
     pub fn spec(&self) -> &MapSpec {
         self.spec
+    }
+
+    /// Says whether it is made. A program that refers to a map that is not can be loaded only where no path leads to the
+    /// reference, as libbpf has it (`bpf_map__set_autocreate`).
+    pub fn set_autocreate(&mut self, autocreate: Autocreate) -> &mut Self {
+        self.setting.autocreate = autocreate;
+        self
     }
 
     /// Sets the most entries, or the bytes of a ring.

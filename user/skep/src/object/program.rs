@@ -6,7 +6,10 @@ use skep_model::ProgramSpec;
 /// How a program is loaded.
 #[derive(Clone, Debug)]
 pub(crate) struct ProgramSetting {
-    pub(crate) autoload: bool,
+    /// `None` where the caller has not said; then it is as the section says.
+    pub(crate) autoload: Option<Autoload>,
+    /// What the section's name says of it.
+    by_section: Autoload,
     /// `None` where nobody has said what it is.
     pub(crate) prog_type: Option<ProgType>,
     pub(crate) attach_type: Option<AttachType>,
@@ -19,12 +22,27 @@ impl ProgramSetting {
     pub(crate) fn of(spec: &ProgramSpec) -> ProgramSetting {
         let attach = spec.attach.as_ref();
         ProgramSetting {
-            autoload: attach.map_or(!spec.section.starts_with('?'), |attach| attach.autoload),
+            autoload: None,
+            by_section: match attach.map_or(!spec.section.starts_with('?'), |attach| attach.autoload) {
+                true => Autoload::Yes,
+                false => Autoload::No,
+            },
             prog_type: attach.map(|attach| attach.prog_type),
             attach_type: attach.and_then(|attach| attach.attach_type),
             target: attach.and_then(|attach| attach.target.clone()),
             flags: attach.map_or(0, |attach| attach.prog_flags),
         }
+    }
+
+    /// Tells whether it is to be loaded.
+    pub(crate) fn is_loaded(&self) -> bool {
+        let by_section = || self.by_section == Autoload::Yes && self.prog_type.is_some();
+        self.autoload.map_or_else(by_section, |autoload| autoload == Autoload::Yes)
+    }
+
+    /// Tells whether it is left out for no other reason than that nobody has said what it is.
+    pub(crate) fn lacks_a_type(&self) -> bool {
+        self.autoload.is_none() && self.by_section == Autoload::Yes && self.prog_type.is_none()
     }
 }
 
@@ -50,13 +68,16 @@ impl ProgramMut<'_> {
         self.spec
     }
 
-    /// Says whether it is loaded; a section whose name starts with `?` is not unless this says so.
+    /// Says whether it is loaded. Unless this says so, two sorts of programs are not: those in a section whose name
+    /// starts with `?`, and those whose section has a name that says no type, for as long as none is set. To ask for one of
+    /// the latter without setting its type makes the load fail.
     pub fn set_autoload(&mut self, autoload: Autoload) -> &mut Self {
-        self.setting.autoload = autoload == Autoload::Yes;
+        self.setting.autoload = Some(autoload);
         self
     }
 
-    /// Says what kind of program it is, whatever its section is called.
+    /// Says what kind of program it is, whatever its section is called; one that was left out because the name says no
+    /// type is loaded then.
     pub fn set_type(&mut self, prog_type: ProgType) -> &mut Self {
         if self.setting.prog_type != Some(prog_type) {
             self.setting.attach_type = None;
