@@ -9,7 +9,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The refused objects and what the refusal has to name.
 const CULPRITS: [(&str, &str); 5] = [
-    ("legacy/maps_extra", "inner_array"),
+    ("legacy/maps_extra", "outer_array"),
     ("refused/undefined_function", "defined_nowhere"),
     ("refused/undefined_variable", "defined_nowhere"),
     ("refused/unknown_attribute", "max_entires"),
