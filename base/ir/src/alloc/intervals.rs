@@ -5,7 +5,7 @@
 
 use crate::error::BuildErrorKind;
 use crate::machine::{Machine, RegMask};
-use crate::ssa::{Function, MemAddr, Node, Rhs, Term, Val, filled, grow};
+use crate::ssa::{BlockData, Function, MemAddr, Node, Rhs, Term, Val, filled, grow};
 use alloc_crate::vec::Vec;
 
 /// Is the life of one value.
@@ -13,6 +13,8 @@ use alloc_crate::vec::Vec;
 pub(super) struct Interval {
     pub(super) start: u32,
     pub(super) end: u32,
+    /// Names the block that it ends in.
+    pub(super) last: u32,
     /// Says how much is lost if it lives in memory.
     pub(super) weight: u32,
     /// Is a value whose place would save a move.
@@ -29,6 +31,13 @@ pub(super) enum Hint {
     Reg(u8),
 }
 
+impl Hint {
+    /// Wishes for a register of a [`Machine`], where it has one to wish for.
+    fn register(reg: u8) -> Hint {
+        if reg == u8::MAX { Hint::None } else { Hint::Reg(reg) }
+    }
+}
+
 /// Is what must be known to place values.
 pub(super) struct Intervals {
     /// Holds one for each node; those that need no place have `start` above `end`.
@@ -39,7 +48,7 @@ pub(super) struct Intervals {
     pub(super) depth: Vec<u8>,
 }
 
-pub(super) const NOWHERE: Interval = Interval { start: 1, end: 0, weight: 0, hint: Hint::None };
+pub(super) const NOWHERE: Interval = Interval { start: 1, end: 0, last: 0, weight: 0, hint: Hint::None };
 
 impl Interval {
     pub(super) const fn is_needed(&self) -> bool {
@@ -53,51 +62,53 @@ fn is_number(function: &Function, val: Val) -> bool {
 }
 
 pub(super) fn intervals(function: &Function, machine: &Machine) -> Result<Intervals, BuildErrorKind> {
+    let loops = Loops::new(function)?;
     let mut walk = Walk {
         function,
         machine,
         of: filled(NOWHERE, function.nodes.len())?,
         destroyed: [machine.calls, machine.divisions, machine.shifts, machine.exchanges]
             .map(|mask| (mask, Vec::new())),
-        depth: depths(function)?,
+        depth: loops.depths(function)?,
+        number: 0,
         weight: 1,
     };
     let entry = function.params_of(&function.blocks[0]);
     for (param, reg) in entry.zip(&function.params) {
-        let wish = machine.arguments[usize::from(*reg) - 1];
-        if wish != u8::MAX {
-            walk.of[param.index()].hint = Hint::Reg(wish);
-        }
+        walk.of[param.index()].hint = Hint::register(machine.arguments[usize::from(*reg) - 1]);
     }
-    let mut block_starts = Vec::new();
-    let mut loops = Loops::new(function)?;
-    for (number, block) in function.blocks.iter().enumerate() {
-        let base = block.first.0.checked_add(number as u32).and_then(|at| at.checked_mul(2));
+    for (block, number) in function.blocks.iter().zip(0..) {
+        let base = block.first.0.checked_add(number).and_then(|at| at.checked_mul(2));
         let base = base.ok_or(BuildErrorKind::TooLarge)?;
-        grow(&mut block_starts, base)?;
-        walk.weight = 1 << (3 * walk.depth[number].min(5));
+        walk.number = number;
+        walk.weight = 1 << (3 * walk.depth[number as usize].min(5));
         for param in function.params_of(block) {
             // What flows in from above has left a wish already.
             let hint = walk.of[param.index()].hint;
-            walk.of[param.index()] = Interval { start: base, end: base + 1, weight: walk.weight, hint };
+            let (weight, last) = (walk.weight, number);
+            walk.of[param.index()] = Interval { start: base, end: base + 1, last, weight, hint };
         }
         for val in block.nodes() {
             walk.node(val, base + 2 * (val.0 - block.first.0))?;
         }
-        let end = base + 2 * (block.end.0 - block.first.0);
-        walk.term(number, &block.term, end);
-        for edge in block.term.edges() {
-            if edge.to.index() <= number {
-                loops.add(edge.to.index(), end + 1);
+        walk.term(&block.term, end_of(block, number));
+    }
+    let Walk { mut of, destroyed, depth, .. } = walk;
+    if let Some(reach) = loops.reach(function)? {
+        for (block, number) in function.blocks.iter().zip(0..) {
+            for interval in &mut of[block.first.index()..block.end.index()] {
+                if interval.is_needed() && interval.last > number {
+                    reach.stretch(function, number, interval);
+                }
             }
         }
     }
-    loops.finish();
-    let Walk { mut of, destroyed, depth, .. } = walk;
-    for interval in of.iter_mut().filter(|interval| interval.is_needed()) {
-        loops.stretch(&block_starts, interval);
-    }
     Ok(Intervals { of, destroyed, depth })
+}
+
+/// Returns the position of a block's end.
+fn end_of(block: &BlockData, number: u32) -> u32 {
+    2 * (block.end.0 + number)
 }
 
 struct Walk<'w> {
@@ -106,6 +117,8 @@ struct Walk<'w> {
     of: Vec<Interval>,
     destroyed: [(RegMask, Vec<u32>); 4],
     depth: Vec<u8>,
+    /// Names the block that is walked.
+    number: u32,
     /// Says how much an operand here counts.
     weight: u32,
 }
@@ -119,6 +132,7 @@ impl Walk<'_> {
     fn read(&mut self, val: Val, at: u32) {
         let interval = &mut self.of[val.index()];
         interval.end = interval.end.max(at);
+        interval.last = self.number;
         interval.weight = interval.weight.saturating_add(self.weight);
     }
 
@@ -126,6 +140,7 @@ impl Walk<'_> {
     fn compared(&mut self, room: Val, at: u32) {
         let interval = &mut self.of[room.index()];
         interval.end = interval.end.max(at);
+        interval.last = self.number;
     }
 
     /// Notes that a list is moved somewhere; numbers are made there.
@@ -146,6 +161,7 @@ impl Walk<'_> {
         // An operand that must outlive what the operation destroys or writes first is read late.
         let late = |late: bool| if late { at + 1 } else { at };
         let destroys_first = self.machine.destroys_first;
+        let mut hint = Hint::None;
         match node {
             Node::Nop | Node::Param | Node::Charge(_) => return Ok(()),
             Node::Alu { op, a, b, .. } => {
@@ -156,6 +172,7 @@ impl Walk<'_> {
                     _ => None,
                 };
                 self.read(a, at);
+                hint = Hint::Val(a);
                 let destroys = kind.is_some_and(|kind| self.destroyed[kind].0 != RegMask(0));
                 let is_late = self.machine.two_address || destroys && destroys_first;
                 self.read(b, late(is_late));
@@ -166,6 +183,7 @@ impl Walk<'_> {
             Node::AluImm { op, a, .. } => {
                 use skep_isa::AluOp;
                 self.read(a, at);
+                hint = Hint::Val(a);
                 if matches!(op, AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod) {
                     grow(&mut self.destroyed[DIVISION].1, at)?;
                 }
@@ -173,18 +191,19 @@ impl Walk<'_> {
             Node::Atomic { addr, src, .. } => {
                 self.read(addr.base, late(destroys_first));
                 self.read(src, late(destroys_first));
+                hint = Hint::Val(addr.base);
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
             }
             Node::Cmpxchg { addr, expected, src, .. } => {
                 self.read(addr.base, late(destroys_first));
                 self.read(src, late(destroys_first));
                 self.read(expected, at);
+                hint = Hint::Val(addr.base);
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
             }
             Node::Helper { args, .. } | Node::Call { args, .. } | Node::Packet { args, .. } => {
                 for (arg, wish) in function.list(args).iter().zip(self.machine.arguments) {
-                    let hint = if wish == u8::MAX { Hint::None } else { Hint::Reg(wish) };
-                    self.moved(*arg, at, hint);
+                    self.moved(*arg, at, Hint::register(wish));
                 }
                 grow(&mut self.destroyed[CALL].1, at)?;
             }
@@ -203,28 +222,28 @@ impl Walk<'_> {
                 self.read(index, at);
                 self.compared(room, at);
             }
-            node => {
-                for operand in node.operands() {
-                    self.read(operand, at);
+            node => node.each_operand(|operand| {
+                self.read(operand, at);
+                if hint == Hint::None {
+                    hint = Hint::Val(operand);
                 }
-            }
+            }),
         }
         if node.has_value() {
             let hint = match node {
-                Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. }
-                    if self.machine.result != u8::MAX =>
-                {
-                    Hint::Reg(self.machine.result)
+                Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. } => {
+                    Hint::register(self.machine.result)
                 }
                 Node::Select { other, .. } => Hint::Val(other),
-                _ => node.operands().into_iter().next().map_or(Hint::None, Hint::Val),
+                _ => hint,
             };
-            self.of[val.index()] = Interval { start: at + 1, end: at + 1, weight: self.weight, hint };
+            let (weight, last) = (self.weight, self.number);
+            self.of[val.index()] = Interval { start: at + 1, end: at + 1, last, weight, hint };
         }
         Ok(())
     }
 
-    fn term(&mut self, number: usize, term: &Term, at: u32) {
+    fn term(&mut self, term: &Term, at: u32) {
         let function = self.function;
         match *term {
             Term::Jump(_) => {}
@@ -234,16 +253,13 @@ impl Walk<'_> {
                     self.read(b, at);
                 }
             }
-            Term::Return(val) => {
-                let wish = self.machine.result;
-                self.moved(val, at, if wish == u8::MAX { Hint::None } else { Hint::Reg(wish) });
-            }
+            Term::Return(val) => self.moved(val, at, Hint::register(self.machine.result)),
         }
         for edge in term.edges() {
             let target = &function.blocks[edge.to.index()];
             for (arg, param) in function.list(edge.args).iter().zip(function.params_of(target)) {
                 self.moved(*arg, at, Hint::Val(param));
-                if edge.to.index() <= number {
+                if edge.to.0 <= self.number {
                     // Round a loop it had best be where the parameter is, so that nothing moves.
                     self.of[arg.index()].hint = Hint::Val(param);
                 }
@@ -257,51 +273,71 @@ impl Walk<'_> {
     }
 }
 
-/// Counts the loops around each block, as far as the order of blocks tells.
-fn depths(function: &Function) -> Result<Vec<u8>, BuildErrorKind> {
-    let mut change = filled(0i32, function.blocks.len() + 1)?;
-    for (number, block) in function.blocks.iter().enumerate() {
-        for edge in block.term.edges().filter(|edge| edge.to.index() <= number) {
-            change[edge.to.index()] += 1;
-            change[number + 1] -= 1;
-        }
-    }
-    let mut depth = 0;
-    let mut depths = Vec::new();
-    depths.try_reserve_exact(function.blocks.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
-    depths.extend(change.iter().take(function.blocks.len()).map(|change| {
-        depth += change;
-        depth.clamp(0, 255) as u8
-    }));
-    Ok(depths)
-}
-
-/// Answers how far back jumps reach: a tree over blocks of the highest position from which one is jumped back to.
+/// Lists the jumps back: from which block to which.
 struct Loops {
-    tree: Vec<u32>,
-    leaves: usize,
+    back: Vec<(u32, u32)>,
 }
 
 impl Loops {
     fn new(function: &Function) -> Result<Loops, BuildErrorKind> {
-        let leaves = function.blocks.len().next_power_of_two();
-        Ok(Loops { tree: filled(0, 2 * leaves)?, leaves })
-    }
-
-    fn add(&mut self, header: usize, from: u32) {
-        let leaf = &mut self.tree[self.leaves + header];
-        *leaf = (*leaf).max(from);
-    }
-
-    fn finish(&mut self) {
-        for index in (1..self.leaves).rev() {
-            self.tree[index] = self.tree[2 * index].max(self.tree[2 * index + 1]);
+        let mut back = Vec::new();
+        for (block, number) in function.blocks.iter().zip(0..) {
+            for edge in block.term.edges().filter(|edge| edge.to.0 <= number) {
+                grow(&mut back, (number, edge.to.0))?;
+            }
         }
+        Ok(Loops { back })
     }
 
-    /// Returns the highest position from which a block of `first..=last` is jumped back to.
-    fn highest(&self, first: usize, last: usize) -> u32 {
-        let (mut low, mut high, mut highest) = (first + self.leaves, last + self.leaves + 1, 0);
+    /// Counts the loops around each block, as far as the order of blocks tells.
+    fn depths(&self, function: &Function) -> Result<Vec<u8>, BuildErrorKind> {
+        if self.back.is_empty() {
+            return filled(0, function.blocks.len());
+        }
+        let mut change = filled(0i32, function.blocks.len() + 1)?;
+        for (from, to) in &self.back {
+            change[*to as usize] += 1;
+            change[*from as usize + 1] -= 1;
+        }
+        let mut depth = 0;
+        let mut depths = Vec::new();
+        depths.try_reserve_exact(function.blocks.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
+        depths.extend(change.iter().take(function.blocks.len()).map(|change| {
+            depth += change;
+            depth.clamp(0, 255) as u8
+        }));
+        Ok(depths)
+    }
+
+    /// Says how far back the jumps reach; nothing where there are none.
+    fn reach(&self, function: &Function) -> Result<Option<Reach>, BuildErrorKind> {
+        if self.back.is_empty() {
+            return Ok(None);
+        }
+        let leaves = function.blocks.len().next_power_of_two();
+        let mut tree = filled(0, 2 * leaves)?;
+        // The list is in the order of where jumps come from, so the last one into a block is the highest.
+        for (from, to) in &self.back {
+            tree[leaves + *to as usize] = *from;
+        }
+        for index in (1..leaves).rev() {
+            tree[index] = tree[2 * index].max(tree[2 * index + 1]);
+        }
+        Ok(Some(Reach { tree, leaves }))
+    }
+}
+
+/// Answers how far back jumps reach: a tree over blocks of the highest block from which one is jumped back to, 0 for none.
+struct Reach {
+    tree: Vec<u32>,
+    leaves: usize,
+}
+
+impl Reach {
+    /// Returns the highest block from which one of `first..=last` is jumped back to.
+    fn highest(&self, first: u32, last: u32) -> u32 {
+        let (mut low, mut high) = (first as usize + self.leaves, last as usize + self.leaves + 1);
+        let mut highest = 0;
         while low < high {
             if low % 2 == 1 {
                 highest = highest.max(self.tree[low]);
@@ -317,18 +353,16 @@ impl Loops {
         highest
     }
 
-    /// Lets a value live to the end of each loop that starts while it lives.
-    fn stretch(&self, block_starts: &[u32], interval: &mut Interval) {
-        let block = |position: u32| block_starts.partition_point(|start| *start <= position) - 1;
-        let home = block(interval.start);
-        let mut last = block(interval.end);
-        while last > home {
-            let reach = self.highest(home + 1, last);
+    /// Lets a value of a block live to the end of each loop that starts while it lives.
+    fn stretch(&self, function: &Function, home: u32, interval: &mut Interval) {
+        loop {
+            let from = self.highest(home + 1, interval.last);
+            let reach = end_of(&function.blocks[from as usize], from) + 1;
             if reach <= interval.end {
                 break;
             }
             interval.end = reach;
-            last = block(reach);
+            interval.last = from;
         }
     }
 }

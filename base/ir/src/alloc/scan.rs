@@ -25,13 +25,15 @@ pub(super) fn scan(
             locs: u16::from(machine.registers),
         },
         occupant: [None; 64],
+        until: [0; 64],
+        used: 0,
+        passed: [0; 4],
+        is_free: Vec::new(),
         slots: BinaryHeap::new(),
         free: VecDeque::new(),
     };
-    let mut needed: Vec<u32> = Vec::new();
     let entry = function.blocks.first().map_or(0, |block| block.params);
-    for index in 0..intervals.of.len() as u32 {
-        let interval = &intervals.of[index as usize];
+    for (interval, index) in intervals.of.iter().zip(0..) {
         // A result that nobody reads, or a number that nothing but moves reads, needs no place, nor does what a function takes
         // and does not read; other parameters do.
         let idle = match function.nodes[index as usize] {
@@ -39,11 +41,8 @@ pub(super) fn scan(
             _ => interval.start == interval.end,
         };
         if interval.is_needed() && !idle {
-            grow(&mut needed, index)?;
+            scan.place(Val(index))?;
         }
-    }
-    for index in needed {
-        scan.place(Val(index))?;
     }
     Ok(scan.places)
 }
@@ -57,6 +56,14 @@ struct Scan<'s> {
     places: Places,
     /// Holds who is in each register.
     occupant: [Option<Val>; 64],
+    /// Holds the end of its life.
+    until: [u32; 64],
+    /// Holds the registers that anybody has been in yet: bit n is register n.
+    used: u64,
+    /// Counts, for each kind of what destroys registers, the positions that are in front of the value that is placed.
+    passed: [usize; 4],
+    /// Says which slots are free.
+    is_free: Vec<bool>,
     /// Holds the slots in use, the one that is free first on top.
     slots: BinaryHeap<Reverse<(u32, u16)>>,
     /// Holds the slots that are free again, and since when; the one that has been for longest first, mostly.
@@ -71,12 +78,9 @@ impl Scan<'_> {
     fn place(&mut self, val: Val) -> Result<(), BuildErrorKind> {
         let interval = *self.interval(val);
         let allowed = self.allowed(&interval);
-        let free = (0..u16::from(self.machine.registers))
-            .filter(|reg| allowed.contains(*reg))
-            .filter(|reg| {
-                self.occupant[usize::from(*reg)].is_none_or(|other| self.interval(other).end < interval.start)
-            })
-            .fold(RegMask(0), |set, reg| set.union(RegMask(1 << reg)));
+        let ends = self.until[..usize::from(self.machine.registers)].iter().zip(0..);
+        let alive = ends.fold(0, |set, (until, reg)| set | u64::from(*until >= interval.start) << reg);
+        let free = RegMask(allowed.0 & self.registers() & !(alive & self.used));
         if let Some(reg) = self.choose(&interval, free) {
             self.put(val, reg);
             return Ok(());
@@ -112,17 +116,24 @@ impl Scan<'_> {
     }
 
     /// Returns the registers that nothing destroys while the value lives.
-    fn allowed(&self, interval: &Interval) -> RegMask {
+    fn allowed(&mut self, interval: &Interval) -> RegMask {
         let mut allowed = RegMask(u64::MAX);
-        for (mask, positions) in &self.intervals.destroyed {
+        for ((mask, positions), passed) in self.intervals.destroyed.iter().zip(&mut self.passed) {
             // Destroyed at an even position `at`, while the result is not there yet: who is read there is safe, who lives
-            // on is not, and who starts there is written afterwards.
-            let from = positions.partition_point(|at| *at < interval.start);
+            // on is not, and who starts there is written afterwards. Whoever is placed later starts no earlier.
+            let behind = positions[*passed..].iter().take_while(|at| **at < interval.start);
+            *passed += behind.count();
+            let from = *passed;
             if positions.get(from).is_some_and(|at| *at < interval.end) {
                 allowed = allowed.without(*mask);
             }
         }
         allowed
+    }
+
+    /// Returns all registers.
+    fn registers(&self) -> u64 {
+        u64::MAX.checked_shr(64 - u32::from(self.machine.registers)).unwrap_or(0)
     }
 
     /// Picks a register: the one that was wished for, or any.
@@ -143,6 +154,8 @@ impl Scan<'_> {
 
     fn put(&mut self, val: Val, reg: u16) {
         self.occupant[usize::from(reg)] = Some(val);
+        self.until[usize::from(reg)] = self.interval(val).end;
+        self.used |= 1 << reg;
         self.places.of[val.index()] = Loc(reg);
     }
 
@@ -150,7 +163,9 @@ impl Scan<'_> {
         self.release(interval.start)?;
         let wish = match interval.hint {
             Hint::Val(other) => {
-                self.free.iter().rposition(|(slot, _)| Loc(*slot) == self.places.of[other.index()])
+                let wish = self.places.of[other.index()];
+                let is_free = self.is_free.get(usize::from(wish.0)).is_some_and(|is_free| *is_free);
+                if is_free { self.free.iter().rposition(|(slot, _)| Loc(*slot) == wish) } else { None }
             }
             _ => None,
         };
@@ -175,6 +190,7 @@ impl Scan<'_> {
             self.slots.pop();
             self.free.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)?;
             self.free.push_back((slot, end));
+            self.is_free[usize::from(slot)] = true;
         }
         Ok(())
     }
@@ -182,6 +198,7 @@ impl Scan<'_> {
     fn hold(&mut self, slot: u16, end: u32) -> Result<(), BuildErrorKind> {
         self.slots.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)?;
         self.slots.push(Reverse((end, slot)));
+        self.is_free[usize::from(slot)] = false;
         Ok(())
     }
 
@@ -191,6 +208,9 @@ impl Scan<'_> {
             return Err(BuildErrorKind::TooLarge);
         }
         self.places.locs += 1;
+        while self.is_free.len() <= usize::from(slot) {
+            grow(&mut self.is_free, false)?;
+        }
         Ok(slot)
     }
 }

@@ -87,9 +87,7 @@ type Pass<'p> = &'p mut dyn FnMut(&mut Function) -> Result<(), BuildErrorKind>;
 pub(crate) fn uses(function: &Function) -> Result<Vec<u32>, BuildErrorKind> {
     let mut uses = filled(0u32, function.nodes.len())?;
     for node in &function.nodes {
-        for val in node.operands() {
-            uses[val.index()] += 1;
-        }
+        node.each_operand(|val| uses[val.index()] += 1);
         for val in node.args().map_or(&[][..], |list| function.list(list)) {
             uses[val.index()] += 1;
         }

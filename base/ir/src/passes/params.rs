@@ -130,7 +130,7 @@ pub(crate) fn keep(function: &mut Function, wanted: impl Fn(Val) -> bool) {
             let target = blocks[edge.to.index()];
             let start = edge.args.start as usize;
             let mut kept = 0;
-            let params = target.head().filter(|val| nodes[val.index()] == Node::Param);
+            let params = target.head().filter(|val| nodes[val.index()].is_param());
             for (position, param) in params.enumerate() {
                 if wanted(param) {
                     pool[start + kept as usize] = pool[start + position];
@@ -143,7 +143,7 @@ pub(crate) fn keep(function: &mut Function, wanted: impl Fn(Val) -> bool) {
     }
     for block in blocks.iter().skip(1) {
         for param in block.head() {
-            if nodes[param.index()] == Node::Param && !wanted(param) {
+            if nodes[param.index()].is_param() && !wanted(param) {
                 nodes[param.index()] = Node::Nop;
             }
         }

@@ -108,7 +108,7 @@ fn origins(function: &Function, main: bool) -> Result<Vec<Origin>, BuildErrorKin
             }
             for val in block.nodes() {
                 let node = function.nodes[val.index()];
-                if node != Node::Param {
+                if !node.is_param() {
                     origins[val.index()] = of(node, &origins);
                 }
             }

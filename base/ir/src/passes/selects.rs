@@ -117,7 +117,7 @@ fn replace(function: &mut Function, number: usize, meeting: &Meeting) {
     let Test { cond, width, a, b } = meeting.test;
     let mut position = 0;
     for param in function.blocks[meeting.at.index()].head() {
-        if function.nodes[param.index()] != Node::Param {
+        if !function.nodes[param.index()].is_param() {
             continue;
         }
         let then = function.list(meeting.then)[position];

@@ -106,7 +106,7 @@ fn bits(function: &Function) -> Result<Option<Vec<u8>>, BuildErrorKind> {
             }
             for val in block.nodes() {
                 let node = function.nodes[val.index()];
-                if node != Node::Param {
+                if !node.is_param() {
                     bits[val.index()] = of(node, &bits);
                 }
             }

@@ -228,7 +228,7 @@ impl Function {
 
     /// Yields a block's parameters, in the order in which its edges list their values.
     pub fn params_of<'f>(&'f self, block: &BlockData) -> impl Iterator<Item = Val> + use<'f> {
-        block.head().filter(|val| self.nodes[val.index()] == Node::Param)
+        block.head().filter(|val| self.nodes[val.index()].is_param())
     }
 
     /// Returns the number, if a value is one.

@@ -159,40 +159,26 @@ impl Node {
     /// Returns the values that it reads, without those of its list.
     #[inline]
     pub fn operands(&self) -> Operands {
-        Operands(match *self {
-            Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => [None; 4],
-            Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. } => [None; 4],
-            Node::Alu { a, b, .. } => [Some(a), Some(b), None, None],
-            Node::Select { a, b: Rhs::Val(b), then, other, .. } => {
-                [Some(a), Some(b), Some(then), Some(other)]
-            }
-            Node::Select { a, then, other, .. } => [Some(a), Some(then), Some(other), None],
-            Node::AluImm { a, .. }
-            | Node::Neg { a, .. }
-            | Node::Sext { a, .. }
-            | Node::Trunc { a, .. }
-            | Node::Swap { a, .. }
-            | Node::Rotl { a, .. } => [Some(a), None, None, None],
-            Node::Check { addr, .. }
-            | Node::Load { addr, .. }
-            | Node::LoadAcquire { addr, .. }
-            | Node::StoreImm { addr, .. } => [Some(addr.base), None, None, None],
-            Node::Room { base, .. } => [Some(base), None, None, None],
-            Node::CheckRoom { addr, room, .. } => [Some(addr.base), Some(room), None, None],
-            Node::CheckSum { base, index, room, .. } => [Some(base), Some(index), Some(room), None],
-            Node::LoadSum { sum, .. } | Node::StoreImmSum { sum, .. } => {
-                [Some(sum.base), Some(sum.index), None, None]
-            }
-            Node::StoreSum { sum, value, .. } => [Some(sum.base), Some(sum.index), Some(value), None],
-            Node::Store { addr, value, .. } | Node::StoreRelease { addr, value, .. } => {
-                [Some(addr.base), Some(value), None, None]
-            }
-            Node::Atomic { addr, src, .. } => [Some(addr.base), Some(src), None, None],
-            Node::Cmpxchg { addr, expected, src, .. } => [Some(addr.base), Some(expected), Some(src), None],
-        })
+        let (mut list, mut count) = ([None; 4], 0);
+        self.each_operand(|val| {
+            list[count] = Some(val);
+            count += 1;
+        });
+        Operands(list)
+    }
+
+    /// Shows `visit` each value that it reads, without those of its list.
+    #[inline]
+    pub fn each_operand(&self, mut visit: impl FnMut(Val)) {
+        let mut copy = *self;
+        copy.map_operands(|val| {
+            visit(val);
+            val
+        });
     }
 
     /// Lets `map` replace each value that it reads, without those of its list.
+    #[inline]
     pub fn map_operands(&mut self, mut map: impl FnMut(Val) -> Val) {
         match self {
             Node::Nop | Node::Param | Node::Const(_) | Node::FramePointer | Node::Charge(_) => {}
@@ -252,6 +238,12 @@ impl Node {
                 *src = map(*src);
             }
         }
+    }
+
+    /// Says whether it is a parameter of its block.
+    #[inline]
+    pub const fn is_param(&self) -> bool {
+        matches!(self, Node::Param)
     }
 
     /// Returns its list, if it has one.
