@@ -1,5 +1,6 @@
 //! Where control goes in one function, in blocks of bytecode.
 
+use super::vars::VarSet;
 use crate::error::BuildErrorKind;
 use crate::ssa::{filled, grow};
 use alloc_crate::vec::Vec;
@@ -33,6 +34,8 @@ pub(super) struct Flow {
     pub(super) pieces: Vec<Piece>,
     /// Lists those that can be reached in the order in which they are built: each behind all that dominate it.
     pub(super) order: Vec<u32>,
+    /// Says which of them are loops; nothing where none is.
+    pub(super) loops: Option<Loops>,
 }
 
 /// Finds the pieces.
@@ -84,13 +87,13 @@ pub(super) fn flow(program: &Program, function: Subprogram) -> Result<Flow, Buil
             pieces[index].next = index as u32 + 1;
         }
     }
-    let order = reach(&mut pieces)?;
-    Ok(Flow { pieces, order })
+    let (order, loops) = reach(&mut pieces)?;
+    Ok(Flow { pieces, order, loops })
 }
 
 /// Marks what can be reached, counts the ways into it, and orders it: each piece behind all that lead to it but by a way back,
 /// loops in one piece where that can be, and what follows in the bytecode right behind (a reverse postorder).
-fn reach(pieces: &mut [Piece]) -> Result<Vec<u32>, BuildErrorKind> {
+fn reach(pieces: &mut [Piece]) -> Result<(Vec<u32>, Option<Loops>), BuildErrorKind> {
     // The way in from the function's entry.
     pieces[0].preds = 1;
     pieces[0].reachable = true;
@@ -102,11 +105,12 @@ fn reach(pieces: &mut [Piece]) -> Result<Vec<u32>, BuildErrorKind> {
             pieces[to].reachable = true;
         }
     }
-    let Some(loops) = Loops::find(pieces, &order)? else { return Ok(order) };
-    walk(pieces.len(), |index| {
+    let Some(loops) = Loops::find(pieces, &order)? else { return Ok((order, None)) };
+    let order = walk(pieces.len(), |index| {
         let [jump, next] = ways(pieces, index);
         if loops.leaves(index, next) && !loops.leaves(index, jump) { [next, jump] } else { [jump, next] }
-    })
+    })?;
+    Ok((order, Some(loops)))
 }
 
 /// Walks all that can be reached, and orders it: what a piece lists last stands first behind it.
@@ -134,11 +138,13 @@ fn walk(count: usize, ways: impl Fn(u32) -> [u32; 2]) -> Result<Vec<u32>, BuildE
 }
 
 /// Says which loop each piece is in, by the piece that the loop is entered at.
-struct Loops {
+pub(super) struct Loops {
     /// Names, for each piece, the innermost loop that it is in.
     inner: Vec<u32>,
     /// Names, for each loop, the one around it.
     outer: Vec<u32>,
+    /// Says whether any is entered elsewhere than where it starts.
+    entered_inside: bool,
 }
 
 impl Loops {
@@ -164,7 +170,7 @@ impl Loops {
         let mut around: Vec<u32> = Vec::new();
         around.try_reserve_exact(count).map_err(|_| BuildErrorKind::OutOfMemory)?;
         around.extend(0..count as u32);
-        let mut pending = Vec::new();
+        let (mut pending, mut entered_inside) = (Vec::new(), false);
         for head in order.iter().rev().copied() {
             let mut is_loop = false;
             for from in preds.of(head).filter(|from| goes_back(*from as usize, head as usize)) {
@@ -180,6 +186,7 @@ impl Loops {
                 known[piece as usize] = head;
                 for from in preds.of(piece) {
                     let from = find(&mut around, from);
+                    entered_inside |= position[from as usize] < position[head as usize];
                     if position[from as usize] > position[head as usize] {
                         grow(&mut pending, from)?;
                     }
@@ -189,7 +196,31 @@ impl Loops {
                 inner[head as usize] = head;
             }
         }
-        Ok(Some(Loops { inner, outer }))
+        Ok(Some(Loops { inner, outer, entered_inside }))
+    }
+
+    /// Finds, for each piece that a loop starts at, the variables that something in the loop assigns, given those that each
+    /// piece assigns. Nothing where a loop is entered elsewhere: around it, more may change than what is in it.
+    pub(super) fn assigned(
+        &self,
+        order: &[u32],
+        defs: &[VarSet],
+    ) -> Result<Option<Vec<VarSet>>, BuildErrorKind> {
+        if self.entered_inside {
+            return Ok(None);
+        }
+        let mut assigned = filled(VarSet::default(), self.inner.len())?;
+        // What is in a loop stands behind its start.
+        for piece in order.iter().rev().map(|piece| *piece as usize) {
+            let (head, outer) = (self.inner[piece], self.outer[piece]);
+            let Some(known) = assigned.get(head as usize).copied() else { continue };
+            let all = known.union(defs[piece]);
+            assigned[head as usize] = all;
+            if head as usize == piece && outer != NONE {
+                assigned[outer as usize] = assigned[outer as usize].union(all);
+            }
+        }
+        Ok(Some(assigned))
     }
 
     /// Says whether a way out of a piece leads out of the innermost loop that this is in.

@@ -54,6 +54,20 @@ impl Builder<'_> {
         if self.options.level == Level::O0 { addr } else { simplify::address(&self.out.nodes, addr) }
     }
 
+    /// Simplifies an access to memory.
+    pub(super) fn simpler(&self, node: Node) -> Node {
+        if self.options.level == Level::O0 { node } else { simplify::access(&self.out.nodes, node) }
+    }
+
+    /// Returns what a comparison of this width reads of a value.
+    pub(super) fn compared(&self, width: Width, val: Val) -> Val {
+        if self.options.level == Level::O0 || width == Width::W64 {
+            val
+        } else {
+            simplify::strip(&self.out.nodes, Size::W, val)
+        }
+    }
+
     /// Adds a node, or finds a value that equals it.
     fn folded(&mut self, node: Node) -> Result<Val, BuildErrorKind> {
         if self.options.level == Level::O0 {

@@ -140,7 +140,7 @@ impl Builder<'_> {
         let addr = self.access(base, off, size, true)?;
         let node = match src {
             Operand::Imm(imm) => Node::StoreImm { size, addr, imm },
-            Operand::Reg(src) => Node::Store { size, addr, value: self.reg(src)? },
+            Operand::Reg(src) => self.simpler(Node::Store { size, addr, value: self.reg(src)? }),
         };
         self.push(node).map(drop)
     }

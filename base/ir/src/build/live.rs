@@ -35,42 +35,49 @@ pub(crate) fn arguments(count: u8) -> RegSet {
     Reg::ALL[1..=usize::from(count.min(5))].iter().fold(RegSet::EMPTY, |set, reg| set.with(*reg))
 }
 
+/// Holds what is known of the variables at each piece.
+#[derive(Default)]
+pub(super) struct Liveness {
+    /// Holds those that somebody may still read where it starts.
+    pub(super) live: Vec<VarSet>,
+    /// Holds those that it assigns.
+    pub(super) defs: Vec<VarSet>,
+    /// Says whether any of this depends on what functions of the program take.
+    pub(super) calls: bool,
+}
+
 /// Finds, for each piece, the variables that are live where it starts.
 pub(super) fn live(
     program: &Program,
     callees: Callees<'_>,
     flow: &Flow,
     vars: &Vars,
-) -> Result<Vec<VarSet>, BuildErrorKind> {
+) -> Result<Liveness, BuildErrorKind> {
     let count = flow.pieces.len();
-    let mut gen_kill = filled((VarSet::default(), VarSet::default()), count)?;
-    for (piece, (uses, defs)) in flow.pieces.iter().zip(&mut gen_kill) {
-        if !piece.reachable {
-            continue;
-        }
-        for (at, insn) in piece.insns(program) {
+    let none = || filled(VarSet::default(), count);
+    let (mut uses, mut defs, mut calls) = (none()?, none()?, false);
+    for index in flow.order.iter().map(|index| *index as usize) {
+        let (mut read, mut written) = (VarSet::default(), VarSet::default());
+        for (at, insn) in flow.pieces[index].insns(program) {
+            calls |= matches!(insn, Insn::CallLocal { .. });
             let (reads, writes) = vars.uses_and_defs(insn, reads(at, insn, callees));
-            *uses = uses.union(reads.without(*defs));
-            *defs = defs.union(writes);
+            read = read.union(reads.without(written));
+            written = written.union(writes);
+        }
+        (uses[index], defs[index]) = (read, written);
+    }
+    let mut live = none()?;
+    loop {
+        let mut changed = false;
+        for index in flow.order.iter().rev().map(|index| *index as usize) {
+            let after = flow.pieces[index].succs().fold(VarSet::default(), |set, to| set.union(live[to]));
+            let before = uses[index].union(after.without(defs[index]));
+            changed |= before != live[index];
+            live[index] = before;
+        }
+        // Without loops, what follows is known when its turn comes.
+        if !changed || flow.loops.is_none() {
+            return Ok(Liveness { live, defs, calls });
         }
     }
-    let mut live = filled(VarSet::default(), count)?;
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for index in (0..count).rev() {
-            let piece = &flow.pieces[index];
-            if !piece.reachable {
-                continue;
-            }
-            let (uses, defs) = gen_kill[index];
-            let after = piece.succs().fold(VarSet::default(), |set, to| set.union(live[to]));
-            let before = uses.union(after.without(defs));
-            if before != live[index] {
-                live[index] = before;
-                changed = true;
-            }
-        }
-    }
-    Ok(live)
 }

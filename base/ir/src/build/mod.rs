@@ -3,6 +3,7 @@
 mod flow;
 mod fold;
 mod insn;
+mod joins;
 pub(crate) mod live;
 mod pairs;
 pub(crate) mod vars;
@@ -10,12 +11,14 @@ pub(crate) mod vars;
 use crate::error::{BuildError, BuildErrorKind};
 use crate::fuel;
 use crate::source::{Metering, Options, Source};
-use crate::ssa::{Block, BlockData, Edge, Function, List, Node, Rhs, Term, Unit, Val, filled, grow};
+use crate::ssa::{Block, BlockData, Edge, Function, Node, Rhs, Term, Unit, Val, filled, grow};
 use alloc_crate::vec::Vec;
 use flow::{Flow, NONE, Piece};
+use joins::{Joins, Way};
+use live::Liveness;
 use skep_isa::structure::Subprogram;
 use skep_isa::{Cond, Insn, InsnIdx, Operand, Reg, RegSet, Width};
-use vars::{Var, VarSet, Vars};
+use vars::{Var, Vars};
 
 /// Bounds the rounds of one `may_goto` (`BPF_MAX_LOOPS` in `include/linux/bpf_verifier.h`).
 pub const MAX_LOOPS: u32 = 8 * 1024 * 1024;
@@ -41,7 +44,7 @@ pub fn build(source: Source<'_>, options: &Options) -> Result<Unit, BuildError> 
 struct Shape {
     flow: Flow,
     vars: Vars,
-    live: Vec<VarSet>,
+    liveness: Liveness,
     /// Lists which of r1–r5 it takes.
     params: Vec<u8>,
 }
@@ -53,7 +56,7 @@ fn shapes(source: Source<'_>, options: &Options) -> Result<Vec<Shape>, BuildErro
         let shape = || {
             let flow = flow::flow(source.program, *function)?;
             let vars = Vars::new(source.program, *function, options.stack_bytes)?;
-            Ok(Shape { flow, vars, live: Vec::new(), params: Vec::new() })
+            Ok(Shape { flow, vars, liveness: Liveness::default(), params: Vec::new() })
         };
         let shape = shape().map_err(|kind| BuildError { at: function.start, kind })?;
         grow(&mut shapes, shape).map_err(|kind| BuildError { at: function.start, kind })?;
@@ -85,11 +88,14 @@ fn take(source: Source<'_>, shapes: &mut [Shape]) -> Result<Vec<RegSet>, BuildEr
         let mut changed = false;
         // Who is called stands behind who calls, mostly.
         for (number, function) in functions.iter().enumerate().rev() {
-            let Shape { flow, vars, live, .. } = &mut shapes[number];
+            let Shape { flow, vars, liveness, .. } = &mut shapes[number];
+            if walk != 0 && !liveness.calls {
+                continue;
+            }
             let callees = live::Callees { link: source.link, structure: source.structure, takes: &takes };
-            *live = live::live(source.program, callees, flow, vars)
+            *liveness = live::live(source.program, callees, flow, vars)
                 .map_err(|kind| BuildError { at: function.start, kind })?;
-            let read = |reg: &Reg| live[0].contains(Var(reg.number()));
+            let read = |reg: &Reg| liveness.live[0].contains(Var(reg.number()));
             let found = ARGUMENTS.into_iter().filter(read).fold(takes[number], RegSet::with);
             changed |= found != takes[number];
             takes[number] = found;
@@ -114,10 +120,8 @@ struct Builder<'s> {
     out: Function,
     /// Holds what each variable is, here.
     env: Vec<Val>,
-    /// Holds what they are at the end of pieces that others inherit from, `count` for each.
-    saved: Vec<Val>,
-    /// Says where in `saved` a piece's inheritance starts; `NONE` where it has parameters instead.
-    inherits: Vec<u32>,
+    /// Holds what they are where each piece starts, as far as its ways in have been built.
+    joins: Joins,
     /// Holds the block of each piece.
     block_of: Vec<u32>,
     /// Names the first node of the block that is built.
@@ -146,8 +150,7 @@ impl<'s> Builder<'s> {
             shape,
             out: Function { uses_stack: shape.vars.uses_stack, ..Function::default() },
             env: filled(Val(0), shape.vars.count)?,
-            saved: Vec::new(),
-            inherits: filled(NONE, pieces)?,
+            joins: Joins::new(&shape.flow, &shape.liveness)?,
             block_of: filled(NONE, pieces)?,
             block: Val(0),
             frame: Val(0),
@@ -195,7 +198,7 @@ impl<'s> Builder<'s> {
         if self.options.metering == Metering::Metered {
             self.out.push(Node::Charge(fuel::entry(self.function)), self.at)?;
         }
-        let edge = self.edge(None, 0)?;
+        let edge = self.edge(None, 0, Way::First)?;
         self.close(Val(0), params, Term::Jump(edge))
     }
 
@@ -206,16 +209,7 @@ impl<'s> Builder<'s> {
         self.at = InsnIdx(piece.start);
         let first = Val(self.out.nodes.len() as u32);
         self.block = first;
-        let mut params = 0;
-        if self.inherits[index] == NONE {
-            for var in shape.live[index].iter() {
-                self.env[var.index()] = self.out.push(Node::Param, self.at)?;
-                params += 1;
-            }
-        } else {
-            let start = self.inherits[index] as usize;
-            self.env.copy_from_slice(&self.saved[start..start + shape.vars.count]);
-        }
+        let params = self.arrive(index)?;
         let mut previous = self.at;
         for (at, insn) in piece.insns(self.source.program) {
             if at != previous && self.options.metering == Metering::Metered {
@@ -245,13 +239,13 @@ impl<'s> Builder<'s> {
         Ok(match insn {
             Some(Insn::Exit) => Term::Return(self.env[0]),
             Some(Insn::Branch { width, cond, dst, src, .. }) => {
-                let a = self.reg(dst)?;
+                let a = self.compared(width, self.reg(dst)?);
                 let b = match src {
                     Operand::Imm(imm) => Rhs::Imm(imm),
-                    Operand::Reg(reg) => self.rhs(self.reg(reg)?),
+                    Operand::Reg(reg) => self.rhs(self.compared(width, self.reg(reg)?)),
                 };
-                let then = self.edge(Some(piece), piece.jump)?;
-                let other = self.edge(Some(piece), piece.next)?;
+                let then = self.edge(Some(piece), piece.jump, Way::First)?;
+                let other = self.edge(Some(piece), piece.next, Way::Second)?;
                 Term::Branch { cond, width, a, b, then, other }
             }
             Some(Insn::MayGoto { .. }) => {
@@ -260,19 +254,21 @@ impl<'s> Builder<'s> {
                 };
                 let left = self.env[loops.index()];
                 // Where it jumps, nobody counts any more; only the way on takes one off.
-                let then = self.edge(Some(piece), piece.jump)?;
+                let then = self.edge(Some(piece), piece.jump, Way::First)?;
                 self.env[loops.index()] = self.alu_imm(skep_isa::AluOp::Sub, Width::W64, left, 1)?;
-                let other = self.edge(Some(piece), piece.next)?;
+                let other = self.edge(Some(piece), piece.next, Way::Second)?;
                 Term::Branch { cond: Cond::Eq, width: Width::W64, a: left, b: Rhs::Imm(0), then, other }
             }
             Some(Insn::Gotox { .. }) => return Err(BuildErrorKind::Unsupported { what: "gotox" }),
-            Some(Insn::Goto { .. } | Insn::Gotol { .. }) => Term::Jump(self.edge(Some(piece), piece.jump)?),
-            _ => Term::Jump(self.edge(Some(piece), piece.next)?),
+            Some(Insn::Goto { .. } | Insn::Gotol { .. }) => {
+                Term::Jump(self.edge(Some(piece), piece.jump, Way::First)?)
+            }
+            _ => Term::Jump(self.edge(Some(piece), piece.next, Way::First)?),
         })
     }
 
     /// Makes the way from here to a piece.
-    fn edge(&mut self, from: Option<&Piece>, to: u32) -> Result<Edge, BuildErrorKind> {
+    fn edge(&mut self, from: Option<&Piece>, to: u32, way: Way) -> Result<Edge, BuildErrorKind> {
         let shape = self.shape;
         let target = shape.flow.pieces.get(to as usize);
         let Some(target) = target else {
@@ -285,21 +281,8 @@ impl<'s> Builder<'s> {
             _ => 0,
         };
         let block = Block(self.block_of[to as usize]);
-        // A piece with one way in has the same variables as are here, and is built later.
-        if target.preds == 1 {
-            self.inherits[to as usize] =
-                u32::try_from(self.saved.len()).map_err(|_| BuildErrorKind::TooLarge)?;
-            self.saved.try_reserve(self.env.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
-            self.saved.extend_from_slice(&self.env);
-            return Ok(Edge { to: block, args: List::default(), charge });
-        }
-        let start = u32::try_from(self.out.pool.len()).map_err(|_| BuildErrorKind::TooLarge)?;
-        let live = shape.live[to as usize];
-        self.out.pool.try_reserve(live.len()).map_err(|_| BuildErrorKind::OutOfMemory)?;
-        for var in live.iter() {
-            self.out.pool.push(self.env[var.index()]);
-        }
-        Ok(Edge { to: block, args: List { start, len: live.len() as u32 }, charge })
+        let args = self.leave(to as usize, block, way)?;
+        Ok(Edge { to: block, args, charge })
     }
 
     /// Turns a value into a second operand of a comparison.

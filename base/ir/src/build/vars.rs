@@ -48,6 +48,10 @@ impl VarSet {
         self.0.count_ones() as usize
     }
 
+    pub(crate) const fn of(var: Var) -> VarSet {
+        VarSet(1 << var.0)
+    }
+
     /// Yields the variables in order.
     pub(crate) fn iter(self) -> impl Iterator<Item = Var> {
         let mut rest = self.0;

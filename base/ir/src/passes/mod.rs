@@ -47,9 +47,16 @@ pub fn run_watched(
             Ok(())
         };
         if options.level == Level::O {
-            pass("params", &mut params::remove_copies)?;
-            pass("simplify", &mut simplify_all)?;
-            pass("params", &mut params::remove_copies)?;
+            // What reads no copy is as simple as it was built.
+            let mut copied = false;
+            pass("params", &mut |function| {
+                copied = params::remove_copies(function)?;
+                Ok(())
+            })?;
+            if copied {
+                pass("simplify", &mut simplify_all)?;
+                pass("params", &mut |function| params::remove_copies(function).map(drop))?;
+            }
             pass("widths", &mut widths::shorten)?;
             pass("selects", &mut selects::choose)?;
             pass("ladders", &mut ladders::merge)?;

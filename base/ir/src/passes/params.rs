@@ -47,10 +47,24 @@ pub(crate) fn places(function: &Function) -> Result<Vec<(u32, u32)>, BuildErrorK
     Ok(places)
 }
 
-/// Removes parameters that receive one and the same value from everywhere but themselves.
-pub fn remove_copies(function: &mut Function) -> Result<(), BuildErrorKind> {
+/// Finds which block a parameter is of, and its position there.
+pub(crate) fn place(function: &Function, param: Val) -> (u32, u32) {
+    let block = function.blocks.partition_point(|block| block.first <= param).saturating_sub(1);
+    let before = function.params_of(&function.blocks[block]).take_while(|val| *val < param);
+    (block as u32, before.count() as u32)
+}
+
+/// Removes parameters that receive one and the same value from everywhere but themselves. Says whether there were any.
+///
+/// # Errors
+///
+/// [`BuildErrorKind::OutOfMemory`].
+pub fn remove_copies(function: &mut Function) -> Result<bool, BuildErrorKind> {
+    if !function.nodes.iter().skip(function.blocks[0].params as usize).any(Node::is_param) {
+        return Ok(false);
+    }
     let incoming = Incoming::new(function)?;
-    let mut becomes = Renaming::default();
+    let (mut becomes, mut any) = (Renaming::default(), false);
     loop {
         let mut changed = false;
         for (block, number) in function.blocks.iter().zip(0..).skip(1) {
@@ -69,10 +83,13 @@ pub fn remove_copies(function: &mut Function) -> Result<(), BuildErrorKind> {
         if !changed {
             break;
         }
+        any = true;
     }
-    super::rename(function, &becomes);
-    keep(function, |val| becomes.of(val) == val);
-    Ok(())
+    if any {
+        super::rename(function, &becomes);
+        keep(function, |val| becomes.of(val) == val);
+    }
+    Ok(any)
 }
 
 /// Finds the one value that a parameter stands for; equal numbers are one value.

@@ -50,7 +50,10 @@ pub fn choose(function: &mut Function) -> Result<(), BuildErrorKind> {
             changed = true;
         }
     }
-    if changed { super::params::remove_copies(function) } else { Ok(()) }
+    if changed {
+        super::params::remove_copies(function)?;
+    }
+    Ok(())
 }
 
 /// Finds where the ways of a block's branch meet, if they do at once.

@@ -44,7 +44,12 @@ pub(crate) fn simplify(nodes: &[Node], node: Node) -> Simple {
 }
 
 /// Simplifies any node, accesses to memory too.
-pub(crate) fn again(nodes: &[Node], mut node: Node) -> Simple {
+pub(crate) fn again(nodes: &[Node], node: Node) -> Simple {
+    simplify(nodes, access(nodes, node))
+}
+
+/// Simplifies an access to memory; other nodes it gives back.
+pub(crate) fn access(nodes: &[Node], mut node: Node) -> Node {
     match &mut node {
         Node::Check { addr, .. } | Node::Load { addr, .. } | Node::LoadAcquire { addr, .. } => {
             *addr = address(nodes, *addr);
@@ -62,7 +67,7 @@ pub(crate) fn again(nodes: &[Node], mut node: Node) -> Simple {
         | Node::Cmpxchg { addr, .. } => *addr = address(nodes, *addr),
         _ => {}
     }
-    simplify(nodes, node)
+    node
 }
 
 /// Moves additions of numbers from the base into the offset.

@@ -2,7 +2,7 @@
 
 use super::params::Incoming;
 use crate::error::BuildErrorKind;
-use crate::ssa::{Function, Node, Renaming, Val, filled};
+use crate::ssa::{Function, Node, Renaming, Val, filled, grow};
 use alloc_crate::vec::Vec;
 use skep_isa::{AluOp, LoadKind, Movsx, SwapWidth, Width};
 
@@ -81,41 +81,86 @@ fn extend_as_loaded(function: &mut Function) -> Result<(), BuildErrorKind> {
     Ok(())
 }
 
-/// Bounds the bits of each value; nothing where that takes too long.
+/// Bounds the bits of the values that [`kept`] asks for; nothing where that takes too long.
 fn bits(function: &Function) -> Result<Option<Vec<u8>>, BuildErrorKind> {
     let incoming = Incoming::new(function)?;
     // From below: what is not known yet to have bits has none.
     let mut bits = filled(0u8, function.nodes.len())?;
+    let wanted = wanted(function, &incoming, &mut bits)?;
     for _ in 0..ROUNDS {
         let mut changed = false;
-        for (number, block) in function.blocks.iter().enumerate() {
-            for (position, param) in function.params_of(block).enumerate() {
-                let most = match number {
-                    0 => 64,
-                    _ => incoming
-                        .of(number)
-                        .iter()
-                        .map(|edge| bits[function.pool[edge.args.start as usize + position].index()])
-                        .max()
-                        .unwrap_or(64),
-                };
-                // In few steps, so that counters are done with soon.
-                let most = [0, 1, 8, 16, 31, 32, 63].into_iter().find(|step| most <= *step).unwrap_or(64);
-                changed |= bits[param.index()] != most;
-                bits[param.index()] = most;
+        for Wanted { val, block, position } in wanted.iter().copied() {
+            let node = function.nodes[val.index()];
+            if !node.is_param() {
+                bits[val.index()] = of(node, &bits);
+                continue;
             }
-            for val in block.nodes() {
-                let node = function.nodes[val.index()];
-                if !node.is_param() {
-                    bits[val.index()] = of(node, &bits);
-                }
-            }
+            let edges = incoming.of(block as usize).iter();
+            let arguments = edges.map(|edge| function.pool[(edge.args.start + position) as usize]);
+            let most = arguments.map(|val| bits[val.index()]).max().unwrap_or(64);
+            // In few steps, so that counters are done with soon.
+            let most = [0, 1, 8, 16, 31, 32, 63].into_iter().find(|step| most <= *step).unwrap_or(64);
+            changed |= bits[val.index()] != most;
+            bits[val.index()] = most;
         }
         if !changed {
             return Ok(Some(bits));
         }
     }
     Ok(None)
+}
+
+/// Is a value whose bits depend on those of others; of a parameter, where it stands.
+#[derive(Clone, Copy)]
+struct Wanted {
+    val: Val,
+    block: u32,
+    position: u32,
+}
+
+/// Finds the values that decide what is asked, in order, and bounds those that depend on no other.
+fn wanted(function: &Function, incoming: &Incoming, bits: &mut [u8]) -> Result<Vec<Wanted>, BuildErrorKind> {
+    let mut seen = filled(false, function.nodes.len())?;
+    let (mut list, mut pending) = (Vec::new(), Vec::new());
+    for node in &function.nodes {
+        if let Some((from, _)) = kept(*node) {
+            grow(&mut pending, from)?;
+        }
+    }
+    while let Some(val) = pending.pop() {
+        if core::mem::replace(&mut seen[val.index()], true) {
+            continue;
+        }
+        let node = function.nodes[val.index()];
+        let (mut block, mut position) = (0, 0);
+        match node {
+            Node::Param => {
+                (block, position) = super::params::place(function, val);
+                if block == 0 {
+                    bits[val.index()] = 64;
+                    continue;
+                }
+                for edge in incoming.of(block as usize) {
+                    grow(&mut pending, function.pool[(edge.args.start + position) as usize])?;
+                }
+            }
+            Node::Trunc { .. }
+            | Node::Sext { .. }
+            | Node::Select { .. }
+            | Node::Alu { .. }
+            | Node::AluImm { .. } => {
+                pending.try_reserve(4).map_err(|_| BuildErrorKind::OutOfMemory)?;
+                node.each_operand(|val| pending.push(val));
+            }
+            node => {
+                bits[val.index()] = of(node, bits);
+                continue;
+            }
+        }
+        grow(&mut list, Wanted { val, block, position })?;
+    }
+    list.sort_unstable_by_key(|wanted| wanted.val);
+    Ok(list)
 }
 
 /// Bounds the bits of a value by those of its operands.
