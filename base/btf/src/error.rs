@@ -125,6 +125,8 @@ pub enum Problem {
     BadOffset(u32),
     /// An enumerator's value to be written does not fit its width and sign.
     BadValue,
+    /// BTF continues another base than what it is to be appended to.
+    OtherBase,
 }
 
 /// An error in BTF, or in a question asked of it.
@@ -234,6 +236,7 @@ impl fmt::Display for Problem {
             Problem::BadValue => {
                 f.write_str("wanted an enumerator that fits its width and sign, found another")
             }
+            Problem::OtherBase => f.write_str("wanted BTF that continues the same base, found other"),
         }
     }
 }

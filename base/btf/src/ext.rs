@@ -12,7 +12,7 @@ use crate::header;
 /// The header up to `line_info_len`.
 const HEADER: usize = 24;
 /// The header with `core_relo_off` and `core_relo_len`.
-const HEADER_WITH_CORE: usize = 32;
+const HEADER_WITH_CORE: usize = header::EXT_SIZE;
 
 /// A record of `.BTF.ext`. This trait is sealed.
 pub trait Record: Copy + fmt::Debug + sealed::Sealed {
@@ -22,6 +22,8 @@ pub trait Record: Copy + fmt::Debug + sealed::Sealed {
     fn read(endian: Endian, bytes: &[u8]) -> Result<Self, Problem>;
     #[doc(hidden)]
     fn check(&self, btf: &Btf<'_>) -> Result<(), Problem>;
+    #[doc(hidden)]
+    fn insn_off(&self) -> u32;
 }
 
 mod sealed {
@@ -191,6 +193,10 @@ impl Record for FuncInfo {
     fn check(&self, btf: &Btf<'_>) -> Result<(), Problem> {
         known(btf, self.type_id)
     }
+
+    fn insn_off(&self) -> u32 {
+        self.insn_off
+    }
 }
 
 impl Record for LineInfo {
@@ -208,6 +214,10 @@ impl Record for LineInfo {
     fn check(&self, btf: &Btf<'_>) -> Result<(), Problem> {
         inside(btf, self.file_name)?;
         inside(btf, self.line)
+    }
+
+    fn insn_off(&self) -> u32 {
+        self.insn_off
     }
 }
 
@@ -228,6 +238,10 @@ impl Record for CoreRelo {
     fn check(&self, btf: &Btf<'_>) -> Result<(), Problem> {
         known(btf, self.type_id)?;
         inside(btf, self.access)
+    }
+
+    fn insn_off(&self) -> u32 {
+        self.insn_off
     }
 }
 
@@ -291,6 +305,23 @@ impl<'a> Ext<'a> {
     /// The CO-RE relocations, by section of the object.
     pub fn core_relos(&self) -> InfoSections<'a, CoreRelo> {
         self.sections(self.core)
+    }
+
+    /// Gives each string that a record or a section refers to.
+    pub(crate) fn each_string(&self, mut give: impl FnMut(StrOff)) {
+        for section in self.func_info() {
+            give(section.name);
+        }
+        for section in self.line_info() {
+            give(section.name);
+            section
+                .records
+                .for_each(|record| [record.file_name, record.line].into_iter().for_each(&mut give));
+        }
+        for section in self.core_relos() {
+            give(section.name);
+            section.records.for_each(|record| give(record.access));
+        }
     }
 
     fn sections<R: Record>(&self, table: Table<'a>) -> InfoSections<'a, R> {

@@ -12,6 +12,9 @@ pub(crate) const SIZE: usize = 24;
 /// The header with `layout_off` and `layout_len`, which later kernels and libbpf 1.8 write.
 const SIZE_WITH_LAYOUT: usize = 32;
 
+/// The header of `.BTF.ext` with `core_relo_off` and `core_relo_len`.
+pub(crate) const EXT_SIZE: usize = 32;
+
 /// The sections that a header describes, as ranges of the whole input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -59,6 +59,20 @@ pub(crate) enum Third {
     Unused,
 }
 
+/// What a word of a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Where a name is stored.
+    Name,
+    /// A type.
+    Type,
+    /// Anything else.
+    Plain,
+}
+
+/// Words of the common record.
+pub(crate) const HEAD_WORDS: usize = 3;
+
 /// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -190,6 +204,42 @@ impl Kind {
     pub(crate) fn elem_types(self) -> &'static [u8] {
         self.row().elem_types
     }
+
+    /// What the word at that position of a record says.
+    #[inline]
+    pub(crate) fn word(self, index: usize) -> Word {
+        let row = self.row();
+        let is_in = |list: &[u8], at: usize| list.iter().any(|&listed| usize::from(listed) == at);
+        let Some(tail) = index.checked_sub(HEAD_WORDS) else {
+            return match index {
+                0 => Word::Name,
+                2 if row.third == Third::Type => Word::Type,
+                _ => Word::Plain,
+            };
+        };
+        let Some(elem) = (tail * 4).checked_sub(usize::from(row.info_size)) else {
+            return if is_in(row.info_types, tail * 4) { Word::Type } else { Word::Plain };
+        };
+        let at = elem.checked_rem(usize::from(row.elem_size)).unwrap_or(0);
+        match row.elem_size {
+            0 => Word::Plain,
+            _ if is_in(row.elem_names, at) => Word::Name,
+            _ if is_in(row.elem_types, at) => Word::Type,
+            _ => Word::Plain,
+        }
+    }
+
+    /// The positions of the words that are types, in a record of so many words.
+    pub(crate) fn type_words(self, len: usize) -> impl Iterator<Item = usize> {
+        let row = self.row();
+        let head = (row.third == Third::Type).then_some(2);
+        let info = row.info_types.iter().map(|&at| HEAD_WORDS + usize::from(at) / 4);
+        let elems = HEAD_WORDS + usize::from(row.info_size) / 4;
+        let stride = (usize::from(row.elem_size) / 4).max(1);
+        // No kind's element has more than one.
+        let at = row.elem_types.first().map(|&at| elems + usize::from(at) / 4);
+        head.into_iter().chain(info).chain(at.into_iter().flat_map(move |at| (at..len).step_by(stride)))
+    }
 }
 
 #[cfg(test)]
@@ -204,5 +254,17 @@ mod tests {
         }
         assert_eq!(Kind::from_number(0), None);
         assert_eq!(Kind::from_number(Kind::MAX + 1), None);
+    }
+
+    #[test]
+    fn both_ways_to_find_types_agree() {
+        for kind in Kind::all() {
+            let row = kind.row();
+            assert!(row.elem_types.len() <= 1);
+            let len = HEAD_WORDS + (usize::from(row.info_size) + 3 * usize::from(row.elem_size)) / 4;
+            let listed: alloc::vec::Vec<_> = kind.type_words(len).collect();
+            let asked: alloc::vec::Vec<_> = (0..len).filter(|&at| kind.word(at) == Word::Type).collect();
+            assert_eq!(listed, asked, "{}", kind.name());
+        }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! [`Builder`] writes BTF. [`Btf::fix_up`] and [`Btf::place_externs`] fill in what compilers leave open,
 //! [`Btf::sanitize`] rewrites for old kernels, and [`Btf::admit`] says whether Linux takes the result.
+//! [`Builder::append`] makes one BTF of several, [`Btf::dedup`] merges types that mean the same.
 //!
 //! [`core`](mod@core) relocates programs: what was compiled against some types is fitted to another BTF.
 //!
@@ -43,6 +44,7 @@ mod btf;
 mod check;
 pub mod core;
 mod datasec;
+mod dedup;
 mod encode;
 mod endian;
 mod error;
@@ -52,6 +54,7 @@ mod header;
 mod kind;
 mod layout;
 mod list;
+mod merge;
 mod names;
 mod record;
 mod types;
@@ -60,6 +63,7 @@ mod value;
 pub use admit::{Reason, Refusal};
 pub use btf::{Btf, MAX_NAME_LEN, StrOff, TypeId, Types};
 pub use datasec::Variable;
+pub use dedup::Deduped;
 pub use encode::{Builder, Feature, ObjectLayout, Support, Symbol, Visibility};
 pub use endian::Endian;
 pub use error::{Error, Place, Problem, Section};
@@ -68,6 +72,7 @@ pub use field::Field;
 pub use kind::{Kind, Since};
 pub use layout::{Layout, MAX_DEPTH, POINTER_SIZE};
 pub use list::{Item, Iter, List};
+pub use merge::{ExtBuilder, Renumbered};
 pub use names::NameIndex;
 pub use record::Type;
 pub use types::{

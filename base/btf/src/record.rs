@@ -162,6 +162,11 @@ impl<'b> Type<'b> {
         self.error(Problem::WrongKind { wanted, found: self.kind() })
     }
 
+    /// The error that its kind is one that only the layout section knows.
+    pub(crate) fn unknown_kind(&self) -> Error {
+        self.error(Problem::UnknownKind(kind_number(self.word(4))))
+    }
+
     /// An error at this type's record.
     pub(crate) fn error(&self, problem: Problem) -> Error {
         Error::of(self.id, self.btf.record_offset(self.id), problem)

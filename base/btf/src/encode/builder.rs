@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use super::strings::Strings;
-use crate::btf::{Btf, RECORD, StrOff, TypeId};
+use crate::btf::{Btf, StrOff, TypeId};
 use crate::endian::Endian;
 use crate::error::{Error, Problem, Section};
 use crate::header;
-use crate::kind::{Kind, Third};
+use crate::kind::{Kind, Word};
 use crate::record::Type;
 use crate::types::{
     Array, DeclTag, EnumWidth, Enumerator, Func, FwdKind, Int, Member, Packing, Param, SecInfo, Sign,
@@ -98,6 +98,16 @@ impl Builder {
     /// The identifier that the next type will have.
     pub fn next_id(&self) -> TypeId {
         TypeId(self.first + self.offsets.len() as u32)
+    }
+
+    /// The byte order of the records.
+    pub(crate) fn endian(&self) -> Endian {
+        self.endian
+    }
+
+    /// Whether identifiers and strings of the base are those of `btf`'s.
+    pub(crate) fn continues_as(&self, btf: &Btf<'_>) -> bool {
+        self.first == btf.first_own().0 && self.strings.first() == btf.first_string()
     }
 
     /// The bytes of the whole: header, types, strings.
@@ -265,30 +275,27 @@ impl Builder {
             return id;
         };
         let from = ty.btf();
-        let names: &[u8] = if kind.elem_size() == 0 { &[] } else { kind.elem_names() };
-        let is_in = |list: &[u8], at: usize| list.iter().any(|&listed| usize::from(listed) == at);
-        // What stands in the common record, then behind it, then in each element.
-        let elems = RECORD + kind.info_size();
         for (index, word) in ty.bytes().chunks_exact(4).enumerate() {
-            let (at, word) = (index * 4, from.endian().word(word, 0));
-            let within = at.checked_sub(elems).and_then(|at| at.checked_rem(kind.elem_size()));
-            let is_name = at == 0 || within.is_some_and(|at| is_in(names, at));
-            let is_type = match within {
-                Some(at) => is_in(kind.elem_types(), at),
-                None if at < RECORD => at == 8 && kind.third() == Third::Type,
-                None => is_in(kind.info_types(), at - RECORD),
+            let word = from.endian().word(word, 0);
+            let word = match kind.word(index) {
+                Word::Name => self.name(from.name(StrOff(word))),
+                Word::Type => map(TypeId(word)).0,
+                Word::Plain => word,
             };
-            let word = match (is_name, is_type) {
-                (true, _) => self.name(from.name(StrOff(word))),
-                (_, true) => map(TypeId(word)).0,
-                _ => word,
-            };
-            match at {
+            match index {
                 0 => self.begin([word]),
                 _ => self.words([word]),
             }
         }
         id
+    }
+
+    /// Stores a string that no type has, such as a line of `.BTF.ext`, and returns where.
+    pub fn string(&mut self, text: &[u8]) -> StrOff {
+        self.strings.intern(text).unwrap_or_else(|problem| {
+            self.fail(problem);
+            StrOff(0)
+        })
     }
 
     fn composite(
@@ -341,6 +348,13 @@ impl Builder {
         id
     }
 
+    /// Appends a record as it is.
+    pub(crate) fn raw_record(&mut self, words: impl IntoIterator<Item = u32>) -> TypeId {
+        let id = self.next_id();
+        self.begin(words);
+        id
+    }
+
     /// Starts a record with its first words.
     fn begin(&mut self, words: impl IntoIterator<Item = u32>) {
         let Ok(offset) = u32::try_from(self.types.len()) else {
@@ -368,13 +382,7 @@ impl Builder {
 
     /// The offset of a name.
     pub(super) fn name(&mut self, name: &str) -> u32 {
-        self.strings.intern(name).map_or_else(
-            |problem| {
-                self.fail(problem);
-                0
-            },
-            |off| off.0,
-        )
+        self.string(name.as_bytes()).0
     }
 
     pub(super) fn fail(&mut self, problem: Problem) {

@@ -22,6 +22,11 @@ impl Strings {
         Strings { bytes, first, index: None }
     }
 
+    /// The offset of the first own string.
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -31,18 +36,18 @@ impl Strings {
     /// # Errors
     ///
     /// [`Problem::BadName`] if it has a NUL or the section is full, [`Problem::NoMemory`].
-    pub(super) fn intern(&mut self, text: &str) -> Result<StrOff, Problem> {
+    pub(super) fn intern(&mut self, text: &[u8]) -> Result<StrOff, Problem> {
         if text.is_empty() {
             return Ok(StrOff(0));
         }
-        if text.as_bytes().contains(&0) {
+        if text.contains(&0) {
             return Err(Problem::BadName);
         }
         let index = match &mut self.index {
             Some(index) => index,
             none => none.insert(Index::of(&self.bytes)?),
         };
-        let own = match index.find(&self.bytes, text.as_bytes()) {
+        let own = match index.find(&self.bytes, text) {
             Ok(own) => own,
             Err(place) => {
                 let own = u32::try_from(self.bytes.len()).map_err(|_| Problem::BadName)?;
@@ -52,7 +57,7 @@ impl Strings {
                 end.ok_or(Problem::BadName)?;
                 self.bytes.try_reserve(text.len() + 1).map_err(|_| Problem::NoMemory)?;
                 index.insert(place, own)?;
-                self.bytes.extend_from_slice(text.as_bytes());
+                self.bytes.extend_from_slice(text);
                 self.bytes.push(0);
                 own
             }
@@ -156,12 +161,12 @@ mod tests {
         let mut strings = Strings::continuing(alloc::vec![0], 0);
         // Neither in order nor in reverse, and enough for several blocks.
         let names: Vec<_> = (0..5000u32).map(|i| format!("name_{}", i.wrapping_mul(2_654_435_761))).collect();
-        let offsets: Vec<_> = names.iter().map(|name| strings.intern(name).unwrap()).collect();
+        let offsets: Vec<_> = names.iter().map(|name| strings.intern(name.as_bytes()).unwrap()).collect();
         let len = strings.bytes().len();
         let mut again = Strings::continuing(strings.bytes().to_vec(), 0);
         for (name, offset) in names.iter().zip(&offsets) {
-            assert_eq!(strings.intern(name), Ok(*offset));
-            assert_eq!(again.intern(name), Ok(*offset));
+            assert_eq!(strings.intern(name.as_bytes()), Ok(*offset));
+            assert_eq!(again.intern(name.as_bytes()), Ok(*offset));
             let at = offset.0 as usize;
             assert_eq!(&strings.bytes()[at..=at + name.len()], format!("{name}\0").as_bytes());
         }
@@ -172,10 +177,10 @@ mod tests {
     #[test]
     fn of_equal_strings_the_first_counts() {
         let mut strings = Strings::continuing(b"\0one\0two\0one\0".to_vec(), 100);
-        assert_eq!(strings.intern("one"), Ok(StrOff(101)));
-        assert_eq!(strings.intern("two"), Ok(StrOff(105)));
-        assert_eq!(strings.intern("three"), Ok(StrOff(113)));
-        assert_eq!(strings.intern(""), Ok(StrOff(0)));
-        assert_eq!(strings.intern("a\0b"), Err(Problem::BadName));
+        assert_eq!(strings.intern(b"one"), Ok(StrOff(101)));
+        assert_eq!(strings.intern(b"two"), Ok(StrOff(105)));
+        assert_eq!(strings.intern(b"three"), Ok(StrOff(113)));
+        assert_eq!(strings.intern(b""), Ok(StrOff(0)));
+        assert_eq!(strings.intern(b"a\0b"), Err(Problem::BadName));
     }
 }

@@ -1,0 +1,9 @@
+//! Several BTFs become one: types and strings appended with new numbers, and `.BTF.ext` that follows them.
+
+mod append;
+mod ext;
+mod renumbered;
+
+pub use ext::ExtBuilder;
+pub use renumbered::Renumbered;
+pub(crate) use renumbered::StringMap;
