@@ -17,6 +17,7 @@ mod checkers;
 mod ci;
 mod compare;
 mod compilers;
+mod corpus;
 mod cross;
 mod debian;
 mod deny;
@@ -80,6 +81,11 @@ const CHORES: &[Chore] = &[
         name: "compilers",
         about: "compile the vectors with every clang that Debian has, and use what comes out",
         run: compilers::run,
+    },
+    Chore {
+        name: "corpus",
+        about: "load every object that Debian ships by skep and by libbpf, and compare",
+        run: corpus::run,
     },
     Chore {
         name: "cross",

@@ -15,17 +15,37 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The release whose packages are taken, on every machine the same.
-const RELEASE: &str = "bookworm";
+/// A package that carries objects.
+struct Package {
+    /// The release it is of, on every machine the same.
+    release: &'static str,
+    name: &'static str,
+}
 
-/// The packages, and the least number of objects that each is known to carry.
-const PACKAGES: &[(&str, usize)] = &[
-    ("ir-keytable", 1),
-    ("libbpf-tools", 1),
-    ("libxdp1", 1),
-    ("pcp", 1),
-    ("xdp-tests", 1),
-    ("xdp-tools", 1),
+/// The packages that every check looks at.
+const FEW: &[Package] = &[
+    Package { release: "bookworm", name: "ir-keytable" },
+    Package { release: "bookworm", name: "libbpf-tools" },
+    Package { release: "bookworm", name: "libxdp1" },
+    Package { release: "bookworm", name: "pcp" },
+    Package { release: "bookworm", name: "xdp-tests" },
+    Package { release: "bookworm", name: "xdp-tools" },
+];
+
+/// Those that the corpus has besides.
+const MORE: &[Package] = &[
+    Package { release: "trixie", name: "bpftop" },
+    Package { release: "trixie", name: "ir-keytable" },
+    Package { release: "trixie", name: "libbpf-tools" },
+    Package { release: "trixie", name: "libbpftune0" },
+    Package { release: "trixie", name: "libsystemd-shared" },
+    Package { release: "trixie", name: "libxdp1" },
+    Package { release: "trixie", name: "mimic" },
+    Package { release: "trixie", name: "pcp" },
+    Package { release: "trixie", name: "pwru" },
+    Package { release: "trixie", name: "suricata" },
+    Package { release: "trixie", name: "xdp-tests" },
+    Package { release: "trixie", name: "xdp-tools" },
 ];
 
 /// Find the BPF objects in Debian's packages, and print where they are kept.
@@ -48,7 +68,7 @@ pub(crate) struct Object {
 
 impl Object {
     /// `PACKAGE/FILE`, the same on every machine.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.package, self.file.file_name().unwrap_or_default().to_string_lossy())
     }
 }
@@ -66,23 +86,40 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     for object in &objects {
         println!("{}\t{}", object.package, object.file.display());
     }
-    Ok(Outcome::Done(format!("{} objects of {} packages", objects.len(), PACKAGES.len())))
+    Ok(Outcome::Done(format!("{} objects of {} packages", objects.len(), FEW.len())))
 }
 
-/// All objects of all packages, sorted; downloads what the cache does not have.
-pub(crate) fn fetch() -> Result<Vec<Object>> {
-    let archive = Archive::of_release(RELEASE)?;
-    let mut objects = Vec::new();
-    for (package, least) in PACKAGES {
-        let dir = cache::dir("objects")?.join(format!("{RELEASE}_{package}"));
-        cache::fill_once(&dir, |part| carve_all(&archive.unpacked(package)?, part))?;
-        let files = fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<BTreeSet<_>>>()?;
-        if files.len() < *least {
-            bail!("package {package} has {} BPF objects, it is known for {least}", files.len());
+/// The objects of the few packages, sorted; downloads what the cache does not have.
+fn fetch() -> Result<Vec<Object>> {
+    let objects = FEW.iter().map(Package::objects).collect::<Result<Vec<_>>>()?;
+    Ok(objects.concat())
+}
+
+/// The distinct objects of all packages; of several that are the same the first.
+pub(crate) fn fetch_corpus() -> Result<Vec<Object>> {
+    let (mut seen, mut distinct) = (BTreeSet::new(), Vec::new());
+    for package in FEW.iter().chain(MORE) {
+        for object in package.objects()? {
+            if seen.insert(fs::read(&object.file)?) {
+                distinct.push(object);
+            }
         }
-        objects.extend(files.into_iter().map(|file| Object { package: (*package).to_owned(), file }));
     }
-    Ok(objects)
+    Ok(distinct)
+}
+
+impl Package {
+    fn objects(&self) -> Result<Vec<Object>> {
+        let Self { release, name } = self;
+        let dir = cache::dir("objects")?.join(format!("{release}_{name}"));
+        cache::fill_once(&dir, |part| carve_all(&Archive::of_release(release)?.unpacked(name)?, part))?;
+        let files = fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<BTreeSet<_>>>()?;
+        if files.is_empty() {
+            bail!("package {name} of {release} has no BPF objects, it is known for some");
+        }
+        let package = format!("{release}_{name}");
+        Ok(files.into_iter().map(|file| Object { package: package.clone(), file }).collect())
+    }
 }
 
 /// Writes every distinct object in the files below `from` to `to`, named after the file it was in.

@@ -243,6 +243,7 @@ mod tests {
                 "base/vm",
                 "lab/bare",
                 "lab/bench",
+                "lab/corpus",
                 "lab/escape",
                 "lab/filetests",
                 "lab/rbpf-compat",

@@ -1,0 +1,156 @@
+//! Both sides of every object.
+
+use crate::load::{Load, Verdict};
+use crate::report::Report;
+use crate::{File, Outcome, Side, Unit};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Which objects, and what of them.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What is loaded at once.
+    #[arg(long, default_value = "program")]
+    unit: Unit,
+    /// Write every pair of answers here, as JSON; `-` is stdout, which then has nothing else.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// The objects, or folders of them.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What both sides made of one program, or of a whole object.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Pair {
+    /// `PACKAGE/FILE`.
+    pub(crate) object: String,
+    /// The program; none for a whole object.
+    pub(crate) program: Option<String>,
+    /// Its section.
+    pub(crate) section: Option<String>,
+    /// skep's answer.
+    pub(crate) skep: Verdict,
+    /// libbpf's.
+    pub(crate) libbpf: Verdict,
+}
+
+/// Compares and reports.
+pub(crate) fn run(options: &Options) -> Outcome<()> {
+    let mut report = Report::default();
+    for path in all_files(&options.files)? {
+        let file = File { path };
+        report.add(pairs(&file, options.unit)?);
+    }
+    match options.json.as_deref() {
+        Some(path) if path == Path::new("-") => println!("{}", report.json()?),
+        Some(path) => {
+            std::fs::write(path, report.json()?)?;
+            report.print();
+        }
+        None => report.print(),
+    }
+    Ok(())
+}
+
+/// The files, and all files below the folders, in order.
+fn all_files(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let below = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Outcome<Vec<_>>>()?;
+        let mut below = all_files(&below)?;
+        below.sort();
+        files.append(&mut below);
+    }
+    Ok(files)
+}
+
+/// Has both sides load an object.
+fn pairs(file: &File, unit: Unit) -> Outcome<Vec<Pair>> {
+    let skep = answers(Side::Skep, file, unit)?;
+    let libbpf = answers(Side::Libbpf, file, unit)?;
+    Ok(join(&file.name(), unit, skep, libbpf))
+}
+
+/// Pairs the answers by program, in skep's order and then libbpf's. A side that could not read the object has the same
+/// answer for all of its programs.
+fn join(object: &str, unit: Unit, skep: Vec<Load>, libbpf: Vec<Load>) -> Vec<Pair> {
+    if unit == Unit::Object || [&skep, &libbpf].iter().all(|loads| unread(loads).is_some()) {
+        let first = |loads: Vec<Load>| loads.into_iter().next().map_or_else(absent, |load| load.verdict);
+        let (skep, libbpf) = (first(skep), first(libbpf));
+        return vec![Pair { object: object.to_owned(), program: None, section: None, skep, libbpf }];
+    }
+    let whole = (unread(&skep), unread(&libbpf));
+    let mut order: Vec<(String, Option<String>)> = Vec::new();
+    let mut table = |loads: Vec<Load>| {
+        let mut by_name = BTreeMap::new();
+        for load in loads {
+            let Some(name) = load.program else { continue };
+            if order.iter().all(|(known, _)| *known != name) {
+                order.push((name.clone(), load.section));
+            }
+            by_name.insert(name, load.verdict);
+        }
+        by_name
+    };
+    let (mut skep, mut libbpf) = (table(skep), table(libbpf));
+    let pair = |(name, section): (String, Option<String>)| Pair {
+        object: object.to_owned(),
+        skep: skep.remove(&name).or_else(|| whole.0.clone()).unwrap_or_else(absent),
+        libbpf: libbpf.remove(&name).or_else(|| whole.1.clone()).unwrap_or_else(absent),
+        program: Some(name),
+        section,
+    };
+    order.into_iter().map(pair).collect()
+}
+
+/// The answer where a side could not read the object.
+fn unread(loads: &[Load]) -> Option<Verdict> {
+    let found = loads.iter().find(|load| matches!(load.verdict, Verdict::Unread { .. }));
+    found.map(|load| load.verdict.clone())
+}
+
+fn absent() -> Verdict {
+    Verdict::Unread { message: "does not list this program".to_owned() }
+}
+
+/// Runs one side on an object in processes of its own: one, and another one for the rest whenever one dies.
+fn answers(side: Side, file: &File, unit: Unit) -> Outcome<Vec<Load>> {
+    let mut loads = Vec::new();
+    loop {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["load", "--by", side.word(), "--unit", unit.word(), "--skip", &loads.len().to_string()])
+            .arg(&file.path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().ok_or("no pipe")?;
+        for line in BufReader::new(output).lines() {
+            loads.push(serde_json::from_str(&line?)?);
+        }
+        let status = child.wait()?;
+        if status.success() {
+            return Ok(loads);
+        }
+        let verdict = Verdict::Died { how: status.to_string() };
+        let program = next_program(file, loads.len());
+        let is_last = program.is_none();
+        loads.push(Load { program, section: None, verdict });
+        if unit == Unit::Object || is_last {
+            return Ok(loads);
+        }
+    }
+}
+
+/// The name of the program at a position, as far as skep can read the object.
+fn next_program(file: &File, index: usize) -> Option<String> {
+    let bytes = std::fs::read(&file.path).ok()?;
+    let spec = skep_elf::ObjectSpec::parse(&file.name(), &bytes).ok()?;
+    spec.programs.get(index).map(|program| program.name.clone())
+}

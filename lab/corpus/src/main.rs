@@ -1,0 +1,104 @@
+//! Every object of the corpus, by skep and by libbpf: which programs load, and what reaches `bpf(2)`.
+//!
+//! `load` is one side's work on one object, in a process of its own, a line of JSON for each load. `compare` starts it for
+//! both sides of every object and holds the answers beside each other. Both loaders get the same sizes for maps whose size
+//! their tool sets ([`sizes`]).
+//!
+//! This is an unsafe room for two reasons: libbpf is C, and [`seam`] stands in for the C library's `syscall` to see what
+//! both loaders ask of the kernel. It never judges: what a difference means is for who reads the report.
+
+mod compare;
+mod libbpf;
+mod load;
+mod ours;
+mod report;
+mod sizes;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A result of this program.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Load objects by skep and by libbpf.
+#[derive(Parser)]
+#[command(name = "skep-lab-corpus")]
+struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Load one object's programs by one side; a line of JSON for each.
+    Load(load::Options),
+    /// Load the programs of objects by both sides, and report.
+    Compare(compare::Options),
+}
+
+/// Who loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Side {
+    /// This project.
+    Skep,
+    /// libbpf, as its -sys crate has it.
+    Libbpf,
+}
+
+impl Side {
+    /// The word for the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Skep => "skep",
+            Self::Libbpf => "libbpf",
+        }
+    }
+}
+
+/// What is loaded at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unit {
+    /// Each program, as if it were alone in its object.
+    Program,
+    /// All programs that the object loads.
+    Object,
+}
+
+impl Unit {
+    /// The word for the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Object => "object",
+        }
+    }
+}
+
+/// A file of the corpus.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+}
+
+impl File {
+    /// `PACKAGE/FILE`.
+    pub(crate) fn name(&self) -> String {
+        let parts: Vec<_> = self.path.iter().map(|part| part.to_string_lossy()).collect();
+        parts[parts.len().saturating_sub(2)..].join("/")
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Options::parse().what {
+        What::Load(options) => load::run(&options),
+        What::Compare(options) => compare::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("corpus: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
