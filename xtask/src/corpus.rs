@@ -22,6 +22,9 @@ struct Options {
     /// Load whole objects instead of each program on its own.
     #[arg(long)]
     whole: bool,
+    /// Compare what reaches `bpf(2)`, too.
+    #[arg(long)]
+    bytes: bool,
     /// Write every pair of answers here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -41,6 +44,7 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     files.sort();
     let mut command = Command::new(program);
     command.args(["compare", "--unit", if options.whole { "object" } else { "program" }]);
+    command.args(options.bytes.then_some("--bytes"));
     if let Some(json) = &options.json {
         command.arg("--json").arg(json);
     }

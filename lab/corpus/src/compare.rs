@@ -1,5 +1,6 @@
 //! Both sides of every object.
 
+use crate::differ::{self, Difference};
 use crate::load::{Load, Verdict};
 use crate::report::Report;
 use crate::{File, Outcome, Side, Unit};
@@ -14,6 +15,9 @@ pub(crate) struct Options {
     /// What is loaded at once.
     #[arg(long, default_value = "program")]
     unit: Unit,
+    /// Compare what reaches `bpf(2)`, too.
+    #[arg(long)]
+    bytes: bool,
     /// Write every pair of answers here, as JSON; `-` is stdout, which then has nothing else.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -35,6 +39,9 @@ pub(crate) struct Pair {
     pub(crate) skep: Verdict,
     /// libbpf's.
     pub(crate) libbpf: Verdict,
+    /// What reached `bpf(2)` and was not the same, where both have loaded it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) differences: Option<Vec<Difference>>,
 }
 
 /// Compares and reports.
@@ -42,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     let mut report = Report::default();
     for path in all_files(&options.files)? {
         let file = File { path };
-        report.add(pairs(&file, options.unit)?);
+        report.add(pairs(&file, options)?);
     }
     match options.json.as_deref() {
         Some(path) if path == Path::new("-") => println!("{}", report.json()?),
@@ -72,60 +79,69 @@ fn all_files(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
 }
 
 /// Has both sides load an object.
-fn pairs(file: &File, unit: Unit) -> Outcome<Vec<Pair>> {
-    let skep = answers(Side::Skep, file, unit)?;
-    let libbpf = answers(Side::Libbpf, file, unit)?;
-    Ok(join(&file.name(), unit, skep, libbpf))
+fn pairs(file: &File, options: &Options) -> Outcome<Vec<Pair>> {
+    let skep = answers(Side::Skep, file, options)?;
+    let libbpf = answers(Side::Libbpf, file, options)?;
+    Ok(join(&file.name(), options.unit, skep, libbpf))
 }
 
 /// Pairs the answers by program, in skep's order and then libbpf's. A side that could not read the object has the same
 /// answer for all of its programs.
 fn join(object: &str, unit: Unit, skep: Vec<Load>, libbpf: Vec<Load>) -> Vec<Pair> {
     if unit == Unit::Object || [&skep, &libbpf].iter().all(|loads| unread(loads).is_some()) {
-        let first = |loads: Vec<Load>| loads.into_iter().next().map_or_else(absent, |load| load.verdict);
-        let (skep, libbpf) = (first(skep), first(libbpf));
-        return vec![Pair { object: object.to_owned(), program: None, section: None, skep, libbpf }];
+        let first = |loads: Vec<Load>| loads.into_iter().next().unwrap_or_else(absent);
+        return vec![pair(object, (None, None), first(skep), first(libbpf))];
     }
     let whole = (unread(&skep), unread(&libbpf));
     let mut order: Vec<(String, Option<String>)> = Vec::new();
     let mut table = |loads: Vec<Load>| {
         let mut by_name = BTreeMap::new();
         for load in loads {
-            let Some(name) = load.program else { continue };
+            let Some(name) = load.program.clone() else { continue };
             if order.iter().all(|(known, _)| *known != name) {
-                order.push((name.clone(), load.section));
+                order.push((name.clone(), load.section.clone()));
             }
-            by_name.insert(name, load.verdict);
+            by_name.insert(name, load);
         }
         by_name
     };
     let (mut skep, mut libbpf) = (table(skep), table(libbpf));
-    let pair = |(name, section): (String, Option<String>)| Pair {
-        object: object.to_owned(),
-        skep: skep.remove(&name).or_else(|| whole.0.clone()).unwrap_or_else(absent),
-        libbpf: libbpf.remove(&name).or_else(|| whole.1.clone()).unwrap_or_else(absent),
-        program: Some(name),
-        section,
+    let both = |(name, section): (String, Option<String>)| {
+        let skep = skep.remove(&name).or_else(|| whole.0.clone()).unwrap_or_else(absent);
+        let libbpf = libbpf.remove(&name).or_else(|| whole.1.clone()).unwrap_or_else(absent);
+        pair(object, (Some(name), section), skep, libbpf)
     };
-    order.into_iter().map(pair).collect()
+    order.into_iter().map(both).collect()
+}
+
+fn pair(
+    object: &str,
+    (program, section): (Option<String>, Option<String>),
+    skep: Load,
+    libbpf: Load,
+) -> Pair {
+    let differences = skep.sent.zip(libbpf.sent).map(|(skep, libbpf)| differ::between(&skep, &libbpf));
+    let object = object.to_owned();
+    Pair { object, program, section, skep: skep.verdict, libbpf: libbpf.verdict, differences }
 }
 
 /// The answer where a side could not read the object.
-fn unread(loads: &[Load]) -> Option<Verdict> {
-    let found = loads.iter().find(|load| matches!(load.verdict, Verdict::Unread { .. }));
-    found.map(|load| load.verdict.clone())
+fn unread(loads: &[Load]) -> Option<Load> {
+    loads.iter().find(|load| matches!(load.verdict, Verdict::Unread { .. })).cloned()
 }
 
-fn absent() -> Verdict {
-    Verdict::Unread { message: "does not list this program".to_owned() }
+fn absent() -> Load {
+    Load::unread("does not list this program".to_owned())
 }
 
 /// Runs one side on an object in processes of its own: one, and another one for the rest whenever one dies.
-fn answers(side: Side, file: &File, unit: Unit) -> Outcome<Vec<Load>> {
+fn answers(side: Side, file: &File, options: &Options) -> Outcome<Vec<Load>> {
+    let unit = options.unit;
     let mut loads = Vec::new();
     loop {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["load", "--by", side.word(), "--unit", unit.word(), "--skip", &loads.len().to_string()])
+            .args(options.bytes.then_some("--record"))
             .arg(&file.path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -141,7 +157,7 @@ fn answers(side: Side, file: &File, unit: Unit) -> Outcome<Vec<Load>> {
         let verdict = Verdict::Died { how: status.to_string() };
         let program = next_program(file, loads.len());
         let is_last = program.is_none();
-        loads.push(Load { program, section: None, verdict });
+        loads.push(Load { program, section: None, verdict, sent: None });
         if unit == Unit::Object || is_last {
             return Ok(loads);
         }

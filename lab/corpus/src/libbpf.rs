@@ -1,7 +1,7 @@
 //! Loading by libbpf.
 
-use crate::load::{Load, Verdict};
-use crate::{File, Outcome, Unit, sizes};
+use crate::load::{Load, Task, Verdict};
+use crate::{Outcome, sizes};
 use libbpf_sys as sys;
 use skep_abi::{Errno, MapType};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -18,33 +18,16 @@ const MESSAGE: usize = 1 << 20;
 /// What libbpf has said since it was last asked. libbpf gives its messages to one function for the whole process.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
-/// Loads what is asked of one object; `say` gets each answer.
-pub(crate) fn load(
-    file: &File,
-    unit: Unit,
-    skip: usize,
-    say: &mut dyn FnMut(Load) -> Outcome<()>,
-) -> Outcome<()> {
+/// Loads what is asked of one object.
+pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
     // SAFETY: `keep` has the type that libbpf calls, and lives as long as the process.
     unsafe { sys::libbpf_set_print(Some(keep)) };
-    let path = CString::new(file.path.as_os_str().as_bytes())?;
+    let path = CString::new(task.file.path.as_os_str().as_bytes())?;
     let programs: Vec<(String, String)> = match Object::open(&path) {
-        Err(errno) => {
-            let verdict = Verdict::Unread { message: format!("{errno}: {}", said()) };
-            return say(Load { program: None, section: None, verdict });
-        }
+        Err(errno) => return (task.say)(Load::unread(format!("{errno}: {}", said()))),
         Ok(object) => object.programs().map(|program| (program.name(), program.section())).collect(),
     };
-    match unit {
-        Unit::Object => {
-            let verdict = alone(&path, None);
-            say(Load { program: None, section: None, verdict })
-        }
-        Unit::Program => programs.into_iter().enumerate().skip(skip).try_for_each(|(index, named)| {
-            let verdict = alone(&path, Some(index));
-            say(Load { program: Some(named.0), section: Some(named.1), verdict })
-        }),
-    }
+    task.go(programs, |index| alone(&path, index))
 }
 
 /// Loads the whole object, or only one program of it, and lets it go.

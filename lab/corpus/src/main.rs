@@ -7,11 +7,15 @@
 //! This is an unsafe room for two reasons: libbpf is C, and [`seam`] stands in for the C library's `syscall` to see what
 //! both loaders ask of the kernel. It never judges: what a difference means is for who reads the report.
 
+mod areas;
 mod compare;
+mod differ;
 mod libbpf;
 mod load;
 mod ours;
 mod report;
+mod seam;
+mod sent;
 mod sizes;
 
 use clap::{Parser, Subcommand, ValueEnum};

@@ -1,40 +1,24 @@
 //! Loading by skep.
 
-use crate::load::{Load, Verdict};
-use crate::{File, Outcome, Unit, sizes};
+use crate::load::{Load, Task, Verdict};
+use crate::{Outcome, sizes};
 use skep::{Autoload, Kernel, Object};
 use std::fs;
 
-/// Loads what is asked of one object; `say` gets each answer.
-pub(crate) fn load(
-    file: &File,
-    unit: Unit,
-    skip: usize,
-    say: &mut dyn FnMut(Load) -> Outcome<()>,
-) -> Outcome<()> {
-    let bytes = fs::read(&file.path)?;
-    let name = file.path.display().to_string();
+/// Loads what is asked of one object.
+pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
+    let bytes = fs::read(&task.file.path)?;
+    let name = task.file.path.display().to_string();
     let programs: Vec<(String, String)> = match Object::parse(&name, &bytes) {
-        Err(error) => {
-            let verdict = Verdict::Unread { message: error.to_string() };
-            return say(Load { program: None, section: None, verdict });
-        }
+        Err(error) => return (task.say)(Load::unread(error.to_string())),
         Ok(object) => {
             let section = |name: &str| object.program(name).map(|spec| spec.section.clone());
             let named = object.programs().map(|name| Ok((name.to_owned(), section(name)?)));
             named.collect::<skep::Result<_>>()?
         }
     };
-    match unit {
-        Unit::Object => {
-            let verdict = verdict(alone(&name, &bytes, None));
-            say(Load { program: None, section: None, verdict })
-        }
-        Unit::Program => programs.into_iter().skip(skip).try_for_each(|(program, section)| {
-            let verdict = verdict(alone(&name, &bytes, Some(&program)));
-            say(Load { program: Some(program), section: Some(section), verdict })
-        }),
-    }
+    let names: Vec<String> = programs.iter().map(|(name, _)| name.clone()).collect();
+    task.go(programs, |index| verdict(alone(&name, &bytes, index.map(|index| names[index].as_str()))))
 }
 
 /// Loads the whole object, or only one program of it, and lets it go.

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::compare::Pair;
+use crate::differ::Difference;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All pairs of answers.
@@ -46,6 +47,33 @@ impl Report {
         println!("{:>5}  libbpf only", count(false, true));
         println!("{:>5}  skep only", count(true, false));
         println!("{:>5}  neither", count(false, false));
+        self.print_differences();
+    }
+}
+
+impl Report {
+    /// How many loads sent the same, and the kinds of differences, with an example of each.
+    fn print_differences(&self) {
+        let compared = self.pairs.iter().filter_map(|pair| Some((pair, pair.differences.as_ref()?)));
+        let (mut same, mut all) = (0, 0);
+        let mut kinds: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+        for (pair, differences) in compared {
+            all += 1;
+            same += usize::from(differences.is_empty());
+            let found: BTreeMap<&str, &Difference> =
+                differences.iter().map(|difference| (difference.kind.as_str(), difference)).collect();
+            for (kind, difference) in found {
+                let example = || format!("{}: {difference}", name(pair));
+                kinds.entry(kind).or_insert_with(|| (0, example())).0 += 1;
+            }
+        }
+        if all == 0 {
+            return;
+        }
+        println!("{same} of {all} loads sent the same; otherwise:");
+        for (kind, (count, example)) in kinds {
+            println!("{count:>5}  {kind}\n       as in {example}");
+        }
     }
 }
 
