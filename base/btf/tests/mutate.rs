@@ -4,7 +4,7 @@ mod common;
 
 use common::{BOTH, Blob, every_kind};
 use proptest::prelude::*;
-use skep_btf::{Btf, Builder, Def, Endian, Ext, Literal, NameIndex, Support, TypeId};
+use skep_btf::{Btf, Builder, CPrinter, Def, Endian, Ext, Literal, NameIndex, Support, TypeId};
 
 /// Asks everything that can be asked.
 fn exercise(bytes: &[u8]) -> bool {
@@ -33,6 +33,15 @@ fn exercise(bytes: &[u8]) -> bool {
         }
     }
     let _ = btf.locate("limit.comm[2]");
+    let mut text = String::new();
+    let _ = CPrinter::new(&btf).unwrap().header(&mut text);
+    // A printer that has refused one type still writes others.
+    let mut printer = CPrinter::new(&btf).unwrap();
+    for ty in btf.types() {
+        let _ = printer.one(ty.id(), &mut text);
+    }
+    btf.write_raw(&mut text).unwrap();
+    assert!(text.len() < 1 << 22);
     let _ = btf.admit().map_err(|refusal| refusal.to_string());
     // What was read can be written, and what was rewritten can be read.
     let again = Builder::from_btf(&btf).finish().unwrap();

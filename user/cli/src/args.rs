@@ -19,10 +19,20 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Assemble text in either dialect
     Asm(AsmArgs),
+    /// Show types: of a file, of the running kernel, of its modules
+    Btf {
+        #[command(subcommand)]
+        command: BtfCommand,
+    },
     /// Verify every program of objects, each on its own
     Check(CheckArgs),
     /// Disassemble an object's programs, or bare instructions
     Disasm(DisasmArgs),
+    /// Write files for programs to be compiled with
+    Gen {
+        #[command(subcommand)]
+        command: GenCommand,
+    },
     /// Run a program in skep's own kernel or in Linux, on a packet, a capture, or attached
     Run(RunArgs),
     /// Show what an object holds: sections, programs, maps, globals, types
@@ -34,8 +44,12 @@ impl Command {
     pub(crate) fn format(&self) -> Format {
         let json = match self {
             Command::Asm(args) => args.json,
+            Command::Btf { command: BtfCommand::Dump(args) } => {
+                args.json || args.format == Some(TypeFormat::Json)
+            }
             Command::Check(args) => args.json,
             Command::Disasm(args) => args.json,
+            Command::Gen { command: GenCommand::Vmlinux(args) } => args.json,
             Command::Run(args) => args.json,
             Command::Show(args) => args.json,
         };
@@ -54,6 +68,72 @@ pub(crate) struct AsmArgs {
     /// The byte order of the instructions
     #[arg(long, value_enum, default_value_t = Order::NATIVE)]
     pub(crate) order: Order,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with types.
+#[derive(Subcommand, Debug)]
+pub(crate) enum BtfCommand {
+    /// Write types as C, or as they are stored
+    Dump(BtfDumpArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct BtfDumpArgs {
+    /// BTF by itself, or any ELF file that has a section `.BTF`; `-` is standard input
+    #[arg(required_unless_present_any = ["kernel", "id", "module"])]
+    pub(crate) file: Option<PathBuf>,
+    /// The running kernel's types
+    #[arg(long, conflicts_with_all = ["file", "id", "module", "base"])]
+    pub(crate) kernel: bool,
+    /// Types in the running kernel, by their id
+    #[arg(long, value_name = "N", conflicts_with_all = ["file", "module", "base"])]
+    pub(crate) id: Option<u32>,
+    /// The types of a loaded module
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "base"])]
+    pub(crate) module: Option<String>,
+    /// What the file's types continue, if it is a module's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base: Option<PathBuf>,
+    /// How types are written [default: raw]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<TypeFormat>,
+    /// Only this type, by its number or its name, and what it needs
+    #[arg(long, value_name = "ID|NAME")]
+    pub(crate) root: Vec<String>,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How types are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TypeFormat {
+    /// a header that compiles
+    C,
+    /// a line for each type and member, as they are stored
+    Raw,
+    /// the same as one JSON document
+    Json,
+}
+
+/// What to write.
+#[derive(Subcommand, Debug)]
+pub(crate) enum GenCommand {
+    /// Write `vmlinux.h`: all types of a kernel, and its kfuncs
+    Vmlinux(GenVmlinuxArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct GenVmlinuxArgs {
+    /// BTF by itself, or an ELF file with it, such as `vmlinux` [default: the running kernel's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) btf: Option<PathBuf>,
+    /// Where the header goes [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     /// Answer with one JSON document
     #[arg(long)]
     pub(crate) json: bool,

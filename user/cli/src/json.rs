@@ -50,7 +50,7 @@ fn unsigned(number: u128) -> Json {
 }
 
 /// Negative numbers beyond the limit stay decimal: their sign would be lost in hexadecimal.
-fn integer(number: i128) -> Json {
+pub(crate) fn integer(number: i128) -> Json {
     match i64::try_from(number) {
         Ok(small) if (-EXACT..=EXACT).contains(&number) => Json::from(small),
         _ if number < 0 => Json::String(number.to_string()),

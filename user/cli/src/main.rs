@@ -14,6 +14,7 @@ mod object;
 mod output;
 mod source;
 mod tree;
+mod types;
 
 mod render {
     pub(crate) mod diagnostic;
@@ -30,8 +31,10 @@ mod vocabulary;
 
 mod commands {
     pub(crate) mod asm;
+    pub(crate) mod btf;
     pub(crate) mod check;
     pub(crate) mod disasm;
+    pub(crate) mod generate;
     pub(crate) mod run;
     pub(crate) mod show;
 }
@@ -54,8 +57,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Box<dyn Report>, Failure> {
     match command {
         Command::Asm(args) => Ok(Box::new(commands::asm::run(&args)?)),
+        Command::Btf { command } => commands::btf::run(&command),
         Command::Check(args) => Ok(Box::new(commands::check::run(&args)?)),
         Command::Disasm(args) => Ok(Box::new(commands::disasm::run(&args)?)),
+        Command::Gen { command } => commands::generate::run(&command),
         Command::Run(args) => Ok(Box::new(commands::run::run(&args)?)),
         Command::Show(args) => Ok(Box::new(commands::show::run(&args)?)),
     }

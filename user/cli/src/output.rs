@@ -27,6 +27,14 @@ pub(crate) trait Report {
     /// Gives the members of the document, without the version.
     fn json(&self) -> serde_json::Value;
 
+    /// Writes the document; for answers that are too long to be put together first.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        document(out, self.json())
+    }
+
     /// Gives the exit status.
     fn status(&self) -> Status {
         Status::Done
@@ -78,7 +86,7 @@ impl Output {
         let mut out = io::BufWriter::new(io::stdout().lock());
         match self.format {
             Format::Human => report.human(&mut out)?,
-            Format::Json => document(&mut out, report.json())?,
+            Format::Json => report.write_json(&mut out)?,
         }
         out.flush()
     }

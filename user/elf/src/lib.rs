@@ -6,6 +6,7 @@
 //!
 //! This crate knows nothing about any kernel, verifies nothing, and changes no instruction except to link functions.
 
+mod btf;
 mod error;
 mod externs;
 mod functions;
@@ -15,6 +16,7 @@ mod maps;
 mod object;
 mod programs;
 
+pub use btf::btf_bytes;
 pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
 pub use object::{Note, ObjectSpec, SectionSummary};

@@ -1,10 +1,8 @@
-//! What the loader reads of a kernel besides its calls: interfaces, tracepoints, types.
+//! What the loader reads of a kernel besides its calls: interfaces, tracepoints.
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::Errno;
-use skep_btf::Btf;
-use skep_sys::{BtfFd, ObjectKind};
 
 /// Where tracefs is mounted; the second is where it was before Linux 4.1, and still is where only debugfs is mounted.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -44,16 +42,6 @@ pub(crate) fn tracepoint_id(kernel: &Kernel, category: &str, name: &str) -> Resu
     }
     let what = format!("there is no tracepoint {category}/{name}, or tracefs is not mounted");
     Err(Error::not_found(what).with_errno(Errno::ENOENT).at_path(missing.as_deref().unwrap_or(TRACEFS[0])))
-}
-
-/// Reads BTF by its id.
-pub(crate) fn btf_by_id(kernel: &Kernel, id: u32) -> Result<Btf<'static>> {
-    let handle = kernel.sys().fd_by_id(ObjectKind::Btf, id, 0);
-    let fd = BtfFd::from_handle(handle.map_err(|error| Error::call("BPF_BTF_GET_FD_BY_ID", error))?);
-    let bytes = fd.data().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))?;
-    Btf::from_vec(bytes).map_err(|error| {
-        Error::new(ErrorKind::Unsupported, format!("BTF {id} cannot be read: {error}")).with_source(error)
-    })
 }
 
 fn number(text: &str, path: &str) -> Result<u32> {

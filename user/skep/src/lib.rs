@@ -51,6 +51,7 @@ mod calls;
 mod error;
 mod features;
 mod files;
+mod inspect;
 mod kernel;
 mod link;
 mod load;

@@ -136,7 +136,7 @@ impl Map {
         let types = match info.btf_id {
             0 => None,
             id => Some(Types {
-                btf: Arc::new(crate::files::btf_by_id(kernel, id).map_err(|error| error.in_map(&name))?),
+                btf: Arc::new(kernel.btf_by_id(id).map_err(|error| error.in_map(&name))?),
                 key: (info.btf_key_type_id != 0).then_some(TypeId(info.btf_key_type_id)),
                 value: (info.btf_value_type_id != 0).then_some(TypeId(info.btf_value_type_id)),
             }),

@@ -1,5 +1,6 @@
 //! The command as its users see it: what it writes, what it says, and how it exits.
 
+mod btf;
 mod check;
 mod command_line;
 mod common;

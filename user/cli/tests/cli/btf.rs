@@ -1,0 +1,79 @@
+//! `skep btf` and `skep gen`: types in every form, of every source.
+
+use crate::common::{root, scratch, skep};
+
+const CORE: &str = "lab/vectors/btf/core.bpf.o";
+const RUNNING: &str = "/sys/kernel/btf/vmlinux";
+
+#[test]
+fn an_object_is_shown_in_every_form() {
+    let raw = skep(&["btf", "dump", CORE]).expect(0);
+    assert!(raw.text().starts_with("[1] "), "{}", raw.text());
+    let document = skep(&["btf", "dump", CORE, "--json"]).expect(0).json();
+    let types = document["types"].as_array().unwrap();
+    let lines = raw.text().lines().filter(|line| line.starts_with('[')).count();
+    assert_eq!(types.len(), lines);
+    assert_eq!(types[0]["id"], 1);
+    assert_eq!(skep(&["btf", "dump", CORE, "--format", "json"]).expect(0).json(), document);
+    let header = skep(&["btf", "dump", CORE, "--format", "c"]).expect(0);
+    assert!(header.text().starts_with("#ifndef __VMLINUX_H__\n"), "{}", header.text());
+    let structs = |ty: &&serde_json::Value| ty["kind"] == "STRUCT" && ty["name"] != "(anon)";
+    for ty in types.iter().filter(structs) {
+        let definition = format!("struct {} {{\n", ty["name"].as_str().unwrap());
+        assert!(header.text().contains(&definition), "{definition}");
+    }
+}
+
+#[test]
+fn roots_bring_what_they_need_and_nothing_else() {
+    let document = skep(&["btf", "dump", CORE, "--json"]).expect(0).json();
+    let types = document["types"].as_array().unwrap();
+    let found = types.iter().find(|ty| ty["kind"] == "STRUCT" && ty["name"] != "(anon)").unwrap();
+    let name = found["name"].as_str().unwrap();
+    let id = found["id"].to_string();
+    for wanted in [name, &id, &format!("struct {name}")] {
+        let header = skep(&["btf", "dump", CORE, "--format", "c", "--root", wanted]).expect(0);
+        assert!(header.text().contains(&format!("struct {name} {{\n")), "{}", header.text());
+        let raw = skep(&["btf", "dump", CORE, "--root", wanted]).expect(0);
+        assert!(raw.text().starts_with(&format!("[{id}] STRUCT '{name}' ")), "{}", raw.text());
+    }
+    let ran = skep(&["btf", "dump", CORE, "--root", "no such type", "--json"]).expect(2);
+    assert_eq!(ran.json()["error"]["kind"], "usage");
+}
+
+#[test]
+fn what_has_no_types_is_refused() {
+    for (name, bytes) in [("text", &b"text"[..]), ("nothing", b""), ("elf", b"\x7fELF\x02\x01")] {
+        let path = scratch(name, bytes);
+        let ran = skep(&["btf", "dump", path.to_str().unwrap(), "--json"]).expect(1);
+        assert_eq!(ran.json()["error"]["place"]["file"], path.to_str().unwrap());
+    }
+    let object = std::fs::read(root().join(CORE)).unwrap();
+    for length in (0..object.len()).step_by(211) {
+        let path = scratch("cut.o", &object[..length]);
+        skep(&["btf", "dump", path.to_str().unwrap(), "--format", "c"]).expect(1);
+    }
+    skep(&["btf", "dump"]).expect(2);
+    skep(&["btf", "dump", CORE, "--kernel"]).expect(2);
+    skep(&["btf", "dump", CORE, "--format", "c", "--json"]).expect(2);
+}
+
+#[test]
+fn the_running_kernel_gives_a_header() {
+    if !std::path::Path::new(RUNNING).exists() {
+        println!("skipped: the_running_kernel_gives_a_header: no {RUNNING}");
+        return;
+    }
+    let header = skep(&["gen", "vmlinux"]).expect(0);
+    assert!(header.text().contains("\nstruct task_struct {\n"));
+    assert_eq!(header.stdout, skep(&["btf", "dump", "--kernel", "--format", "c"]).expect(0).stdout);
+    let path = scratch("vmlinux.h", b"");
+    let arguments = ["gen", "vmlinux", "--btf", RUNNING, "-o", path.to_str().unwrap(), "--json"];
+    let document = skep(&arguments).expect(0).json();
+    assert!(document["types"].as_u64().unwrap() > 1000);
+    assert_eq!(std::fs::read(&path).unwrap(), header.stdout);
+    std::fs::remove_file(&path).unwrap();
+    // A module's types continue the kernel's; there is none of that name.
+    let ran = skep(&["btf", "dump", "--module", "no_such_module", "--json"]);
+    assert_eq!(ran.expect(2).json()["error"]["kind"], "usage");
+}

@@ -1,0 +1,50 @@
+//! The BTF of any ELF file: an object, a kernel, a module.
+
+use crate::error::ElfError;
+use object::Endianness;
+use object::elf::{FileHeader32, FileHeader64, SHT_NOBITS};
+use object::read::elf::{FileHeader, SectionHeader};
+
+/// Finds the bytes of the section `.BTF` in an ELF file of any machine; none where it has no such section, or an empty one.
+///
+/// # Errors
+/// Where the file is no ELF file, or its sections lie outside of it.
+pub fn btf_bytes<'d>(file: &str, bytes: &'d [u8]) -> Result<Option<&'d [u8]>, ElfError> {
+    const CLASS: usize = 4;
+    const CLASS_32: u8 = 1;
+    let found = match bytes.get(CLASS) {
+        Some(&CLASS_32) => find::<FileHeader32<Endianness>>(bytes),
+        _ => find::<FileHeader64<Endianness>>(bytes),
+    };
+    found.map_err(|error| ElfError::from(error).in_file(file))
+}
+
+fn find<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Option<&[u8]>, object::read::Error> {
+    let header = H::parse(bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, bytes)?;
+    let Some((_, section)) = sections.section_by_name(endian, b".BTF") else { return Ok(None) };
+    if section.sh_type(endian) == SHT_NOBITS {
+        return Ok(None);
+    }
+    Ok(Some(section.data(endian, bytes)?).filter(|data| !data.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_have_their_btf_and_other_bytes_none() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/xdp-firewall/xdp_firewall.bpf.o");
+        let object = std::fs::read(path).unwrap();
+        let btf = btf_bytes("x.o", &object).unwrap().unwrap();
+        assert_eq!(btf[..2], 0xeb9f_u16.to_le_bytes());
+        assert!(skep_btf::Btf::parse(btf).is_ok());
+        let error = btf_bytes("x.o", b"text").unwrap_err();
+        assert_eq!(error.place().file, "x.o");
+        for length in (0..object.len()).step_by(61) {
+            let _ = btf_bytes("x.o", &object[..length]);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What a kernel holds, read back: types so far.
+
+mod btf;
