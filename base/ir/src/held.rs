@@ -182,6 +182,8 @@ fn operands(op: &Op) -> [[Option<Loc>; 4]; 2] {
         Op::CheckRoom { base, room, .. } => [early(&[base, room]), NONE],
         Op::CheckSum { base, index, room, .. } => [early(&[base, index, room]), NONE],
         Op::StoreSum { base, index, src, .. } => [early(&[base, index, src]), NONE],
+        Op::Set { a, b, .. } => [early(&[a, b]), NONE],
+        Op::SetImm { a, .. } => [early(&[a]), NONE],
         Op::Select { a, b, then, other, .. } => [early(&[a, b, then, other]), NONE],
         Op::SelectImm { a, then, other, .. } => [early(&[a, then, other]), NONE],
         Op::Const { .. }

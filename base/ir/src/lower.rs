@@ -286,6 +286,10 @@ impl<'l> Lowering<'l> {
             Node::Trunc { size, a } => Op::Trunc { size, dst, a: of(a) },
             Node::Swap { width, a } => Op::Swap { width, dst, a: of(a) },
             Node::Rotl { width, a, amount } => Op::Rotl { width, dst, a: of(a), amount },
+            Node::Set { cond, width, a, b } => match b {
+                Rhs::Val(b) => Op::Set { cond, width, dst, a: of(a), b: of(b) },
+                Rhs::Imm(imm) => Op::SetImm { cond, width, dst, a: of(a), imm },
+            },
             Node::Select { cond, width, a, b, then, other } => {
                 let (a, then, other) = (of(a), of(then), of(other));
                 match b {

@@ -48,6 +48,8 @@ pub struct Machine {
     /// Says that checks of a sum had best compare its index with the [room](crate::ops::Op::Room) that is left behind its base,
     /// where that need not be computed each time.
     pub rooms: bool,
+    /// Says that whether a comparison holds is best had [as a number](crate::ops::Op::Set), not as a choice of two.
+    pub sets: bool,
     /// Holds where the first registers of a call's arguments are best put; [`u8::MAX`] means no wish.
     pub arguments: [u8; 5],
     /// Says where a call's result is; [`u8::MAX`] means anywhere.
@@ -65,6 +67,7 @@ impl Machine {
         two_address: false,
         destroys_first: false,
         rooms: false,
+        sets: false,
         arguments: [u8::MAX; 5],
         result: u8::MAX,
     };

@@ -78,6 +78,10 @@ pub enum Op {
     Select { cond: Cond, width: Width, dst: Loc, a: Loc, b: Loc, then: Loc, other: Loc },
     /// `dst = then` if the comparison with a number, sign-extended, holds, or else `other`.
     SelectImm { cond: Cond, width: Width, dst: Loc, a: Loc, imm: i32, then: Loc, other: Loc },
+    /// `dst = 1` if the comparison holds, or else 0. Only for machines that [have it](crate::machine::Machine::sets).
+    Set { cond: Cond, width: Width, dst: Loc, a: Loc, b: Loc },
+    /// `dst = 1` if the comparison with a number, sign-extended, holds, or else 0. Likewise.
+    SetImm { cond: Cond, width: Width, dst: Loc, a: Loc, imm: i32 },
     /// Ends the run unless `bytes` bytes at `base + off` may be accessed.
     Check { base: Loc, off: i32, bytes: u16, write: bool, region: Region },
     /// `dst` counts the indices, from 0 on, at which so much may be accessed that it ends `end + (index << scale)` bytes behind
@@ -242,6 +246,8 @@ impl Op {
             | Op::Rotl { dst, .. }
             | Op::Select { dst, .. }
             | Op::SelectImm { dst, .. }
+            | Op::Set { dst, .. }
+            | Op::SetImm { dst, .. }
             | Op::Room { dst, .. }
             | Op::Load { dst, .. }
             | Op::LoadSum { dst, .. }

@@ -334,8 +334,12 @@ impl<'t> Translation<'t> {
                     false => Insn::CheckRead { base, off, bytes, region },
                 }
             }
-            // Made for machines that compare faster than they check.
-            Op::Room { .. } | Op::CheckRoom { .. } | Op::CheckSum { .. } => {
+            // Made for machines that compare faster than they check, or than they choose.
+            Op::Room { .. }
+            | Op::CheckRoom { .. }
+            | Op::CheckSum { .. }
+            | Op::Set { .. }
+            | Op::SetImm { .. } => {
                 return Err(ProgramError::Malformed { op: index });
             }
             Op::Load { kind, dst, base, off } => insn::load(kind, place(dst)?, place(base)?, off, check),

@@ -49,10 +49,19 @@ fn piece(n: &mut Numbers, b: &mut Builder) {
         _ => operand(n),
     };
     let (over, end) = (b.label(), b.label());
+    // Whether a comparison holds, as a number, or its opposite.
+    let number = n.pick(&[None, Some(0), Some(1)]);
+    if let Some(number) = number {
+        b.mov(other, number);
+    }
     match n.pick(&widths) {
         Width::W32 => b.branch32(cond, dst, src, over),
         Width::W64 => b.branch(cond, dst, src, over),
     };
+    if let Some(number) = number {
+        b.mov(other, 1 - number).bind(over).bind(end);
+        return;
+    }
     match n.below(3) {
         // A choice of two values.
         0 => {

@@ -17,6 +17,7 @@ const TINY: Machine = Machine {
     two_address: true,
     destroys_first: true,
     rooms: false,
+    sets: false,
     arguments: [0, 1, u8::MAX, u8::MAX, u8::MAX],
     result: 0,
 };
@@ -31,6 +32,7 @@ const TWO_ADDRESSES: Machine = Machine {
     two_address: true,
     destroys_first: false,
     rooms: false,
+    sets: false,
     arguments: [0, 1, 2, u8::MAX, u8::MAX],
     result: 0,
 };
@@ -45,6 +47,7 @@ const LIKE_ARM: Machine = Machine {
     two_address: false,
     destroys_first: false,
     rooms: false,
+    sets: false,
     arguments: [0, 1, 2, 3, 4],
     result: 0,
 };

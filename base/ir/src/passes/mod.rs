@@ -58,7 +58,7 @@ pub fn run_watched(
                 pass("params", &mut |function| params::remove_copies(function).map(drop))?;
             }
             pass("widths", &mut widths::shorten)?;
-            pass("selects", &mut selects::choose)?;
+            pass("selects", &mut |function| selects::choose(function, machine))?;
             pass("ladders", &mut ladders::merge)?;
             if options.access == crate::Access::Unchecked {
                 pass("indexed", &mut indexed::fuse)?;

@@ -6,6 +6,8 @@
 
 use super::params::Incoming;
 use crate::error::BuildErrorKind;
+use crate::lower::inverse;
+use crate::machine::Machine;
 use crate::ssa::{Block, Edge, Function, List, Node, Rhs, Term, Val};
 use skep_isa::{Cond, Width};
 
@@ -38,7 +40,7 @@ struct Test {
 /// # Errors
 ///
 /// [`BuildErrorKind::OutOfMemory`].
-pub fn choose(function: &mut Function) -> Result<(), BuildErrorKind> {
+pub fn choose(function: &mut Function, machine: &Machine) -> Result<(), BuildErrorKind> {
     if !function.blocks.iter().any(|block| matches!(block.term, Term::Branch { .. })) {
         return Ok(());
     }
@@ -46,7 +48,7 @@ pub fn choose(function: &mut Function) -> Result<(), BuildErrorKind> {
     let mut changed = false;
     for number in 0..function.blocks.len() {
         if let Some(meeting) = meeting(function, &incoming, number) {
-            replace(function, number, &meeting);
+            replace(function, number, &meeting, machine);
             changed = true;
         }
     }
@@ -116,8 +118,7 @@ fn through(
 }
 
 /// Goes all ways one after the other, and chooses where they have met.
-fn replace(function: &mut Function, number: usize, meeting: &Meeting) {
-    let Test { cond, width, a, b } = meeting.test;
+fn replace(function: &mut Function, number: usize, meeting: &Meeting, machine: &Machine) {
     let mut position = 0;
     for param in function.blocks[meeting.at.index()].head() {
         if !function.nodes[param.index()].is_param() {
@@ -127,7 +128,7 @@ fn replace(function: &mut Function, number: usize, meeting: &Meeting) {
         let other = function.list(meeting.other)[position];
         // What both bring goes on being a parameter, which is a copy.
         if then != other {
-            function.nodes[param.index()] = Node::Select { cond, width, a, b, then, other };
+            function.nodes[param.index()] = choice(function, meeting.test, then, other, machine);
         } else {
             let (start, kept) = (meeting.then.start as usize, kept(function, meeting.at, param));
             function.pool[start + kept] = then;
@@ -143,6 +144,17 @@ fn replace(function: &mut Function, number: usize, meeting: &Meeting) {
         from = block.index();
     }
     function.blocks[from].term = jump(meeting.at, args);
+}
+
+/// Chooses by what a branch asked: whether it held is a number itself, on machines that have that.
+fn choice(function: &Function, test: Test, then: Val, other: Val, machine: &Machine) -> Node {
+    let Test { cond, width, a, b } = test;
+    let numbers = (function.constant(then), function.constant(other));
+    match (numbers, inverse(cond)) {
+        ((Some(1), Some(0)), _) if machine.sets => Node::Set { cond, width, a, b },
+        ((Some(0), Some(1)), Some(cond)) if machine.sets => Node::Set { cond, width, a, b },
+        _ => Node::Select { cond, width, a, b, then, other },
+    }
 }
 
 /// Counts the parameters in front of one.

@@ -179,6 +179,7 @@ fn of(node: Node, bits: &[u8]) -> u8 {
         Node::Sext { kind, a } if u32::from(at(a)) < kind.from().bits() => at(a),
         Node::Sext { kind, .. } => kind.width().bits() as u8,
         Node::Neg { width, .. } | Node::Rotl { width, .. } => width.bits() as u8,
+        Node::Set { .. } => 1,
         Node::Select { then, other, .. } => at(then).max(at(other)),
         Node::Alu { op, width, a, b } => {
             let (a, b) = (at(a), at(b));

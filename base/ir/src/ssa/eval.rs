@@ -142,6 +142,10 @@ impl Eval<'_> {
         at: InsnIdx,
     ) -> Result<Option<u64>, Stop> {
         let of = |val: Val| values[val.index()];
+        let right = |b: Rhs| match b {
+            Rhs::Val(b) => of(b),
+            Rhs::Imm(imm) => i64::from(imm) as u64,
+        };
         let address = |addr: MemAddr| of(addr.base).wrapping_add_signed(i64::from(addr.off));
         let total = |sum: Sum| {
             let index = of(sum.index) << sum.scale;
@@ -161,12 +165,9 @@ impl Eval<'_> {
             Node::Trunc { size, a } => arith::truncate(size, of(a)),
             Node::Swap { width, a } => arith::swap(width, of(a)),
             Node::Rotl { width, a, amount } => arith::rotl(width, of(a), u32::from(amount)),
+            Node::Set { cond, width, a, b } => u64::from(arith::compare(width, cond, of(a), right(b))),
             Node::Select { cond, width, a, b, then, other } => {
-                let b = match b {
-                    Rhs::Val(b) => of(b),
-                    Rhs::Imm(imm) => i64::from(imm) as u64,
-                };
-                if arith::compare(width, cond, of(a), b) { of(then) } else { of(other) }
+                if arith::compare(width, cond, of(a), right(b)) { of(then) } else { of(other) }
             }
             Node::Check { addr, bytes, write, region } => {
                 if !self.world.check(address(addr), bytes, write, region) {

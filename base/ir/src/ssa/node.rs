@@ -62,6 +62,9 @@ pub enum Node {
     /// Is `then` if the comparison holds, and `other` if not.
     #[allow(missing_docs)]
     Select { cond: Cond, width: Width, a: Val, b: Rhs, then: Val, other: Val },
+    /// Is one if the comparison holds, and zero if not.
+    #[allow(missing_docs)]
+    Set { cond: Cond, width: Width, a: Val, b: Rhs },
     /// Checks that an access may happen, and ends the run if not.
     Check {
         /// Says where.
@@ -193,6 +196,12 @@ impl Node {
             | Node::Trunc { a, .. }
             | Node::Swap { a, .. }
             | Node::Rotl { a, .. } => *a = map(*a),
+            Node::Set { a, b, .. } => {
+                *a = map(*a);
+                if let Rhs::Val(b) = b {
+                    *b = map(*b);
+                }
+            }
             Node::Select { a, b, then, other, .. } => {
                 *a = map(*a);
                 if let Rhs::Val(b) = b {
@@ -275,6 +284,7 @@ impl Node {
                 | Node::Swap { .. }
                 | Node::Rotl { .. }
                 | Node::Select { .. }
+                | Node::Set { .. }
                 | Node::Room { .. }
         )
     }
@@ -301,6 +311,7 @@ impl Node {
     pub fn is_narrow(&self) -> bool {
         match *self {
             Node::Const(number) => number >> 32 == 0,
+            Node::Set { .. } => true,
             Node::Alu { width, .. } | Node::AluImm { width, .. } | Node::Neg { width, .. } => {
                 width == Width::W32
             }

@@ -102,6 +102,7 @@ impl Target {
             two_address: false,
             destroys_first: true,
             rooms: true,
+            sets: true,
             arguments: [0, 1, RDX, RCX, R8],
             result: RAX,
         }

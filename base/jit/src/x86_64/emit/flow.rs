@@ -142,6 +142,58 @@ impl Emitter<'_> {
         self.select(flag(cond), dst, then, other)
     }
 
+    /// Takes one or zero by a comparison.
+    pub(super) fn set_by(
+        &mut self,
+        (cond, width): (Cond, Width),
+        (a, b): (Loc, Loc),
+        dst: Loc,
+    ) -> Result<(), EmitError> {
+        let cleared = self.cleared(dst, &[a, b])?;
+        self.branch(cond, width, a, b)?;
+        self.set_flag(flag(cond), dst, cleared)
+    }
+
+    /// Takes one or zero by a comparison with a number.
+    pub(super) fn set_by_imm(
+        &mut self,
+        (cond, width): (Cond, Width),
+        (a, imm): (Loc, i32),
+        dst: Loc,
+    ) -> Result<(), EmitError> {
+        let cleared = self.cleared(dst, &[a])?;
+        self.branch_imm(cond, width, a, imm)?;
+        self.set_flag(flag(cond), dst, cleared)
+    }
+
+    /// Clears a register before the comparison that is to be told of in it: that of the result, where the comparison does not
+    /// read it, or one that costs no time to move from; none where the comparison needs that itself.
+    fn cleared(&mut self, dst: Loc, read: &[Loc]) -> Result<Option<Gpr>, EmitError> {
+        let (mut to, mut slots) = (self.result(dst)?, 0);
+        for loc in read {
+            match self.place(*loc)? {
+                Place::Reg(reg) if reg == to => to = SCRATCH,
+                Place::Reg(_) => {}
+                Place::Slot(_) => slots += 1,
+            }
+        }
+        if to == SCRATCH && slots > 1 {
+            return Ok(None);
+        }
+        self.put(Inst::alu(Alu::Xor, Bits::W32, to, to));
+        Ok(Some(to))
+    }
+
+    /// Takes one or zero by the flags.
+    fn set_flag(&mut self, flag: Flag, dst: Loc, cleared: Option<Gpr>) -> Result<(), EmitError> {
+        let to = cleared.unwrap_or(SCRATCH);
+        self.put(Inst::set(flag, to));
+        if cleared.is_none() {
+            self.put(Inst::mov_zx(Size::B1, to, to));
+        }
+        self.set(dst, to)
+    }
+
     /// Takes one of two values by the flags, which moves do not change.
     fn select(&mut self, flag: Flag, dst: Loc, then: Loc, other: Loc) -> Result<(), EmitError> {
         let to = self.result(dst)?;

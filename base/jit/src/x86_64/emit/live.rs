@@ -48,6 +48,8 @@ pub(super) fn reads(code: &Code, op: &Op, registers: u8) -> Registers {
         Op::CheckSum { base, index, room, .. } => one(base) | one(index) | one(room),
         Op::LoadSum { base, index, .. } | Op::StoreImmSum { base, index, .. } => one(base) | one(index),
         Op::StoreSum { base, index, src, .. } => one(base) | one(index) | one(src),
+        Op::Set { a, b, .. } => one(a) | one(b),
+        Op::SetImm { a, .. } => one(a),
         Op::Select { a, b, then, other, .. } => one(a) | one(b) | one(then) | one(other),
         Op::SelectImm { a, then, other, .. } => one(a) | one(then) | one(other),
         Op::Cmpxchg { base, expected, src, .. } => one(base) | one(expected) | one(src),

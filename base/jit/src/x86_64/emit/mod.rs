@@ -343,6 +343,8 @@ impl<'e> Emitter<'e> {
             Op::SelectImm { cond, width, dst, a, imm, then, other } => {
                 self.select_by_imm((cond, width), (a, imm), dst, (then, other))?;
             }
+            Op::Set { cond, width, dst, a, b } => self.set_by((cond, width), (a, b), dst)?,
+            Op::SetImm { cond, width, dst, a, imm } => self.set_by_imm((cond, width), (a, imm), dst)?,
             Op::Check { base, off, bytes, write, region } => self.check(base, off, bytes, write, region)?,
             Op::Room { dst, base, end, scale, write, region } => {
                 self.room(dst, base, room::Behind { end, scale, write, region })?;
