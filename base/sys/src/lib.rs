@@ -33,7 +33,7 @@ pub use faulty::{Fault, Faulty, On, With};
 pub use fd::{Fd, Handle};
 pub use kernel::{Kernel, Sys};
 pub use mapping::{Mapping, RawMapping};
-pub use older::{KernelVersion, Older};
+pub use older::{Hidden, Insns, KernelVersion, Older};
 pub use ops::{
     BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, MapFd, MapShape, ObjectKind, ProgFd,
     ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory, UprobeMultiMemory,

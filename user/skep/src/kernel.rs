@@ -26,10 +26,17 @@ struct Known {
     page_size: OnceLock<usize>,
     release: OnceLock<Version>,
     answers: Answers,
-    lacks_mmapable: AtomicBool,
-    memlock_raised: AtomicBool,
+    memlock: Memlock,
     /// Kept for as long as someone uses it: it is several megabytes.
     vmlinux: Mutex<Weak<Btf<'static>>>,
+}
+
+/// What was done about the limit on locked memory.
+#[derive(Default)]
+struct Memlock {
+    /// Nothing more can be done.
+    tried: AtomicBool,
+    raised: AtomicBool,
 }
 
 /// Memory is accounted to control groups from here on, and `RLIMIT_MEMLOCK` no longer matters (`kernel/bpf/syscall.c`).
@@ -126,16 +133,6 @@ impl Kernel {
         &self.known.answers
     }
 
-    /// Tells whether arrays may be mapped, as far as that is known.
-    pub(crate) fn may_have_mmapable(&self) -> bool {
-        !self.known.lacks_mmapable.load(Ordering::Relaxed)
-    }
-
-    /// Notes that this kernel refused to make an array that can be mapped (before Linux 5.5).
-    pub(crate) fn lacks_mmapable(&self) {
-        self.known.lacks_mmapable.store(true, Ordering::Relaxed);
-    }
-
     /// Reads a whole file of the kernel's as text.
     pub(crate) fn read_text(&self, path: &str) -> Result<String> {
         let bytes = self.sys.file_read(path).map_err(|error| Error::call("read", error).at_path(path))?;
@@ -151,22 +148,31 @@ impl Kernel {
         }
     }
 
+    /// Tells whether the limit on locked memory was raised.
+    pub(crate) fn has_raised_memlock(&self) -> bool {
+        self.known.memlock.raised.load(Ordering::Relaxed)
+    }
+
     /// Raises `RLIMIT_MEMLOCK` once, on kernels that count BPF memory against it; tells whether it did.
+    ///
+    /// The release decides, and not [`crate::Feature::MemcgAccounting`]: who may lock no more memory may not ask for that
+    /// either.
     fn raise_memlock(&self) -> bool {
+        let memlock = &self.known.memlock;
         if self.version().is_ok_and(|version| version >= NO_MEMLOCK)
-            || self.known.memlock_raised.swap(true, Ordering::Relaxed)
+            || memlock.tried.swap(true, Ordering::Relaxed)
         {
             return false;
         }
         let set = |soft, hard| self.sys.call(Call::Limit(Limit::SetMemlock { soft, hard })).is_ok();
-        if set(u64::MAX, u64::MAX) {
-            return true;
-        }
         // Without CAP_SYS_RESOURCE the soft limit may still go up to the hard one.
-        match self.sys.call(Call::Limit(Limit::Memlock)) {
-            Ok(Reply::Limits(soft, hard)) if soft < hard => set(hard, hard),
-            _ => false,
-        }
+        let raised = set(u64::MAX, u64::MAX)
+            || match self.sys.call(Call::Limit(Limit::Memlock)) {
+                Ok(Reply::Limits(soft, hard)) if soft < hard => set(hard, hard),
+                _ => false,
+            };
+        memlock.raised.store(raised, Ordering::Relaxed);
+        raised
     }
 }
 

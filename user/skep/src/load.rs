@@ -12,9 +12,10 @@ mod maps;
 mod names;
 mod pins;
 mod programs;
+mod without;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Kernel, Loaded, Map, Object, Program};
+use crate::{Feature, Instead, Kernel, Loaded, Map, Note, Object, Program};
 use btf::ObjectBtf;
 use externs::Externs;
 use pins::Pin;
@@ -33,7 +34,7 @@ pub(crate) struct Loading<'o> {
     maps: Vec<Option<Arc<MapFd>>>,
     pins: Vec<Pin>,
     externs: Externs<'o>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
@@ -50,11 +51,10 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         notes: Vec::new(),
     };
     for (spec, _) in object.spec.programs.iter().zip(&object.programs).filter(|(_, s)| s.lacks_a_type()) {
-        let (name, section) = (&spec.name, &spec.section);
-        loading
-            .notes
-            .push(format!("program {name} is left out: its section's name `{section}` says no type"));
+        let why = format!("its section's name `{}` says no type", spec.section);
+        loading.notes.push(Note::new(None, Instead::NoProgram).in_program(&spec.name).because(why));
     }
+    let had_memory = kernel.has_raised_memlock();
     // What cannot be loaded anyway is said before anything is made.
     for (spec, setting) in loading.programs() {
         programs::check(spec, setting).map_err(|error| error.in_program(&spec.name))?;
@@ -72,6 +72,9 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         loaded.push(program);
     }
     loading.fill_maps_of_programs(&loaded)?;
+    if !had_memory && kernel.has_raised_memlock() {
+        loading.notes.push(Note::new(Feature::MemcgAccounting, Instead::MoreLockedMemory));
+    }
     Ok(loading.finish(loaded))
 }
 

@@ -1,7 +1,7 @@
 //! What a load gives: maps, programs, and the variables in them.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Global, Kernel, Link, Map, Program};
+use crate::{Global, Kernel, Link, Map, Note, Program};
 use skep_btf::Btf;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Loaded {
     btf: Option<Arc<Btf<'static>>>,
     maps: Vec<Map>,
     programs: Vec<Program>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 impl Loaded {
@@ -23,7 +23,7 @@ impl Loaded {
         btf: Option<Arc<Btf<'static>>>,
         maps: Vec<Map>,
         programs: Vec<Program>,
-        notes: Vec<String>,
+        notes: Vec<Note>,
     ) -> Loaded {
         Loaded { file: file.to_owned(), kernel: kernel.clone(), btf, maps, programs, notes }
     }
@@ -39,7 +39,7 @@ impl Loaded {
     }
 
     /// Lists what this kernel does not have and the load did without.
-    pub fn notes(&self) -> &[String] {
+    pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 

@@ -40,7 +40,7 @@ fn what_is_to_load_loads_and_leaves_nothing() {
     let mut loaded = 0;
     for row in rows().iter().filter(|row| ["load", "run"].contains(&row.expect.as_str()) && loads_here(row)) {
         let found = load(&row.stem, &turn.kernel);
-        assert_eq!(found.notes(), [] as [String; 0], "{}", row.stem);
+        assert_eq!(found.notes(), [] as [skep::Note; 0], "{}", row.stem);
         assert_ne!(found.programs().len(), 0, "{}", row.stem);
         loaded += 1;
     }

@@ -108,7 +108,11 @@ fn sizes_that_the_object_leaves_open_are_filled_in() {
     assert_eq!(loaded.map("ring").unwrap().max_entries().unwrap(), 8192);
     // What nobody has said, and nobody needs, is left out, and named.
     for name in ["map chosen", "map unused", "program of_no_type"] {
-        assert!(loaded.notes().iter().any(|note| note.starts_with(name)), "{name}: {:?}", loaded.notes());
+        assert!(
+            loaded.notes().iter().any(|note| note.to_string().starts_with(name)),
+            "{name}: {:?}",
+            loaded.notes()
+        );
     }
     assert_eq!(loaded.notes().len(), 3);
     assert_eq!(loaded.programs().len(), 1);

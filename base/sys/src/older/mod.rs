@@ -1,15 +1,19 @@
 //! A kernel that seems older than it is, so that a loader's fallbacks run without an old kernel.
 
 mod btf;
+mod insns;
+mod release;
 mod table;
 
-use crate::{Area, Attr, Call, FileCall, Kernel, Reply, Sys};
+use crate::spin::Spin;
+use crate::{Attr, Call, FileCall, Kernel, Reply, Sys};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::mem::offset_of;
 use skep_abi::{
-    AttachType, BtfLoad, Cmd, Errno, InfoByFd, LinkCreate, MapCreate, MapInfo, MapType, ProgAttach, ProgInfo,
-    ProgLoad, ProgQuery, ProgType,
+    AttachType, BtfInfo, BtfLoad, Cmd, Errno, InfoByFd, LinkCreate, MapCreate, MapInfo, MapType, ProgAttach,
+    ProgInfo, ProgLoad, ProgQuery, ProgType,
 };
 use table::Known;
 
@@ -35,34 +39,115 @@ impl fmt::Display for KernelVersion {
     }
 }
 
+/// One thing that a kernel can be made to lack, whatever its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hidden {
+    /// A command.
+    Command(Cmd),
+    /// A type of maps.
+    MapType(MapType),
+    /// A type of programs.
+    ProgType(ProgType),
+    /// An attach type, of links and of programs that are attached without one.
+    AttachType(AttachType),
+    /// Flags of `BPF_MAP_CREATE`.
+    MapFlags(u32),
+    /// Flags of `BPF_PROG_LOAD`.
+    ProgFlags(u32),
+    /// Names of maps and programs.
+    Names,
+    /// What a program is loaded to be attached to (`expected_attach_type`).
+    ExpectedAttachType,
+    /// A kind of BTF types, by its number.
+    BtfKind(u32),
+    /// Functions in BTF that say they are global.
+    GlobalFunctions,
+    /// Sections in BTF that are empty.
+    EmptySections,
+    /// Sections in BTF whose name begins with `?`.
+    OptionalSections,
+    /// A helper, by its number.
+    Helper(u32),
+    /// Instructions.
+    Insns(Insns),
+}
+
+/// Kinds of instructions that came one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Insns {
+    /// More than 4096 of them.
+    Many,
+    /// Jumps on less.
+    JumpLess,
+    /// Jumps on 32 bits.
+    Jump32,
+    /// Calls of functions of the program.
+    FunctionCall,
+    /// Loads of addresses of functions of the program.
+    FunctionAddress,
+    /// Loads of addresses inside the value of a map.
+    MapValue,
+    /// Loads of maps by an index.
+    MapByIndex,
+    /// Loads of addresses of the kernel's variables.
+    KernelVariable,
+    /// Calls of functions of the kernel.
+    KernelCall,
+    /// Atomic operations other than addition.
+    Atomic,
+    /// Those of the fourth version of the instruction set.
+    Version4,
+}
+
 /// Answers as another kernel does, but refuses what the version that it plays does not have, as that version would:
-/// commands, map, program and attach types, attribute fields, flags of maps and programs, kinds of BTF, and a few
-/// files. Lengths of program and map infos are that version's.
+/// commands, map, program and attach types, attribute fields, flags of maps and programs, kinds of BTF, instructions and
+/// helpers, and a few files. Lengths of infos are that version's, and so is the release that it says it is.
 ///
-/// What programs do is not looked at: helpers, kfuncs, instructions and what the verifier can prove stay as they are.
+/// What programs do is not looked at: kfuncs, loops, and what the verifier can prove stay as they are.
 pub struct Older {
     inner: Arc<dyn Sys>,
     version: KernelVersion,
+    hidden: Vec<Hidden>,
+    release: Spin<release::Readers>,
 }
 
+/// Newer than all.
+const NEWEST: KernelVersion = KernelVersion::new(u8::MAX, u8::MAX);
+
 impl Older {
-    /// Wraps a kernel.
+    /// Wraps a kernel so that it seems to be of a version.
     pub fn new(kernel: &Kernel, version: KernelVersion) -> Older {
-        Older { inner: Arc::clone(kernel.sys()), version }
+        let inner = Arc::clone(kernel.sys());
+        Older { inner, version, hidden: Vec::new(), release: Spin::default() }
     }
 
-    fn knows(&self, known: &[Known], value: u32) -> Result<(), Errno> {
+    /// Wraps a kernel so that it seems to lack some things, and is of its own version otherwise.
+    pub fn without(kernel: &Kernel, hidden: &[Hidden]) -> Older {
+        Older { hidden: hidden.to_vec(), ..Older::new(kernel, NEWEST) }
+    }
+
+    fn knows(&self, known: &[Known], value: u32, hidden: Hidden) -> Result<(), Errno> {
         let row = known.iter().find(|row| row.value == value);
         match row {
             Some(row) if row.since > self.version => Err(Errno::EINVAL),
+            _ if self.hidden.contains(&hidden) => Err(Errno::EINVAL),
             // What the tables do not know is for the wrapped kernel to refuse.
             _ => Ok(()),
         }
     }
 
-    fn knows_flags(&self, known: &[Known], flags: u32) -> Result<(), Errno> {
+    fn knows_flags(&self, known: &[Known], flags: u32, hidden: impl Fn(&Hidden) -> u32) -> Result<(), Errno> {
         let newer = known.iter().filter(|row| row.since > self.version).fold(0, |bits, row| bits | row.value);
-        if flags & newer == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+        let hidden = self.hidden.iter().fold(0, |bits, one| bits | hidden(one));
+        if flags & (newer | hidden) == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    /// Checks that a field that is hidden by itself holds nothing.
+    fn knows_field(&self, hidden: Hidden, attr: &Attr<'_>, at: usize, len: usize) -> Result<(), Errno> {
+        let is_set = || attr.bytes().iter().skip(at).take(len).any(|byte| *byte != 0);
+        if self.hidden.contains(&hidden) && is_set() { Err(Errno::EINVAL) } else { Ok(()) }
     }
 
     /// Checks that nothing is set beyond the last field that the version knows: `EINVAL` inside its `union bpf_attr`
@@ -81,36 +166,63 @@ impl Older {
 
     fn check(&self, attr: &Attr<'_>) -> Result<(), Errno> {
         let cmd = attr.cmd();
-        self.knows(table::COMMANDS, cmd.0)?;
+        self.knows(table::COMMANDS, cmd.0, Hidden::Command(cmd))?;
         self.knows_fields(attr)?;
         let number = |at| number(attr.bytes(), at);
+        let attach =
+            |at| self.knows(table::ATTACH_TYPES, number(at), Hidden::AttachType(AttachType(number(at))));
         match cmd {
             Cmd::MAP_CREATE => {
-                self.knows(table::MAP_TYPES, number(offset_of!(MapCreate, map_type)))?;
-                self.knows_flags(table::MAP_FLAGS, number(offset_of!(MapCreate, map_flags)))
+                let kind = number(offset_of!(MapCreate, map_type));
+                self.knows(table::MAP_TYPES, kind, Hidden::MapType(MapType(kind)))?;
+                self.knows_field(Hidden::Names, attr, offset_of!(MapCreate, map_name), 16)?;
+                self.knows_flags(table::MAP_FLAGS, number(offset_of!(MapCreate, map_flags)), |hidden| {
+                    if let Hidden::MapFlags(flags) = hidden { *flags } else { 0 }
+                })
             }
             Cmd::PROG_LOAD => {
-                self.knows(table::PROG_TYPES, number(offset_of!(ProgLoad, prog_type)))?;
-                self.knows_flags(table::PROG_FLAGS, number(offset_of!(ProgLoad, prog_flags)))
+                let kind = number(offset_of!(ProgLoad, prog_type));
+                self.knows(table::PROG_TYPES, kind, Hidden::ProgType(ProgType(kind)))?;
+                self.knows_field(Hidden::Names, attr, offset_of!(ProgLoad, prog_name), 16)?;
+                let expected = offset_of!(ProgLoad, expected_attach_type);
+                self.knows_field(Hidden::ExpectedAttachType, attr, expected, 4)?;
+                self.knows_flags(table::PROG_FLAGS, number(offset_of!(ProgLoad, prog_flags)), |hidden| {
+                    if let Hidden::ProgFlags(flags) = hidden { *flags } else { 0 }
+                })
             }
-            Cmd::LINK_CREATE => self.knows(table::ATTACH_TYPES, number(offset_of!(LinkCreate, attach_type))),
-            Cmd::PROG_ATTACH | Cmd::PROG_DETACH => {
-                self.knows(table::ATTACH_TYPES, number(offset_of!(ProgAttach, attach_type)))
-            }
-            Cmd::PROG_QUERY => self.knows(table::ATTACH_TYPES, number(offset_of!(ProgQuery, attach_type))),
-            Cmd::BTF_LOAD => {
-                let is_btf = |area: &&Area<'_>| area.field == offset_of!(BtfLoad, btf);
-                match attr.areas().find(is_btf) {
-                    Some(area) => btf::check(area.memory.bytes(), self.version),
-                    None => Ok(()),
-                }
-            }
+            Cmd::LINK_CREATE => attach(offset_of!(LinkCreate, attach_type)),
+            Cmd::PROG_ATTACH | Cmd::PROG_DETACH => attach(offset_of!(ProgAttach, attach_type)),
+            Cmd::PROG_QUERY => attach(offset_of!(ProgQuery, attach_type)),
+            Cmd::BTF_LOAD => match memory(attr, offset_of!(BtfLoad, btf)) {
+                Some(btf) => btf::check(self, btf),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }
 
+    /// Looks at a program's instructions; what is refused is said in the log, if there is one.
+    fn check_insns(&self, attr: &mut Attr<'_>) -> Result<(), Errno> {
+        if attr.cmd() != Cmd::PROG_LOAD {
+            return Ok(());
+        }
+        let Some(insns) = memory(attr, offset_of!(ProgLoad, insns)) else { return Ok(()) };
+        let Err(refusal) = insns::check(self, insns) else { return Ok(()) };
+        let (_, mut areas) = attr.parts_mut();
+        let log = areas.find(|area| area.within.is_none() && area.field == offset_of!(ProgLoad, log_buf));
+        if let Some(log) = log.and_then(|area| area.memory.bytes_mut()) {
+            let room = log.len().saturating_sub(1).min(refusal.log.len());
+            log[..room].copy_from_slice(&refusal.log.as_bytes()[..room]);
+            if let Some(end) = log.get_mut(room) {
+                *end = 0;
+            }
+        }
+        Err(refusal.errno)
+    }
+
     fn bpf(&self, mut attr: Attr<'_>) -> Result<Reply, Errno> {
         self.check(&attr)?;
+        self.check_insns(&mut attr)?;
         if attr.cmd() != Cmd::OBJ_GET_INFO_BY_FD {
             return self.inner.call(Call::Bpf(attr));
         }
@@ -140,6 +252,7 @@ impl Older {
         let sizes = match asked {
             _ if asked == size_of::<ProgInfo>() => table::PROG_INFO,
             _ if asked == size_of::<MapInfo>() => table::MAP_INFO,
+            _ if asked == size_of::<BtfInfo>() => table::BTF_INFO,
             _ => return None,
         };
         let known = sizes.iter().rfind(|row| row.since <= self.version)?;
@@ -161,6 +274,11 @@ fn beyond_is_set(attr: &Attr<'_>, known: usize) -> bool {
     })
 }
 
+/// The memory behind a pointer field.
+fn memory<'a>(attr: &'a Attr<'_>, field: usize) -> Option<&'a [u8]> {
+    attr.areas().find(|area| area.within.is_none() && area.field == field).map(|area| area.memory.bytes())
+}
+
 fn number(bytes: &[u8], at: usize) -> u32 {
     let four = bytes.get(at..at + 4).and_then(|four| four.try_into().ok());
     four.map_or(0, u32::from_ne_bytes)
@@ -173,14 +291,54 @@ impl Sys for Older {
             Call::File(FileCall::Open(path, _) | FileCall::Stat(path)) if self.hides(path) => {
                 Err(Errno::ENOENT)
             }
+            Call::File(call) if self.version != NEWEST => self.file(call),
+            Call::Close(fd) => {
+                self.release.lock().end(fd);
+                self.inner.call(Call::Close(fd))
+            }
             other => self.inner.call(other),
+        }
+    }
+}
+
+impl Older {
+    /// Lets nobody read the wrapped kernel's release.
+    fn file(&self, call: FileCall<'_>) -> Result<Reply, Errno> {
+        match call {
+            FileCall::Open(release::PATH, mode) => {
+                let fd = self.inner.call(Call::File(FileCall::Open(release::PATH, mode)))?.into_fd()?;
+                let noted = self.release.lock().begin(fd);
+                if let Err(errno) = noted {
+                    let _ = self.inner.call(Call::Close(fd));
+                    return Err(errno);
+                }
+                Ok(Reply::Fd(fd))
+            }
+            FileCall::Read(fd, into) => {
+                let read = self.release.lock().read(fd, self.version, into);
+                match read {
+                    Some(count) => Ok(Reply::Count(count)),
+                    None => self.inner.call(Call::File(FileCall::Read(fd, into))),
+                }
+            }
+            FileCall::ReadAt(fd, at, into) => {
+                let read = self.release.lock().read_at(fd, self.version, at, into);
+                match read {
+                    Some(count) => Ok(Reply::Count(count)),
+                    None => self.inner.call(Call::File(FileCall::ReadAt(fd, at, into))),
+                }
+            }
+            other => self.inner.call(Call::File(other)),
         }
     }
 }
 
 impl fmt::Debug for Older {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Older(Linux {})", self.version)
+        match self.version {
+            NEWEST => write!(f, "Older(without {:?})", self.hidden),
+            version => write!(f, "Older(Linux {version})"),
+        }
     }
 }
 
@@ -202,6 +360,11 @@ pub fn attach_type_since(attach_type: AttachType) -> Option<KernelVersion> {
 /// Tells since when Linux has a command; `None` where the tables do not know it.
 pub fn command_since(cmd: Cmd) -> Option<KernelVersion> {
     since(table::COMMANDS, cmd.0)
+}
+
+/// Tells since when Linux has a helper, by its number; `None` where the tables do not know it.
+pub fn helper_since(id: u32) -> Option<KernelVersion> {
+    insns::helper_since(id)
 }
 
 /// Gives the size of a version's `union bpf_attr` in bytes; `E2BIG` answers anything set beyond.

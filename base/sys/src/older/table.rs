@@ -7,7 +7,7 @@ use super::KernelVersion;
 use core::mem::offset_of;
 use skep_abi::flags::*;
 use skep_abi::{
-    AttachType, BtfLoad, Cmd, EnableStats, GetId, InfoByFd, IterCreate, LinkCreate, LinkCreateIter,
+    AttachType, BtfInfo, BtfLoad, Cmd, EnableStats, GetId, InfoByFd, IterCreate, LinkCreate, LinkCreateIter,
     LinkCreateKprobeMulti, LinkCreateUprobeMulti, LinkDetach, LinkUpdate, MapBatch, MapCreate, MapElem,
     MapFreeze, MapInfo, MapNextKey, MapType, ObjPath, ProgAssocStructOps, ProgAttach, ProgBindMap, ProgInfo,
     ProgLoad, ProgQuery, ProgStreamRead, ProgTestRun, ProgType, RawTracepointOpen, TaskFdQuery, TokenCreate,
@@ -282,6 +282,10 @@ pub(super) const MAP_INFO: &[Known] = sizes!(MapInfo 6 18 {
     4 13: name; 4 15: ifindex; 4 16: btf_id; 4 18: map_extra; 5 16: hash;
 });
 
+/// The size of `struct bpf_btf_info`, likewise.
+#[rustfmt::skip]
+pub(super) const BTF_INFO: &[Known] = sizes!(BtfInfo 5 11 { 4 18: name; });
+
 /// A path that is not there before a version.
 pub(super) struct HiddenPath {
     pub(super) path: &'static str,
@@ -313,6 +317,8 @@ pub(super) const GLOBAL_FUNCTIONS: KernelVersion = KernelVersion::new(5, 6);
 pub(super) const KIND_DATASEC: u32 = 15;
 /// Since when a section of variables may have none, or no size (13ca51d5eb35, "bpf: Permit size-0 datasec").
 pub(super) const EMPTY_SECTIONS: KernelVersion = KernelVersion::new(5, 12);
+/// Since when a section's name may begin with `?` (bd70a8fb7ca4, "bpf: Allow all printable characters in BTF DATASEC names").
+pub(super) const OPTIONAL_SECTIONS: KernelVersion = KernelVersion::new(6, 9);
 /// Since when a struct says that it has bit fields.
 pub(super) const STRUCT_FLAG: KernelVersion = KernelVersion::new(5, 0);
 

@@ -92,8 +92,12 @@ fn load(target: &Target, object: &Object, args: &RunArgs) -> Result<(Loaded, Run
     let loaded = object.load(&target.kernel)?;
     let load_ns = u64::try_from(start.elapsed().as_nanos()).ok();
     settings::fill(&loaded, object, &args.map_entry)?;
-    let report =
-        RunReport { on: target.name, load_ns, notes: loaded.notes().to_vec(), ..RunReport::default() };
+    let report = RunReport {
+        on: target.name,
+        load_ns,
+        notes: loaded.notes().iter().map(ToString::to_string).collect(),
+        ..RunReport::default()
+    };
     Ok((loaded, report))
 }
 

@@ -1,9 +1,9 @@
 //! The object's BTF, as the kernel takes it.
 
 use crate::error::Result;
-use crate::{Error, ErrorKind, Kernel, Object};
+use crate::{Error, ErrorKind, Feature, Instead, Kernel, Note, Object};
 use skep_abi::Errno;
-use skep_btf::{Btf, Feature, Support};
+use skep_btf::{Btf, Feature as BtfFeature, Support};
 use skep_sys::BtfFd;
 
 /// BTF in the kernel.
@@ -11,12 +11,14 @@ use skep_sys::BtfFd;
 pub(super) struct ObjectBtf {
     pub(super) fd: BtfFd,
     /// Whether functions and lines can refer to it.
-    pub(super) functions: Functions,
+    pub(super) functions: Part,
+    /// Whether data sections can.
+    pub(super) sections: Part,
 }
 
-/// What became of the functions of BTF.
+/// What became of a part of BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Functions {
+pub(super) enum Part {
     /// They are as they were.
     Kept,
     /// They stand in for something else, on a kernel that does not know them.
@@ -26,7 +28,7 @@ pub(super) enum Functions {
 /// Loads the object's BTF; first as it is, and where the kernel refuses that, rewritten for what the kernel knows.
 ///
 /// Types are of use, and not needed: where no form is taken the load goes on without, and a note says so.
-pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<String>) -> Result<Option<ObjectBtf>> {
+pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<Note>) -> Result<Option<ObjectBtf>> {
     let Some(btf) = object.btf.as_deref() else { return Ok(None) };
     let bad = |error: skep_btf::Error| {
         Error::new(ErrorKind::Object, error.to_string()).in_section(".BTF").with_source(error)
@@ -37,13 +39,17 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<String>) ->
     };
     let btf = placed.as_ref().unwrap_or(btf);
     let refusal = match kernel.btf_load(btf.bytes()) {
-        Ok(fd) => return Ok(Some(ObjectBtf { fd, functions: Functions::Kept })),
+        Ok(fd) => return Ok(Some(ObjectBtf { fd, functions: Part::Kept, sections: Part::Kept })),
         Err(error) => error,
     };
     // Only of these it can be thought that the kernel does not know a kind; other refusals are of the call, and the
     // next call will say the same.
     if !matches!(refusal.errno(), Errno::EINVAL | Errno::ENOTSUPP | Errno::EOPNOTSUPP) {
-        notes.push(format!("loaded without BTF: BPF_BTF_LOAD: {refusal}"));
+        notes.push(Note::new(None, Instead::NoTypes).with_errno(refusal.errno()));
+        return Ok(None);
+    }
+    if !kernel.has(Feature::Btf)? {
+        notes.push(Note::new(Feature::Btf, Instead::NoTypes).with_errno(refusal.errno()));
         return Ok(None);
     }
     let support = kernel.btf_support()?;
@@ -51,15 +57,30 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<String>) ->
         true => refusal,
         false => match kernel.btf_load(&btf.sanitize(support).map_err(bad)?) {
             Ok(fd) => {
-                let functions = match support.has(Feature::Func) {
-                    true => Functions::Kept,
-                    false => Functions::Lost,
-                };
-                return Ok(Some(ObjectBtf { fd, functions }));
+                let part = |feature| if support.has(feature) { Part::Kept } else { Part::Lost };
+                let (functions, sections) = (part(BtfFeature::Func), part(BtfFeature::Datasec));
+                notes.extend(replaced(btf, support).map_err(bad)?);
+                return Ok(Some(ObjectBtf { fd, functions, sections }));
             }
             Err(error) => error,
         },
     };
-    notes.push(format!("loaded without BTF: BPF_BTF_LOAD: {refusal}"));
+    notes.push(Note::new(None, Instead::NoTypes).with_errno(refusal.errno()));
     Ok(None)
+}
+
+/// Notes each feature that the types have and the kernel lacks.
+fn replaced(btf: &Btf<'_>, support: Support) -> std::result::Result<Vec<Note>, skep_btf::Error> {
+    let (mut left, mut types) = (Support::ALL, btf.sanitize(Support::ALL)?);
+    let mut notes = Vec::new();
+    // One after the other: where functions are replaced, nothing is left of how they are linked.
+    for feature in BtfFeature::all().filter(|feature| !support.has(*feature)) {
+        left = left.without(feature);
+        let without = btf.sanitize(left)?;
+        if without != types {
+            notes.push(Note::new(Feature::BtfType(feature), Instead::OlderTypes));
+        }
+        types = without;
+    }
+    Ok(notes)
 }

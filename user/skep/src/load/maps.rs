@@ -1,16 +1,19 @@
 //! Maps: created or found, then given their first contents.
 
+use super::btf::Part;
 use super::names::{kernel_name, map_name};
 use super::pins::{check_alike, path_by_name};
+use super::without::{self, Look};
 use super::{Loading, Used};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Autocreate, MapSetting, PinSetting};
+use crate::{Feature, Instead, Note};
 use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_model::platform::Platform;
 use skep_model::platform::maps::{Access, BtfUse, Copies};
 use skep_model::{DataKind, MapData, MapId, MapOrigin, MapSpec};
-use skep_sys::MapFd;
+use skep_sys::{CallError, MapFd};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,9 +24,6 @@ enum Made {
     New,
     Before,
 }
-
-/// The answers by which a kernel refuses the types, and not the map (`map_check_btf` of each kind).
-const REFUSES_TYPES: &[Errno] = &[Errno::EINVAL, Errno::ENOTSUPP, Errno::EOPNOTSUPP];
 
 impl Loading<'_> {
     /// Makes or finds the map at `index` of the object, and fills it if it is a data section; `None` where it is left out.
@@ -37,8 +37,8 @@ impl Loading<'_> {
         // What only the application can say of a map matters only if somebody uses it.
         if create.max_entries == 0 && setting.reuse.is_none() && !used.maps.contains(&MapId(index as u32)) {
             if let Some(mistake) = mistake(&create) {
-                self.notes
-                    .push(format!("map {} is left out: {mistake}, and nothing refers to it", spec.name));
+                let note = Note::new(None, Instead::NoMap).in_map(&spec.name);
+                self.notes.push(note.because(format!("{mistake}, and nothing refers to it")));
                 return Ok(None);
             }
         }
@@ -51,15 +51,27 @@ impl Loading<'_> {
                 check_alike(&create, &found)?;
                 (Arc::clone(map), Made::Before)
             }
-            None => {
-                let (map, made) = self.shared_or_new(spec, setting, create)?;
-                (Arc::new(map), made)
-            }
+            None => match self.shared_or_new(spec, setting, create) {
+                Ok((map, made)) => (Arc::new(map), made),
+                Err(error) if self.lacks_data(spec, &error) => return Ok(None),
+                Err(error) => return Err(error),
+            },
         };
         if let (MapOrigin::Data(data), Made::New) = (&spec.origin, made) {
             self.fill(&map, data, &used.settings)?;
         }
         Ok(Some(map))
+    }
+
+    /// Tells whether a map was refused because it is that of a data section, and the kernel has no such.
+    fn lacks_data(&mut self, spec: &MapSpec, refusal: &Error) -> bool {
+        let lacks = matches!(spec.origin, MapOrigin::Data(_))
+            && refusal.errno().is_some_and(without::may_lack)
+            && self.kernel.has(Feature::GlobalData).is_ok_and(|has| !has);
+        if lacks {
+            self.notes.push(Note::new(Feature::GlobalData, Instead::NoData).in_map(&spec.name));
+        }
+        lacks
     }
 
     fn shared_or_new(
@@ -137,38 +149,42 @@ impl Loading<'_> {
         })
     }
 
-    /// Creates a map, with as much of what is optional as the kernel takes: types, mapping of data into memory.
-    fn create(&self, spec: &MapSpec, mut create: MapCreate) -> Result<MapFd> {
+    /// Creates a map, with as much of what is optional as the kernel takes: name, types, mapping of data into memory.
+    fn create(&mut self, spec: &MapSpec, mut create: MapCreate) -> Result<MapFd> {
         // The inner map only shows the kernel what inner maps are like; it is closed again.
         let inner = match &spec.inner {
             Some(inner) => Some(self.inner(inner)?),
             None => None,
         };
         create.inner_map_fd = inner.as_ref().map_or(0, |inner| inner.fd().raw());
-        if let (MapOrigin::Data(_), true) = (&spec.origin, self.kernel.may_have_mmapable()) {
-            let mapped = MapCreate { map_flags: create.map_flags | BPF_F_MMAPABLE, ..create };
-            match self.create_typed(spec, mapped) {
-                Err(error) if error.errno() == Some(Errno::EINVAL) => {
-                    let map = self.create_typed(spec, create)?;
-                    self.kernel.lacks_mmapable();
-                    return Ok(map);
-                }
-                answer => return answer,
-            }
+        if let MapOrigin::Data(_) = &spec.origin {
+            create.map_flags |= BPF_F_MMAPABLE;
         }
         self.create_typed(spec, create)
     }
 
-    fn create_typed(&self, spec: &MapSpec, create: MapCreate) -> Result<MapFd> {
-        let ask = |create: MapCreate| self.kernel.map_create(&create);
-        let typed = self.types(spec, create);
-        let answer = match typed {
-            Some(typed) => match ask(typed) {
-                Err(error) if REFUSES_TYPES.contains(&error.errno()) => ask(create),
-                answer => answer,
-            },
-            None => ask(create),
+    fn create_typed(&mut self, spec: &MapSpec, create: MapCreate) -> Result<MapFd> {
+        let kernel = self.kernel;
+        let mut asked = self.types(spec, create).unwrap_or(create);
+        let mut note = |note: Note| self.notes.push(note.in_map(&spec.name));
+        without::lighten(kernel, without::MAP, &mut asked, Look::Known, &mut note);
+        let mut answer = kernel.map_create(&asked);
+        let refused = |answer: &Result<MapFd, CallError>| {
+            answer.as_ref().err().map(CallError::errno).filter(|errno| without::may_lack(*errno))
         };
+        if refused(&answer).is_some()
+            && without::lighten(kernel, without::MAP, &mut asked, Look::Ask, &mut note) != 0
+        {
+            answer = kernel.map_create(&asked);
+        }
+        // A kind may refuse types that it has no use for (its `map_check_btf`).
+        if let (Some(errno), true) = (refused(&answer), asked.btf_fd != 0) {
+            without::drop_types(&mut asked);
+            answer = kernel.map_create(&asked);
+            if answer.is_ok() {
+                note(Note::new(None, Instead::NoTypes).with_errno(errno));
+            }
+        }
         answer.map_err(|error| {
             let made = Error::call("BPF_MAP_CREATE", error);
             match mistake(&create) {
@@ -187,6 +203,10 @@ impl Loading<'_> {
     /// Adds the types of keys and values, where the kind of map takes them.
     fn types(&self, spec: &MapSpec, create: MapCreate) -> Option<MapCreate> {
         let btf = self.btf.as_ref()?;
+        // An array without a type of keys has a section for value, and nothing else (`array_map_check_btf`).
+        if matches!(spec.origin, MapOrigin::Data(_)) && btf.sections == Part::Lost {
+            return None;
+        }
         let row = Platform::LINUX_6_18.map(spec.map_type);
         let takes = row.is_none_or(|row| row.btf == BtfUse::KeyAndValue && row.access != Access::Records);
         let value = spec.value_type?;
@@ -198,7 +218,7 @@ impl Loading<'_> {
         })
     }
 
-    fn inner(&self, spec: &MapSpec) -> Result<MapFd> {
+    fn inner(&mut self, spec: &MapSpec) -> Result<MapFd> {
         let create = MapCreate { map_name: kernel_name(&spec.name), ..self.attributes(spec)? };
         self.create_typed(spec, create).map_err(|error| error.hint("making the pattern of its inner maps"))
     }

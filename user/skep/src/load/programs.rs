@@ -1,14 +1,15 @@
 //! Programs: verified by the kernel, and its verdict brought back.
 
 use super::Loading;
-use super::btf::{Functions, ObjectBtf};
+use super::btf::{ObjectBtf, Part};
 use super::names::kernel_name;
-use crate::Program;
+use super::without::{self, Look};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::ProgramSetting;
+use crate::{Feature, Instead, Kernel, Known, Note, Program};
 use skep_abi::{AttachType, Errno, FuncInfo, LineInfo, ProgLoad, ProgType};
 use skep_btf::Kind;
-use skep_model::{ProgramSpec, RelocTarget};
+use skep_model::{DataKind, MapOrigin, ProgramSpec, RelocTarget};
 use skep_sys::{CallError, ProgFd, ProgLoadMemory, Records};
 
 /// The first log's bytes, and the most; 16 MiB is what kernels before 5.2 allow.
@@ -40,10 +41,17 @@ pub(super) fn check(spec: &ProgramSpec, setting: &ProgramSetting) -> Result<()> 
 
 /// The types and lines that go with a program.
 #[derive(Default)]
-struct Info {
-    btf_fd: u32,
-    functions: Vec<u8>,
-    lines: Vec<u8>,
+pub(super) struct Info {
+    pub(super) btf_fd: u32,
+    pub(super) functions: Vec<u8>,
+    pub(super) lines: Vec<u8>,
+}
+
+/// A load of a program, to be tried.
+pub(super) struct Attempt {
+    pub(super) attr: ProgLoad,
+    pub(super) insns: Vec<u8>,
+    pub(super) info: Info,
 }
 
 impl Loading<'_> {
@@ -61,8 +69,9 @@ impl Loading<'_> {
             kern_version: self.object.spec.kernel_version.unwrap_or(0),
             ..ProgLoad::default()
         };
-        let info = self.info(spec);
-        let fd = self.verified(attr, &insns, &info).map_err(|error| error.in_section(&spec.section))?;
+        let mut attempt = Attempt { attr, insns, info: self.info(spec) };
+        let fd = self.verified(spec, &mut attempt).map_err(|error| error.in_section(&spec.section))?;
+        self.bind(spec, &fd);
         Ok(Program::loaded(self.kernel, spec, prog_type, attach_type, fd))
     }
 
@@ -92,7 +101,7 @@ impl Loading<'_> {
 
     /// Gathers types and lines, where the kernel has the BTF that they refer to.
     fn info(&self, spec: &ProgramSpec) -> Info {
-        let Some(ObjectBtf { fd, functions: Functions::Kept }) = &self.btf else { return Info::default() };
+        let Some(ObjectBtf { fd, functions: Part::Kept, .. }) = &self.btf else { return Info::default() };
         let mut info = Info { btf_fd: fd.fd().raw(), ..Info::default() };
         // The kernel wants the type of each function or of none (kernel/bpf/verifier.c, `check_btf_func`).
         let typed = spec.func_info.iter().map(|info| info.insn).eq(spec.functions.iter().map(|f| f.start));
@@ -116,9 +125,18 @@ impl Loading<'_> {
         info
     }
 
-    /// Asks for the program without a log, and once more with one where it is refused.
-    fn verified(&self, attr: ProgLoad, insns: &[u8], info: &Info) -> Result<ProgFd> {
-        let refusal = match self.ask(attr, insns, info, &mut []) {
+    /// Asks for the program without a log; where it is refused, without what the kernel lacks, and at last with a log.
+    fn verified(&mut self, spec: &ProgramSpec, attempt: &mut Attempt) -> Result<ProgFd> {
+        let kernel = self.kernel;
+        let mut note = |note: Note| self.notes.push(note.in_program(&spec.name));
+        without::lighten(kernel, without::PROGRAM, attempt, Look::Known, &mut note);
+        let mut answer = ask(kernel, self.object.license(), attempt, &mut []);
+        if answer.as_ref().is_err_and(|refusal| without::may_lack(refusal.errno()))
+            && without::lighten(kernel, without::PROGRAM, attempt, Look::Ask, &mut note) != 0
+        {
+            answer = ask(kernel, self.object.license(), attempt, &mut []);
+        }
+        let refusal = match answer {
             Ok(fd) => return Ok(fd),
             Err(error) => error,
         };
@@ -126,7 +144,7 @@ impl Loading<'_> {
         if matches!(refusal, CallError::Attr(_)) || WITHOUT_LOG.contains(&refusal.errno()) {
             return Err(call(refusal));
         }
-        let attr = ProgLoad { log_level: LOG_LEVEL, ..attr };
+        attempt.attr.log_level = LOG_LEVEL;
         let mut size = FIRST_LOG;
         loop {
             let mut log = Vec::new();
@@ -134,7 +152,7 @@ impl Loading<'_> {
                 return Err(call(refusal));
             }
             log.resize(size, 0);
-            match self.ask(attr, insns, info, &mut log) {
+            match ask(kernel, self.object.license(), attempt, &mut log) {
                 Ok(fd) => return Ok(fd),
                 Err(CallError::Errno(Errno::ENOSPC)) if size < LARGEST_LOG => size *= 4,
                 // A log that is full at last is better than none.
@@ -144,18 +162,46 @@ impl Loading<'_> {
         }
     }
 
-    fn ask(&self, attr: ProgLoad, insns: &[u8], info: &Info, log: &mut [u8]) -> Result<ProgFd, CallError> {
-        let attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attr };
-        let mut memory = ProgLoadMemory {
-            insns,
-            license: self.object.license(),
-            log,
-            func_info: Records { size: size_of::<FuncInfo>() as u32, bytes: &info.functions },
-            line_info: Records { size: size_of::<LineInfo>() as u32, bytes: &info.lines },
-            ..ProgLoadMemory::default()
+    /// Has the program keep the maps of constants that it does not refer to, as libbpf does: they say what it is
+    /// (`bpftool prog` shows variables whose names begin with `bpf_metadata_`). It is of use, and not needed.
+    fn bind(&mut self, spec: &ProgramSpec, program: &ProgFd) {
+        let is_used = |index: usize| {
+            spec.relocations.iter().any(|relocation| match &relocation.target {
+                RelocTarget::Map(map) | RelocTarget::MapValue { map, .. } => map.0 as usize == index,
+                _ => false,
+            })
         };
-        self.kernel.prog_load(&attr, &mut memory)
+        for (index, (map_spec, map)) in self.object.spec.maps.iter().zip(&self.maps).enumerate() {
+            let is_constant =
+                matches!(&map_spec.origin, MapOrigin::Data(data) if data.kind == DataKind::ReadOnly);
+            let Some(map) = map.as_ref().filter(|_| is_constant && !is_used(index)) else { continue };
+            let errno = match self.kernel.known(Feature::ProgBindMap) {
+                Known::Missing => Errno::EINVAL,
+                _ => match program.bind_map(map) {
+                    Ok(()) => continue,
+                    Err(error) => error.errno(),
+                },
+            };
+            let lacks = errno == Errno::EINVAL && self.kernel.has(Feature::ProgBindMap).is_ok_and(|has| !has);
+            let note = Note::new(lacks.then_some(Feature::ProgBindMap), Instead::NotBound).with_errno(errno);
+            self.notes.push(note.in_program(&spec.name).in_map(&map_spec.name));
+        }
     }
+}
+
+/// Asks for a program.
+fn ask(kernel: &Kernel, license: &str, attempt: &Attempt, log: &mut [u8]) -> Result<ProgFd, CallError> {
+    let info = &attempt.info;
+    let attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attempt.attr };
+    let mut memory = ProgLoadMemory {
+        insns: &attempt.insns,
+        license,
+        log,
+        func_info: Records { size: size_of::<FuncInfo>() as u32, bytes: &info.functions },
+        line_info: Records { size: size_of::<LineInfo>() as u32, bytes: &info.lines },
+        ..ProgLoadMemory::default()
+    };
+    kernel.prog_load(&attr, &mut memory)
 }
 
 /// Makes the error of a refused program: a rejection where the verifier has said something.
