@@ -73,6 +73,7 @@ const STEPS: &[Step] = &[
     Step { name: "compare", call: Call::Xtask(&["compare"]), env: PLAIN },
     Step { name: "planted-compiler", call: Call::Xtask(&["planted", "compiler"]), env: PLAIN },
     Step { name: "objects", call: Call::Xtask(&["objects", "--check"]), env: PLAIN },
+    Step { name: "corpus", call: Call::Xtask(&["corpus", "--short", "--bytes", "--check"]), env: PLAIN },
     Step { name: "rbpf", call: Call::Xtask(&["rbpf"]), env: PLAIN },
     Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN },
     Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN },

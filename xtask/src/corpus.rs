@@ -1,16 +1,38 @@
 //! Every object that Debian ships, by skep and by libbpf, program by program: `lab/corpus`, built and run.
 
+use crate::boot::{self, Content, Guest};
 use crate::debian::{self, Archive};
+use crate::objects::{self, Object};
 use crate::outcome::Outcome;
-use crate::{cargo, objects, tools};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::{cargo, tools};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The release whose libelf and zlib libbpf is linked with.
 const RELEASE: &str = "bookworm";
+
+/// Objects that stand for the others where there is little time: of each package and loader feature one.
+const SHORT: &[&str] = &[
+    "bookworm_ir-keytable/",
+    "bookworm_libbpf-tools/biolatency",
+    "bookworm_libbpf-tools/cpufreq",
+    "bookworm_libbpf-tools/softirqs",
+    "bookworm_libbpf-tools/tcptracer",
+    "bookworm_libxdp1/",
+    "bookworm_pcp/biosnoop",
+    "bookworm_xdp-tests/",
+    "bookworm_xdp-tools/xdp-filter",
+];
+
+/// What is known to differ, and why.
+const KNOWN: &str = "lab/corpus/known.txt";
+
+/// How long one kernel in QEMU may take for all of it.
+const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// Load Debian's objects by skep and by libbpf.
 #[derive(Parser)]
@@ -19,49 +41,106 @@ struct Options {
     /// Only objects whose `PACKAGE/FILE` has this in it (may be repeated).
     #[arg(long)]
     only: Vec<String>,
+    /// Only some objects, of packages that other checks download too.
+    #[arg(long, conflicts_with = "only")]
+    short: bool,
     /// Load whole objects instead of each program on its own.
     #[arg(long)]
     whole: bool,
     /// Compare what reaches `bpf(2)`, too.
     #[arg(long)]
     bytes: bool,
-    /// Write every pair of answers here, as JSON.
+    /// Fail on every difference that `lab/corpus/known.txt` does not name.
     #[arg(long)]
+    check: bool,
+    /// In this kernel (5.10, 6.1 or 6.12), in QEMU, instead of the running one.
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<String>,
+    /// Write every pair of answers here, as JSON.
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let options = Options::parse_from(std::iter::once("corpus").chain(args.iter().map(String::as_str)));
-    if let Some(reason) = missing() {
+    if let Some(reason) = missing(&options) {
         return Ok(Outcome::Skipped(reason));
     }
     let program = build()?;
-    let mut files: Vec<PathBuf> = objects::fetch_corpus()?
-        .into_iter()
-        .filter(|object| is_wanted(&object.name(), &options.only))
-        .map(|object| object.file)
-        .collect();
-    files.sort();
+    let all = if options.short { objects::fetch()? } else { objects::fetch_corpus()? };
+    let only: Vec<&str> = match options.short {
+        true => SHORT.to_vec(),
+        false => options.only.iter().map(String::as_str).collect(),
+    };
+    let mut objects: Vec<Object> =
+        all.into_iter().filter(|object| is_wanted(&object.name(), &only)).collect();
+    objects.sort();
+    ensure!(!objects.is_empty(), "no object is called so");
+    let mut command = match &options.kernel {
+        None => here(&program, &options, &objects),
+        Some(version) => elsewhere(&program, &options, &objects, version)?,
+    };
+    if options.check {
+        command.arg("--known").arg(cargo::root().join(KNOWN));
+    }
+    let status = command.stdin(Stdio::null()).status().context("cannot run the comparison")?;
+    ensure!(status.success(), "the comparison ended with {status}");
+    Ok(Outcome::Done(format!("{} objects", objects.len())))
+}
+
+/// The words that say what is compared.
+fn words(options: &Options) -> Vec<&'static str> {
+    let mut words = vec!["compare", "--unit", if options.whole { "object" } else { "program" }];
+    words.extend(options.bytes.then_some("--bytes"));
+    words
+}
+
+/// Compares on the running kernel.
+fn here(program: &Path, options: &Options, objects: &[Object]) -> Command {
     let mut command = Command::new(program);
-    command.args(["compare", "--unit", if options.whole { "object" } else { "program" }]);
-    command.args(options.bytes.then_some("--bytes"));
+    command.args(words(options));
     if let Some(json) = &options.json {
         command.arg("--json").arg(json);
     }
-    let status = command.args(&files).stdin(Stdio::null()).status().context("cannot run the comparison")?;
-    if !status.success() {
-        bail!("the comparison ended with {status}");
-    }
-    Ok(Outcome::Done(format!("{} objects", files.len())))
+    command.args(objects.iter().map(|object| &object.file));
+    command
 }
 
-fn is_wanted(name: &str, only: &[String]) -> bool {
+/// Compares in QEMU, and returns what reports the answers here.
+fn elsewhere(program: &Path, options: &Options, objects: &[Object], version: &str) -> Result<Command> {
+    let mut guest = Guest::new(LIMIT);
+    let place = "/bin/skep-lab-corpus";
+    guest.send(place, Content::File(program.to_path_buf()));
+    for object in objects {
+        guest.send(&format!("/corpus/{}", object.name()), Content::Bytes(fs::read(&object.file)?));
+    }
+    let words = [vec![place], words(options), vec!["--json", "-", "/corpus"]].concat();
+    guest.command = words.into_iter().map(str::to_owned).collect();
+    let kernel = boot::KERNELS.iter().find(|kernel| kernel.version == version);
+    let ran = boot::run_in(kernel.with_context(|| format!("no kernel {version}"))?, &guest)?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(ran.status == 0, "kernel {version}: exit status {}: {said}", ran.status);
+    let answers = match &options.json {
+        Some(json) => json.clone(),
+        None => cargo::target_dir().join(format!("corpus/linux-{version}.json")),
+    };
+    fs::write(&answers, &ran.stdout).with_context(|| answers.display().to_string())?;
+    let mut command = Command::new(program);
+    command.arg("report").arg(&answers);
+    Ok(command)
+}
+
+fn is_wanted(name: &str, only: &[&str]) -> bool {
     only.is_empty() || only.iter().any(|part| name.contains(part))
 }
 
 /// Says why nothing can be compared here, if so.
-fn missing() -> Option<String> {
-    if !tools::is_root() {
+fn missing(options: &Options) -> Option<String> {
+    if options.kernel.is_some() {
+        if let Some(reason) = boot::missing() {
+            return Some(reason);
+        }
+    } else if !tools::is_root() {
         return Some("needs root (to load programs)".to_owned());
     }
     ["cc", "make", "pkg-config"]
@@ -110,7 +189,7 @@ mod tests {
     #[test]
     fn objects_are_wanted_by_a_part_of_their_name() {
         assert!(is_wanted("bookworm_pcp/biosnoop@10.o", &[]));
-        assert!(is_wanted("bookworm_pcp/biosnoop@10.o", &["pcp/bio".to_owned()]));
-        assert!(!is_wanted("bookworm_pcp/biosnoop@10.o", &["trixie".to_owned()]));
+        assert!(is_wanted("bookworm_pcp/biosnoop@10.o", &["pcp/bio"]));
+        assert!(!is_wanted("bookworm_pcp/biosnoop@10.o", &["trixie"]));
     }
 }

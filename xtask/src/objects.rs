@@ -90,7 +90,7 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
 }
 
 /// The objects of the few packages, sorted; downloads what the cache does not have.
-fn fetch() -> Result<Vec<Object>> {
+pub(crate) fn fetch() -> Result<Vec<Object>> {
     let objects = FEW.iter().map(Package::objects).collect::<Result<Vec<_>>>()?;
     Ok(objects.concat())
 }

@@ -21,13 +21,17 @@ pub(crate) struct Options {
     /// Write every pair of answers here, as JSON; `-` is stdout, which then has nothing else.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// What is known: `load: REASON` for what only libbpf loads, `sent: KIND` for what is sent differently, a line each.
+    /// Anything else is a failure.
+    #[arg(long)]
+    known: Option<PathBuf>,
     /// The objects, or folders of them.
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
 
 /// What both sides made of one program, or of a whole object.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Pair {
     /// `PACKAGE/FILE`.
     pub(crate) object: String,
@@ -40,7 +44,7 @@ pub(crate) struct Pair {
     /// libbpf's.
     pub(crate) libbpf: Verdict,
     /// What reached `bpf(2)` and was not the same, where both have loaded it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) differences: Option<Vec<Difference>>,
 }
 
@@ -59,7 +63,24 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         }
         None => report.print(),
     }
-    Ok(())
+    options.known.as_deref().map_or(Ok(()), |known| report.judge(&std::fs::read_to_string(known)?))
+}
+
+/// Answers of an earlier comparison.
+#[derive(clap::Args)]
+pub(crate) struct Again {
+    /// As for a comparison.
+    #[arg(long)]
+    known: Option<PathBuf>,
+    /// The answers, as JSON.
+    answers: PathBuf,
+}
+
+/// Reports an earlier comparison, perhaps of another kernel.
+pub(crate) fn again(options: &Again) -> Outcome<()> {
+    let report: Report = serde_json::from_str(&std::fs::read_to_string(&options.answers)?)?;
+    report.print();
+    options.known.as_deref().map_or(Ok(()), |known| report.judge(&std::fs::read_to_string(known)?))
 }
 
 /// The files, and all files below the folders, in order.
@@ -139,7 +160,8 @@ fn answers(side: Side, file: &File, options: &Options) -> Outcome<Vec<Load>> {
     let unit = options.unit;
     let mut loads = Vec::new();
     loop {
-        let mut child = Command::new(std::env::current_exe()?)
+        // By this name it is the same program even where a new one has taken its place meanwhile.
+        let mut child = Command::new("/proc/self/exe")
             .args(["load", "--by", side.word(), "--unit", unit.word(), "--skip", &loads.len().to_string()])
             .args(options.bytes.then_some("--record"))
             .arg(&file.path)

@@ -1,12 +1,12 @@
 //! Where two loads have sent other things, by kind.
 
 use crate::sent::Sent;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing that is not the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Difference {
     /// What kind of thing: a field, or a map that only one side has.
     pub(crate) kind: String,
@@ -25,7 +25,7 @@ impl fmt::Display for Difference {
 }
 
 /// Maps that libbpf makes to find out what the kernel can do (libbpf's src/features.c).
-const PROBES: &[&str] = &["map ", "map libbpf_mmap", "map libbpf_global"];
+const PROBES: &[&str] = &["map ", "map libbpf_mmap", "map libbpf_global", "map libbpf_det_bind"];
 
 /// Lists what is not the same; of a list the first entry.
 pub(crate) fn between(skep: &Sent, libbpf: &Sent) -> Vec<Difference> {

@@ -5,7 +5,8 @@
 //! their tool sets ([`sizes`]).
 //!
 //! This is an unsafe room for two reasons: libbpf is C, and [`seam`] stands in for the C library's `syscall` to see what
-//! both loaders ask of the kernel. It never judges: what a difference means is for who reads the report.
+//! both loaders ask of the kernel. What a difference means it is told: `known.txt` names
+//! those that are expected, and why.
 
 mod areas;
 mod compare;
@@ -39,6 +40,8 @@ enum What {
     Load(load::Options),
     /// Load the programs of objects by both sides, and report.
     Compare(compare::Options),
+    /// Report what was compared earlier.
+    Report(compare::Again),
 }
 
 /// Who loads.
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
     let done = match Options::parse().what {
         What::Load(options) => load::run(&options),
         What::Compare(options) => compare::run(&options),
+        What::Report(options) => compare::again(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use crate::differ::Difference;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All pairs of answers.
-#[derive(Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Report {
     pairs: Vec<Pair>,
 }
@@ -77,6 +77,37 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Holds what is wanting beside what is known.
+    ///
+    /// # Errors
+    /// Names what is not known.
+    pub(crate) fn judge(&self, known: &str) -> Outcome<()> {
+        let lines = known.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let known: Vec<&str> = lines.collect();
+        let is_known = |what: &str| known.iter().any(|known| what.starts_with(known));
+        let mut faults = BTreeSet::new();
+        for pair in &self.pairs {
+            if pair.libbpf.is_loaded()
+                && !pair.skep.is_loaded()
+                && !is_known(&format!("load: {}", reason(pair)))
+            {
+                faults.insert(format!("{}: only libbpf loads it: {}", name(pair), reason(pair)));
+            }
+            for difference in pair.differences.iter().flatten() {
+                if !is_known(&format!("sent: {}", difference.kind)) {
+                    faults.insert(format!("{}: {}: {difference}", name(pair), difference.kind));
+                }
+            }
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.iter().for_each(|fault| eprintln!("{fault}"));
+        Err(format!("{} differences that are not known", faults.len()).into())
+    }
+}
+
 fn name(pair: &Pair) -> String {
     match (&pair.program, &pair.section) {
         (Some(program), Some(section)) => format!("{} {program} ({section})", pair.object),
@@ -100,4 +131,41 @@ fn reason(pair: &Pair) -> String {
         text.push_str(part);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Verdict;
+
+    fn pair(skep: Verdict) -> Pair {
+        let libbpf = Verdict::Loaded;
+        Pair { object: "p/a.o".to_owned(), program: None, section: None, skep, libbpf, differences: None }
+    }
+
+    fn refused(message: &str) -> Verdict {
+        Verdict::Refused { errno: None, message: message.to_owned() }
+    }
+
+    #[test]
+    fn a_reason_has_no_names_of_programs() {
+        let why = "dir/a.o: section xdp: program one: instruction 7: needs more: than there is";
+        assert_eq!(reason(&pair(refused(why))), "needs more: than there is");
+    }
+
+    #[test]
+    fn what_only_libbpf_loads_must_be_known() {
+        let report = Report { pairs: vec![pair(Verdict::Loaded), pair(refused("program p: not yet"))] };
+        assert!(report.judge("").is_err() && report.judge("load: other").is_err());
+        assert!(report.judge("# why\nload: not yet\n").is_ok());
+    }
+
+    #[test]
+    fn what_is_sent_differently_must_be_known() {
+        let text = |text: &str| text.to_owned();
+        let found = Difference { kind: text("map x"), place: text("p"), skep: text("1"), libbpf: text("2") };
+        let report = Report { pairs: vec![Pair { differences: Some(vec![found]), ..pair(Verdict::Loaded) }] };
+        assert!(report.judge("").is_err());
+        assert!(report.judge("sent: map x").is_ok());
+    }
 }
