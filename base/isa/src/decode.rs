@@ -28,8 +28,10 @@ use crate::{
 #[inline]
 pub fn decode(slot: RawInsn, next: Option<RawInsn>) -> Result<Insn, DecodeErrorKind> {
     let Some(row) = table::find_hot(slot) else { return Err(refuse(slot)) };
-    let dst = register(slot, row.fields.dst(), Field::Dst)?;
-    let src = register(slot, row.fields.src(), Field::Src)?;
+    // What is no operand is zero, or picks the row: r0 or another register that `build` does not look at.
+    let (Some(dst), Some(src)) = (Reg::new(slot.dst()), Reg::new(slot.src())) else {
+        return Err(unknown_register(slot));
+    };
     let next_imm = match row.next {
         Next::None => 0,
         Next::Zero | Next::Imm => second(row.next, next)?,
@@ -54,20 +56,18 @@ fn refuse(slot: RawInsn) -> DecodeErrorKind {
     }
 }
 
-/// Reads a register field; r0 stands for one that is not an operand, and [`build`] then does not look at it.
-#[inline]
-fn register(slot: RawInsn, used: bool, field: Field) -> Result<Reg, DecodeErrorKind> {
-    if !used {
-        return Ok(Reg::R0);
-    }
-    let found = match field {
-        Field::Dst => slot.dst(),
-        _ => slot.src(),
+/// Says which of a slot's registers there is none of.
+#[cold]
+fn unknown_register(slot: RawInsn) -> DecodeErrorKind {
+    let (field, found) = match Reg::new(slot.dst()) {
+        None => (Field::Dst, slot.dst()),
+        Some(_) => (Field::Src, slot.src()),
     };
-    Reg::new(found).ok_or(DecodeErrorKind::UnknownRegister { field, found })
+    DecodeErrorKind::UnknownRegister { field, found }
 }
 
 /// Checks the second slot of a wide instruction and returns its immediate.
+#[inline(never)]
 fn second(kind: Next, next: Option<RawInsn>) -> Result<i32, DecodeErrorKind> {
     let next = next.ok_or(DecodeErrorKind::HalfWide)?;
     let zero: &[Field] = match kind {
@@ -81,7 +81,7 @@ fn second(kind: Next, next: Option<RawInsn>) -> Result<i32, DecodeErrorKind> {
 }
 
 /// Puts the operands into the operation.
-#[inline]
+#[inline(always)]
 fn build(op: Op, slot: RawInsn, dst: Reg, src: Reg, next_imm: i32) -> Insn {
     let RawInsn { off, imm, .. } = slot;
     let operand = |kind| match kind {

@@ -1,6 +1,6 @@
 //! A whole program, decoded once.
 
-use crate::{DecodeError, DecodeErrorKind, Insn, InsnIdx, RawInsn, insns};
+use crate::{DecodeError, DecodeErrorKind, Insn, InsnIdx, RawInsn, decode};
 use alloc::vec::Vec;
 
 /// Holds a program whose every slot decodes, for access by slot.
@@ -19,16 +19,21 @@ impl Program {
     ///
     /// The first [`DecodeError`]; memory is taken in proportion to `slots` only.
     pub fn decode(slots: &[RawInsn]) -> Result<Program, DecodeError> {
+        let out_of_memory = |_| DecodeError { at: InsnIdx::ZERO, kind: DecodeErrorKind::OutOfMemory };
+        if u32::try_from(slots.len()).is_err() {
+            return Err(DecodeError { at: InsnIdx(u32::MAX), kind: DecodeErrorKind::TooLong });
+        }
         let mut program = Program::default();
-        program
-            .slots
-            .try_reserve_exact(slots.len())
-            .map_err(|_| DecodeError { at: InsnIdx::ZERO, kind: DecodeErrorKind::OutOfMemory })?;
-        for insn in insns(slots) {
-            let (_, insn) = insn?;
+        program.slots.try_reserve_exact(slots.len()).map_err(out_of_memory)?;
+        let mut rest = slots;
+        while let [slot, next @ ..] = rest {
+            let insn = decode(*slot, next.first().copied())
+                .map_err(|kind| DecodeError { at: InsnIdx(program.slots.len() as u32), kind })?;
             program.slots.push(Some(insn));
+            rest = next;
             if insn.slots() == 2 {
                 program.slots.push(None);
+                rest = &next[1..];
             }
         }
         Ok(program)

@@ -2,7 +2,7 @@
 //!
 //! This is what `check_subprogs` and `add_subprog_and_kfunc` in `kernel/bpf/verifier.c` check, and answers EINVAL to.
 
-use crate::{Flow, Insn, InsnIdx, Program};
+use crate::{Flow, InsnIdx, Program};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -158,39 +158,40 @@ impl core::error::Error for StructureError {}
 /// [`StructureError`] names the first instruction at fault: of all calls first, then of all else.
 pub fn check(program: &Program) -> Result<Structure, StructureError> {
     let structure = Structure { subprograms: subprograms(program)? };
-    let mut subprograms = structure.subprograms.iter();
-    let mut current = Subprogram { start: InsnIdx::ZERO, end: InsnIdx::ZERO };
-    for (at, insn) in program.iter() {
-        if !current.contains(at) {
-            current = *subprograms.next().ok_or(StructureError { at, kind: StructureErrorKind::Empty })?;
+    for subprogram in &structure.subprograms {
+        let mut last = None;
+        for at in subprogram.start.0..subprogram.end.0 {
+            let at = InsnIdx(at);
+            let Some(insn) = program.at(at) else { continue };
+            let flow = insn.flow();
+            if let Flow::Jump { off } | Flow::Branch { off } = flow {
+                check_jump(program, *subprogram, at, off).map_err(|kind| StructureError { at, kind })?;
+            }
+            last = Some((at, flow));
         }
-        check_insn(program, current, at, insn).map_err(|kind| StructureError { at, kind })?;
+        if let Some((at, Flow::Next | Flow::Branch { .. })) = last {
+            let kind = StructureErrorKind::FallsThrough { subprogram: *subprogram };
+            return Err(StructureError { at, kind });
+        }
     }
     Ok(structure)
 }
 
-fn check_insn(
+fn check_jump(
     program: &Program,
     subprogram: Subprogram,
     at: InsnIdx,
-    insn: Insn,
+    off: i32,
 ) -> Result<(), StructureErrorKind> {
-    let flow = insn.flow();
-    if let Flow::Jump { off } | Flow::Branch { off } = flow {
-        let (target, inside) = target(program, at, off);
-        let Some(target) = inside else {
-            return Err(StructureErrorKind::JumpOutOfRange { target, len: program.len() as u32 });
-        };
-        if program.at(target).is_none() {
-            return Err(StructureErrorKind::JumpIntoWide { target });
-        }
-        if !subprogram.contains(target) {
-            return Err(StructureErrorKind::JumpOutOfSubprogram { target, subprogram });
-        }
+    let (target, inside) = target(program, at, off);
+    let Some(target) = inside else {
+        return Err(StructureErrorKind::JumpOutOfRange { target, len: program.len() as u32 });
+    };
+    if program.at(target).is_none() {
+        return Err(StructureErrorKind::JumpIntoWide { target });
     }
-    let last = u64::from(at.0) + u64::from(insn.slots()) == u64::from(subprogram.end.0);
-    if last && matches!(flow, Flow::Next | Flow::Branch { .. }) {
-        return Err(StructureErrorKind::FallsThrough { subprogram });
+    if !subprogram.contains(target) {
+        return Err(StructureErrorKind::JumpOutOfSubprogram { target, subprogram });
     }
     Ok(())
 }

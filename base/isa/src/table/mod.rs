@@ -222,16 +222,6 @@ impl Fields {
         };
         self.0 & bit != 0
     }
-
-    #[inline]
-    pub(crate) const fn dst(self) -> bool {
-        self.0 & Self::DST != 0
-    }
-
-    #[inline]
-    pub(crate) const fn src(self) -> bool {
-        self.0 & Self::SRC != 0
-    }
 }
 
 /// Says what follows the slot.
@@ -370,13 +360,11 @@ pub(crate) struct HotRow {
     /// Holds what those bits must be.
     value: u64,
     pub(crate) op: Op,
-    pub(crate) fields: Fields,
     pub(crate) next: Next,
 }
 
 impl HotRow {
-    const NONE: HotRow =
-        HotRow { mask: 0, value: u64::MAX, op: Op::Exit, fields: Fields(0), next: Next::None };
+    const NONE: HotRow = HotRow { mask: 0, value: u64::MAX, op: Op::Exit, next: Next::None };
 
     const fn new(row: &Row) -> HotRow {
         let mut mask = 0xff;
@@ -387,18 +375,23 @@ impl HotRow {
             }
             i += 1;
         }
-        HotRow { mask, value: row.base().word(), op: row.op, fields: row.fields, next: row.next }
+        HotRow { mask, value: row.base().word(), op: row.op, next: row.next }
     }
 }
 
 /// Returns the row that a slot is an instruction of, registers and second slot aside: opcode and picking field are the row's, and
 /// unused fields zero. If there is none, [`find`] and [`Row::first_unused`] tell why.
-#[inline]
+#[inline(always)]
 pub(crate) fn find_hot(slot: RawInsn) -> Option<&'static HotRow> {
     let (first, count) = ROWS_OF_CODE[usize::from(slot.code)];
-    let rows = &HOT_ROWS[usize::from(first)..usize::from(first) + usize::from(count)];
     let word = slot.word();
-    rows.iter().find(|row| word & row.mask == row.value)
+    // Most opcodes have one row; where there is none, the opcode is not that of the row that is looked at.
+    let row = &HOT_ROWS[usize::from(first)];
+    if word & row.mask == row.value {
+        return Some(row);
+    }
+    let others = HOT_ROWS.iter().skip(usize::from(first)).take(usize::from(count)).skip(1);
+    others.into_iter().find(|row| word & row.mask == row.value)
 }
 
 /// Is a form that the kernel makes for itself while it loads a program, and refuses from outside.
