@@ -1,4 +1,5 @@
-//! How long compiling takes, for programs of a thousand to a million instructions: whether it is proportional to them.
+//! How long compiling takes, for programs of a hundred to a million instructions: whether it is proportional to them, and how
+//! it compares with rbpf's JIT.
 
 use crate::clock::Stopwatch;
 use crate::machine::{Alone, options};
@@ -7,15 +8,23 @@ use skep_ir::lower::compile;
 use skep_ir::machine::Machine;
 use skep_ir::{Access, Level, Metering, Options, Source};
 use skep_isa::{
-    AluOp, Cond, Insn, LoadKind, Operand, Program as Bytecode, RawInsn, Reg, Size, Width, structure,
+    AluOp, ByteOrder, Cond, Insn, LoadKind, Operand, Program as Bytecode, RawInsn, Reg, Size, Width, raw,
+    structure,
 };
 use skep_jit::x86_64::Target;
-use skep_vm::Program;
 use skep_vm::jit::{JitProgram, features};
 use std::error::Error;
+use std::time::Duration;
 
 /// How many instructions the programs have.
-const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const SIZES: [usize; 6] = [100, 500, 1_000, 10_000, 100_000, 1_000_000];
+
+/// How many instructions are surely not too many for rbpf 0.4.1: its machine code must fit into one page (`NUM_PAGES` in its
+/// `jit.rs`), or it panics.
+const RBPF_MOST: usize = 500;
+
+/// How many instructions a round compiles at least, so that what is small is compiled often.
+const TURN: usize = 20_000;
 
 /// What is compiled.
 #[derive(Clone, Copy)]
@@ -32,9 +41,13 @@ const SHAPES: [Shape; 2] =
 #[derive(Clone, Copy)]
 struct Way {
     name: &'static str,
-    level: Level,
-    access: Access,
-    engine: Engine,
+    compiler: Compiler,
+}
+
+#[derive(Clone, Copy)]
+enum Compiler {
+    Skep(Level, Access, Engine),
+    Rbpf,
 }
 
 #[derive(Clone, Copy)]
@@ -43,54 +56,101 @@ enum Engine {
     Interpreter,
 }
 
-const WAYS: [Way; 6] = [
-    Way { name: "jit -O0", level: Level::O0, access: Access::Unchecked, engine: Engine::Jit },
-    Way { name: "jitc -O0", level: Level::O0, access: Access::Checked, engine: Engine::Jit },
-    Way { name: "intc -O0", level: Level::O0, access: Access::Checked, engine: Engine::Interpreter },
-    Way { name: "jit -O", level: Level::O, access: Access::Unchecked, engine: Engine::Jit },
-    Way { name: "jitc -O", level: Level::O, access: Access::Checked, engine: Engine::Jit },
-    Way { name: "intc -O", level: Level::O, access: Access::Checked, engine: Engine::Interpreter },
+const fn skep(name: &'static str, level: Level, access: Access, engine: Engine) -> Way {
+    Way { name, compiler: Compiler::Skep(level, access, engine) }
+}
+
+const WAYS: [Way; 7] = [
+    Way { name: "rbpf 0.4.1, jit", compiler: Compiler::Rbpf },
+    skep("jit -O0", Level::O0, Access::Unchecked, Engine::Jit),
+    skep("jitc -O0", Level::O0, Access::Checked, Engine::Jit),
+    skep("intc -O0", Level::O0, Access::Checked, Engine::Interpreter),
+    skep("jit -O", Level::O, Access::Unchecked, Engine::Jit),
+    skep("jitc -O", Level::O, Access::Checked, Engine::Jit),
+    skep("intc -O", Level::O, Access::Checked, Engine::Interpreter),
 ];
 
-/// Measures, and prints nanoseconds an instruction: the least of the rounds, from slots to what the engine runs.
+/// One program in each side's form.
+struct Program {
+    slots: Vec<RawInsn>,
+    bytes: Vec<u8>,
+}
+
+/// Measures in rounds in which each way's turn comes once, and prints nanoseconds an instruction: the least of all, from slots
+/// to what the engine runs.
 pub(crate) fn measure(rounds: u32) -> Result<(), Box<dyn Error>> {
     for shape in SHAPES {
-        print!("{:<18}", shape.name);
-        SIZES.iter().for_each(|size| print!("{size:>12}"));
-        println!();
-        let programs: Vec<_> = SIZES.iter().map(|size| program(*size, shape)).collect();
-        for way in WAYS {
-            print!("  {:<16}", way.name);
-            for slots in &programs {
-                let mut least = f64::INFINITY;
-                for _ in 0..rounds {
-                    least = least.min(once(slots, way).map_err(|error| format!("{}: {error}", way.name))?);
+        let mut programs = Vec::new();
+        for size in SIZES {
+            let slots = program(size, shape);
+            let bytes = raw::to_bytes(&slots, ByteOrder::Little)?;
+            programs.push(Program { slots, bytes });
+        }
+        let mut least = [[f64::INFINITY; SIZES.len()]; WAYS.len()];
+        for _ in 0..rounds {
+            for (column, program) in programs.iter().enumerate() {
+                for (row, way) in WAYS.iter().enumerate() {
+                    for _ in 0..TURN.div_ceil(program.slots.len()) {
+                        let took = once(program, *way).map_err(|error| format!("{}: {error}", way.name))?;
+                        let Some(took) = took else { break };
+                        least[row][column] = least[row][column].min(took);
+                    }
                 }
-                print!("{:>12.1}", least / slots.len() as f64);
+            }
+        }
+        print!("{:<18}", shape.name);
+        SIZES.iter().for_each(|size| print!("{size:>10}"));
+        println!();
+        for (way, least) in WAYS.iter().zip(least) {
+            print!("  {:<16}", way.name);
+            for (program, least) in programs.iter().zip(least) {
+                match least.is_finite() {
+                    true => print!("{:>10.1}", least / program.slots.len() as f64),
+                    false => print!("{:>10}", "-"),
+                }
             }
             println!();
         }
     }
-    println!("nanoseconds an instruction, system calls included");
+    println!("nanoseconds an instruction, system calls included; rbpf's code has one page at most");
     Ok(())
 }
 
-/// Compiles a program, and returns how many nanoseconds that took.
-fn once(slots: &[RawInsn], way: Way) -> Result<f64, Box<dyn Error>> {
-    let metering = match way.access {
-        Access::Checked => Metering::Metered,
-        Access::Unchecked => Metering::Free,
+/// Compiles a program, and returns how many nanoseconds that took; nothing where the program is too large for the compiler.
+fn once(program: &Program, way: Way) -> Result<Option<f64>, Box<dyn Error>> {
+    let took = match way.compiler {
+        Compiler::Skep(level, access, engine) => {
+            let metering = match access {
+                Access::Checked => Metering::Metered,
+                Access::Unchecked => Metering::Free,
+            };
+            by_skep(&program.slots, &Options { level, ..options(access, metering) }, engine)?
+        }
+        Compiler::Rbpf if program.slots.len() > RBPF_MOST => return Ok(None),
+        Compiler::Rbpf => by_rbpf(&program.bytes)?,
     };
-    let options = Options { level: way.level, ..options(way.access, metering) };
+    Ok(Some(took.as_nanos() as f64))
+}
+
+fn by_rbpf(bytes: &[u8]) -> Result<Duration, Box<dyn Error>> {
+    let start = Stopwatch::start();
+    let mut machine = rbpf::EbpfVmRaw::new(Some(bytes))?;
+    machine.jit_compile()?;
+    let took = start.elapsed();
+    drop(machine);
+    Ok(took)
+}
+
+fn by_skep(slots: &[RawInsn], options: &Options, engine: Engine) -> Result<Duration, Box<dyn Error>> {
     let start = Stopwatch::start();
     let bytecode = Bytecode::decode(slots)?;
     let structure = structure::check(&bytecode)?;
     let source = Source { program: &bytecode, structure: &structure, link: &Alone };
-    let took = match way.engine {
+    Ok(match engine {
         Engine::Jit => {
             let target = Target::new(features(), options.access, options.metering);
-            let code = compile(source, &target.machine(), &options)?;
-            let program = match way.access {
+            let code = compile(source, &target.machine(), options)?;
+            let program = match options.access {
                 Access::Checked => JitProgram::checked(&code, &target, options.stack_bytes, CodePages)?,
                 // SAFETY: nobody runs it.
                 Access::Unchecked => {
@@ -102,14 +162,13 @@ fn once(slots: &[RawInsn], way: Way) -> Result<f64, Box<dyn Error>> {
             took
         }
         Engine::Interpreter => {
-            let code = compile(source, &Machine::INTERPRETER, &options)?;
-            let program = Program::checked(&code, options.stack_bytes)?;
+            let code = compile(source, &Machine::INTERPRETER, options)?;
+            let program = skep_vm::Program::checked(&code, options.stack_bytes)?;
             let took = start.elapsed();
             drop(program);
             took
         }
-    };
-    Ok(took.as_nanos() as f64)
+    })
 }
 
 /// Makes arithmetic, accesses to memory and the stack, forward branches and loops.
