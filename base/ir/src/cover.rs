@@ -136,8 +136,63 @@ impl Fact {
     }
 }
 
+/// Says in what way an operation has to be looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It accesses memory.
+    Access,
+    /// What it shows holds behind it.
+    Check,
+    /// It makes a [`Fact`].
+    Fact,
+    /// It leads to another operation.
+    Jump,
+    /// It calls.
+    Call,
+    /// The next operation does not follow, nor any other one.
+    End,
+    /// It has a result at most.
+    Other,
+}
+
+impl Kind {
+    fn of(op: &Op) -> Kind {
+        match op {
+            Op::Load { .. }
+            | Op::LoadAcquire { .. }
+            | Op::Store { .. }
+            | Op::StoreImm { .. }
+            | Op::StoreRelease { .. }
+            | Op::Atomic { .. }
+            | Op::Cmpxchg { .. }
+            | Op::LoadSum { .. }
+            | Op::StoreSum { .. }
+            | Op::StoreImmSum { .. } => Kind::Access,
+            Op::Check { .. } | Op::CheckRoom { .. } | Op::CheckSum { .. } => Kind::Check,
+            Op::FramePointer { .. } | Op::Room { .. } => Kind::Fact,
+            Op::Jump { .. } | Op::Branch { .. } | Op::BranchImm { .. } => Kind::Jump,
+            Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } | Op::Packet { .. } => Kind::Call,
+            Op::Return { .. } | Op::ReturnNumber { .. } => Kind::End,
+            Op::Move { .. }
+            | Op::Const { .. }
+            | Op::Alu { .. }
+            | Op::AluImm { .. }
+            | Op::Neg { .. }
+            | Op::Sext { .. }
+            | Op::Trunc { .. }
+            | Op::Swap { .. }
+            | Op::Rotl { .. }
+            | Op::Select { .. }
+            | Op::SelectImm { .. }
+            | Op::Set { .. }
+            | Op::SetImm { .. }
+            | Op::Charge { .. } => Kind::Other,
+        }
+    }
+}
+
 fn is_call(op: &Op) -> bool {
-    matches!(op, Op::Helper { .. } | Op::Call { .. } | Op::CallReg { .. } | Op::Packet { .. })
+    Kind::of(op) == Kind::Call
 }
 
 /// Checks that every access is covered, on a machine that the operations were made for, where each function's stack has so
@@ -219,15 +274,18 @@ impl Walk<'_> {
     fn check(mut self) -> Result<(), Uncovered> {
         let mut entered = filled(false, self.ops.len())?;
         for (op, index) in self.ops.iter().zip(self.function.ops.start..) {
-            if op.target().is_some() {
-                let to = self.target(op).ok_or(Uncovered::Target { op: index })?;
-                entered[to] = true;
-            }
-            if self.facts.len() < MAX_FACTS {
-                if let Some(fact) = Fact::of(op) {
-                    grow(&mut self.facts, fact)?;
-                    grow(&mut self.made_at, (index - self.function.ops.start) as usize)?;
+            match Kind::of(op) {
+                Kind::Jump => {
+                    let to = self.target(op).ok_or(Uncovered::Target { op: index })?;
+                    entered[to] = true;
                 }
+                Kind::Fact if self.facts.len() < MAX_FACTS => {
+                    if let Some(fact) = Fact::of(op) {
+                        grow(&mut self.facts, fact)?;
+                        grow(&mut self.made_at, (index - self.function.ops.start) as usize)?;
+                    }
+                }
+                _ => {}
             }
         }
         if let Some(start) = entered.first_mut() {
@@ -322,37 +380,56 @@ impl Walk<'_> {
         let mut places = 0u64;
         let one = |loc: Loc| 1 << (loc.0 % 64);
         let mut known = 0;
-        for (index, op) in self.ops.iter().enumerate() {
-            if entered[index] {
+        let has_facts = !self.facts.is_empty();
+        for (index, (op, entered)) in self.ops.iter().zip(entered).enumerate() {
+            if *entered {
                 shown.clear();
+                places = 0;
                 known = self.entries.get(index).copied().unwrap_or(0);
             }
-            if let Some(access) = accessed(op) {
-                if !covers(&shown, access) && !self.is_own_stack(known, access) {
-                    let at = self.code.at.get(self.function.ops.start as usize + index);
-                    return Err(Uncovered::Access { at: at.copied().unwrap_or(InsnIdx::ZERO) });
-                }
-            }
-            if let Some(more) = self.shows(known, op) {
-                // These hold nothing for long.
-                let aside = |loc| loc == Loc::SCRATCH || loc == Loc::NONE;
-                if !aside(more.base) && !more.index.is_some_and(|(loc, _)| aside(loc)) {
-                    if shown.len() == LOOK_BACK {
-                        shown.remove(0);
+            match Kind::of(op) {
+                Kind::Access => {
+                    let Some(access) = accessed(op) else { continue };
+                    if !covers(&shown, access) && !self.is_own_stack(known, access) {
+                        let at = self.code.at.get(self.function.ops.start as usize + index);
+                        return Err(Uncovered::Access { at: at.copied().unwrap_or(InsnIdx::ZERO) });
                     }
-                    places |= one(more.base) | more.index.map_or(0, |(loc, _)| one(loc));
-                    grow(&mut shown, more)?;
+                }
+                Kind::Check => {
+                    // These hold nothing for long.
+                    let aside = |loc| loc == Loc::SCRATCH || loc == Loc::NONE;
+                    let more = self.shows(known, op);
+                    let more = more
+                        .filter(|more| !aside(more.base) && !more.index.is_some_and(|(loc, _)| aside(loc)));
+                    if let Some(more) = more {
+                        if shown.len() == LOOK_BACK {
+                            shown.remove(0);
+                        }
+                        places |= one(more.base) | more.index.map_or(0, |(loc, _)| one(loc));
+                        grow(&mut shown, more)?;
+                    }
+                }
+                Kind::Call | Kind::End => {
+                    shown.clear();
+                    places = 0;
+                }
+                Kind::Jump if op.is_end() => {
+                    shown.clear();
+                    places = 0;
+                }
+                Kind::Jump | Kind::Fact | Kind::Other => {}
+            }
+            // As long as nothing is shown, nothing can be lost.
+            if places != 0 {
+                let (dst, destroyed) = (op.result(), self.machine.destroyed(op));
+                if places & (dst.map_or(0, one) | destroyed.0) != 0 {
+                    let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
+                    shown.retain(|shown| !lost(shown.base) && !shown.index.is_some_and(|(loc, _)| lost(loc)));
                 }
             }
-            if is_call(op) || op.is_end() {
-                shown.clear();
+            if has_facts {
+                known = self.step(known, index, op);
             }
-            let (dst, destroyed) = (op.result(), self.machine.destroyed(op));
-            if places & (dst.map_or(0, one) | destroyed.0) != 0 {
-                let lost = |loc: Loc| Some(loc) == dst || destroyed.contains(loc.0);
-                shown.retain(|shown| !lost(shown.base) && !shown.index.is_some_and(|(loc, _)| lost(loc)));
-            }
-            known = self.step(known, index, op);
         }
         Ok(())
     }

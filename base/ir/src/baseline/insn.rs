@@ -156,12 +156,21 @@ impl Walk<'_> {
     /// Returns the place of an access's base, behind its check.
     fn access(&mut self, base: Reg, off: i16, size: Size, access: Access) -> Loc {
         let place = self.places.reg(base);
-        if self.options.access == crate::Access::Checked {
+        if self.options.access == crate::Access::Checked && !self.is_own_stack(base, off, size) {
             let (bytes, write) = (size.bytes() as u16, access == Access::Write);
             let region = self.origins.region(base);
             self.put(Op::Check { base: place, off: off.into(), bytes, write, region });
         }
         place
+    }
+
+    /// Says whether an access is to the function's own stack, whatever happens: r10 cannot be written.
+    fn is_own_stack(&self, base: Reg, off: i16, size: Size) -> bool {
+        let from = i64::from(off);
+        base == Reg::FP
+            && self.shape.vars.uses_stack
+            && from >= -i64::from(self.options.stack_bytes)
+            && from + i64::from(size.bytes()) <= 0
     }
 
     /// Puts a call; what it leaves in r1–r5 nobody may read, and it reads as zero.

@@ -240,6 +240,23 @@ impl Assembler {
         self.part(PartKind::Jcc(cond, target));
     }
 
+    /// Appends a jump that is taken if the condition holds, in six bytes: for what is further away than a short jump leads, which
+    /// costs nobody a look then.
+    #[inline]
+    pub(in crate::x86_64) fn jcc_near(&mut self, cond: Cond, target: Label) {
+        self.fixup(2, FixupKind::Distance { label: target, end: 4 });
+        let put = self.text.push(&Inst::fixed(0x0f | (0x80 | cond as u64) << 8, 6));
+        self.note(put);
+    }
+
+    /// Appends a jump in five bytes, likewise.
+    #[inline]
+    pub(in crate::x86_64) fn jmp_near(&mut self, target: Label) {
+        self.fixup(1, FixupKind::Distance { label: target, end: 4 });
+        let put = self.text.push(&Inst::fixed(0xe9, 5));
+        self.note(put);
+    }
+
     /// Appends a call of code in this assembler.
     #[inline]
     pub fn call(&mut self, target: Label) {

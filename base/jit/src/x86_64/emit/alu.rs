@@ -42,6 +42,21 @@ const fn kind(op: AluOp) -> Kind {
 
 impl Emitter<'_> {
     pub(super) fn alu(&mut self, op: AluOp, width: Width, dst: Loc, a: Loc, b: Loc) -> Result<(), EmitError> {
+        // The commonest: registers, and the result where the first operand is.
+        if let (Some(to), Some(second), true) = (self.register(dst), self.register(b), dst == a) {
+            match kind(op) {
+                Kind::Two(alu) => {
+                    self.put(Inst::alu(alu, bits(width), to, second));
+                    self.set_zero(width, to);
+                    return Ok(());
+                }
+                Kind::Multiply => {
+                    self.put(Inst::imul(bits(width), to, second));
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
         match kind(op) {
             Kind::Two(alu) => self.two(alu, width, dst, a, b),
             Kind::Multiply => {
@@ -105,6 +120,7 @@ impl Emitter<'_> {
     }
 
     /// Moves a value to a register unless it is there.
+    #[inline(always)]
     fn bring(&mut self, bits: Bits, to: Gpr, from: Place) {
         if from != Place::Reg(to) {
             self.put(Inst::mov(bits, to, from));

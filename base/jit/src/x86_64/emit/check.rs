@@ -1,24 +1,13 @@
 //! What may be accessed: the checks of the code, and the one that every access has its own.
 
 use super::exit::Address;
-use super::{EmitError, EmitOptions, Emitter, Place, SCRATCH, Stub};
+use super::frame::Needs;
+use super::{EmitError, EmitOptions, Emitter, Place, Refusal, SCRATCH, Stub};
 use crate::state::{self, SiteKind, WindowIdx};
 use crate::x86_64::target::{StateIn, Target};
 use crate::x86_64::{Alu, Cond, Inst, Label, Mem, Width};
 use skep_ir::ops::{Code, Loc, Op};
 use skep_ir::{Access, Region, cover};
-
-/// Counts the numbered regions that code names.
-pub(super) fn regions(code: &Code) -> u32 {
-    let count = |op: &Op| match op {
-        Op::Check { region: Region::Fixed(number), .. }
-        | Op::Room { region: Region::Fixed(number), .. }
-        | Op::CheckRoom { region: Region::Fixed(number), .. }
-        | Op::CheckSum { region: Region::Fixed(number), .. } => u32::from(*number) + 1,
-        _ => 0,
-    };
-    code.ops.iter().map(count).max().unwrap_or(0)
-}
 
 /// Returns the position of a size among those of registers; nothing for others.
 fn power(bytes: u16) -> Option<usize> {
@@ -46,12 +35,16 @@ impl Emitter<'_> {
         };
         let kind = if write { SiteKind::Write { bytes } } else { SiteKind::Read { bytes } };
         let site = self.site(kind)?;
-        let refused = self.asm.label();
-        self.stub(Stub::Refuse { from: refused, address, site })?;
+        let from = self.asm.label();
         match region {
-            Region::Stack => self.compare_stack(address, bytes, refused),
-            _ => self.compare(address, bytes, limit(window, write), window, refused),
+            Region::Stack => self.compare_stack(address, bytes, from),
+            _ => self.compare(address, bytes, limit(window, write), window, from),
         }
+        if region == Region::Stack || power(bytes).is_none() {
+            return self.stub(Stub::Refuse { from, address, site });
+        }
+        super::reserve(&mut self.refusals, 1)?;
+        self.refusals.push(Refusal { from, window, site });
         Ok(())
     }
 
@@ -70,12 +63,12 @@ impl Emitter<'_> {
         self.put(Inst::alu(Alu::Sub, Width::W64, SCRATCH, field(window.at(state::BASE))));
         let power = power(bytes);
         self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(limit + 8 * power.unwrap_or(0) as i32)));
-        self.asm.jcc(Cond::Ae, refused);
+        self.jump_aside(Cond::Ae, refused);
         if power.is_none() {
             // The last byte lies inside as well; as the first does, nothing wraps.
             self.put(Inst::alu_imm(Alu::Add, Width::W64, SCRATCH, i32::from(bytes) - 1));
             self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(limit)));
-            self.asm.jcc(Cond::Ae, refused);
+            self.jump_aside(Cond::Ae, refused);
         }
     }
 
@@ -91,18 +84,18 @@ impl Emitter<'_> {
             }
         };
         self.put(Inst::alu(Alu::Cmp, Width::W64, reg, field(state::BASE)));
-        self.asm.jcc(Cond::B, refused);
+        self.jump_aside(Cond::B, refused);
         if let Some(power) = power(bytes) {
             self.put(Inst::alu(Alu::Cmp, Width::W64, reg, field(state::READ + 8 * power)));
-            self.asm.jcc(Cond::A, refused);
+            self.jump_aside(Cond::A, refused);
             return;
         }
         // The last byte lies inside as well; where its address wraps, it lies below.
         self.put(Inst::lea(Width::W64, SCRATCH, Mem::base(reg, i32::from(bytes) - 1)));
         self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(state::BASE)));
-        self.asm.jcc(Cond::B, refused);
+        self.jump_aside(Cond::B, refused);
         self.put(Inst::alu(Alu::Cmp, Width::W64, SCRATCH, field(state::READ)));
-        self.asm.jcc(Cond::A, refused);
+        self.jump_aside(Cond::A, refused);
     }
 
     /// Looks where it was last found, and else everywhere.
@@ -127,8 +120,8 @@ pub(super) fn limit(window: WindowIdx, write: bool) -> i32 {
 }
 
 /// Looks whether operations fit together, and, where that is asked for, whether each access has a check in front of it that
-/// still holds.
-pub(super) fn check(code: &Code, target: &Target, options: &EmitOptions<'_>) -> Result<(), EmitError> {
+/// still holds; and returns what the program needs.
+pub(super) fn check(code: &Code, target: &Target, options: &EmitOptions<'_>) -> Result<Needs, EmitError> {
     if options.stack_bytes > 1 << 24 {
         return Err(EmitError::StackTooLarge);
     }
@@ -144,19 +137,9 @@ pub(super) fn check(code: &Code, target: &Target, options: &EmitOptions<'_>) -> 
     if next as usize != code.ops.len() || code.at.len() != code.ops.len() || code.functions.is_empty() {
         return Err(EmitError::Malformed { op: next });
     }
-    for function in &code.functions {
-        for index in function.ops.clone() {
-            let fits = match &code.ops[index as usize] {
-                Op::Call { function, .. } => code.functions.get(*function as usize).is_some(),
-                op => op.target().is_none_or(|to| function.ops.contains(&to.0)),
-            };
-            if !fits {
-                return Err(EmitError::Malformed { op: index });
-            }
-        }
+    let needs = Needs::new(code, target)?;
+    if options.access == Access::Checked {
+        cover::check(code, &target.machine(), options.stack_bytes)?;
     }
-    match options.access {
-        Access::Checked => Ok(cover::check(code, &target.machine(), options.stack_bytes)?),
-        Access::Unchecked => Ok(()),
-    }
+    Ok(needs)
 }

@@ -3,9 +3,10 @@
 //! A place that asks or stops pushes the number of its [`Site`](crate::state::Site). Asking leaves every register but `r11` as
 //! it was, and the zero flag says whether to go on.
 
-use super::{Emitter, Place, SCRATCH, Stub};
+use super::{EmitError, Emitter, Place, Refusal, SCRATCH, Stub};
 use crate::state::{self, WindowIdx};
-use crate::x86_64::{Alu, Cond, Gpr, Inst, Mem, Shift, Size, Width};
+use crate::x86_64::{Alu, Cond, Gpr, Inst, Label, Mem, Shift, Size, Width};
+use alloc::vec::Vec;
 
 /// Says how to compute an address once more.
 #[derive(Clone, Copy)]
@@ -57,7 +58,8 @@ impl Emitter<'_> {
     }
 
     /// Emits all that stands behind the functions.
-    pub(super) fn put_stubs(&mut self) {
+    pub(super) fn put_stubs(&mut self) -> Result<(), EmitError> {
+        self.put_refusals()?;
         let stubs = core::mem::take(&mut self.stubs);
         for stub in stubs {
             match stub {
@@ -134,6 +136,40 @@ impl Emitter<'_> {
             self.put_failed();
             self.put_ask();
         }
+        Ok(())
+    }
+
+    /// Emits what accesses outside of a region lead to: for each its number, and for each region once what makes an address of
+    /// the distance that was compared.
+    fn put_refusals(&mut self) -> Result<(), EmitError> {
+        let refusals = core::mem::take(&mut self.refusals);
+        let mut tails: Vec<Option<Label>> = Vec::new();
+        for Refusal { from, window, site } in &refusals {
+            let number = window.0 as usize;
+            let more = (number + 1).saturating_sub(tails.len());
+            if more > 0 {
+                super::reserve(&mut tails, more)?;
+                tails.resize(number + 1, None);
+            }
+            let tail = match tails[number] {
+                Some(tail) => tail,
+                None => *tails[number].insert(self.asm.label()),
+            };
+            self.asm.bind(*from);
+            self.put(Inst::push_imm(*site as i32));
+            self.asm.jmp_near(tail);
+        }
+        for (number, tail) in tails.iter().enumerate() {
+            let Some(tail) = tail else { continue };
+            self.asm.bind(*tail);
+            // Whatever the values were, nobody reads them again.
+            let anchor = self.anchor(Gpr::Rax);
+            let base = Mem::base(anchor, WindowIdx(number as u32).at(state::BASE));
+            self.put(Inst::alu(Alu::Add, Width::W64, SCRATCH, base));
+            self.put(Inst::store(Size::B8, Mem::base(anchor, state::STOP_ADDRESS), SCRATCH));
+            self.asm.jmp_near(self.failed);
+        }
+        Ok(())
     }
 
     /// Lets the runner see how much fuel there is.
@@ -161,10 +197,10 @@ impl Emitter<'_> {
 
     fn stop(&mut self, site: u32) {
         self.put(Inst::push_imm(site as i32));
-        self.asm.jmp(self.failed);
+        self.asm.jmp_near(self.failed);
     }
 
-    fn ask(&mut self, site: u32, back: crate::x86_64::Label) {
+    fn ask(&mut self, site: u32, back: Label) {
         self.put(Inst::push_imm(site as i32));
         self.asm.call(self.ask);
         self.asm.jcc(Cond::Ne, self.failed);

@@ -7,9 +7,9 @@ use super::{EmitError, Emitter, Place, SCRATCH};
 use crate::state::{self, WindowIdx};
 use crate::x86_64::target::{ARGUMENTS, StateIn, Target};
 use crate::x86_64::{Alu, Cond, Flags, Gpr, Inst, Label, Mem, Scale, Size, SizedImm, Width};
-use skep_ir::Access;
 use skep_ir::ops::{Code, FunctionCode, Loc, Op};
 use skep_ir::ssa::eval::MAX_DEPTH;
+use skep_ir::{Access, Region};
 
 /// Bounds a frame's bytes: eight of them are far less than any thread's stack.
 const LARGEST: u32 = 32 << 10;
@@ -46,6 +46,10 @@ pub(super) struct Needs {
     pub(super) calls: bool,
     /// Says whether any function touches its stack in memory.
     pub(super) stack: bool,
+    /// Counts the numbered regions that it names.
+    pub(super) regions: u32,
+    /// Says, for each operation, whether something leads there.
+    pub(super) targets: alloc::vec::Vec<bool>,
     /// Holds the registers of [`KEPT`] that any function changes, by position.
     kept: u8,
     /// Holds those that each function changes.
@@ -53,24 +57,39 @@ pub(super) struct Needs {
 }
 
 impl Needs {
+    /// Looks at every operation once, and refuses those that lead out of their function, or to a function that is not there.
     pub(super) fn new(code: &Code, target: &Target) -> Result<Needs, EmitError> {
         let mut needs = Needs { by_number: code.by_number, ..Needs::default() };
         let bits = Bits::new(target);
         super::reserve(&mut needs.kept_by, code.functions.len())?;
+        super::reserve(&mut needs.targets, code.ops.len())?;
+        needs.targets.resize(code.ops.len(), false);
         for function in &code.functions {
             let mut kept = function.params.into_iter().fold(0, |set, loc| set | bits.of(loc));
-            for op in &code.ops[function.ops.start as usize..function.ops.end as usize] {
+            for (op, index) in code.ops[function.ops.start as usize..].iter().zip(function.ops.clone()) {
                 kept |= op.result().map_or(0, |loc| bits.of(loc));
+                let malformed = EmitError::Malformed { op: index };
                 match op {
+                    Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => {
+                        if !function.ops.contains(&to.0) {
+                            return Err(malformed);
+                        }
+                        needs.targets[to.0 as usize] = true;
+                    }
                     Op::Charge { .. } => {
                         needs.state = true;
                         needs.fuel = true;
                     }
-                    Op::Check { .. }
-                    | Op::Room { .. }
-                    | Op::CheckRoom { .. }
-                    | Op::CheckSum { .. }
-                    | Op::Helper { .. }
+                    Op::Check { region, .. }
+                    | Op::Room { region, .. }
+                    | Op::CheckRoom { region, .. }
+                    | Op::CheckSum { region, .. } => {
+                        needs.state = true;
+                        if let Region::Fixed(number) = region {
+                            needs.regions = needs.regions.max(u32::from(*number) + 1);
+                        }
+                    }
+                    Op::Helper { .. }
                     | Op::Packet { .. }
                     | Op::FramePointer { .. }
                     | Op::LoadAcquire { .. }
@@ -79,6 +98,9 @@ impl Needs {
                     | Op::Cmpxchg { .. } => needs.state = true,
                     Op::CallReg { .. } => needs.by_number = true,
                     Op::Call { function, .. } => {
+                        if code.functions.get(*function as usize).is_none() {
+                            return Err(malformed);
+                        }
                         needs.calls = true;
                         needs.entry_is_called |= *function == 0;
                     }

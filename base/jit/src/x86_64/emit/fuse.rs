@@ -159,7 +159,7 @@ impl Emitter<'_> {
 
     /// Says whether something leads to an operation.
     pub(super) fn is_target(&self, index: u32) -> bool {
-        self.labels.get((index - self.first) as usize).is_some_and(Option::is_some)
+        self.program.targets.get(index as usize).is_some_and(|is_target| *is_target)
     }
 }
 

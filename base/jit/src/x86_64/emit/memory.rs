@@ -47,6 +47,10 @@ const fn sized(bytes: Bytes, imm: i32) -> SizedImm {
 
 impl Emitter<'_> {
     pub(super) fn load(&mut self, kind: LoadKind, dst: Loc, base: Loc, off: i32) -> Result<(), EmitError> {
+        if let (Some(to), Some(base)) = (self.register(dst), self.register(base)) {
+            self.put(extended(kind, to, Mem::base(base, off)));
+            return Ok(());
+        }
         let to = self.result(dst)?;
         // Where a result is wanted in a register, its base can be read there too.
         let base = self.read(base, to)?;

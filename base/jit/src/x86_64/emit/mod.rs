@@ -117,8 +117,8 @@ pub struct Emitted {
 ///
 /// [`EmitError`] says why there is none.
 pub fn emit(code: &Code, target: &Target, options: &EmitOptions<'_>) -> Result<Emitted, EmitError> {
-    check::check(code, target, options)?;
-    Emitter::new(code, target, options)?.run()
+    let needs = check::check(code, target, options)?;
+    Emitter::new(code, target, options, needs)?.run()
 }
 
 /// Is a value's place in the processor.
@@ -159,6 +159,14 @@ enum Stub {
     Divide { from: Label, back: Label, special: divide::Special },
 }
 
+/// Is an address outside of a region, whose distance from the region's start is in the scratch register.
+#[derive(Clone, Copy)]
+struct Refusal {
+    from: Label,
+    window: WindowIdx,
+    site: u32,
+}
+
 struct Emitter<'e> {
     asm: Assembler,
     code: &'e Code,
@@ -173,6 +181,7 @@ struct Emitter<'e> {
     frame: Frame,
     program: frame::Needs,
     stubs: Vec<Stub>,
+    refusals: Vec<Refusal>,
     sites: Vec<Site>,
     /// Counts the windows of the stack and of regions.
     regions: u32,
@@ -204,6 +213,7 @@ impl<'e> Emitter<'e> {
         code: &'e Code,
         target: &'e Target,
         options: &'e EmitOptions<'e>,
+        program: frame::Needs,
     ) -> Result<Emitter<'e>, EmitError> {
         // Most operations are one instruction of four or five bytes.
         let mut asm = Assembler::with_room(options.assembler, code.ops.len());
@@ -211,7 +221,6 @@ impl<'e> Emitter<'e> {
         reserve(&mut entries, code.functions.len())?;
         entries.extend(code.functions.iter().map(|_| asm.label()));
         let [unwound, failed, ask] = [(); 3].map(|()| asm.label());
-        let program = frame::Needs::new(code, target)?;
         let mut programs = Vec::new();
         if !options.tail_calls.is_empty() {
             reserve(&mut programs, code.entries.len())?;
@@ -226,10 +235,11 @@ impl<'e> Emitter<'e> {
             labels: Vec::new(),
             first: 0,
             frame: Frame::default(),
+            regions: 1 + program.regions,
             program,
             stubs: Vec::new(),
+            refusals: Vec::new(),
             sites: Vec::new(),
-            regions: 1 + check::regions(code),
             remembered: 0,
             index: 0,
             at: InsnIdx::ZERO,
@@ -263,7 +273,7 @@ impl<'e> Emitter<'e> {
             true => Some(self.callback()?),
             false => None,
         };
-        self.put_stubs();
+        self.put_stubs()?;
         let plan = self.asm.plan()?;
         let callback = callback.and_then(|label| plan.offset(label));
         Ok(Emitted {
@@ -288,25 +298,23 @@ impl<'e> Emitter<'e> {
         self.labels.resize(ops.len(), None);
         // The ways back, so that the heads of loops are known.
         let mut heads = Vec::new();
-        for index in ops.clone() {
-            if let Some(OpIdx(target)) = self.code.ops[index as usize].target() {
-                let place = &mut self.labels[(target - ops.start) as usize];
-                if place.is_none() {
-                    *place = Some(self.asm.label());
-                }
-                if target <= index && self.options.assembler.loops.is_some() {
+        if self.options.assembler.loops.is_some() {
+            for index in ops.clone() {
+                if let Some(OpIdx(target)) = self.code.ops[index as usize].target().filter(|to| to.0 <= index)
+                {
                     reserve(&mut heads, 1)?;
                     heads.push(target);
                 }
             }
+            heads.sort_unstable();
         }
-        heads.sort_unstable();
         let fuses = self.code.level == Level::O;
         if fuses {
             self.live = live::live(self.code, ops.clone(), self.target.registers())?;
         }
         for index in ops.clone() {
-            if let Some(label) = self.labels[(index - ops.start) as usize] {
+            if self.is_target(index) {
+                let label = self.label(OpIdx(index))?;
                 match heads.binary_search(&index) {
                     Ok(_) => self.asm.bind_loop(label),
                     Err(_) => self.asm.bind(label),
@@ -427,9 +435,14 @@ impl<'e> Emitter<'e> {
         EmitError::Malformed { op: self.index }
     }
 
-    fn label(&self, to: OpIdx) -> Result<Label, EmitError> {
-        let place = to.0.checked_sub(self.first).and_then(|place| self.labels.get(place as usize));
-        place.copied().flatten().ok_or(self.malformed())
+    /// Returns the label of an operation of the current function that something leads to.
+    fn label(&mut self, to: OpIdx) -> Result<Label, EmitError> {
+        let malformed = self.malformed();
+        let place = to.0.checked_sub(self.first).and_then(|place| self.labels.get_mut(place as usize));
+        match place.filter(|_| self.program.targets.get(to.0 as usize) == Some(&true)).ok_or(malformed)? {
+            Some(label) => Ok(*label),
+            place => Ok(*place.insert(self.asm.label())),
+        }
     }
 
     /// Finds a place in the processor; what nobody wants is in the scratch register.
@@ -464,16 +477,32 @@ impl<'e> Emitter<'e> {
         Ok(())
     }
 
+    /// Returns the register that a place is, if it is one of the allocator's.
+    #[inline(always)]
+    fn register(&self, loc: Loc) -> Option<Gpr> {
+        self.target.register(loc.0)
+    }
+
     /// Returns the register that a result is computed in: its own, or the scratch one.
+    #[inline(always)]
     fn result(&self, dst: Loc) -> Result<Gpr, EmitError> {
-        Ok(match self.place(dst)? {
-            Place::Reg(reg) => reg,
-            Place::Slot(_) => SCRATCH,
-        })
+        match self.register(dst) {
+            Some(reg) => Ok(reg),
+            None => self.place(dst).map(|place| match place {
+                Place::Reg(reg) => reg,
+                Place::Slot(_) => SCRATCH,
+            }),
+        }
     }
 
     /// Moves a result from the register that it was computed in to its place.
+    #[inline(always)]
     fn set(&mut self, dst: Loc, from: Gpr) -> Result<(), EmitError> {
+        if self.register(dst) == Some(from) { Ok(()) } else { self.move_result(dst, from) }
+    }
+
+    #[inline(never)]
+    fn move_result(&mut self, dst: Loc, from: Gpr) -> Result<(), EmitError> {
         if dst == Loc::NONE {
             return Ok(());
         }
@@ -500,8 +529,17 @@ impl<'e> Emitter<'e> {
     /// Jumps, if a condition holds, to what is emitted behind the functions.
     fn aside(&mut self, cond: Cond, stub: impl FnOnce(Label) -> Stub) -> Result<(), EmitError> {
         let from = self.asm.label();
-        self.asm.jcc(cond, from);
+        self.jump_aside(cond, from);
         self.stub(stub(from))
+    }
+
+    /// Jumps, if a condition holds, to a label of what is emitted behind the functions. Hardly any of that is near; where
+    /// compiling is to be fast, it is not looked for.
+    fn jump_aside(&mut self, cond: Cond, to: Label) {
+        match self.code.level {
+            Level::O0 => self.asm.jcc_near(cond, to),
+            Level::O => self.asm.jcc(cond, to),
+        }
     }
 
     /// Numbers a place where the run asks or stops.

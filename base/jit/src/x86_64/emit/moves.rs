@@ -95,12 +95,22 @@ impl Emitter<'_> {
         dst: skep_ir::ops::Loc,
         src: skep_ir::ops::Loc,
     ) -> Result<(), super::EmitError> {
+        if let (Some(to), Some(from)) = (self.register(dst), self.register(src)) {
+            if to != from {
+                self.put(Inst::mov(Width::W64, to, from));
+            }
+            return Ok(());
+        }
         let (to, from) = (self.place(dst)?, self.place(src)?);
         self.one_move(to, From::Place(from));
         Ok(())
     }
 
     pub(super) fn constant(&mut self, dst: skep_ir::ops::Loc, value: u64) -> Result<(), super::EmitError> {
+        if let Some(to) = self.register(dst) {
+            self.put_number(to, value);
+            return Ok(());
+        }
         let to = self.place(dst)?;
         self.one_move(to, From::Number(value));
         Ok(())

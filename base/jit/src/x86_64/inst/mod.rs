@@ -60,7 +60,7 @@ impl Inst {
 
     /// Encodes an instruction that is the same bytes always.
     #[inline]
-    const fn fixed(bits: u64, len: u8) -> Inst {
+    pub(super) const fn fixed(bits: u64, len: u8) -> Inst {
         Inst { bits: bits as u128, len, label_at: 0 }
     }
 }
