@@ -15,8 +15,10 @@ mod info;
 mod maps;
 mod object;
 mod programs;
+mod section;
 
 pub use btf::btf_bytes;
 pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
 pub use object::{Note, ObjectSpec, SectionSummary};
+pub use section::find_section;

@@ -176,6 +176,12 @@ impl Error {
         self
     }
 
+    /// Says in other words what has failed; the call and the kernel's log stay.
+    pub(crate) fn say(mut self, what: &str) -> Error {
+        what.clone_into(&mut self.0.what);
+        self
+    }
+
     /// Adds what may be done about it.
     pub(crate) fn hint(mut self, hint: &str) -> Error {
         self.0.what.push_str("; ");

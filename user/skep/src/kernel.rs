@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::features::Answers;
+use crate::kernel_btf;
 use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_model::platform::version::Version;
@@ -112,18 +113,13 @@ impl Kernel {
         self.sys.possible_cpus().map_err(|error| Error::call("read", error).at_path(PATH))
     }
 
-    /// Gives the kernel's own BTF.
+    /// Gives the kernel's own BTF: from sysfs, or from an image of its release.
     pub(crate) fn vmlinux(&self) -> Result<Arc<Btf<'static>>> {
-        const PATH: &str = "/sys/kernel/btf/vmlinux";
         let mut known = self.known.vmlinux.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(btf) = known.upgrade() {
             return Ok(btf);
         }
-        let bytes = self.sys.file_read(PATH).map_err(|error| Error::call("read", error).at_path(PATH))?;
-        let btf = Btf::from_vec(bytes).map_err(|error| {
-            Error::new(crate::ErrorKind::Unsupported, error.to_string()).at_path(PATH).with_source(error)
-        })?;
-        let btf = Arc::new(btf);
+        let btf = Arc::new(kernel_btf::vmlinux(self)?);
         *known = Arc::downgrade(&btf);
         Ok(btf)
     }

@@ -48,11 +48,13 @@
 
 mod attach;
 mod calls;
+mod core;
 mod error;
 mod features;
 mod files;
 mod inspect;
 mod kernel;
+mod kernel_btf;
 mod link;
 mod load;
 mod loaded;
@@ -65,6 +67,7 @@ mod ring;
 mod test_run;
 mod wait;
 
+pub use self::core::{CoreOutcome, CoreRelocation};
 pub use attach::{Attach, Interface, XdpMode};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use features::{Feature, Known};
@@ -80,7 +83,7 @@ pub use ring::{Record, RingBuffer};
 pub use test_run::{TestOutput, TestRun};
 
 pub use skep_abi::{AttachType, Errno, FuncId, MapType, ProgType, XdpAction};
-pub use skep_btf::{Btf, Feature as BtfFeature, Literal, Value};
+pub use skep_btf::{Btf, CoreRelocKind, Feature as BtfFeature, Literal, Value};
 pub use skep_model::platform::version::Version;
 pub use skep_model::{MapSpec, ProgramSpec};
 

@@ -4,6 +4,7 @@
 //! its pins.
 
 mod btf;
+mod core;
 mod externs;
 mod gzip;
 mod insns;
@@ -14,13 +15,14 @@ mod pins;
 mod programs;
 mod without;
 
+use self::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Feature, Instead, Kernel, Loaded, Map, Note, Object, Program};
+use crate::{CoreRelocation, Feature, Instead, Kernel, Loaded, Map, Note, Object, Program};
 use btf::ObjectBtf;
 use externs::Externs;
 use pins::Pin;
 use skep_abi::flags::BPF_ANY;
-use skep_model::{DataKind, MapId, MapOrigin, RelocTarget, SlotTarget};
+use skep_model::{DataKind, MapId, MapOrigin, ProgramSpec, RelocTarget, SlotTarget};
 use skep_sys::MapFd;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub(crate) struct Loading<'o> {
     maps: Vec<Option<Arc<MapFd>>>,
     pins: Vec<Pin>,
     externs: Externs<'o>,
+    core: Core<'o>,
     notes: Vec<Note>,
 }
 
@@ -48,6 +51,7 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         maps: Vec::new(),
         pins: Vec::new(),
         externs: Externs::new(object, kernel),
+        core: Core::new(object, kernel, wanted(object)),
         notes: Vec::new(),
     };
     for (spec, _) in object.spec.programs.iter().zip(&object.programs).filter(|(_, s)| s.lacks_a_type()) {
@@ -78,12 +82,21 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
     Ok(loading.finish(loaded))
 }
 
+/// Says of each CO-RE relocation of the programs that are to be loaded what it comes to.
+pub(crate) fn core_relocations(object: &Object, kernel: &Kernel) -> Result<Vec<CoreRelocation>> {
+    Core::new(object, kernel, wanted(object)).report()
+}
+
+fn wanted(object: &Object) -> Vec<&ProgramSpec> {
+    let all = object.spec.programs.iter().zip(&object.programs);
+    all.filter(|(_, setting)| setting.is_loaded()).map(|(spec, _)| spec).collect()
+}
+
 impl<'o> Loading<'o> {
     /// The programs that are to be loaded.
     fn programs(
         &self,
-    ) -> impl Iterator<Item = (&'o skep_model::ProgramSpec, &'o crate::object::ProgramSetting)> + use<'o>
-    {
+    ) -> impl Iterator<Item = (&'o ProgramSpec, &'o crate::object::ProgramSetting)> + use<'o> {
         let object = self.object;
         object.spec.programs.iter().zip(&object.programs).filter(|(_, setting)| setting.is_loaded())
     }

@@ -10,7 +10,7 @@ pub(crate) use map::{MapSetting, PinSetting};
 pub(crate) use program::ProgramSetting;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Kernel, Loaded, load};
+use crate::{CoreRelocation, Kernel, Loaded, load};
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
 use skep_elf::ObjectSpec;
 use skep_model::{MapOrigin, MapSpec, ProgramSpec};
@@ -35,6 +35,17 @@ pub struct Object {
     pub(crate) programs: Vec<ProgramSetting>,
     /// What the caller says of the kernel's configuration.
     pub(crate) kconfig: String,
+    /// What stands for the kernel's BTF in CO-RE.
+    pub(crate) target_btf: Option<TargetBtf>,
+}
+
+/// A BTF that CO-RE relocations are answered from.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetBtf {
+    /// What it is called: for a file its path.
+    pub(crate) name: String,
+    /// The BTF, unless it is still to be read from a file of the kernel's.
+    pub(crate) btf: Option<Arc<Btf<'static>>>,
 }
 
 impl Object {
@@ -82,6 +93,7 @@ impl Object {
             btf: spec.btf.take().map(Arc::new),
             maps: spec.maps.iter().map(MapSetting::of).collect(),
             programs: spec.programs.iter().map(ProgramSetting::of).collect(),
+            target_btf: None,
             spec,
             kconfig: String::new(),
         }
@@ -235,6 +247,36 @@ impl Object {
             Error::not_found("lies among more zeroes than are held").in_variable(path).in_file(self.file())
         })?;
         read_part(btf, place.type_id, place.rest, bytes).map_err(|error| error.in_file(self.file()))
+    }
+
+    /// Answers CO-RE relocations from the BTF in a file, in place of the kernel's and its modules': BTF as it stands in
+    /// `/sys/kernel/btf`, or an ELF file with a section `.BTF`. The file is read through the kernel, when the object is
+    /// loaded.
+    pub fn set_target_btf(&mut self, path: &str) -> &mut Object {
+        self.target_btf = Some(TargetBtf { name: path.to_owned(), btf: None });
+        self
+    }
+
+    /// Answers CO-RE relocations from these bytes, in place of the BTF of the kernel and its modules; `name` stands for
+    /// them in messages.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where they are no BTF.
+    pub fn set_target_btf_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<&mut Object> {
+        let btf = Btf::from_vec(bytes).map_err(|error| {
+            Error::new(ErrorKind::Setting, error.to_string()).at_path(name).with_source(error)
+        })?;
+        self.target_btf = Some(TargetBtf { name: name.to_owned(), btf: Some(Arc::new(btf)) });
+        Ok(self)
+    }
+
+    /// Says of each CO-RE relocation of the programs that would be loaded what it comes to on a kernel, in the order of
+    /// programs and instructions; nothing is loaded.
+    ///
+    /// # Errors
+    /// Where the BTF that relocations are answered from cannot be read. What is wrong with a relocation is said in it.
+    pub fn core_relocations(&self, kernel: &Kernel) -> Result<Vec<CoreRelocation>> {
+        load::core_relocations(self, kernel).map_err(|error| error.in_file(self.file()))
     }
 
     /// Loads the object: its BTF, its maps, then those of its programs that are not left out.

@@ -34,6 +34,9 @@ pub use resolve::{Match, Request, Resolution, resolve};
 pub use used::Used;
 pub use value::{Check, Outcome, Resize, Values};
 
+/// A slot of a program, as [`patch`] writes it.
+pub use skep_isa::RawInsn;
+
 use crate::btf::kind_number;
 use crate::error::{Error, Problem};
 use crate::ext::CoreRelocKind;

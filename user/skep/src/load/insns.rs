@@ -1,6 +1,7 @@
 //! Instructions with their references filled in.
 
 use super::Loading;
+use super::core::Poisoned;
 use super::externs::Symbol;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::flags::{BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL};
@@ -16,14 +17,26 @@ const CALL: u8 = 0x85;
 const NO_SUCH_MAP: i32 = 2_001_000_000;
 const NO_SUCH_FUNCTION: i32 = 2_002_000_000;
 
-impl Loading<'_> {
-    /// Fills in a program's references and gives its bytes.
-    pub(super) fn link(&mut self, spec: &ProgramSpec) -> Result<Vec<u8>> {
+/// A program whose references are filled in.
+pub(super) struct Linked {
+    pub(super) insns: Vec<u8>,
+    /// The instructions that need what this kernel does not have.
+    pub(super) poisoned: Vec<Poisoned>,
+}
+
+impl<'o> Loading<'o> {
+    /// Fills in a program's references.
+    pub(super) fn link(&mut self, spec: &'o ProgramSpec) -> Result<Linked> {
         let mut insns = spec.insns.clone();
+        let mut poisoned = Vec::new();
         for relocation in &spec.relocations {
             let at = relocation.insn.index();
             let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
             let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
+            if let RelocTarget::Core { .. } = relocation.target {
+                poisoned.extend(self.core.apply(&mut insns, relocation).map_err(place)?);
+                continue;
+            }
             let code = insns.get(at).ok_or_else(outside)?.code;
             let (low, high) = match self.resolve(relocation, code).map_err(place)? {
                 Found::Value(low, high) => (low, high),
@@ -53,7 +66,7 @@ impl Loading<'_> {
             |_| Error::new(ErrorKind::Kernel, "out of memory").with_errno(skep_abi::Errno::ENOMEM);
         bytes.try_reserve_exact(insns.len() * 8).map_err(no_memory)?;
         bytes.extend(insns.iter().flat_map(|insn| insn.to_bytes(self.object.spec.order)));
-        Ok(bytes)
+        Ok(Linked { insns: bytes, poisoned })
     }
 
     fn resolve(&mut self, relocation: &Relocation, code: u8) -> Result<Found> {
@@ -86,12 +99,8 @@ impl Loading<'_> {
                     }
                 }
             }
-            RelocTarget::Core { access, kind, type_id } => {
-                let what = format!(
-                    "CO-RE relocation (kind {kind}, type [{}], access {access}) is not supported yet",
-                    type_id.0
-                );
-                return Err(Error::new(ErrorKind::Unsupported, what));
+            RelocTarget::Core { .. } => {
+                return Err(Error::new(ErrorKind::Object, "has a CO-RE relocation where none belongs"));
             }
         };
         Ok(Found::Value(low, high))

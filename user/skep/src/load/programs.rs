@@ -2,6 +2,7 @@
 
 use super::Loading;
 use super::btf::{ObjectBtf, Part};
+use super::insns::Linked;
 use super::names::kernel_name;
 use super::without::{self, Look};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,12 +31,6 @@ pub(super) fn check(spec: &ProgramSpec, setting: &ProgramSetting) -> Result<()> 
     if setting.prog_type == Some(ProgType::STRUCT_OPS) {
         return Err(Error::new(ErrorKind::Unsupported, "struct_ops are not supported yet"));
     }
-    let core = spec.relocations.iter().find(|r| matches!(r.target, RelocTarget::Core { .. }));
-    if let Some(core) = core {
-        let what = "needs a CO-RE relocation, which is not supported yet";
-        let error = Error::new(ErrorKind::Unsupported, what).in_section(&spec.section);
-        return Err(error.at_insn(core.insn.0));
-    }
     Ok(())
 }
 
@@ -54,10 +49,10 @@ pub(super) struct Attempt {
     pub(super) info: Info,
 }
 
-impl Loading<'_> {
+impl<'o> Loading<'o> {
     /// Loads a program.
-    pub(super) fn program(&mut self, spec: &ProgramSpec, setting: &ProgramSetting) -> Result<Program> {
-        let insns = self.link(spec)?;
+    pub(super) fn program(&mut self, spec: &'o ProgramSpec, setting: &ProgramSetting) -> Result<Program> {
+        let Linked { insns, poisoned } = self.link(spec)?;
         let prog_type = setting.prog_type.unwrap_or_default();
         let attach_type = setting.attach_type.unwrap_or_default();
         let attr = ProgLoad {
@@ -70,7 +65,10 @@ impl Loading<'_> {
             ..ProgLoad::default()
         };
         let mut attempt = Attempt { attr, insns, info: self.info(spec) };
-        let fd = self.verified(spec, &mut attempt).map_err(|error| error.in_section(&spec.section))?;
+        let fd = self.verified(spec, &mut attempt).map_err(|error| {
+            let error = if poisoned.is_empty() { error } else { self.core.explain(error, &poisoned) };
+            error.in_section(&spec.section)
+        })?;
         self.bind(spec, &fd);
         Ok(Program::loaded(self.kernel, spec, prog_type, attach_type, fd))
     }

@@ -1,0 +1,104 @@
+//! The BTF of a kernel: where it is, and how it is read.
+
+use crate::Kernel;
+use crate::error::{Error, ErrorKind, Result};
+use skep_abi::Errno;
+use skep_btf::Btf;
+use skep_sys::{Call, CallError, FileCall, Handle, OpenMode};
+
+/// Where a kernel shows its own BTF, since Linux 5.4.
+const SYSFS: &str = "/sys/kernel/btf/vmlinux";
+
+/// Where the image of a kernel of that release may be, which has BTF in a section; libbpf looks there in this order
+/// (`btf__load_vmlinux_btf`).
+fn images(release: &str) -> [String; 7] {
+    [
+        format!("/boot/vmlinux-{release}"),
+        format!("/lib/modules/{release}/vmlinux-{release}"),
+        format!("/lib/modules/{release}/build/vmlinux"),
+        format!("/usr/lib/modules/{release}/kernel/vmlinux"),
+        format!("/usr/lib/debug/boot/vmlinux-{release}"),
+        format!("/usr/lib/debug/boot/vmlinux-{release}.debug"),
+        format!("/usr/lib/debug/lib/modules/{release}/vmlinux"),
+    ]
+}
+
+/// Reads the BTF of the kernel itself.
+pub(crate) fn vmlinux(kernel: &Kernel) -> Result<Btf<'static>> {
+    let missing =
+        match kernel.sys().file_read(SYSFS).map_err(|error| Error::call("read", error).at_path(SYSFS)) {
+            Ok(bytes) => return parse(bytes, SYSFS),
+            Err(error) if error.errno() == Some(Errno::ENOENT) => error,
+            Err(error) => return Err(error),
+        };
+    // A kernel without a release has no images either.
+    let Ok(release) = kernel.read_text("/proc/sys/kernel/osrelease") else { return Err(missing) };
+    for path in images(release.trim()) {
+        match read(kernel, &path) {
+            Ok(btf) => return Ok(btf),
+            // An image without BTF, or one that may not be read, is no reason not to look at the next.
+            Err(_) => continue,
+        }
+    }
+    Err(missing)
+}
+
+/// Reads BTF from a file: as it stands in `/sys/kernel/btf`, or in the section `.BTF` of an ELF file.
+pub(crate) fn read(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
+    let file = kernel.sys().file_open(path, OpenMode::Read);
+    let file = file.map_err(|error| Error::call("open", error).at_path(path))?;
+    let part = |error: CallError| Error::call("pread", error).at_path(path);
+    let mut magic = [0; 4];
+    let filled = read_at(&file, 0, &mut magic).map_err(part)?;
+    if filled < magic.len() || magic != *b"\x7fELF" {
+        let bytes = kernel.sys().read_to_end(&file);
+        return parse(bytes.map_err(|error| Error::call("read", error).at_path(path))?, path);
+    }
+    let whole = |at, into: &mut [u8]| Ok(read_at(&file, at, into)? == into.len());
+    let range = skep_elf::find_section(".BTF", whole).map_err(part)?;
+    let none = || {
+        let what = "wanted an ELF file with a section .BTF, found none in it";
+        Error::new(ErrorKind::Unsupported, what).at_path(path).with_errno(Errno::ENODATA)
+    };
+    let range = range.ok_or_else(none)?;
+    let bytes = read_range(&file, range.start, range.end - range.start).map_err(part)?;
+    parse(bytes.ok_or_else(none)?, path)
+}
+
+fn parse(bytes: Vec<u8>, path: &str) -> Result<Btf<'static>> {
+    Btf::from_vec(bytes).map_err(|error| {
+        Error::new(ErrorKind::Unsupported, error.to_string()).at_path(path).with_source(error)
+    })
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_at(file: &Handle, at: u64, into: &mut [u8]) -> Result<usize, CallError> {
+    let mut filled = 0;
+    while filled < into.len() {
+        let offset = at.checked_add(filled as u64).ok_or(Errno::EINVAL)?;
+        let call = FileCall::ReadAt(file.fd(), offset, &mut into[filled..]);
+        match file.kernel().call(Call::File(call)).and_then(skep_sys::Reply::into_count) {
+            Ok(0) => break,
+            Ok(count) => filled += (count as usize).min(into.len() - filled),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads a part of a file; `None` where it ends before. Memory grows with what is there, not with what a header says.
+fn read_range(file: &Handle, start: u64, len: u64) -> Result<Option<Vec<u8>>, CallError> {
+    const STEP: usize = 1 << 20;
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < len {
+        let filled = bytes.len();
+        let step = usize::try_from(len - filled as u64).unwrap_or(usize::MAX).min(STEP);
+        bytes.try_reserve(step).map_err(|_| Errno::ENOMEM)?;
+        bytes.resize(filled + step, 0);
+        if read_at(file, start + filled as u64, &mut bytes[filled..])? != step {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes))
+}
