@@ -1,5 +1,6 @@
 //! Where control goes in one function, in blocks of bytecode.
 
+use super::scan::{STARTS, Slot};
 use super::vars::VarSet;
 use crate::error::BuildErrorKind;
 use crate::ssa::{filled, grow};
@@ -39,52 +40,38 @@ pub(super) struct Flow {
 }
 
 /// Finds the pieces.
-pub(super) fn flow(program: &Program, function: Subprogram) -> Result<Flow, BuildErrorKind> {
+pub(super) fn flow(
+    program: &Program,
+    function: Subprogram,
+    slots: &mut [Slot],
+) -> Result<Flow, BuildErrorKind> {
     let base = function.start.0;
-    let len = (function.end.0 - base) as usize;
-    let mut leads = filled(false, len + 1)?;
-    leads[0] = true;
-    let insns = |from: u32, to: u32| {
-        (from..to).filter_map(|slot| program.at(InsnIdx(slot)).map(|insn| (InsnIdx(slot), insn)))
-    };
-    for (at, insn) in insns(base, function.end.0) {
-        if insn.flow() != Goes::Next {
-            leads[(at.0 - base + insn.slots()) as usize] = true;
-        }
-        if let Some(target) = insn.jump_target(at) {
-            leads[(target.0 - base) as usize] = true;
-        }
-    }
     let mut pieces: Vec<Piece> = Vec::new();
-    let mut piece_at = filled(NONE, len)?;
-    for (at, insn) in insns(base, function.end.0) {
-        let slot = (at.0 - base) as usize;
-        if leads[slot] {
-            piece_at[slot] = pieces.len() as u32;
-            let fresh = Piece {
-                start: at.0,
-                last: at.0,
-                end: at.0 + insn.slots(),
-                jump: NONE,
-                next: NONE,
-                preds: 0,
-                reachable: false,
-            };
+    for (at, slot) in (base..function.end.0).zip(slots.iter_mut()) {
+        if slot.piece == STARTS {
+            if let Some(before) = pieces.last_mut() {
+                before.end = at;
+            }
+            slot.piece = pieces.len() as u32;
+            let (last, end) = (at, function.end.0);
+            let fresh = Piece { start: at, last, end, jump: NONE, next: NONE, preds: 0, reachable: false };
             grow(&mut pieces, fresh)?;
-        } else if let Some(piece) = pieces.last_mut() {
-            piece.last = at.0;
-            piece.end = at.0 + insn.slots();
         }
     }
-    for index in 0..pieces.len() {
-        let last = InsnIdx(pieces[index].last);
-        let Some(insn) = program.at(last) else { continue };
-        let goes = insn.flow();
+    let count = pieces.len() as u32;
+    for (piece, number) in pieces.iter_mut().zip(1..) {
+        // The last slot may be the second half of an instruction.
+        let found = (1..=2).find_map(|back| {
+            let at = InsnIdx(piece.end.checked_sub(back)?);
+            Some((at, program.at(at)?))
+        });
+        let Some((last, insn)) = found else { continue };
+        piece.last = last.0;
         if let Some(target) = insn.jump_target(last) {
-            pieces[index].jump = piece_at[(target.0 - base) as usize];
+            piece.jump = slots[(target.0 - base) as usize].piece;
         }
-        if matches!(goes, Goes::Next | Goes::Branch { .. }) && index + 1 < pieces.len() {
-            pieces[index].next = index as u32 + 1;
+        if matches!(insn.flow(), Goes::Next | Goes::Branch { .. }) && number < count {
+            piece.next = number;
         }
     }
     let (order, loops) = reach(&mut pieces)?;

@@ -1,9 +1,9 @@
 //! Which variables somebody may still read at the start of each piece.
 
 use super::flow::Flow;
+use super::scan::{AGAIN, Slot};
 use super::vars::{VarSet, Vars};
 use crate::error::BuildErrorKind;
-use crate::source::Link;
 use crate::ssa::filled;
 use alloc_crate::vec::Vec;
 use skep_isa::structure::Structure;
@@ -12,7 +12,6 @@ use skep_isa::{Insn, InsnIdx, Program, Reg, RegSet};
 /// Is what is known of whoever a function calls.
 #[derive(Clone, Copy)]
 pub(super) struct Callees<'c> {
-    pub(super) link: &'c dyn Link,
     pub(super) structure: &'c Structure,
     /// Holds what each function of the program takes, as far as it is known.
     pub(super) takes: &'c [RegSet],
@@ -21,7 +20,6 @@ pub(super) struct Callees<'c> {
 /// Says which registers an instruction reads, with what is known of whom it calls.
 fn reads(at: InsnIdx, insn: Insn, callees: Callees<'_>) -> RegSet {
     match insn {
-        Insn::CallHelper { id } => arguments(callees.link.helper(id).unwrap_or(5)),
         Insn::CallLocal { .. } => {
             let callee = insn.call_target(at).and_then(|target| callees.structure.subprogram_at(target));
             callee.and_then(|callee| callees.takes.get(callee)).copied().unwrap_or(insn.reads())
@@ -42,29 +40,39 @@ pub(super) struct Liveness {
     pub(super) live: Vec<VarSet>,
     /// Holds those that it assigns.
     pub(super) defs: Vec<VarSet>,
-    /// Says whether any of this depends on what functions of the program take.
-    pub(super) calls: bool,
 }
 
 /// Finds, for each piece, the variables that are live where it starts.
 pub(super) fn live(
     program: &Program,
     callees: Callees<'_>,
+    slots: &[Slot],
     flow: &Flow,
     vars: &Vars,
 ) -> Result<Liveness, BuildErrorKind> {
-    let count = flow.pieces.len();
-    let none = || filled(VarSet::default(), count);
-    let (mut uses, mut defs, mut calls) = (none()?, none()?, false);
+    let base = flow.pieces[0].start;
+    let none = || filled(VarSet::default(), flow.pieces.len());
+    let (mut uses, mut defs) = (none()?, none()?);
     for index in flow.order.iter().map(|index| *index as usize) {
-        let (mut read, mut written) = (VarSet::default(), VarSet::default());
-        for (at, insn) in flow.pieces[index].insns(program) {
-            calls |= matches!(insn, Insn::CallLocal { .. });
-            let (reads, writes) = vars.uses_and_defs(insn, reads(at, insn, callees));
-            read = read.union(reads.without(written));
-            written = written.union(writes);
+        let piece = flow.pieces[index];
+        // Registers apart, as they are most of it.
+        let (mut read, mut written) = (0, 0);
+        let (mut read_besides, mut written_besides) = (VarSet::default(), VarSet::default());
+        for at in piece.start..piece.end {
+            let Slot { reads, writes, .. } = slots[(at - base) as usize];
+            if reads & AGAIN == 0 {
+                read |= reads & !written;
+                written |= writes;
+            } else if let Some(insn) = program.at(InsnIdx(at)) {
+                let (uses, defs) = vars.uses_and_defs(insn, self::reads(InsnIdx(at), insn, callees));
+                let before = written_besides.union(VarSet::registers(written));
+                read_besides = read_besides.union(uses.without(before));
+                written_besides = written_besides.union(defs);
+                written |= writes;
+            }
         }
-        (uses[index], defs[index]) = (read, written);
+        uses[index] = read_besides.union(VarSet::registers(read));
+        defs[index] = written_besides.union(VarSet::registers(written));
     }
     let mut live = none()?;
     loop {
@@ -77,7 +85,7 @@ pub(super) fn live(
         }
         // Without loops, what follows is known when its turn comes.
         if !changed || flow.loops.is_none() {
-            return Ok(Liveness { live, defs, calls });
+            return Ok(Liveness { live, defs });
         }
     }
 }

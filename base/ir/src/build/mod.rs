@@ -6,6 +6,7 @@ mod insn;
 mod joins;
 pub(crate) mod live;
 mod pairs;
+mod scan;
 pub(crate) mod vars;
 
 use crate::error::{BuildError, BuildErrorKind};
@@ -16,6 +17,7 @@ use alloc_crate::vec::Vec;
 use flow::{Flow, NONE, Piece};
 use joins::{Joins, Way};
 use live::Liveness;
+use scan::Scan;
 use skep_isa::structure::Subprogram;
 use skep_isa::{Cond, Insn, InsnIdx, Operand, Reg, RegSet, Width};
 use vars::{Var, Vars};
@@ -30,7 +32,7 @@ pub const MAX_LOOPS: u32 = 8 * 1024 * 1024;
 /// [`BuildError`] names the instruction that cannot be compiled.
 pub fn build(source: Source<'_>, options: &Options) -> Result<Unit, BuildError> {
     let shapes = shapes(source, options)?;
-    let by_number = source.program.iter().any(|(_, insn)| source.calls_by_number(insn, options));
+    let by_number = shapes.iter().any(|shape| shape.scan.by_number);
     let mut unit = Unit { by_number, ..Unit::default() };
     for (number, function) in source.structure.subprograms().iter().enumerate() {
         let place = |kind| BuildError { at: function.start, kind };
@@ -42,6 +44,7 @@ pub fn build(source: Source<'_>, options: &Options) -> Result<Unit, BuildError> 
 
 /// Is what must be known of every function before any is built.
 struct Shape {
+    scan: Scan,
     flow: Flow,
     vars: Vars,
     liveness: Liveness,
@@ -54,9 +57,11 @@ fn shapes(source: Source<'_>, options: &Options) -> Result<Vec<Shape>, BuildErro
     let mut shapes = Vec::new();
     for function in functions {
         let shape = || {
-            let flow = flow::flow(source.program, *function)?;
-            let vars = Vars::new(source.program, *function, options.stack_bytes)?;
-            Ok(Shape { flow, vars, liveness: Liveness::default(), params: Vec::new() })
+            let mut scan = scan::scan(source, options, *function)?;
+            let flow = flow::flow(source.program, *function, &mut scan.slots)?;
+            let frame = scan.frame.iter().filter_map(|at| source.program.at(*at));
+            let vars = Vars::of(frame, options.stack_bytes, scan.seen)?;
+            Ok(Shape { scan, flow, vars, liveness: Liveness::default(), params: Vec::new() })
         };
         let shape = shape().map_err(|kind| BuildError { at: function.start, kind })?;
         grow(&mut shapes, shape).map_err(|kind| BuildError { at: function.start, kind })?;
@@ -88,12 +93,12 @@ fn take(source: Source<'_>, shapes: &mut [Shape]) -> Result<Vec<RegSet>, BuildEr
         let mut changed = false;
         // Who is called stands behind who calls, mostly.
         for (number, function) in functions.iter().enumerate().rev() {
-            let Shape { flow, vars, liveness, .. } = &mut shapes[number];
-            if walk != 0 && !liveness.calls {
+            let Shape { scan, flow, vars, liveness, .. } = &mut shapes[number];
+            if walk != 0 && !scan.calls {
                 continue;
             }
-            let callees = live::Callees { link: source.link, structure: source.structure, takes: &takes };
-            *liveness = live::live(source.program, callees, flow, vars)
+            let callees = live::Callees { structure: source.structure, takes: &takes };
+            *liveness = live::live(source.program, callees, &scan.slots, flow, vars)
                 .map_err(|kind| BuildError { at: function.start, kind })?;
             let read = |reg: &Reg| liveness.live[0].contains(Var(reg.number()));
             let found = ARGUMENTS.into_iter().filter(read).fold(takes[number], RegSet::with);

@@ -3,8 +3,7 @@
 use crate::error::BuildErrorKind;
 use crate::ssa::filled;
 use alloc_crate::vec::Vec;
-use skep_isa::structure::Subprogram;
-use skep_isa::{Insn, InsnIdx, Operand, Program, Reg, RegSet, Size};
+use skep_isa::{Insn, Operand, Reg, RegSet, Size};
 
 /// Names a variable of a function; r0–r9 are 0–9.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +45,11 @@ impl VarSet {
 
     pub(crate) const fn len(self) -> usize {
         self.0.count_ones() as usize
+    }
+
+    /// Returns the set of registers that are bits: bit n is rn.
+    pub(crate) const fn registers(bits: u16) -> VarSet {
+        VarSet(bits as u128)
     }
 
     pub(crate) const fn of(var: Var) -> VarSet {
@@ -126,26 +130,10 @@ impl Vars {
         (10..self.count).map(|number| Var(number as u8))
     }
 
-    /// Finds the variables of a function.
+    /// Finds the variables of a function, given what it does, and all its instructions that read r10.
     ///
     /// A slot is a piece of the frame that is only loaded and stored through r10 itself, always at the same offset and
     /// size. As soon as the address of any byte of the frame is taken, all of it stays memory.
-    pub(crate) fn new(
-        program: &Program,
-        function: Subprogram,
-        frame_bytes: u32,
-    ) -> Result<Vars, BuildErrorKind> {
-        let mut seen = Seen::default();
-        for slot in function.start.0..function.end.0 {
-            if let Some(insn) = program.at(InsnIdx(slot)) {
-                seen.note(insn, insn.reads());
-            }
-        }
-        let insns = (function.start.0..function.end.0).filter_map(|slot| program.at(InsnIdx(slot)));
-        Vars::of(insns, frame_bytes, seen)
-    }
-
-    /// Finds the variables of a function, given what it does, and all its instructions that read r10.
     pub(crate) fn of(
         insns: impl Iterator<Item = Insn>,
         frame_bytes: u32,

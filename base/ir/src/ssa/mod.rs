@@ -278,10 +278,13 @@ pub(crate) fn grow<T>(list: &mut Vec<T>, item: T) -> Result<(), BuildErrorKind> 
     Ok(())
 }
 
+/// Counts the items that a list has room for at first.
+const FIRST: usize = 16;
+
 #[cold]
 #[inline(never)]
 fn more<T>(list: &mut Vec<T>) -> Result<(), BuildErrorKind> {
-    list.try_reserve(1).map_err(|_| BuildErrorKind::OutOfMemory)
+    list.try_reserve(FIRST).map_err(|_| BuildErrorKind::OutOfMemory)
 }
 
 /// Makes a list of equal items where memory allows.
