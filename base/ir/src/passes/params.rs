@@ -1,7 +1,7 @@
 //! Block parameters: which are only other names for one value.
 
 use crate::error::BuildErrorKind;
-use crate::ssa::{Edge, Function, Node, Renaming, Val, filled};
+use crate::ssa::{Edge, Function, Node, Renaming, Val, filled, grow};
 use alloc_crate::vec::Vec;
 
 /// Holds the edges into each block.
@@ -54,96 +54,140 @@ pub(crate) fn place(function: &Function, param: Val) -> (u32, u32) {
     (block as u32, before.count() as u32)
 }
 
+/// Is a parameter, and where it stands.
+#[derive(Clone, Copy)]
+struct Param {
+    val: Val,
+    block: u32,
+    position: u32,
+    /// Names the parameter before it in the list that receives the same by the first way in.
+    like: u32,
+}
+
+/// Lists the parameters but those of the entry, by block.
+fn listed(function: &Function) -> Result<Vec<Param>, BuildErrorKind> {
+    let mut list = Vec::new();
+    for (block, number) in function.blocks.iter().zip(0..).skip(1).filter(|(block, _)| block.params != 0) {
+        for (val, position) in function.params_of(block).zip(0..) {
+            grow(&mut list, Param { val, block: number, position, like: NOBODY })?;
+        }
+    }
+    Ok(list)
+}
+
 /// Removes parameters that receive one and the same value from everywhere but themselves. Says whether there were any.
 ///
 /// # Errors
 ///
 /// [`BuildErrorKind::OutOfMemory`].
 pub fn remove_copies(function: &mut Function) -> Result<bool, BuildErrorKind> {
-    if !function.nodes.iter().skip(function.blocks[0].params as usize).any(Node::is_param) {
+    let mut list = listed(function)?;
+    if list.is_empty() {
         return Ok(false);
     }
-    let incoming = Incoming::new(function)?;
-    let (mut becomes, mut any) = (Renaming::default(), false);
+    let mut copies = Copies {
+        function,
+        incoming: Incoming::new(function)?,
+        becomes: Renaming::default(),
+        lately: filled(NOBODY, function.nodes.len())?,
+    };
+    let all = list.len();
     loop {
-        let mut changed = false;
-        for (block, number) in function.blocks.iter().zip(0..).skip(1) {
-            for (position, param) in function.params_of(block).enumerate() {
-                if becomes.of(param) != param {
-                    continue;
-                }
-                let copy = only_value(function, &incoming, &becomes, number, position, param)
-                    .or_else(|| twin(function, &incoming, &becomes, number, position));
-                if let Some(copy) = copy {
-                    becomes.set(param, copy)?;
-                    changed = true;
-                }
+        let (before, mut kept) = (list.len(), 0);
+        for index in 0..before {
+            list[kept] = list[index];
+            match copies.only_value(&list[kept]).or_else(|| copies.twin(&mut list[..=kept])) {
+                Some(copy) => copies.becomes.set(list[kept].val, copy)?,
+                None => kept += 1,
             }
         }
-        if !changed {
+        list.truncate(kept);
+        if kept == before {
             break;
         }
-        any = true;
     }
-    if any {
-        super::rename(function, &becomes);
-        keep(function, |val| becomes.of(val) == val);
+    let becomes = copies.becomes;
+    if list.len() == all {
+        return Ok(false);
     }
-    Ok(any)
+    super::rename(function, &becomes);
+    keep(function, |val| becomes.of(val) == val)?;
+    Ok(true)
 }
 
-/// Finds the one value that a parameter stands for; equal numbers are one value.
-fn only_value(
-    function: &Function,
-    incoming: &Incoming,
-    becomes: &Renaming,
-    block: usize,
-    position: usize,
-    param: Val,
-) -> Option<Val> {
-    let mut only = None;
-    for edge in incoming.of(block) {
-        let val = becomes.of(function.pool[edge.args.start as usize + position]);
-        if val == param {
-            continue;
-        }
-        match only {
-            None => only = Some(val),
-            Some(other) if other == val => {}
-            Some(_) => return None,
-        }
-    }
-    only
+/// Is no parameter of a list.
+const NOBODY: u32 = u32::MAX;
+
+struct Copies<'c> {
+    function: &'c Function,
+    incoming: Incoming,
+    becomes: Renaming,
+    /// Names, for each value, the parameter that was looked at last and receives it by the first way into its block; what is
+    /// no such parameter any more was looked at before that.
+    lately: Vec<u32>,
 }
 
-/// Finds an earlier parameter that receives the same from everywhere.
-fn twin(
-    function: &Function,
-    incoming: &Incoming,
-    becomes: &Renaming,
-    block: usize,
-    position: usize,
-) -> Option<Val> {
-    let arg = |edge: &Edge, position: usize| becomes.of(function.pool[edge.args.start as usize + position]);
-    let edges = incoming.of(block);
-    let (first, others) = edges.split_first()?;
-    let earlier = function.params_of(&function.blocks[block]).take(position).enumerate();
-    let wanted = arg(first, position);
-    earlier
-        .filter(|(_, val)| becomes.of(*val) == *val)
-        .find(|(at, _)| {
-            arg(first, *at) == wanted && others.iter().all(|edge| arg(edge, *at) == arg(edge, position))
-        })
-        .map(|(_, val)| val)
+impl Copies<'_> {
+    /// Returns what a parameter at a position receives by a way.
+    fn arg(&self, edge: &Edge, position: u32) -> Val {
+        self.becomes.of(self.function.pool[(edge.args.start + position) as usize])
+    }
+
+    /// Finds the one value that a parameter stands for.
+    fn only_value(&self, param: &Param) -> Option<Val> {
+        let mut only = None;
+        for edge in self.incoming.of(param.block as usize) {
+            let val = self.arg(edge, param.position);
+            if val == param.val {
+                continue;
+            }
+            match only {
+                None => only = Some(val),
+                Some(other) if other == val => {}
+                Some(_) => return None,
+            }
+        }
+        only
+    }
+
+    /// Finds a parameter in front of the last of a list that receives the same from everywhere.
+    fn twin(&mut self, list: &mut [Param]) -> Option<Val> {
+        let (last, before) = list.split_last_mut()?;
+        let (first, others) = self.incoming.of(last.block as usize).split_first()?;
+        let wanted = self.arg(first, last.position);
+        // Who stands in the list at a number may be another one now, of this block or of none yet.
+        let (mut like, mut bound) = (self.lately[wanted.index()], before.len());
+        while let Some(param) = before[..bound].get(like as usize).filter(|param| param.block == last.block) {
+            let same = |edge: &Edge| self.arg(edge, param.position) == self.arg(edge, last.position);
+            if same(first) && others.iter().all(same) {
+                return Some(param.val);
+            }
+            (like, bound) = (param.like, like as usize);
+        }
+        last.like = self.lately[wanted.index()];
+        self.lately[wanted.index()] = before.len() as u32;
+        None
+    }
 }
 
 /// Removes the parameters that are not to be kept, with what flows into them; their nodes become [`Node::Nop`].
-pub(crate) fn keep(function: &mut Function, wanted: impl Fn(Val) -> bool) {
+///
+/// # Errors
+///
+/// [`BuildErrorKind::OutOfMemory`].
+pub(crate) fn keep(function: &mut Function, wanted: impl Fn(Val) -> bool) -> Result<(), BuildErrorKind> {
+    let mut loses = filled(false, function.blocks.len())?;
+    for (block, loses) in function.blocks.iter().zip(&mut loses).skip(1) {
+        *loses = block.params != 0 && function.params_of(block).any(|param| !wanted(param));
+    }
     let Function { nodes, blocks, pool, .. } = function;
     // The edges first: they go by the position of the parameter, which the blocks still know.
     for index in 0..blocks.len() {
+        if !blocks[index].term.edges().any(|edge| loses[edge.to.index()]) {
+            continue;
+        }
         let mut term = blocks[index].term;
-        for edge in term.edges_mut() {
+        for edge in term.edges_mut().filter(|edge| loses[edge.to.index()]) {
             let target = blocks[edge.to.index()];
             let start = edge.args.start as usize;
             let mut kept = 0;
@@ -158,11 +202,12 @@ pub(crate) fn keep(function: &mut Function, wanted: impl Fn(Val) -> bool) {
         }
         blocks[index].term = term;
     }
-    for block in blocks.iter().skip(1) {
+    for (block, _) in blocks.iter().zip(&loses).filter(|(_, loses)| **loses) {
         for param in block.head() {
             if nodes[param.index()].is_param() && !wanted(param) {
                 nodes[param.index()] = Node::Nop;
             }
         }
     }
+    Ok(())
 }
