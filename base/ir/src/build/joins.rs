@@ -12,7 +12,7 @@
 use super::Builder;
 use super::flow::{Flow, NONE};
 use super::live::Liveness;
-use super::vars::VarSet;
+use super::vars::{MAX_VARS, VarSet};
 use crate::error::BuildErrorKind;
 use crate::ssa::{Block, List, Node, Val, filled, grow};
 use alloc_crate::vec::Vec;
@@ -97,38 +97,41 @@ impl Builder<'_> {
         let Some(last) = self.joins.arrivals.get(self.joins.last[piece] as usize).copied() else {
             return Ok(0);
         };
-        // The order of the ways in is that in which they were built.
+        let kept = &self.joins.kept;
+        let values = |arrival: &Arrival| &kept[arrival.values as usize..][..live.len()];
+        // Says, by position, what is not the same on all ways.
+        let mut differs = [false; MAX_VARS];
         let (mut ways, mut next) = (1, last.next);
-        let mut same = live;
         while let Some(arrival) = self.joins.arrivals.get(next as usize) {
-            for (var, position) in live.iter().zip(0..) {
-                let value = |values: u32| self.joins.kept[(values + position) as usize];
-                if value(arrival.values) != value(last.values) {
-                    same = same.without(VarSet::of(var));
-                }
+            for (differs, (a, b)) in differs.iter_mut().zip(values(&last).iter().zip(values(arrival))) {
+                *differs |= a != b;
             }
             next = arrival.next;
             ways += 1;
         }
-        if ways < preds {
-            let assigned = self.joins.assigned.as_ref().map_or(live, |assigned| assigned[piece]);
-            same = same.without(assigned);
-        }
-        let params = live.without(same);
-        for (var, position) in live.iter().zip(0..) {
-            self.env[var.index()] = match params.contains(var) {
-                true => self.out.push(Node::Param, self.at)?,
-                false => self.joins.kept[(last.values + position) as usize],
+        // What goes round a loop is not here yet.
+        let assigned = match &self.joins.assigned {
+            _ if ways == preds => VarSet::default(),
+            Some(assigned) => assigned[piece],
+            None => live,
+        };
+        let mut params = VarSet::default();
+        for (var, (differs, value)) in live.iter().zip(differs.iter_mut().zip(values(&last))) {
+            *differs |= assigned.contains(var);
+            self.env[var.index()] = if *differs {
+                params.insert(var);
+                self.out.push(Node::Param, self.at)?
+            } else {
+                *value
             };
         }
         self.joins.params[piece] = params;
+        let len = params.len() as u32;
         let mut next = self.joins.last[piece];
-        while let Some(arrival) = self.joins.arrivals.get(next as usize).copied() {
+        while let Some(arrival) = self.joins.arrivals.get(next as usize).filter(|_| len != 0) {
             let start = u32::try_from(self.out.pool.len()).map_err(|_| BuildErrorKind::TooLarge)?;
-            for (var, position) in live.iter().zip(0..) {
-                if params.contains(var) {
-                    grow(&mut self.out.pool, self.joins.kept[(arrival.values + position) as usize])?;
-                }
+            for (value, _) in values(arrival).iter().zip(differs).filter(|(_, differs)| *differs) {
+                grow(&mut self.out.pool, *value)?;
             }
             let mut edges = self.out.blocks[arrival.from as usize].term.edges_mut();
             let edge = match arrival.way {
@@ -136,10 +139,10 @@ impl Builder<'_> {
                 Way::Second => edges.nth(1),
             };
             if let Some(edge) = edge {
-                edge.args = List { start, len: params.len() as u32 };
+                edge.args = List { start, len };
             }
             next = arrival.next;
         }
-        Ok(params.len() as u32)
+        Ok(len)
     }
 }

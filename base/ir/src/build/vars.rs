@@ -52,10 +52,6 @@ impl VarSet {
         VarSet(bits as u128)
     }
 
-    pub(crate) const fn of(var: Var) -> VarSet {
-        VarSet(1 << var.0)
-    }
-
     /// Yields the variables in order.
     pub(crate) fn iter(self) -> impl Iterator<Item = Var> {
         let mut rest = self.0;
