@@ -88,23 +88,15 @@ pub(super) fn infer(
 fn origins(function: &Function, main: bool) -> Result<Vec<Origin>, BuildErrorKind> {
     let incoming = Incoming::new(function)?;
     let mut origins = filled(Origin::Unseen, function.nodes.len())?;
-    let mut changed = true;
-    while changed {
-        changed = false;
+    let entry = function.params_of(&function.blocks[0]);
+    for (param, reg) in entry.zip(&function.params) {
+        let input = main && *reg == 1;
+        origins[param.index()] = if input { Origin::Pointer(Region::INPUT) } else { Origin::Any };
+    }
+    loop {
         for (number, block) in function.blocks.iter().enumerate() {
-            for (position, param) in function.params_of(block).enumerate() {
-                let origin = if number == 0 {
-                    let input = main && function.params.get(position) == Some(&1);
-                    if input { Origin::Pointer(Region::INPUT) } else { Origin::Any }
-                } else {
-                    // From what was known before: where a sum says less of one operand, it may say more of the other, so that
-                    // what is known anew each time need never stay the same.
-                    incoming.of(number).iter().fold(origins[param.index()], |known, edge| {
-                        known.join(origins[function.pool[edge.args.start as usize + position].index()])
-                    })
-                };
-                changed |= origins[param.index()] != origin;
-                origins[param.index()] = origin;
+            if number != 0 {
+                arrive(function, &incoming, number, &mut origins);
             }
             for val in block.nodes() {
                 let node = function.nodes[val.index()];
@@ -113,8 +105,30 @@ fn origins(function: &Function, main: bool) -> Result<Vec<Origin>, BuildErrorKin
                 }
             }
         }
+        // Most of what flows round loops comes from where it came from before.
+        let mut numbers = 1..function.blocks.len();
+        if !numbers.any(|number| arrive(function, &incoming, number, &mut origins)) {
+            return Ok(origins);
+        }
     }
-    Ok(origins)
+}
+
+/// Finds where the parameters of a block come from, and says whether that is not what was known.
+fn arrive(function: &Function, incoming: &Incoming, number: usize, origins: &mut [Origin]) -> bool {
+    let mut changed = false;
+    for (param, position) in function.params_of(&function.blocks[number]).zip(0..) {
+        if let Origin::Any = origins[param.index()] {
+            continue;
+        }
+        // From what was known before: where a sum says less of one operand, it may say more of the other, so that what is
+        // known anew each time need never stay the same.
+        let origin = incoming.of(number).iter().fold(origins[param.index()], |known, edge| {
+            known.join(origins[function.pool[(edge.args.start + position) as usize].index()])
+        });
+        changed |= origins[param.index()] != origin;
+        origins[param.index()] = origin;
+    }
+    changed
 }
 
 fn of(node: Node, origins: &[Origin]) -> Origin {

@@ -501,19 +501,27 @@ fn insert(
     let mut moved = filled(Val(0), old.len())?;
     let mut made = filled(Val(0), rooms.len())?;
     let mut order = order.into_iter().peekable();
+    let reserved = function.nodes.try_reserve(old.len() + rooms.len());
+    let reserved = reserved.and_then(|()| function.at.try_reserve(old.len() + rooms.len()));
+    reserved.map_err(|_| BuildErrorKind::OutOfMemory)?;
     for number in 0..function.blocks.len() {
         let block = function.blocks[number];
         let first = Val(function.nodes.len() as u32);
-        for index in block.first.0..=block.end.0 {
-            let spot = Spot { block: number as u32, before: index };
-            let at = if index < block.end.0 { old_at[index as usize] } else { block.at };
-            while let Some(room) = order.next_if(|room| rooms[*room].spot == spot) {
-                let Room { base, end, scale, write, region, .. } = rooms[room];
-                made[room] = function.push(Node::Room { base, end, scale, write, region }, at)?;
+        let mut from = block.first;
+        loop {
+            let room = order.next_if(|room| rooms[*room].spot.block == number as u32);
+            let to = room.map_or(block.end, |room| Val(rooms[room].spot.before));
+            let range = from.index()..to.index();
+            for (moved, val) in moved[range.clone()].iter_mut().zip(function.nodes.len() as u32..) {
+                *moved = Val(val);
             }
-            if index < block.end.0 {
-                moved[index as usize] = function.push(old[index as usize], at)?;
-            }
+            function.nodes.extend_from_slice(&old[range.clone()]);
+            function.at.extend_from_slice(&old_at[range]);
+            let Some(room) = room else { break };
+            let Room { base, end, scale, write, region, .. } = rooms[room];
+            let at = if to < block.end { old_at[to.index()] } else { block.at };
+            made[room] = function.push(Node::Room { base, end, scale, write, region }, at)?;
+            from = to;
         }
         let end = Val(function.nodes.len() as u32);
         function.blocks[number] = BlockData { first, end, ..block };
