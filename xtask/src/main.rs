@@ -24,6 +24,7 @@ mod deny;
 mod escape;
 mod files;
 mod fuzz;
+mod headers;
 mod layers;
 mod msrv;
 mod objects;
@@ -106,6 +107,11 @@ const CHORES: &[Chore] = &[
         name: "fuzz",
         about: "fuzz what reads hostile input, from the committed corpora",
         run: fuzz::run,
+    },
+    Chore {
+        name: "headers",
+        about: "compile the types of Linux 5.10, 6.1 and 6.12 as C and Rust, and compare their layouts",
+        run: headers::run,
     },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
     Chore {

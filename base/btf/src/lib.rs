@@ -11,7 +11,7 @@
 //!
 //! [`core`](mod@core) relocates programs: what was compiled against some types is fitted to another BTF.
 //!
-//! [`CPrinter`] writes types as C that compiles to the same layouts, [`Type::raw`] as they are stored.
+//! [`CPrinter`] and [`RustPrinter`] write types as source that compiles to the same layouts, [`Type::raw`] as they are stored.
 //!
 //! This crate never knows what an object file, a map, a program or a running kernel is, and it executes nothing.
 //! It reads both byte orders on every machine, and takes pointers to be 64 bits wide, as the BPF target does.
@@ -77,7 +77,7 @@ pub use layout::{Layout, MAX_DEPTH, POINTER_SIZE};
 pub use list::{Item, Iter, List};
 pub use merge::{ExtBuilder, Renumbered};
 pub use names::NameIndex;
-pub use print::{CPrinter, PrintError, Raw};
+pub use print::{CPrinter, PrintError, Raw, RustPrinter};
 pub use record::Type;
 pub use types::{
     Array, Composite, Datasec, DeclTag, Def, Enum, EnumWidth, Enumerator, Func, FuncLinkage, FuncProto,

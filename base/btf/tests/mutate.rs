@@ -4,7 +4,7 @@ mod common;
 
 use common::{BOTH, Blob, every_kind};
 use proptest::prelude::*;
-use skep_btf::{Btf, Builder, CPrinter, Def, Endian, Ext, Literal, NameIndex, Support, TypeId};
+use skep_btf::{Btf, Builder, CPrinter, Def, Endian, Ext, Literal, NameIndex, RustPrinter, Support, TypeId};
 
 /// Asks everything that can be asked.
 fn exercise(bytes: &[u8]) -> bool {
@@ -35,6 +35,7 @@ fn exercise(bytes: &[u8]) -> bool {
     let _ = btf.locate("limit.comm[2]");
     let mut text = String::new();
     let _ = CPrinter::new(&btf).unwrap().header(&mut text);
+    let _ = RustPrinter::new(&btf).unwrap().file(&[], &mut text);
     // A printer that has refused one type still writes others.
     let mut printer = CPrinter::new(&btf).unwrap();
     for ty in btf.types() {

@@ -76,7 +76,7 @@ pub(crate) struct AsmArgs {
 /// What to do with types.
 #[derive(Subcommand, Debug)]
 pub(crate) enum BtfCommand {
-    /// Write types as C, or as they are stored
+    /// Write types as C or Rust, or as they are stored
     Dump(BtfDumpArgs),
 }
 
@@ -113,6 +113,8 @@ pub(crate) struct BtfDumpArgs {
 pub(crate) enum TypeFormat {
     /// a header that compiles
     C,
+    /// `#[repr(C)]` types
+    Rust,
     /// a line for each type and member, as they are stored
     Raw,
     /// the same as one JSON document

@@ -1,14 +1,18 @@
-//! Types as text: C that compiles to the same layouts, and lines that say what is stored.
+//! Types as text: C and Rust that compile to the same layouts, and lines that say what is stored.
 
 mod c;
 mod raw;
+mod rust;
 
+use alloc::vec::Vec;
 use core::fmt;
 
-use crate::error::Error;
+use crate::btf::Btf;
+use crate::error::{Error, Problem, Section};
 
 pub use c::CPrinter;
 pub use raw::Raw;
+pub use rust::RustPrinter;
 
 /// Why types could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,4 +51,19 @@ impl From<fmt::Error> for PrintError {
     fn from(_: fmt::Error) -> PrintError {
         PrintError::Writer
     }
+}
+
+/// Steps that each byte of types pays for: types without a name are written wherever they are used.
+const STEPS_PER_BYTE: u64 = 4;
+
+/// Steps that are there for little BTF.
+const FREE_STEPS: u64 = 1 << 16;
+
+/// One entry for each type.
+fn table<T: Clone>(btf: &Btf<'_>, entry: T) -> Result<Vec<T>, Error> {
+    let len = btf.len() as usize;
+    let mut table = Vec::new();
+    table.try_reserve_exact(len).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
+    table.resize(len, entry);
+    Ok(table)
 }

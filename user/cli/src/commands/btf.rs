@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output::{self, Report};
 use crate::types::{self, Source};
 use serde_json::{Value, json};
-use skep_btf::{Btf, CPrinter, Def, PrintError, Type, TypeId};
+use skep_btf::{Btf, CPrinter, Def, PrintError, RustPrinter, Type, TypeId};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ fn dump(args: &BtfDumpArgs) -> Result<Box<dyn Report>, Failure> {
     let roots = types::roots(&btf, &args.root)?;
     match format {
         TypeFormat::C => Ok(Box::new(Text(header(&btf, &roots)?))),
+        TypeFormat::Rust => Ok(Box::new(Text(rust(&btf, &roots)?))),
         TypeFormat::Raw | TypeFormat::Json => Ok(Box::new(Stored { btf, roots })),
     }
 }
@@ -56,6 +57,15 @@ pub(crate) fn header(btf: &Btf<'_>, roots: &[TypeId]) -> Result<String, Failure>
         [] => printer.header(&mut text).map_err(bad)?,
         roots => printer.header_of(roots, &mut text).map_err(bad)?,
     }
+    Ok(text)
+}
+
+/// Writes a file of Rust: of these types, or of all.
+fn rust(btf: &Btf<'_>, roots: &[TypeId]) -> Result<String, Failure> {
+    let bad = |error: PrintError| Failure::bad("btf", error);
+    let mut text = String::new();
+    let mut printer = RustPrinter::new(btf).map_err(|error| bad(error.into()))?;
+    printer.file(roots, &mut text).map_err(bad)?;
     Ok(text)
 }
 

@@ -22,6 +22,10 @@ fn an_object_is_shown_in_every_form() {
         let definition = format!("struct {} {{\n", ty["name"].as_str().unwrap());
         assert!(header.text().contains(&definition), "{definition}");
     }
+    let rust = skep(&["btf", "dump", CORE, "--format", "rust"]).expect(0);
+    for ty in types.iter().filter(structs) {
+        assert!(rust.text().contains(&format!("pub struct {}", ty["name"].as_str().unwrap())), "{ty}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use crate::btf::{Btf, TypeId};
-use crate::error::{Error, Problem, Section};
+use crate::error::{Error, Problem};
 use crate::record::Type;
 use crate::types::Def;
 
@@ -26,16 +26,10 @@ use self::order::{State, Task};
 use self::shape::Shapes;
 use self::tags::Tags;
 use self::words::Spelling;
-use super::PrintError;
+use super::{FREE_STEPS, PrintError, STEPS_PER_BYTE, table};
 
 /// How deep structs without a name may stand in each other, prototypes included.
 const MAX_INLINE: usize = 32;
-
-/// Steps that each byte of types pays for: types without a name are written wherever they are used.
-const STEPS_PER_BYTE: u64 = 4;
-
-/// Steps that are there for little BTF.
-const FREE_STEPS: u64 = 1 << 16;
 
 /// Writes types as C, each once, after what it needs.
 ///
@@ -274,15 +268,6 @@ enum Guard {
     None,
     /// `bool`, `true` and `false` are keywords of C23.
     BeforeC23,
-}
-
-/// One entry for each type.
-fn table<T: Clone>(btf: &Btf<'_>, entry: T) -> Result<Vec<T>, Error> {
-    let len = btf.len() as usize;
-    let mut table = Vec::new();
-    table.try_reserve_exact(len).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
-    table.resize(len, entry);
-    Ok(table)
 }
 
 /// What stands before the types: the macros are those that programs know from `bpftool`'s header.

@@ -74,7 +74,7 @@ pub(super) struct Shapes<'b> {
 
 impl<'b> Shapes<'b> {
     pub(super) fn new(btf: &'b Btf<'b>) -> Result<Shapes<'b>, Error> {
-        Ok(Shapes { btf, known: super::table(btf, None)? })
+        Ok(Shapes { btf, known: crate::print::table(btf, None)? })
     }
 
     /// The shape of a struct or union.
