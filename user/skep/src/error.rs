@@ -1,5 +1,7 @@
 //! What went wrong, where, and what the kernel said.
 
+use crate::log::Rejection;
+use crate::rights::Lack;
 use skep_abi::Errno;
 use skep_elf::ElfError;
 use skep_sys::CallError;
@@ -23,6 +25,8 @@ struct Inner {
     errno: Option<Errno>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     log: Option<String>,
+    rejection: Option<Rejection>,
+    lacks: Vec<Lack>,
 }
 
 /// What sort of error it is, for a program to decide by.
@@ -100,6 +104,8 @@ impl Error {
             errno: None,
             source: None,
             log: None,
+            rejection: None,
+            lacks: Vec::new(),
         }))
     }
 
@@ -199,6 +205,16 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_rejection(mut self, rejection: Option<Rejection>) -> Error {
+        self.0.rejection = rejection;
+        self
+    }
+
+    pub(crate) fn with_lacks(mut self, lacks: Vec<Lack>) -> Error {
+        self.0.lacks = lacks;
+        self
+    }
+
     /// Gives what sort of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -223,20 +239,16 @@ impl Error {
     pub fn verifier_log(&self) -> Option<&str> {
         self.0.log.as_deref()
     }
-}
 
-/// Finds the verifier's own reason: the last line that is neither an instruction, a source line, a state nor
-/// statistics (kernel/bpf/verifier.c, `print_verification_stats`).
-fn reason(log: &str) -> Option<&str> {
-    const NOISE: &[&str] =
-        &["processed ", "verification time ", "stack depth ", "max_states_per_insn ", "; "];
-    let is_insn = |line: &str| {
-        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-        digits != 0 && line[digits..].starts_with(": ")
-    };
-    let is_noise =
-        |line: &&str| line.is_empty() || is_insn(line) || NOISE.iter().any(|noise| line.starts_with(noise));
-    log.lines().rev().map(str::trim).find(|line| !is_noise(line))
+    /// Gives why the kernel's verifier refused a program, as data.
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.0.rejection.as_ref()
+    }
+
+    /// Lists what this process lacks to be permitted it, as far as that shows; empty where it was not about that.
+    pub fn lacks(&self) -> &[Lack] {
+        &self.0.lacks
+    }
 }
 
 impl fmt::Display for Error {
@@ -249,8 +261,13 @@ impl fmt::Display for Error {
             write!(f, "{call}: ")?;
         }
         f.write_str(&self.0.what)?;
-        match self.0.log.as_deref().and_then(reason) {
-            Some(reason) => write!(f, ": {reason}"),
+        let Some(rejection) = &self.0.rejection else { return Ok(()) };
+        write!(f, ": {}", rejection.cause)?;
+        if let Some(missing) = &rejection.missing {
+            write!(f, ", which stands for {missing}")?;
+        }
+        match &rejection.source {
+            Some(source) => write!(f, " (at {source})"),
             None => Ok(()),
         }
     }
@@ -321,13 +338,5 @@ mod tests {
         );
         assert_eq!((error.kind(), error.errno()), (ErrorKind::Permission, Some(Errno::EPERM)));
         assert!(error.source().is_some());
-    }
-
-    #[test]
-    fn the_verifiers_reason_is_its_last_word() {
-        let log = "0: R1=ctx() R10=fp0\n; return *data @ x.c:8\n0: (61) r1 = *(u32 *)(r1 +0)\n\
-                   R1 invalid mem access 'scalar'\nprocessed 2 insns (limit 1000000) max_states_per_insn 0\n";
-        assert_eq!(reason(log), Some("R1 invalid mem access 'scalar'"));
-        assert_eq!(reason("processed 2 insns\n"), None);
     }
 }

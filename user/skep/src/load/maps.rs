@@ -7,6 +7,7 @@ use super::without::{self, Look};
 use super::{Loading, Used};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Autocreate, MapSetting, PinSetting};
+use crate::rights::{self, Wanted};
 use crate::{Feature, Instead, Note};
 use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
 use skep_abi::{Errno, MapCreate, MapType};
@@ -187,6 +188,7 @@ impl Loading<'_> {
         }
         answer.map_err(|error| {
             let made = Error::call("BPF_MAP_CREATE", error);
+            let made = rights::explain(kernel, made, Wanted::Map(MapType(create.map_type)));
             match mistake(&create) {
                 Some(mistake) if made.errno() != Some(Errno::EPERM) => {
                     let made = made.hint(&mistake);

@@ -6,16 +6,22 @@ use super::insns::Linked;
 use super::names::kernel_name;
 use super::without::{self, Look};
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::{Rejection, SourceLine};
 use crate::object::ProgramSetting;
+use crate::rights::{self, Wanted};
 use crate::{Feature, Instead, Kernel, Known, Note, Program};
 use skep_abi::{AttachType, Errno, FuncInfo, LineInfo, ProgLoad, ProgType};
-use skep_btf::Kind;
+use skep_btf::{Kind, StrOff, TypeId};
 use skep_model::{DataKind, MapOrigin, ProgramSpec, RelocTarget};
 use skep_sys::{CallError, ProgFd, ProgLoadMemory, Records};
 
-/// The first log's bytes, and the most; 16 MiB is what kernels before 5.2 allow.
-const FIRST_LOG: usize = 64 << 10;
-const LARGEST_LOG: usize = 16 << 20;
+/// The bytes of logs, one after the other where they do not suffice. Kernels before 5.2 take `UINT_MAX >> 8`, later ones
+/// `UINT_MAX >> 2` (`bpf_verifier_log_attr_valid`).
+const LOGS: [usize; 8] =
+    [64 << 10, 256 << 10, 1 << 20, 4 << 20, MOST_BEFORE_5_2, 64 << 20, 256 << 20, u32::MAX as usize >> 2];
+const MOST_BEFORE_5_2: usize = u32::MAX as usize >> 8;
+/// Numbers of helpers are below; those above stand for what is missing.
+const MOST_HELPERS: u32 = 1 << 20;
 /// The log has each state and instruction (`BPF_LOG_LEVEL1`).
 const LOG_LEVEL: u32 = 1;
 /// Refusals that a verifier has nothing to say about.
@@ -138,26 +144,79 @@ impl<'o> Loading<'o> {
             Ok(fd) => return Ok(fd),
             Err(error) => error,
         };
-        let call = |error| Error::call("BPF_PROG_LOAD", error);
+        let call = |error| {
+            let wanted = Wanted::Program(ProgType(attempt.attr.prog_type));
+            rights::explain(kernel, Error::call("BPF_PROG_LOAD", error), wanted)
+        };
         if matches!(refusal, CallError::Attr(_)) || WITHOUT_LOG.contains(&refusal.errno()) {
             return Err(call(refusal));
         }
         attempt.attr.log_level = LOG_LEVEL;
-        let mut size = FIRST_LOG;
-        loop {
-            let mut log = Vec::new();
-            if log.try_reserve_exact(size).is_err() {
-                return Err(call(refusal));
+        let (mut told, mut log) = (refusal, Vec::new());
+        for size in LOGS {
+            let mut larger = Vec::new();
+            if larger.try_reserve_exact(size).is_err() {
+                break;
             }
-            log.resize(size, 0);
-            match ask(kernel, self.object.license(), attempt, &mut log) {
+            larger.resize(size, 0);
+            match ask(kernel, self.object.license(), attempt, &mut larger) {
                 Ok(fd) => return Ok(fd),
-                Err(CallError::Errno(Errno::ENOSPC)) if size < LARGEST_LOG => size *= 4,
-                // A log that is full at last is better than none.
-                Err(CallError::Errno(Errno::ENOSPC)) => return Err(rejection(refusal, &log)),
-                Err(error) => return Err(rejection(error, &log)),
+                // A log that is full is better than none.
+                Err(CallError::Errno(Errno::ENOSPC)) => log = larger,
+                // A kernel that takes no log of this size.
+                Err(CallError::Errno(Errno::EINVAL)) if size > MOST_BEFORE_5_2 && larger[0] == 0 => break,
+                Err(error) => {
+                    (told, log) = (error, larger);
+                    break;
+                }
             }
         }
+        let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+        let log = String::from_utf8_lossy(&log[..end]);
+        if log.trim().is_empty() {
+            return Err(call(told));
+        }
+        let rejection = Rejection::read(&log).map(|found| self.placed(spec, found));
+        let insn = rejection.as_ref().and_then(|found| found.insn);
+        let error =
+            Error::call("BPF_PROG_LOAD", told).kind_is(ErrorKind::Rejected).with_log(log.into_owned());
+        Err(match insn {
+            Some(insn) => error.at_insn(insn).with_rejection(rejection),
+            None => error.with_rejection(rejection),
+        })
+    }
+
+    /// Adds to a rejection what only the object knows: the line of the source, and what was put in the place of what.
+    fn placed(&self, spec: &ProgramSpec, mut found: Rejection) -> Rejection {
+        let Some(insn) = found.insn else { return found };
+        let before = |line: &&skep_model::LineInfoSpec| line.insn.0 <= insn;
+        let line = spec.line_info.iter().filter(before).max_by_key(|line| line.insn);
+        found.source = line.zip(self.object.btf.as_deref()).and_then(|(line, btf)| {
+            let text = |offset| btf.text(StrOff(offset)).map(|text| text.into_owned());
+            let (file, text) = (text(line.file_name)?, text(line.line_text).unwrap_or_default());
+            Some(SourceLine { file, line: line.line, column: line.column, text })
+        });
+        if found.unknown_helper().is_some_and(|id| id > MOST_HELPERS) {
+            let relocation = spec.relocations.iter().find(|relocation| relocation.insn.0 == insn);
+            found.missing = relocation.and_then(|relocation| match &relocation.target {
+                RelocTarget::Map(map) | RelocTarget::MapValue { map, .. } => {
+                    let map = self.object.spec.maps.get(map.0 as usize)?;
+                    Some(format!("map {}, which was not made", map.name))
+                }
+                RelocTarget::Ksym { name, .. } | RelocTarget::Kfunc { name, .. } => {
+                    Some(format!("{name}, which this kernel does not have"))
+                }
+                RelocTarget::Core { access, type_id, .. } => {
+                    let name =
+                        self.object.btf.as_deref().and_then(|btf| Some(btf.get(TypeId(type_id.0))?.name()));
+                    let name = name.unwrap_or_default();
+                    Some(format!(
+                        "a CO-RE relocation ({name}, access {access}) of what this kernel does not have"
+                    ))
+                }
+            });
+        }
+        found
     }
 
     /// Has the program keep the maps of constants that it does not refer to, as libbpf does: they say what it is
@@ -200,15 +259,4 @@ fn ask(kernel: &Kernel, license: &str, attempt: &Attempt, log: &mut [u8]) -> Res
         ..ProgLoadMemory::default()
     };
     kernel.prog_load(&attr, &mut memory)
-}
-
-/// Makes the error of a refused program: a rejection where the verifier has said something.
-fn rejection(error: CallError, log: &[u8]) -> Error {
-    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-    let log = String::from_utf8_lossy(&log[..end]).into_owned();
-    let made = Error::call("BPF_PROG_LOAD", error);
-    match log.trim().is_empty() {
-        true => made,
-        false => made.kind_is(ErrorKind::Rejected).with_log(log),
-    }
 }
