@@ -51,13 +51,33 @@ pub const MAX_NAME_LEN: usize = 4096;
 pub struct Btf<'a> {
     data: Cow<'a, [u8]>,
     header: Header,
-    /// Where each own type's record starts in the type section.
-    offsets: Vec<u32>,
+    index: Index,
     base: Option<Arc<Btf<'a>>>,
     /// The identifier of the first own type.
     first: u32,
     /// The offset of the first own string.
     first_string: u32,
+}
+
+/// Where own types' records start in the type section.
+#[derive(Clone)]
+enum Index {
+    /// Of each.
+    Each(Vec<u32>),
+    /// Of each [`STRIDE`]th; from there one walks.
+    Sparse { every: Vec<u32>, count: u32 },
+}
+
+/// How many records a sparse index steps over.
+const STRIDE: u32 = 32;
+
+/// How much of BTF is looked at before it is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Every record, name and reference.
+    Whole,
+    /// Where records start.
+    Skim,
 }
 
 impl<'a> Btf<'a> {
@@ -67,7 +87,7 @@ impl<'a> Btf<'a> {
     ///
     /// Says which record is malformed, and how.
     pub fn parse(bytes: &'a [u8]) -> Result<Btf<'a>, Error> {
-        Btf::load(Cow::Borrowed(bytes), None)
+        Btf::load(Cow::Borrowed(bytes), None, Look::Whole)
     }
 
     /// Reads and checks split BTF, whose identifiers and strings continue those of `base` (as kernel modules' do).
@@ -76,7 +96,7 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse`]; [`Problem::MixedEndian`] if the base has the other byte order.
     pub fn parse_split(bytes: &'a [u8], base: Arc<Btf<'a>>) -> Result<Btf<'a>, Error> {
-        Btf::load(Cow::Borrowed(bytes), Some(base))
+        Btf::load(Cow::Borrowed(bytes), Some(base), Look::Whole)
     }
 
     /// Reads and checks BTF that it then owns.
@@ -85,7 +105,7 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse`].
     pub fn from_vec(bytes: Vec<u8>) -> Result<Btf<'static>, Error> {
-        Btf::load(Cow::Owned(bytes), None)
+        Btf::load(Cow::Owned(bytes), None, Look::Whole)
     }
 
     /// Reads and checks split BTF that it then owns.
@@ -94,10 +114,32 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse_split`].
     pub fn from_vec_split(bytes: Vec<u8>, base: Arc<Btf<'static>>) -> Result<Btf<'static>, Error> {
-        Btf::load(Cow::Owned(bytes), Some(base))
+        Btf::load(Cow::Owned(bytes), Some(base), Look::Whole)
     }
 
-    fn load<'x>(data: Cow<'x, [u8]>, base: Option<Arc<Btf<'x>>>) -> Result<Btf<'x>, Error> {
+    /// Takes BTF of which little will be asked, such as a kernel's: only its header and where its records start are looked
+    /// at, and one offset for every 32 types is kept.
+    ///
+    /// What is malformed behind that is found when it is asked for: a name that is none reads as empty, and a reference
+    /// that leads nowhere is [`Problem::UnknownType`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Btf::parse`], of header and lengths.
+    pub fn skim(bytes: Vec<u8>) -> Result<Btf<'static>, Error> {
+        Btf::load(Cow::Owned(bytes), None, Look::Skim)
+    }
+
+    /// Takes split BTF of which little will be asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Btf::skim`] and [`Btf::parse_split`].
+    pub fn skim_split(bytes: Vec<u8>, base: Arc<Btf<'static>>) -> Result<Btf<'static>, Error> {
+        Btf::load(Cow::Owned(bytes), Some(base), Look::Skim)
+    }
+
+    fn load<'x>(data: Cow<'x, [u8]>, base: Option<Arc<Btf<'x>>>, look: Look) -> Result<Btf<'x>, Error> {
         let header = header::parse(&data)?;
         let (mut first, mut first_string) = (1, 0);
         if let Some(base) = &base {
@@ -107,8 +149,14 @@ impl<'a> Btf<'a> {
             first = base.len();
             first_string = base.string_end().ok_or(Error::at(Section::Strings, 0, Problem::TooLong))?;
         }
-        let mut btf = Btf { data, header, offsets: Vec::new(), base, first, first_string };
-        btf.offsets = btf.check()?;
+        let mut btf = Btf { data, header, index: Index::Each(Vec::new()), base, first, first_string };
+        btf.index = match look {
+            Look::Whole => Index::Each(btf.check()?),
+            Look::Skim => {
+                let (every, count) = btf.skim_records(STRIDE)?;
+                Index::Sparse { every, count }
+            }
+        };
         Ok(btf)
     }
 
@@ -132,7 +180,7 @@ impl<'a> Btf<'a> {
     #[inline]
     #[expect(clippy::len_without_is_empty, reason = "void is always there")]
     pub fn len(&self) -> u32 {
-        self.first + self.offsets.len() as u32
+        self.first + self.own_count()
     }
 
     /// The identifier of the first type that is not the base's.
@@ -150,9 +198,36 @@ impl<'a> Btf<'a> {
         let Some(own) = id.0.checked_sub(self.first) else {
             return self.base.as_deref()?.get(id);
         };
-        let start = *self.offsets.get(own as usize)? as usize;
-        let end = self.offsets.get(own as usize + 1).map_or(self.header.types.len(), |&end| end as usize);
-        Some(Type::new(self, id, self.types_bytes().get(start..end)?))
+        let record = match &self.index {
+            Index::Each(offsets) => {
+                let start = *offsets.get(own as usize)? as usize;
+                let end = offsets.get(own as usize + 1).map_or(self.header.types.len(), |&end| end as usize);
+                self.types_bytes().get(start..end)?
+            }
+            Index::Sparse { .. } => self.record_at(self.start_of(own)?)?,
+        };
+        Some(Type::new(self, id, record))
+    }
+
+    /// Where an own type's record starts, by its number among those.
+    fn start_of(&self, own: u32) -> Option<usize> {
+        match &self.index {
+            Index::Each(offsets) => offsets.get(own as usize).map(|&offset| offset as usize),
+            Index::Sparse { every, count } => {
+                let mut at = *every.get((own / STRIDE) as usize).filter(|_| own < *count)? as usize;
+                for _ in 0..own % STRIDE {
+                    at += self.record_at(at)?.len();
+                }
+                Some(at)
+            }
+        }
+    }
+
+    fn own_count(&self) -> u32 {
+        match &self.index {
+            Index::Each(offsets) => offsets.len() as u32,
+            Index::Sparse { count, .. } => *count,
+        }
     }
 
     /// The type with that identifier.
@@ -167,12 +242,12 @@ impl<'a> Btf<'a> {
 
     /// All types but `void`, those of the base first.
     pub fn types(&self) -> Types<'_> {
-        Types { btf: self, next: 1, end: self.len() }
+        Types { btf: self, next: 1, end: self.len(), at: None }
     }
 
     /// The types that are not the base's.
     pub fn own_types(&self) -> Types<'_> {
-        Types { btf: self, next: self.first, end: self.len() }
+        Types { btf: self, next: self.first, end: self.len(), at: Some(0) }
     }
 
     /// The bytes of a string, without its NUL.
@@ -186,13 +261,16 @@ impl<'a> Btf<'a> {
         self.string(off).map(alloc::string::String::from_utf8_lossy)
     }
 
-    /// A name that was checked when its record was.
+    /// A name; empty where it is none, which only BTF that was not checked as a whole has.
     #[inline]
     pub(crate) fn name(&self, off: StrOff) -> &str {
         if off.0 == 0 {
             return "";
         }
-        self.string(off).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or("")
+        let Some(tail) = self.string_tail(off) else { return "" };
+        let end = tail.iter().take(MAX_NAME_LEN + 1).position(|&byte| byte == 0);
+        let name = end.and_then(|end| tail.get(..end));
+        name.and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or("")
     }
 
     /// The string section from `off` on.
@@ -206,8 +284,7 @@ impl<'a> Btf<'a> {
 
     /// Where a type's record starts in the type section.
     pub(crate) fn record_offset(&self, id: TypeId) -> usize {
-        let own = id.0.checked_sub(self.first).and_then(|own| self.offsets.get(own as usize));
-        own.map_or(0, |&offset| offset as usize)
+        id.0.checked_sub(self.first).and_then(|own| self.start_of(own)).unwrap_or(0)
     }
 
     pub(crate) fn types_bytes(&self) -> &[u8] {
@@ -232,8 +309,13 @@ impl<'a> Btf<'a> {
     }
 
     /// Where each own record starts in the type section.
-    pub(crate) fn offsets(&self) -> &[u32] {
-        &self.offsets
+    pub(crate) fn offsets(&self) -> Cow<'_, [u32]> {
+        match &self.index {
+            Index::Each(offsets) => Cow::Borrowed(offsets),
+            Index::Sparse { count, .. } => {
+                (0..*count).filter_map(|own| self.start_of(own)).map(|at| at as u32).collect()
+            }
+        }
     }
 
     fn string_end(&self) -> Option<u32> {
@@ -248,7 +330,7 @@ impl Btf<'_> {
         Btf {
             data: Cow::Owned(self.data.into_owned()),
             header: self.header,
-            offsets: self.offsets,
+            index: self.index,
             base,
             first: self.first,
             first_string: self.first_string,
@@ -285,6 +367,8 @@ pub struct Types<'b> {
     btf: &'b Btf<'b>,
     next: u32,
     end: u32,
+    /// Where the next record starts, if it is an own one and the one before it has been seen.
+    at: Option<usize>,
 }
 
 impl<'b> Iterator for Types<'b> {
@@ -295,9 +379,16 @@ impl<'b> Iterator for Types<'b> {
         if self.next >= self.end {
             return None;
         }
-        let item = self.btf.get(TypeId(self.next));
+        let id = TypeId(self.next);
         self.next += 1;
-        item
+        let Some(own) = id.0.checked_sub(self.btf.first) else { return self.btf.get(id) };
+        let start = match self.at {
+            Some(start) => start,
+            None => self.btf.start_of(own)?,
+        };
+        let record = self.btf.record_at(start)?;
+        self.at = Some(start + record.len());
+        Some(Type::new(self.btf, id, record))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

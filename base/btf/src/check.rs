@@ -25,6 +25,37 @@ impl Btf<'_> {
         Ok(offsets)
     }
 
+    /// Finds where each `stride`th record starts, and how many there are, and looks at nothing else.
+    pub(crate) fn skim_records(&self, stride: u32) -> Result<(Vec<u32>, u32), Error> {
+        self.check_strings()?;
+        let types = self.types_bytes();
+        let (mut every, mut count, mut at) = (Vec::new(), 0u32, 0);
+        while at < types.len() {
+            let id = self.first_own().0.checked_add(count).filter(|id| *id < u32::MAX);
+            let id = TypeId(id.ok_or(Error::at(Section::Types, at, Problem::TooManyTypes))?);
+            let rest = &types[at..];
+            let size = self.record_size(rest).map_err(|problem| Error::of(id, at, problem))?;
+            if size > rest.len() as u64 {
+                let problem = Problem::Short { wanted: size, found: rest.len() as u64 };
+                return Err(Error::of(id, at, problem));
+            }
+            if count % stride == 0 {
+                every.try_reserve(1).map_err(|_| Error::of(id, at, Problem::NoMemory))?;
+                every.push(at as u32);
+            }
+            count += 1;
+            at += size as usize;
+        }
+        Ok((every, count))
+    }
+
+    /// The record that starts at an offset of the type section.
+    #[inline]
+    pub(crate) fn record_at(&self, at: usize) -> Option<&[u8]> {
+        let rest = self.types_bytes().get(at..)?;
+        rest.get(..usize::try_from(self.record_size(rest).ok()?).ok()?)
+    }
+
     /// The first and the last string end where the section says (Documentation/bpf/btf.rst, 2.1); split BTF may
     /// have no strings of its own and need not begin with an empty one.
     fn check_strings(&self) -> Result<(), Error> {
@@ -68,6 +99,7 @@ impl Btf<'_> {
     }
 
     /// The size that the record at the start of `bytes` says it has.
+    #[inline]
     fn record_size(&self, bytes: &[u8]) -> Result<u64, Problem> {
         let short = Problem::Short { wanted: RECORD as u64, found: bytes.len() as u64 };
         let info = self.endian().u32_at(bytes, 4).filter(|_| bytes.len() >= RECORD).ok_or(short)?;

@@ -66,7 +66,8 @@ pub(crate) fn read(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
 }
 
 fn parse(bytes: Vec<u8>, path: &str) -> Result<Btf<'static>> {
-    Btf::from_vec(bytes).map_err(|error| {
+    // It is megabytes, of which little is asked.
+    Btf::skim(bytes).map_err(|error| {
         Error::new(ErrorKind::Unsupported, error.to_string()).at_path(path).with_source(error)
     })
 }

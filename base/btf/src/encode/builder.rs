@@ -85,7 +85,7 @@ impl Builder {
             first: btf.first_own().0,
             error: None,
         };
-        match (copied(btf.types_bytes()), copied(btf.offsets()), copied(btf.strings())) {
+        match (copied(btf.types_bytes()), copied(&btf.offsets()), copied(btf.strings())) {
             (Ok(types), Ok(offsets), Ok(strings)) => {
                 (builder.types, builder.offsets) = (types, offsets);
                 builder.strings = Strings::continuing(strings, btf.first_string());

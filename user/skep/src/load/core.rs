@@ -283,7 +283,7 @@ impl Search<'_> {
                 continue;
             }
             let bytes = fd.data().map_err(info)?;
-            let btf = Btf::from_vec_split(bytes, Arc::clone(vmlinux)).map_err(|error| {
+            let btf = Btf::skim_split(bytes, Arc::clone(vmlinux)).map_err(|error| {
                 let what = format!("the BTF of module {name} cannot be read: {error}");
                 Error::new(ErrorKind::Unsupported, what).with_source(error)
             })?;
