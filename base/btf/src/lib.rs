@@ -75,7 +75,7 @@ pub use field::Field;
 pub use kind::{Kind, Since};
 pub use layout::{Layout, MAX_DEPTH, POINTER_SIZE};
 pub use list::{Item, Iter, List};
-pub use merge::{ExtBuilder, Renumbered};
+pub use merge::{ExtBuilder, Fate, Renumbered};
 pub use names::NameIndex;
 pub use print::{CPrinter, PrintError, Raw, RustPrinter};
 pub use record::Type;

@@ -111,6 +111,13 @@ impl<'b> Type<'b> {
         }
     }
 
+    /// The types that its record refers to, `void` too, in the order in which they stand there.
+    pub fn references(&self) -> impl Iterator<Item = TypeId> + use<'b> {
+        let (record, endian) = (self.record, self.btf.endian());
+        let positions = self.kind().map(|kind| kind.type_words(record.len() / 4));
+        positions.into_iter().flatten().map(move |at| TypeId(endian.word(record, at * 4)))
+    }
+
     /// The struct or union it is.
     ///
     /// # Errors

@@ -123,8 +123,38 @@ pub enum Problem {
     Unsupported(&'static str),
     /// The licence is no text that ends with a NUL.
     BadLicense,
-    /// A program is larger than can be loaded.
+    /// A program is larger than can be loaded, or something than can be linked.
     TooLarge,
+    /// There is no object to be linked.
+    NothingToLink,
+    /// Objects to be linked differ in their byte orders.
+    ByteOrders {
+        /// The object before.
+        other: String,
+    },
+    /// A section has a type that a linker does not know.
+    UnknownSection(u32),
+    /// Sections of one name cannot become one.
+    SectionsDiffer {
+        /// The object that has the other.
+        other: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Two objects define a symbol, and neither weakly.
+    DefinedTwice {
+        /// The object that has the other definition.
+        other: String,
+    },
+    /// Two objects mean different things by one name.
+    TypesDiffer {
+        /// The object that has the other.
+        other: String,
+        /// The first difference.
+        what: String,
+    },
+    /// BTF does not describe a symbol that objects share.
+    NotDescribed(String),
 }
 
 impl fmt::Display for Problem {
@@ -166,7 +196,20 @@ impl fmt::Display for Problem {
             Problem::BadPinning(found) => write!(f, "pinning must be 0 or 1, found {found}"),
             Problem::Unsupported(what) => write!(f, "{what} are not supported yet"),
             Problem::BadLicense => f.write_str("licence must be text that ends with a NUL"),
-            Problem::TooLarge => f.write_str("more than 16 million instructions with the functions it calls"),
+            Problem::TooLarge => {
+                f.write_str("more than 16 million instructions with the functions it calls, or 4 GiB")
+            }
+            Problem::NothingToLink => f.write_str("wanted at least one object to link, found none"),
+            Problem::ByteOrders { other } => write!(f, "wanted the byte order of {other}, found the other"),
+            Problem::UnknownSection(found) => write!(f, "section of type {found:#x} cannot be linked"),
+            Problem::SectionsDiffer { other, what } => write!(f, "differs from {other} in its {what}"),
+            Problem::DefinedTwice { other } => {
+                write!(f, "{other} defines it too; at least one definition has to be weak")
+            }
+            Problem::TypesDiffer { other, what } => write!(f, "differs from {other}: {what}"),
+            Problem::NotDescribed(name) => {
+                write!(f, "{name} is in several objects, but BTF does not describe it in each")
+            }
         }
     }
 }

@@ -28,6 +28,11 @@ pub(crate) struct Section<'d> {
     pub(crate) data: &'d [u8],
     /// The size it has in memory, as the header claims it.
     pub(crate) size: u64,
+    /// `SHT_*`.
+    pub(crate) sh_type: u32,
+    /// `SHF_*`.
+    pub(crate) flags: u64,
+    pub(crate) align: u64,
     /// By offset.
     pub(crate) relocs: Vec<Reloc>,
 }
@@ -75,6 +80,12 @@ pub(crate) struct Symbol<'d> {
     pub(crate) is_section: bool,
     pub(crate) binding: Binding,
     pub(crate) visibility: Visibility,
+    /// `STT_*`.
+    pub(crate) st_type: u8,
+    /// The visibility and what else that byte may hold.
+    pub(crate) st_other: u8,
+    /// The section as the symbol has it, which tells absolute from common symbols.
+    pub(crate) shndx: u16,
 }
 
 /// Where a symbol lives.
@@ -143,6 +154,9 @@ impl<'d> Image<'d> {
                 kind,
                 data: bytes,
                 size,
+                sh_type,
+                flags: section.sh_flags(endian),
+                align: section.sh_addralign(endian),
                 relocs: Vec::new(),
             });
         }
@@ -180,6 +194,9 @@ impl<'d> Image<'d> {
                     STV_HIDDEN | STV_INTERNAL => Visibility::Hidden,
                     _ => Visibility::Default,
                 },
+                st_type: symbol.st_type(),
+                st_other: symbol.st_other(),
+                shndx: symbol.st_shndx(endian),
             });
         }
         for (_, section) in table.enumerate() {

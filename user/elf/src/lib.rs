@@ -2,7 +2,7 @@
 //!
 //! [`ObjectSpec::parse`] reads a file of clang or rustc: maps in `.maps` and `maps`, data sections, the licence,
 //! programs linked with the functions they call, BTF with its function types and source lines, symbols that a kernel
-//! must provide. Nothing is looked up outside the bytes given.
+//! must provide. Nothing is looked up outside the bytes given. [`link`] makes one object of several.
 //!
 //! This crate knows nothing about any kernel, verifies nothing, and changes no instruction except to link functions.
 
@@ -12,6 +12,7 @@ mod externs;
 mod functions;
 mod image;
 mod info;
+mod linker;
 mod maps;
 mod object;
 mod programs;
@@ -20,5 +21,6 @@ mod section;
 pub use btf::btf_bytes;
 pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
+pub use linker::{Input, link};
 pub use object::{Note, ObjectSpec, SectionSummary};
 pub use section::find_section;

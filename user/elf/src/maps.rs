@@ -11,6 +11,7 @@ use skep_btf::Btf;
 use skep_model::{MapId, MapSpec, RelocTarget};
 use std::collections::HashMap;
 
+pub(crate) use btf::definition;
 pub(crate) use data::data_kind;
 
 /// The maps of an object, and what part of which section each stands for.

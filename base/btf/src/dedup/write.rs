@@ -23,7 +23,7 @@ impl Dedup<'_> {
         let first = self.graph.first();
         let number = |id: u32| match self.resolve(id) {
             base if base < first => base,
-            own => ids[(own - first) as usize].0,
+            own => ids[(own - first) as usize].map_or(0, |id| id.0),
         };
         for id in (first..self.graph.len()).filter(|&id| self.stays(id)) {
             let Some(kind) = self.graph.kind(id) else { continue };
@@ -54,7 +54,7 @@ impl Dedup<'_> {
     }
 
     /// The new number of each own type.
-    fn numbers(&self) -> Result<Vec<TypeId>, Error> {
+    fn numbers(&self) -> Result<Vec<Option<TypeId>>, Error> {
         let first = self.graph.first();
         let mut ids = Vec::new();
         ids.try_reserve_exact((self.graph.len() - first) as usize)
@@ -62,7 +62,7 @@ impl Dedup<'_> {
         let mut next = first;
         for id in first..self.graph.len() {
             let stays = self.stays(id);
-            ids.push(TypeId(next));
+            ids.push(Some(TypeId(next)));
             next += u32::from(stays);
         }
         // What is merged may come before what it is merged into.
@@ -71,7 +71,7 @@ impl Dedup<'_> {
             ids[(id - first) as usize] = match becomes.checked_sub(first) {
                 Some(_) if becomes == id => continue,
                 Some(own) => ids[own as usize],
-                None => TypeId(becomes),
+                None => Some(TypeId(becomes)),
             };
         }
         Ok(ids)

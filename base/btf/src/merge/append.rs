@@ -52,10 +52,10 @@ impl Builder {
         ids.try_reserve_exact(count).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
         let next = self.next_id().0;
         // Each type takes twelve bytes, so that the builder fails long before the numbers are spent.
-        ids.extend((0..count as u32).map(|own| TypeId(next.saturating_add(own))));
+        ids.extend((0..count as u32).map(|own| Some(TypeId(next.saturating_add(own)))));
         let mut strings = StringMap::new(btf)?;
         strings.copy_all(btf, self);
-        let mut numbers = Renumbered { first, ids, strings };
+        let numbers = Renumbered { first, ids, strings };
         for ty in btf.own_types() {
             let Some(kind) = ty.kind() else { continue };
             let words = ty.bytes().chunks_exact(4).enumerate().map(|(index, word)| {
@@ -68,7 +68,6 @@ impl Builder {
             });
             self.raw_record(words);
         }
-        numbers.ids.truncate(count);
         Ok(numbers)
     }
 }

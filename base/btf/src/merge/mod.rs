@@ -3,7 +3,9 @@
 mod append;
 mod ext;
 mod renumbered;
+mod select;
 
 pub use ext::ExtBuilder;
 pub use renumbered::Renumbered;
 pub(crate) use renumbered::StringMap;
+pub use select::Fate;

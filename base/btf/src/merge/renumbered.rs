@@ -14,15 +14,15 @@ pub struct Renumbered {
     /// The identifier of the first own type of the old BTF.
     pub(crate) first: u32,
     /// By the position of an own type.
-    pub(crate) ids: Vec<TypeId>,
+    pub(crate) ids: Vec<Option<TypeId>>,
     pub(crate) strings: StringMap,
 }
 
 impl Renumbered {
-    /// The number that a type of the old BTF has in the new one.
+    /// The number that a type of the old BTF has in the new one, if the new one has it.
     pub fn id(&self, old: TypeId) -> Option<TypeId> {
         match old.0.checked_sub(self.first) {
-            Some(own) => self.ids.get(own as usize).copied(),
+            Some(own) => self.ids.get(own as usize).copied().flatten(),
             None => Some(old),
         }
     }

@@ -67,6 +67,11 @@ pub(super) fn find(
     Ok(found)
 }
 
+/// Reads the definition that a variable of that type is.
+pub(crate) fn definition(btf: &Btf<'_>, name: &str, type_id: TypeId) -> Result<MapSpec, ElfError> {
+    Definition { btf, values: None }.read(name, type_id, Depth::Outer)
+}
+
 /// Fills the slots of maps of maps and of programs from the relocations of `.maps`.
 pub(super) fn fill_slots(
     image: &Image<'_>,
