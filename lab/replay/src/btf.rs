@@ -3,7 +3,7 @@
 //! Promised: whatever the bytes, parsing ends; what parses answers every question about every type without a panic,
 //! with an amount of work that the bytes bound.
 
-use skep_btf::{Btf, Def, Endian, Ext, Literal, NameIndex, Type, TypeId};
+use skep_btf::{Btf, Builder, Def, Endian, Ext, Literal, NameIndex, Type, TypeId};
 
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ pub(crate) fn run(data: &[u8]) {
         }
     }
     check_ext(&btf, other);
+    check_merging(&btf, other);
     check_path(&btf, other);
     let owned = btf.into_owned();
     assert_eq!(owned.bytes(), bytes, "owning changes nothing");
@@ -155,6 +156,34 @@ fn check_ext(btf: &Btf<'_>, bytes: &[u8]) {
     }
     for section in ext.core_relos() {
         section.records.for_each(|record| assert!(is_part_of(bytes, &record.to_bytes(btf.endian()))));
+    }
+}
+
+/// What is left of two BTFs, and of the records of one.
+fn check_merging(btf: &Btf<'_>, other: &[u8]) {
+    let ext = Ext::parse(other, btf).ok();
+    if let Ok(deduped) = btf.dedup(ext.as_ref()) {
+        let left = Btf::parse(&deduped.bytes).expect("what was merged can be read");
+        assert!(left.len() <= btf.len() && deduped.bytes.len() <= btf.bytes().len().max(64));
+        for ty in btf.types().take(ASKED) {
+            assert!(deduped.numbers.id(ty.id()).is_some_and(|id| left.get(id).is_some()), "no type is lost");
+        }
+        if let (Some(before), Some(after)) = (ext, &deduped.ext) {
+            let after = Ext::parse(after, &left).expect("what was merged can be read");
+            let count = |ext: &Ext<'_>| ext.line_info().map(|section| section.records.len()).sum::<usize>();
+            assert_eq!(count(&before), count(&after));
+        }
+        let again = left.dedup(None).map(|again| again.bytes.len());
+        assert!(again.is_ok_and(|len| len <= deduped.bytes.len()));
+    }
+    let mut both = Builder::new(btf.endian());
+    let mut append = |btf: &Btf<'_>| both.append(btf).map(|_| ());
+    if append(btf).is_err() || append(&Btf::parse(other).unwrap_or_else(|_| btf.clone())).is_err() {
+        return;
+    }
+    if let Ok(both) = both.finish() {
+        let both = Btf::from_vec(both).expect("what was appended can be read");
+        let _ = both.dedup(None).map_err(|error| error.to_string());
     }
 }
 

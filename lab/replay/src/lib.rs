@@ -11,6 +11,7 @@ mod btf;
 mod elf;
 mod exact;
 mod isa;
+mod link;
 mod machine;
 mod vm;
 
@@ -38,6 +39,9 @@ pub const EXACT: Target = Target { name: "exact", run: exact::run_input };
 /// The promises of `skep-elf`.
 pub const ELF: Target = Target { name: "elf", run: elf::run };
 
+/// The promises of `skep-elf`'s static linker.
+pub const LINK: Target = Target { name: "link", run: link::run };
+
 /// The promises of `skep-ir` and `skep-vm`.
 pub const VM: Target = Target { name: "vm", run: vm::run };
 
@@ -45,4 +49,4 @@ pub const VM: Target = Target { name: "vm", run: vm::run };
 pub const MACHINE: Target = Target { name: "machine", run: machine::run };
 
 /// All targets.
-pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA, MACHINE, VM];
+pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA, LINK, MACHINE, VM];

@@ -54,6 +54,7 @@ replays! {
     elf: lab_replay::ELF,
     exact: lab_replay::EXACT,
     isa: lab_replay::ISA,
+    link: lab_replay::LINK,
     machine: lab_replay::MACHINE,
     vm: lab_replay::VM,
 }

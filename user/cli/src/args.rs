@@ -49,6 +49,8 @@ impl Command {
             }
             Command::Check(args) => args.json,
             Command::Disasm(args) => args.json,
+            Command::Gen { command: GenCommand::MinBtf(args) } => args.json,
+            Command::Gen { command: GenCommand::Object(args) } => args.json,
             Command::Gen { command: GenCommand::Vmlinux(args) } => args.json,
             Command::Run(args) => args.json,
             Command::Show(args) => args.json,
@@ -124,8 +126,41 @@ pub(crate) enum TypeFormat {
 /// What to write.
 #[derive(Subcommand, Debug)]
 pub(crate) enum GenCommand {
+    /// Write those types of a kernel that objects' CO-RE relocations rest on, for a kernel without BTF
+    MinBtf(GenMinBtfArgs),
+    /// Link objects into one; of a single one, merge the types and leave out debugging information
+    Object(GenObjectArgs),
     /// Write `vmlinux.h`: all types of a kernel, and its kfuncs
     Vmlinux(GenVmlinuxArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct GenMinBtfArgs {
+    /// The kernel's types: BTF by itself, or an ELF file with it
+    #[arg(value_name = "IN.btf")]
+    pub(crate) input: PathBuf,
+    /// Where the types go
+    #[arg(value_name = "OUT.btf")]
+    pub(crate) output: PathBuf,
+    /// The objects
+    #[arg(required = true, value_name = "OBJECT")]
+    pub(crate) objects: Vec<PathBuf>,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct GenObjectArgs {
+    /// Where the object goes
+    #[arg(value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// The objects
+    #[arg(required = true, value_name = "IN")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args, Debug)]

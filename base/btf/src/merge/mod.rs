@@ -1,7 +1,9 @@
-//! Several BTFs become one: types and strings appended with new numbers, and `.BTF.ext` that follows them.
+//! Several BTFs become one: types and strings appended with new numbers, and `.BTF.ext` that follows them. Or
+//! one becomes smaller.
 
 mod append;
 mod ext;
+mod minimal;
 mod renumbered;
 mod select;
 

@@ -1,4 +1,7 @@
-//! `skep gen`: files that programs are compiled with.
+//! `skep gen`: files that programs are compiled with, or made into.
+
+mod min_btf;
+mod object;
 
 use crate::args::{GenCommand, GenVmlinuxArgs};
 use crate::commands::btf;
@@ -15,10 +18,13 @@ use std::path::PathBuf;
 /// Says what is missing.
 pub(crate) fn run(command: &GenCommand) -> Result<Box<dyn Report>, Failure> {
     match command {
+        GenCommand::MinBtf(args) => min_btf::run(args),
+        GenCommand::Object(args) => object::run(args),
         GenCommand::Vmlinux(args) => vmlinux(args),
     }
 }
 
+/// Writes the header of a kernel's types.
 fn vmlinux(args: &GenVmlinuxArgs) -> Result<Box<dyn Report>, Failure> {
     let source = match &args.btf {
         Some(path) => Source::File { path, base: None },

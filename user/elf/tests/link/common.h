@@ -3,7 +3,7 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-#define SEC(name) __attribute__((section(name), used))
+#define SEC(name) __attribute__((section(name)))
 #define NOINLINE __attribute__((noinline))
 #define WEAK __attribute__((weak))
 #define HIDDEN __attribute__((visibility("hidden")))
@@ -43,4 +43,4 @@ struct counts {
 #endif
 };
 
-const char license[] SEC("license") = TEXT(LICENSE);
+const char the_license[] SEC("license") = TEXT(LICENSE);
