@@ -27,7 +27,9 @@ pub(crate) fn run(data: &[u8]) {
         let _ = (btf.resolve(id).is_ok(), btf.align_of(id), btf.layout(id));
         let size = btf.size_of(id);
         for endian in [Endian::Little, Endian::Big] {
-            assert!(!btf.value_in(id, other, endian).to_string().is_empty(), "every value has a text");
+            let value = btf.value_in(id, other, endian);
+            assert!(!value.to_string().is_empty(), "every value has a text");
+            assert!(value.as_int().is_none() || value.member("a").is_none(), "a number has no members");
         }
         if let Ok(size) = size {
             check_assign(&btf, id, size);
@@ -61,6 +63,7 @@ fn check_names(btf: &Btf<'_>) {
 /// What only some kinds have: each part is of a type that exists.
 fn check_parts(btf: &Btf<'_>, ty: &Type<'_>) {
     assert_eq!(ty.btf().len(), btf.len());
+    assert!(ty.references().all(|target| btf.get(target).is_some()), "what is referred to exists");
     match ty.def() {
         Def::Func(func) => assert!(func.linkage.number() < 1 << 24, "it is stored in 24 bits"),
         Def::Var(var) => assert!(btf.get(var.type_id).is_some()),
