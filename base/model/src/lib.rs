@@ -20,5 +20,6 @@ mod spec;
 
 pub use spec::{
     AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData,
-    MapId, MapOrigin, MapSpec, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
+    MapId, MapOrigin, MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
+    StructOps,
 };

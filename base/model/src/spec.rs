@@ -84,6 +84,28 @@ pub enum MapOrigin {
     Legacy,
     /// A data section, which becomes an array of one value.
     Data(MapData),
+    /// A variable in `.struct_ops` or `.struct_ops.link`: a struct of functions that the kernel calls.
+    StructOps(StructOps),
+}
+
+/// A struct of functions that the kernel calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StructOps {
+    /// Its bytes in the object's own layout, with zeroes where there are functions.
+    pub bytes: Vec<u8>,
+    /// The functions that stand in it, by ascending member.
+    pub functions: Vec<OpsFunction>,
+    /// Whether it is made unless asked otherwise (`?` in front of the section's name says no).
+    pub autocreate: bool,
+}
+
+/// A function in a struct of functions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpsFunction {
+    /// The position of its member in the object's struct.
+    pub member: u32,
+    /// The program of the same object, by function name.
+    pub program: String,
 }
 
 /// The contents of a data section.

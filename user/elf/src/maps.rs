@@ -3,6 +3,7 @@
 mod btf;
 mod data;
 mod legacy;
+mod struct_ops;
 
 use crate::error::{ElfError, Problem};
 use crate::functions::Functions;
@@ -69,6 +70,27 @@ impl Maps {
         }
         btf::fill_slots(image, functions, &mut maps, &slots).map_err(|error| error.in_section(".maps"))?;
         Ok(maps)
+    }
+
+    /// Adds the structs of functions, which come last.
+    pub(crate) fn add_struct_ops(
+        &mut self,
+        image: &Image<'_>,
+        btf: Option<&Btf<'_>>,
+        functions: &Functions<'_>,
+    ) -> Result<(), ElfError> {
+        for section in &image.sections {
+            let found = struct_ops::find(image, section, btf, functions);
+            for found in found.map_err(|error| error.in_section(section.name))? {
+                if self.specs.iter().any(|spec| spec.name == found.spec.name) {
+                    let error = ElfError::from(Problem::Twice(found.spec.name.clone()));
+                    return Err(error.in_section(section.name).in_symbol(&found.spec.name));
+                }
+                self.defined.insert((found.section, found.offset), MapId(self.specs.len() as u32));
+                self.specs.push(found.spec);
+            }
+        }
+        Ok(())
     }
 
     /// The map whose definition starts at a place.

@@ -101,6 +101,7 @@ fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
         maps.specs.push(spec);
         MapId(maps.specs.len() as u32 - 1)
     });
+    maps.add_struct_ops(&image, btf.as_ref(), &functions)?;
     let by_name: HashMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
     let linker =
         Linker { image: &image, functions: &functions, maps: &maps, externs: &by_name, kconfig, info: &info };
@@ -198,10 +199,6 @@ fn notes(image: &Image<'_>) -> Vec<Note> {
             section.relocs.iter().filter(|reloc| reloc.r_type != R_BPF_64_NODYLD32).count() - absolute;
         if data_kind(section.name).is_some() && absolute + other != 0 {
             let text = format!("{} relocations left as they are: data holds no addresses", absolute + other);
-            notes.push(Note { section: section.name.to_owned(), text });
-        }
-        if section.name.starts_with(".struct_ops") {
-            let text = "struct_ops are read as programs only; their tables are not supported yet".to_owned();
             notes.push(Note { section: section.name.to_owned(), text });
         }
     }

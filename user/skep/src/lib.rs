@@ -89,7 +89,7 @@ pub use test_run::{TestOutput, TestRun};
 pub use skep_abi::{AttachType, Errno, FuncId, MapType, ProgType, XdpAction};
 pub use skep_btf::{Btf, CoreRelocKind, Feature as BtfFeature, Literal, Value};
 pub use skep_model::platform::version::Version;
-pub use skep_model::{MapSpec, ProgramSpec};
+pub use skep_model::{MapOrigin, MapSpec, ProgramSpec};
 
 /// The flags of maps, programs and calls, under Linux's own names.
 pub mod flags {

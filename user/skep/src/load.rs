@@ -10,13 +10,16 @@ mod gzip;
 mod insns;
 pub(crate) mod kconfig;
 mod maps;
+mod modules;
 mod names;
 mod pins;
 mod programs;
+mod struct_ops;
 mod without;
 
 use self::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::object::{Autocreate, Autoload};
 use crate::{CoreRelocation, Feature, Instead, Kernel, Loaded, Map, Note, Object, Program};
 use btf::ObjectBtf;
 use externs::Externs;
@@ -24,8 +27,9 @@ use pins::Pin;
 use skep_abi::flags::BPF_ANY;
 use skep_model::{DataKind, MapId, MapOrigin, ProgramSpec, RelocTarget, SlotTarget};
 use skep_sys::MapFd;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use struct_ops::Ops;
 
 /// A load under way.
 pub(crate) struct Loading<'o> {
@@ -37,6 +41,8 @@ pub(crate) struct Loading<'o> {
     pins: Vec<Pin>,
     externs: Externs<'o>,
     core: Core<'o>,
+    /// The structs of functions that are made, or whose programs are asked for.
+    ops: Vec<Ops>,
     notes: Vec<Note>,
 }
 
@@ -52,8 +58,10 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         pins: Vec::new(),
         externs: Externs::new(object, kernel),
         core: Core::new(object, kernel, wanted(object)),
+        ops: Vec::new(),
         notes: Vec::new(),
     };
+    loading.prepare_ops()?;
     for (spec, _) in object.spec.programs.iter().zip(&object.programs).filter(|(_, s)| s.lacks_a_type()) {
         let why = format!("its section's name `{}` says no type", spec.section);
         loading.notes.push(Note::new(None, Instead::NoProgram).in_program(&spec.name).because(why));
@@ -63,7 +71,9 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
     for (spec, setting) in loading.programs() {
         programs::check(spec, setting).map_err(|error| error.in_program(&spec.name))?;
     }
-    loading.btf = btf::load(object, kernel, &mut loading.notes)?;
+    let mut made = loading.ops.iter().filter(|ops| ops.autocreate == Autocreate::Yes);
+    let needed_by = made.next().map(|ops| ops.name.as_str());
+    loading.btf = btf::load(object, kernel, needed_by, &mut loading.notes)?;
     let used = Used::by(&loading);
     for index in 0..object.spec.maps.len() {
         let map = loading.map(index, &used).map_err(|error| error.in_map(&object.spec.maps[index].name))?;
@@ -89,7 +99,7 @@ pub(crate) fn core_relocations(object: &Object, kernel: &Kernel) -> Result<Vec<C
 
 fn wanted(object: &Object) -> Vec<&ProgramSpec> {
     let all = object.spec.programs.iter().zip(&object.programs);
-    all.filter(|(_, setting)| setting.is_loaded()).map(|(spec, _)| spec).collect()
+    all.filter(|(_, setting)| setting.is_loaded(|| true)).map(|(spec, _)| spec).collect()
 }
 
 impl<'o> Loading<'o> {
@@ -98,7 +108,30 @@ impl<'o> Loading<'o> {
         &self,
     ) -> impl Iterator<Item = (&'o ProgramSpec, &'o crate::object::ProgramSetting)> + use<'o> {
         let object = self.object;
-        object.spec.programs.iter().zip(&object.programs).filter(|(_, setting)| setting.is_loaded())
+        let made = self.ops.iter().filter(|ops| ops.autocreate == Autocreate::Yes);
+        let slots = made.flat_map(|ops| &ops.slots);
+        let referred: HashSet<_> = slots.map(|slot| slot.program.clone()).collect();
+        let all = object.spec.programs.iter().zip(&object.programs);
+        all.filter(move |(spec, setting)| setting.is_loaded(|| referred.contains(&spec.name)))
+    }
+
+    /// Finds this kernel's form of the structs of functions: of those that are made, and of those that a program is loaded
+    /// for because the caller asks for it.
+    fn prepare_ops(&mut self) -> Result<()> {
+        let object = self.object;
+        for (spec, setting) in object.spec.maps.iter().zip(&object.maps) {
+            let MapOrigin::StructOps(ops) = &spec.origin else { continue };
+            let asked = |name: &String| {
+                let found = object.spec.programs.iter().position(|program| program.name == *name);
+                found.is_some_and(|at| object.programs[at].autoload == Some(Autoload::Yes))
+            };
+            if setting.autocreate == Autocreate::Yes || ops.functions.iter().any(|f| asked(&f.program)) {
+                let ops = Ops::prepare(&mut self.externs, spec, ops, setting.autocreate)
+                    .map_err(|error| error.in_map(&spec.name))?;
+                self.ops.push(ops);
+            }
+        }
+        Ok(())
     }
 
     /// Gives a map; `None` where it is not made.
@@ -140,14 +173,23 @@ impl<'o> Loading<'o> {
         Ok(())
     }
 
-    fn finish(self, programs: Vec<Program>) -> Loaded {
+    fn finish(mut self, programs: Vec<Program>) -> Loaded {
+        let mut values = HashMap::new();
+        for ops in std::mem::take(&mut self.ops) {
+            let name = ops.name.clone();
+            let find = |name: &str| programs.iter().find(|program| program.name() == name);
+            values.insert(name, ops.with_programs(|name| Some(find(name)?.fd().fd().raw())));
+        }
         for pin in self.pins {
             pin.keep();
         }
         let btf = self.object.btf.clone();
         let maps = self.object.spec.maps.iter().zip(self.maps);
         let made = maps.filter_map(|(spec, fd)| Some((spec, fd?)));
-        let maps = made.map(|(spec, fd)| Map::loaded(self.kernel, spec, fd, btf.clone())).collect();
+        let maps = made.map(|(spec, fd)| {
+            Map::loaded(self.kernel, spec, fd, btf.clone()).with_ops(values.remove(&spec.name))
+        });
+        let maps = maps.collect();
         Loaded::new(self.object.file(), self.kernel, btf, maps, programs, self.notes)
     }
 }

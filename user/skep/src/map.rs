@@ -31,6 +31,8 @@ pub struct Map {
     max_entries: OnceLock<u32>,
     /// Its memory, where it is an array that can be mapped.
     memory: OnceLock<Option<Mapping>>,
+    /// Its value with its programs, where it is a struct of functions.
+    ops: Option<Vec<u8>>,
     /// The type of its records, where it is a buffer and the object says it.
     record_type: OnceLock<Option<TypeId>>,
 }
@@ -74,7 +76,7 @@ impl Map {
     ) -> Map {
         let section = match &spec.origin {
             MapOrigin::Data(data) => Some(data.section.clone()),
-            MapOrigin::Btf | MapOrigin::Legacy => None,
+            MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::StructOps(_) => None,
         };
         let types = btf.map(|btf| Types {
             btf,
@@ -89,8 +91,37 @@ impl Map {
             section,
             max_entries: OnceLock::new(),
             memory: OnceLock::new(),
+            ops: None,
             record_type: OnceLock::new(),
         }
+    }
+
+    /// Adds the value of a struct of functions.
+    pub(crate) fn with_ops(mut self, value: Option<Vec<u8>>) -> Map {
+        self.ops = value;
+        self
+    }
+
+    /// Gives a struct of functions to the kernel, with the programs that were loaded for it. One from `.struct_ops` is in use
+    /// from here on, until [`Map::unregister`]; one from `.struct_ops.link` is ready to be linked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where the map is none; [`ErrorKind::Kernel`] where the kernel does not want it, as for a name
+    /// that is taken.
+    pub fn register(&self) -> Result<()> {
+        let no_ops = || Error::new(ErrorKind::Setting, "is no struct of functions").in_map(&self.name);
+        let value = self.ops.as_ref().ok_or_else(no_ops)?;
+        let answer = self.fd.update(&0u32.to_ne_bytes(), value, BPF_ANY);
+        answer.map_err(|error| self.error("BPF_MAP_UPDATE_ELEM", error))
+    }
+
+    /// Takes a struct of functions from the kernel again; whoever uses it already goes on until they are done.
+    ///
+    /// # Errors
+    /// `ENOENT` where it is not registered; `EOPNOTSUPP` for one from `.struct_ops.link`, which its link holds.
+    pub fn unregister(&self) -> Result<()> {
+        let answer = self.fd.delete(&0u32.to_ne_bytes());
+        answer.map_err(|error| self.error("BPF_MAP_DELETE_ELEM", error))
     }
 
     /// Opens a map that is pinned; its types are read from the kernel.
@@ -149,6 +180,7 @@ impl Map {
             section: None,
             max_entries: OnceLock::from(info.max_entries),
             memory: OnceLock::new(),
+            ops: None,
             record_type: OnceLock::new(),
         })
     }

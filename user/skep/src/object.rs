@@ -146,7 +146,14 @@ impl Object {
     /// [`ErrorKind::NotFound`].
     pub fn map_mut(&mut self, name: &str) -> Result<MapMut<'_>> {
         let index = self.map_index(name)?;
-        Ok(MapMut { file: &self.spec.file, spec: &mut self.spec.maps[index], setting: &mut self.maps[index] })
+        let programs = self.spec.programs.iter().zip(&self.programs);
+        Ok(MapMut {
+            file: &self.spec.file,
+            programs: programs.map(|(spec, setting)| (spec.name.as_str(), setting.prog_type)).collect(),
+            spec: &mut self.spec.maps[index],
+            setting: &mut self.maps[index],
+            btf: self.btf.as_ref(),
+        })
     }
 
     /// Gives a program for changes.

@@ -9,8 +9,8 @@ mod common;
 use common::{Held, ROOT, linux, object, packet};
 use skep::sys::{Fault, Faulty, On, With};
 use skep::{
-    Attach, Autoload, Errno, Error, ErrorKind, Kernel, Map, Object, PerfBuffer, PerfOptions, ProgType,
-    Result, RingBuffer, TestRun,
+    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Map, Object, PerfBuffer, PerfOptions,
+    ProgType, Result, RingBuffer, TestRun,
 };
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
@@ -40,6 +40,8 @@ const PATHS: &[Path] = &[
     Path { name: "load_maps_of_maps", run: load_maps_of_maps },
     Path { name: "load_maps_of_programs", run: load_maps_of_programs },
     Path { name: "load_for_a_kernel_type", run: load_for_a_kernel_type },
+    Path { name: "load_structs_of_functions", run: load_structs_of_functions },
+    Path { name: "load_for_a_program", run: load_for_a_program },
     Path { name: "load_what_a_kernel_provides", run: load_what_a_kernel_provides },
     Path { name: "globals", run: globals },
     Path { name: "elements", run: elements },
@@ -95,6 +97,29 @@ fn load_for_a_kernel_type(kernel: &Kernel) -> Result<()> {
     let loaded = object.load(kernel)?;
     drop(loaded.program("second")?.attach(Attach::LoadedFor)?);
     Ok(())
+}
+
+/// One that is to be linked: a caller that fails to take the other sort back would leave it in use.
+fn load_structs_of_functions(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/struct_ops/congestion");
+    object.map_mut("straw")?.set_autocreate(Autocreate::No);
+    object.load(kernel)?.map("linked")?.register()
+}
+
+/// A program that is loaded for a function of another; some kernels let nobody do that.
+fn load_for_a_program(kernel: &Kernel) -> Result<()> {
+    let target = object("lab/vectors/struct_ops/replaced").load(kernel)?;
+    if target.program("outer")?.info()?.btf_id == 0 {
+        return Ok(());
+    }
+    let mut object = object("lab/vectors/struct_ops/replaced");
+    object.only_program("inner")?.program_mut("inner")?.set_target_program(target.program("outer")?, None)?;
+    match object.load(kernel) {
+        Err(error) if error.failed_call() == Some("BPF_PROG_LOAD") && error.errno() == Some(Errno::EPERM) => {
+            Ok(())
+        }
+        answer => answer.map(|_| ()),
+    }
 }
 
 /// Values of the kernel's configuration, and the address of a symbol.

@@ -8,7 +8,7 @@ use skep::*;
 
 threads! {
     "plain data": yes Send, yes Sync =>
-        Attach, Autoload, ErrorKind, Feature, Instead, Interface, Known, Lack, Note, PerfOptions, Rejection,
+        Attach, Autocreate, Autoload, ErrorKind, Feature, Instead, Interface, Known, Lack, Note, PerfOptions, Rejection,
         SourceLine, VerifierStats, Place, TestOutput, Wakeup, When, XdpMode;
     "crosses threads in every program that reports errors": yes Send, yes Sync => Error;
     "the public contract: a kernel is shared by cloning": yes Send, yes Sync => Kernel;

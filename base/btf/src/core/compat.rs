@@ -21,6 +21,24 @@ pub(super) enum Stop {
     Target(Error),
 }
 
+/// Tells whether a type of one BTF may stand for one of another: the same kind and, where it is a composite, for pointers,
+/// arrays and prototypes what they are of (libbpf's `bpf_core_types_are_compat`).
+///
+/// # Errors
+///
+/// Where one of the types is not there, or refers to what is not.
+pub fn types_are_compatible(
+    local: &Btf<'_>,
+    local_id: TypeId,
+    target: &Btf<'_>,
+    target_id: TypeId,
+) -> Result<bool, Error> {
+    let answer = Pair::new(local, target).types_are_compatible(local_id, target_id, MAX_DEPTH);
+    answer.map_err(|stop| match stop {
+        Stop::Local(error) | Stop::Target(error) => error,
+    })
+}
+
 impl<'c> Pair<'c> {
     pub(super) fn new(local: &'c Btf<'c>, target: &'c Btf<'c>) -> Pair<'c> {
         Pair { local, target, budget: Budget::new() }

@@ -27,6 +27,7 @@ mod value;
 
 pub use access::{MAX_STEPS, Point, Spec, Step};
 pub use candidates::{Candidate, Candidates};
+pub use compat::types_are_compatible;
 pub use error::{Choice, CoreError, CoreProblem, Whose};
 pub use name::essential_name;
 pub use patch::{POISON, PatchError, Patched, patch};

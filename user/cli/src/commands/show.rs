@@ -186,6 +186,7 @@ fn map_notes(map: &MapSpec) -> String {
     match &map.origin {
         MapOrigin::Btf => {}
         MapOrigin::Legacy => notes.push("legacy definition".to_owned()),
+        MapOrigin::StructOps(ops) => notes.push(format!("struct of {} functions", ops.functions.len())),
         MapOrigin::Data(data) => notes.push(data_kind(data.kind).to_owned()),
     }
     if map.pinning == Pinning::ByName {
@@ -226,6 +227,7 @@ fn map_json(object: &ObjectSpec, map: &MapSpec) -> Value {
     let origin = match &map.origin {
         MapOrigin::Btf => "btf",
         MapOrigin::Legacy => "legacy",
+        MapOrigin::StructOps(_) => "struct_ops",
         MapOrigin::Data(_) => "data",
     };
     let slots: Vec<Value> = (map.initial.iter())

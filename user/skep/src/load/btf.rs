@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::{Error, ErrorKind, Feature, Instead, Kernel, Note, Object};
 use skep_abi::Errno;
 use skep_btf::{Btf, Feature as BtfFeature, Support};
-use skep_sys::BtfFd;
+use skep_sys::{BtfFd, CallError};
 
 /// BTF in the kernel.
 #[derive(Debug)]
@@ -27,8 +27,21 @@ pub(super) enum Part {
 
 /// Loads the object's BTF; first as it is, and where the kernel refuses that, rewritten for what the kernel knows.
 ///
-/// Types are of use, and not needed: where no form is taken the load goes on without, and a note says so.
-pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<Note>) -> Result<Option<ObjectBtf>> {
+/// Types are of use, and not needed: where no form is taken the load goes on without, and a note says so; unless there is a
+/// map, which `needed_by` names, that cannot be made without.
+pub(super) fn load(
+    object: &Object,
+    kernel: &Kernel,
+    needed_by: Option<&str>,
+    notes: &mut Vec<Note>,
+) -> Result<Option<ObjectBtf>> {
+    let without = |refusal: CallError, feature: Option<Feature>, notes: &mut Vec<Note>| match needed_by {
+        Some(map) => Err(Error::call("BPF_BTF_LOAD", refusal).in_map(map)),
+        None => {
+            notes.push(Note::new(feature, Instead::NoTypes).with_errno(refusal.errno()));
+            Ok(None)
+        }
+    };
     let Some(btf) = object.btf.as_deref() else { return Ok(None) };
     let bad = |error: skep_btf::Error| {
         Error::new(ErrorKind::Object, error.to_string()).in_section(".BTF").with_source(error)
@@ -45,12 +58,10 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<Note>) -> R
     // Only of these it can be thought that the kernel does not know a kind; other refusals are of the call, and the
     // next call will say the same.
     if !matches!(refusal.errno(), Errno::EINVAL | Errno::ENOTSUPP | Errno::EOPNOTSUPP) {
-        notes.push(Note::new(None, Instead::NoTypes).with_errno(refusal.errno()));
-        return Ok(None);
+        return without(refusal, None, notes);
     }
     if !kernel.has(Feature::Btf)? {
-        notes.push(Note::new(Feature::Btf, Instead::NoTypes).with_errno(refusal.errno()));
-        return Ok(None);
+        return without(refusal, Some(Feature::Btf), notes);
     }
     let support = kernel.btf_support()?;
     let refusal = match support == Support::ALL {
@@ -65,8 +76,7 @@ pub(super) fn load(object: &Object, kernel: &Kernel, notes: &mut Vec<Note>) -> R
             Err(error) => error,
         },
     };
-    notes.push(Note::new(None, Instead::NoTypes).with_errno(refusal.errno()));
-    Ok(None)
+    without(refusal, None, notes)
 }
 
 /// Notes each feature that the types have and the kernel lacks.

@@ -82,9 +82,23 @@ impl<'o> Loading<'o> {
             RelocTarget::Ksym { name, weak } | RelocTarget::Kfunc { name, weak } => {
                 let is_call = code == CALL;
                 match self.externs.symbol(name)? {
-                    Some(Symbol::Type(id)) => {
-                        let src = if is_call { BPF_PSEUDO_KFUNC_CALL } else { BPF_PSEUDO_BTF_ID };
-                        (Low { src: Some(src), off: Some(0), imm: id as i32 }, 0)
+                    Some(Symbol::Type(id, module)) if is_call => {
+                        let off = match module {
+                            None => Some(0),
+                            Some(module) => self.externs.modules.call_index(module),
+                        };
+                        let off = off.ok_or_else(|| {
+                            Error::new(
+                                ErrorKind::Object,
+                                "calls functions of more modules than a call can name",
+                            )
+                        })?;
+                        (Low { src: Some(BPF_PSEUDO_KFUNC_CALL), off: Some(off), imm: id.0 as i32 }, 0)
+                    }
+                    Some(Symbol::Type(id, module)) => {
+                        let fd = module.and_then(|module| self.externs.modules.fd(module));
+                        let low = Low { src: Some(BPF_PSEUDO_BTF_ID), off: Some(0), imm: id.0 as i32 };
+                        (low, fd.map_or(0, |fd| fd.number()))
                     }
                     Some(Symbol::Address(address)) => {
                         (Low { src: Some(0), off: None, imm: address as i32 }, (address >> 32) as i32)

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Autocreate, MapSetting, PinSetting};
 use crate::rights::{self, Wanted};
 use crate::{Feature, Instead, Note};
-use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE};
+use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NUMA_NODE, BPF_F_VTYPE_BTF_OBJ_FD};
 use skep_abi::{Errno, MapCreate, MapType};
 use skep_model::platform::Platform;
 use skep_model::platform::maps::{Access, BtfUse, Copies};
@@ -102,9 +102,6 @@ impl Loading<'_> {
 
     /// Works out the attributes, except for types and the inner map.
     fn attributes(&self, spec: &MapSpec) -> Result<MapCreate> {
-        if spec.map_type == MapType::STRUCT_OPS {
-            return Err(Error::new(ErrorKind::Unsupported, "struct_ops are not supported yet"));
-        }
         let row = Platform::LINUX_6_18.map(spec.map_type);
         if row.is_some_and(|row| row.copies == Copies::PerCpu) {
             self.kernel.possible_cpus()?;
@@ -123,7 +120,7 @@ impl Loading<'_> {
         if spec.numa_node.is_some() {
             map_flags |= BPF_F_NUMA_NODE;
         }
-        Ok(MapCreate {
+        let mut create = MapCreate {
             map_type: spec.map_type.0,
             key_size: size(spec.key_size, spec.key_type.is_some()),
             value_size: size(spec.value_size, spec.value_type.is_some()),
@@ -133,7 +130,17 @@ impl Loading<'_> {
             map_name: map_name(spec, self.object.file()),
             map_extra: spec.extra,
             ..MapCreate::default()
-        })
+        };
+        if let Some(ops) = self.ops.iter().find(|ops| ops.name == spec.name) {
+            create.value_size = ops.value.len() as u32;
+            create.btf_vmlinux_value_type_id = ops.value_type.0;
+            create.btf_fd = self.btf.as_ref().map_or(0, |btf| btf.fd.fd().raw());
+            if let Some(fd) = ops.module.and_then(|module| self.externs.modules.fd(module)) {
+                create.map_flags |= BPF_F_VTYPE_BTF_OBJ_FD;
+                create.value_type_btf_obj_fd = fd.number();
+            }
+        }
+        Ok(create)
     }
 
     /// Rounds the bytes of a ring up to what every kernel takes: a power of two, and a multiple of the page.

@@ -13,7 +13,7 @@ use crate::{Feature, Instead, Kernel, Known, Note, Program};
 use skep_abi::{AttachType, Errno, FuncInfo, LineInfo, ProgLoad, ProgType};
 use skep_btf::{Kind, StrOff, TypeId};
 use skep_model::{DataKind, MapOrigin, ProgramSpec, RelocTarget};
-use skep_sys::{CallError, ProgFd, ProgLoadMemory, Records};
+use skep_sys::{CallError, Fd, FdArray, ProgFd, ProgLoadMemory, Records};
 
 /// The bytes of logs, one after the other where they do not suffice. Kernels before 5.2 take `UINT_MAX >> 8`, later ones
 /// `UINT_MAX >> 2` (`bpf_verifier_log_attr_valid`).
@@ -34,10 +34,16 @@ pub(super) fn check(spec: &ProgramSpec, setting: &ProgramSetting) -> Result<()> 
         let what = "the section's name says no type of program; set one with ProgramMut::set_type";
         return Err(Error::new(ErrorKind::Object, what).in_section(&spec.section));
     }
-    if setting.prog_type == Some(ProgType::STRUCT_OPS) {
-        return Err(Error::new(ErrorKind::Unsupported, "struct_ops are not supported yet"));
-    }
     Ok(())
+}
+
+/// What a program is loaded for.
+struct Target {
+    attach_type: AttachType,
+    /// A type in the kernel's BTF, or in that of `fd`.
+    btf_id: u32,
+    /// Another program, or the BTF of a module.
+    fd: Option<Fd>,
 }
 
 /// The types and lines that go with a program.
@@ -53,6 +59,8 @@ pub(super) struct Attempt {
     pub(super) attr: ProgLoad,
     pub(super) insns: Vec<u8>,
     pub(super) info: Info,
+    /// The BTF of the modules whose functions it calls.
+    pub(super) modules: Vec<Fd>,
 }
 
 impl<'o> Loading<'o> {
@@ -60,17 +68,20 @@ impl<'o> Loading<'o> {
     pub(super) fn program(&mut self, spec: &'o ProgramSpec, setting: &ProgramSetting) -> Result<Program> {
         let Linked { insns, poisoned } = self.link(spec)?;
         let prog_type = setting.prog_type.unwrap_or_default();
-        let attach_type = setting.attach_type.unwrap_or_default();
+        let target = self.target(spec, setting)?;
+        let attach_type = target.attach_type;
         let attr = ProgLoad {
             prog_type: prog_type.0,
             expected_attach_type: attach_type.0,
             prog_flags: setting.flags,
             prog_name: kernel_name(&spec.name),
-            attach_btf_id: self.target(setting, attach_type)?,
+            attach_btf_id: target.btf_id,
+            attach_prog_fd: target.fd.map_or(0, Fd::raw),
             kern_version: self.object.spec.kernel_version.unwrap_or(0),
             ..ProgLoad::default()
         };
-        let mut attempt = Attempt { attr, insns, info: self.info(spec) };
+        let mut attempt =
+            Attempt { attr, insns, info: self.info(spec), modules: self.externs.modules.fd_array() };
         let fd = self.verified(spec, &mut attempt).map_err(|error| {
             let error = if poisoned.is_empty() { error } else { self.core.explain(error, &poisoned) };
             error.in_section(&spec.section)
@@ -79,27 +90,83 @@ impl<'o> Loading<'o> {
         Ok(Program::loaded(self.kernel, spec, prog_type, attach_type, fd))
     }
 
-    /// Finds the kernel function, tracepoint or iterator that the program is loaded for; 0 where it needs none.
-    fn target(&mut self, setting: &ProgramSetting, attach_type: AttachType) -> Result<u32> {
+    /// Finds what the program is loaded for: a function, tracepoint or iterator of the kernel's, a function of another
+    /// program, a member of a struct of functions.
+    fn target(&mut self, spec: &ProgramSpec, setting: &ProgramSetting) -> Result<Target> {
+        let attach_type = setting.attach_type.unwrap_or_default();
+        let none = Target { attach_type, btf_id: 0, fd: None };
+        if let (Some(program), Some(ProgType::EXT | ProgType::TRACING)) =
+            (&setting.of_program, setting.prog_type)
+        {
+            let function = setting.target.as_deref().unwrap_or_default();
+            let btf_id = self.function_of(program, function)?;
+            return Ok(Target { attach_type, btf_id, fd: Some(program.fd()) });
+        }
         let (prefix, kind) = match (setting.prog_type, attach_type) {
             (Some(ProgType::TRACING), AttachType::TRACE_RAW_TP) => ("btf_trace_", Kind::Typedef),
             (Some(ProgType::TRACING), AttachType::TRACE_ITER) => ("bpf_iter_", Kind::Func),
             (Some(ProgType::TRACING), _) => ("", Kind::Func),
             (Some(ProgType::LSM), _) => ("bpf_lsm_", Kind::Func),
             (Some(ProgType::EXT), _) => {
-                let what = "replacing functions of other programs is not supported yet";
-                return Err(Error::new(ErrorKind::Unsupported, what));
+                let what =
+                    "replaces a function of another program; say which with ProgramMut::set_target_program";
+                return Err(Error::new(ErrorKind::Setting, what));
             }
-            _ => return Ok(0),
+            (Some(ProgType::STRUCT_OPS), _) => return self.role(spec),
+            _ => return Ok(none),
         };
         let Some(target) = &setting.target else {
             let what = "its section names no target; set one with ProgramMut::set_target";
             return Err(Error::new(ErrorKind::Object, what));
         };
-        let id = self.externs.kernel_type(&format!("{prefix}{target}"), kind)?;
-        id.map(|id| id.0).ok_or_else(|| {
+        // What is of a module may be named with it: `module:function`.
+        let (module, name) = match target.split_once(':') {
+            Some((module, name)) => (Some(module), name),
+            None => (None, target.as_str()),
+        };
+        let found = self.externs.find(module, &format!("{prefix}{name}"), kind)?;
+        let found = found.ok_or_else(|| {
             let what = format!("this kernel has no {target} that such a program could be attached to");
             Error::new(ErrorKind::Unsupported, what).with_errno(Errno::ENOENT)
+        })?;
+        let fd = found.module.and_then(|module| self.externs.modules.fd(module));
+        Ok(Target { attach_type, btf_id: found.id.0, fd })
+    }
+
+    /// Finds the member of a struct of functions that a program is for.
+    fn role(&self, spec: &ProgramSpec) -> Result<Target> {
+        let slots = self.ops.iter().flat_map(|ops| &ops.slots);
+        let mut roles = slots.filter(|slot| slot.program == spec.name).map(|slot| slot.role);
+        let role = roles.next().ok_or_else(|| {
+            let what = "is in no struct of functions that this kernel has; see MapMut::set_function";
+            Error::new(ErrorKind::Setting, what)
+        })?;
+        if roles.any(|other| other != role) {
+            let what = "is in structs of functions at different places, and can be loaded for one only";
+            return Err(Error::new(ErrorKind::Object, what));
+        }
+        Ok(Target {
+            attach_type: AttachType(role.member),
+            btf_id: role.type_id.0,
+            fd: role.module.and_then(|module| self.externs.modules.fd(module)),
+        })
+    }
+
+    /// Finds a function in the types of a program.
+    fn function_of(&self, program: &ProgFd, function: &str) -> Result<u32> {
+        if !program.handle().kernel().is_same(self.kernel.sys()) {
+            return Err(Error::new(ErrorKind::Setting, "is to be loaded for a program of another kernel"));
+        }
+        let info = program.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))?;
+        if info.btf_id == 0 {
+            let what = format!("the program with the function {function} was loaded without types");
+            return Err(Error::new(ErrorKind::Setting, what));
+        }
+        let btf = self.kernel.btf_by_id(info.btf_id)?;
+        let found = btf.find(function, Kind::Func);
+        found.map(|id| id.0).ok_or_else(|| {
+            Error::not_found(format!("the other program has no function {function}"))
+                .with_errno(Errno::ENOENT)
         })
     }
 
@@ -252,6 +319,7 @@ fn ask(kernel: &Kernel, license: &str, attempt: &Attempt, log: &mut [u8]) -> Res
     let attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attempt.attr };
     let mut memory = ProgLoadMemory {
         insns: &attempt.insns,
+        fd_array: FdArray::ByIndex(&attempt.modules),
         license,
         log,
         func_info: Records { size: size_of::<FuncInfo>() as u32, bytes: &info.functions },

@@ -2,9 +2,10 @@
 
 use crate::Map;
 use crate::error::{Error, ErrorKind, Result};
-use skep_abi::MapType;
 use skep_abi::flags::BPF_F_NUMA_NODE;
-use skep_model::{MapOrigin, MapSpec, Pinning};
+use skep_abi::{MapType, ProgType};
+use skep_btf::{Btf, Def, Literal, TypeId};
+use skep_model::{MapOrigin, MapSpec, OpsFunction, Pinning};
 use skep_sys::MapFd;
 use std::sync::Arc;
 
@@ -45,7 +46,11 @@ impl MapSetting {
             Pinning::None => PinSetting::No,
             Pinning::ByName => PinSetting::ByName,
         };
-        MapSetting { pin, ..MapSetting::default() }
+        let autocreate = match &spec.origin {
+            MapOrigin::StructOps(ops) if !ops.autocreate => Autocreate::No,
+            _ => Autocreate::Yes,
+        };
+        MapSetting { pin, reuse: None, autocreate }
     }
 }
 
@@ -55,6 +60,9 @@ pub struct MapMut<'o> {
     pub(super) file: &'o str,
     pub(super) spec: &'o mut MapSpec,
     pub(super) setting: &'o mut MapSetting,
+    pub(super) btf: Option<&'o Arc<Btf<'static>>>,
+    /// The object's programs, and what they are.
+    pub(super) programs: Vec<(&'o str, Option<ProgType>)>,
 }
 
 impl MapMut<'_> {
@@ -164,9 +172,76 @@ impl MapMut<'_> {
         Ok(self)
     }
 
+    /// Sets a member of a struct of functions, or a part of one, from text that is read by its type, as
+    /// [`Object::set_global`](crate::Object::set_global) does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where it is no such struct, or the text does not fit; [`ErrorKind::NotFound`] where it has no
+    /// such member.
+    pub fn set_member(&mut self, path: &str, text: &str) -> Result<&mut Self> {
+        let (btf, type_id) = self.struct_type()?;
+        let fail = |error: skep_btf::AssignError| {
+            Error::new(ErrorKind::Setting, error.to_string()).in_variable(path).with_source(error)
+        };
+        let bytes = match &mut self.spec.origin {
+            MapOrigin::StructOps(ops) => &mut ops.bytes,
+            _ => return Err(self.error("is no struct of functions")),
+        };
+        let done = btf.assign(type_id, path, Literal::Text(text), bytes).map_err(fail);
+        done.map_err(|error| error.in_map(&self.spec.name).in_file(self.file))?;
+        Ok(self)
+    }
+
+    /// Sets the program that the kernel is to call for a member of a struct of functions; `None` leaves the member empty.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where it is no such struct, or the object has no such program of type `struct_ops`;
+    /// [`ErrorKind::NotFound`] where no member of that name is a function.
+    pub fn set_function(&mut self, member: &str, program: Option<&str>) -> Result<&mut Self> {
+        let (btf, type_id) = self.struct_type()?;
+        let Ok(Def::Struct(layout)) = btf.resolve(type_id).map(|ty| ty.def()) else {
+            return Err(self.error("is no struct of functions"));
+        };
+        let is_function = |type_id| match btf.resolve(type_id).map(|ty| ty.def()) {
+            Ok(Def::Ptr(target)) => btf.resolve(target).is_ok_and(|ty| matches!(ty.def(), Def::FuncProto(_))),
+            _ => false,
+        };
+        let found = layout.members.iter().position(|m| m.name == member && is_function(m.type_id));
+        let Some(index) = found else {
+            let error = Error::not_found("has no function of that name").in_variable(member);
+            return Err(error.in_map(&self.spec.name).in_file(self.file));
+        };
+        let index = index as u32;
+        if let Some(program) = program {
+            let is_one = |(name, prog_type): &(&str, Option<ProgType>)| {
+                *name == program && *prog_type == Some(ProgType::STRUCT_OPS)
+            };
+            if !self.programs.iter().any(is_one) {
+                return Err(self.error(&format!("cannot hold {program}, which is no program of struct_ops")));
+            }
+        }
+        let MapOrigin::StructOps(ops) = &mut self.spec.origin else { return Ok(self) };
+        ops.functions.retain(|function| function.member != index);
+        if let Some(program) = program {
+            let at = ops.functions.partition_point(|function| function.member < index);
+            ops.functions.insert(at, OpsFunction { member: index, program: program.to_owned() });
+        }
+        Ok(self)
+    }
+
+    fn struct_type(&self) -> Result<(Arc<Btf<'static>>, TypeId)> {
+        match (&self.spec.origin, self.btf, self.spec.value_type) {
+            (MapOrigin::StructOps(_), Some(btf), Some(id)) => Ok((Arc::clone(btf), TypeId(id.0))),
+            _ => Err(self.error("is no struct of functions")),
+        }
+    }
+
     fn refuse_data(&self, what: &str) -> Result<()> {
         match self.spec.origin {
             MapOrigin::Data(_) => Err(self.error(&format!("stands for a data section and {what}"))),
+            MapOrigin::StructOps(_) => {
+                Err(self.error(&format!("stands for a struct of functions and {what}")))
+            }
             MapOrigin::Btf | MapOrigin::Legacy => Ok(()),
         }
     }

@@ -112,7 +112,8 @@ impl Held {
         Held { fds, mappings, ids, pins }
     }
 
-    /// Tells what is held now and was not before. What the kernel frees later it gets five seconds for. Ids are of the
+    /// Tells what is held now and was not before. What the kernel frees later it gets half a minute for: a struct of
+    /// functions waits until every task has been seen outside of it. Ids are of the
     /// whole system: those that other processes hold are theirs.
     pub(crate) fn left_since(before: &Held) -> String {
         let start = std::time::Instant::now();
@@ -123,7 +124,7 @@ impl Held {
                 now.forget_foreign();
                 left = now.beyond(before);
             }
-            if left.is_empty() || start.elapsed() > Duration::from_secs(5) {
+            if left.is_empty() || start.elapsed() > Duration::from_secs(30) {
                 return left;
             }
             std::thread::yield_now();
