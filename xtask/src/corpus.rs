@@ -1,5 +1,7 @@
 //! Every object that Debian ships, by skep and by libbpf, program by program: `lab/corpus`, built and run.
 
+mod selftests;
+
 use crate::boot::{self, Content, Guest};
 use crate::debian::{self, Archive};
 use crate::objects::{self, Object};
@@ -44,6 +46,9 @@ struct Options {
     /// Only some objects, of packages that other checks download too.
     #[arg(long, conflicts_with = "only")]
     short: bool,
+    /// The self-tests of Linux 6.12 instead, compiled from Debian's source of it.
+    #[arg(long, conflicts_with = "short")]
+    selftests: bool,
     /// Load whole objects instead of each program on its own.
     #[arg(long)]
     whole: bool,
@@ -53,6 +58,9 @@ struct Options {
     /// Fail on every difference that `lab/corpus/known.txt` does not name.
     #[arg(long)]
     check: bool,
+    /// Measure how long whole objects take to load, in thirty rounds of turns, one process a load.
+    #[arg(long, conflicts_with_all = ["kernel", "check", "json", "bytes"])]
+    time: bool,
     /// In this kernel (5.10, 6.1 or 6.12), in QEMU, instead of the running one.
     #[arg(long, value_name = "VERSION")]
     kernel: Option<String>,
@@ -67,7 +75,11 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Skipped(reason));
     }
     let program = build()?;
-    let all = if options.short { objects::fetch()? } else { objects::fetch_corpus()? };
+    let all = match (options.short, options.selftests) {
+        (_, true) => selftests::fetch()?,
+        (true, _) => objects::fetch()?,
+        _ => objects::fetch_corpus()?,
+    };
     let only: Vec<&str> = match options.short {
         true => SHORT.to_vec(),
         false => options.only.iter().map(String::as_str).collect(),
@@ -77,6 +89,11 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     objects.sort();
     ensure!(!objects.is_empty(), "no object is called so");
     let mut command = match &options.kernel {
+        None if options.time => {
+            let mut command = Command::new(&program);
+            command.arg("time").args(objects.iter().map(|object| &object.file));
+            command
+        }
         None => here(&program, &options, &objects),
         Some(version) => elsewhere(&program, &options, &objects, version)?,
     };
@@ -143,6 +160,9 @@ fn missing(options: &Options) -> Option<String> {
     } else if !tools::is_root() {
         return Some("needs root (to load programs)".to_owned());
     }
+    if let Some(reason) = options.selftests.then(selftests::missing).flatten() {
+        return Some(reason);
+    }
     ["cc", "make", "pkg-config"]
         .iter()
         .find_map(|program| tools::need(program).err())
@@ -154,7 +174,6 @@ fn build() -> Result<PathBuf> {
     let archive = Archive::of_release(RELEASE)?;
     let (elf, zlib) = (archive.unpacked("libelf-dev")?, archive.unpacked("zlib1g-dev")?);
     let folders = [static_libraries(&elf)?, static_libraries(&zlib)?];
-    let include = |package: &Path| format!("-I{}", package.join("usr/include").display());
     let mut command = cargo::cargo();
     command
         .args(["build", "--quiet", "--release", "--message-format=json"])
@@ -168,6 +187,11 @@ fn build() -> Result<PathBuf> {
     }
     let programs = cargo::executables(&String::from_utf8_lossy(&output.stdout));
     programs.into_iter().next_back().ok_or_else(|| anyhow!("cargo names no program"))
+}
+
+/// How a compiler is told of a package's headers.
+fn include(package: &Path) -> String {
+    format!("-I{}", package.join("usr/include").display())
 }
 
 /// The folder of a package's static libraries, which is named after the machine.

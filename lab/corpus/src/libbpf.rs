@@ -1,7 +1,7 @@
 //! Loading by libbpf.
 
 use crate::load::{Load, Task, Verdict};
-use crate::{Outcome, sizes};
+use crate::{File, Outcome, sizes};
 use libbpf_sys as sys;
 use skep_abi::{Errno, MapType};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -28,6 +28,13 @@ pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
         Ok(object) => object.programs().map(|program| (program.name(), program.section())).collect(),
     };
     task.go(programs, |index| alone(&path, index))
+}
+
+/// Reads and loads a whole object.
+pub(crate) fn whole(file: &File) -> Outcome<Verdict> {
+    // SAFETY: no function is none to call.
+    unsafe { sys::libbpf_set_print(None) };
+    Ok(alone(&CString::new(file.path.as_os_str().as_bytes())?, None))
 }
 
 /// Loads the whole object, or only one program of it, and lets it go.

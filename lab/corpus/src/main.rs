@@ -18,6 +18,7 @@ mod report;
 mod seam;
 mod sent;
 mod sizes;
+mod time;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum What {
     Load(load::Options),
     /// Load the programs of objects by both sides, and report.
     Compare(compare::Options),
+    /// Measure loads of whole objects by both sides.
+    Time(time::Options),
     /// Report what was compared earlier.
     Report(compare::Again),
 }
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
     let done = match Options::parse().what {
         What::Load(options) => load::run(&options),
         What::Compare(options) => compare::run(&options),
+        What::Time(options) => time::run(&options),
         What::Report(options) => compare::again(&options),
     };
     match done {

@@ -1,7 +1,7 @@
 //! Loading by skep.
 
 use crate::load::{Load, Task, Verdict};
-use crate::{Outcome, sizes};
+use crate::{File, Outcome, sizes};
 use skep::{Autoload, Kernel, Object};
 use std::fs;
 
@@ -19,6 +19,12 @@ pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
     };
     let names: Vec<String> = programs.iter().map(|(name, _)| name.clone()).collect();
     task.go(programs, |index| verdict(alone(&name, &bytes, index.map(|index| names[index].as_str()))))
+}
+
+/// Reads and loads a whole object.
+pub(crate) fn whole(file: &File) -> Outcome<Verdict> {
+    let bytes = fs::read(&file.path)?;
+    Ok(verdict(alone(&file.path.display().to_string(), &bytes, None)))
 }
 
 /// Loads the whole object, or only one program of it, and lets it go.

@@ -7,6 +7,7 @@
 use crate::areas;
 use libc::{c_int, c_long};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// One `bpf(2)` call, or the move of a descriptor to another number.
 #[derive(Debug, Clone)]
@@ -53,6 +54,33 @@ pub(crate) fn listen<T>(work: impl FnOnce() -> T) -> (T, Vec<Call>) {
     (done, heard.unwrap_or_default())
 }
 
+/// The time that calls took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Inside {
+    /// In `bpf(2)`.
+    pub(crate) nanoseconds: u64,
+    /// How many these were.
+    pub(crate) calls: u64,
+}
+
+/// What was measured since somebody began to measure; `None` where nobody does.
+static MEASURED: Mutex<Option<Inside>> = Mutex::new(None);
+
+/// Measures `bpf(2)` while `work` runs.
+pub(crate) fn measure<T>(work: impl FnOnce() -> T) -> (T, Inside) {
+    *MEASURED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Inside::default());
+    let done = work();
+    let measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    (done, measured.unwrap_or_default())
+}
+
+fn add(began: Instant) {
+    if let Some(inside) = &mut *MEASURED.lock().unwrap_or_else(PoisonError::into_inner) {
+        inside.nanoseconds += u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        inside.calls += 1;
+    }
+}
+
 /// Makes a system call, as the C library's function of this name does.
 ///
 /// # Safety
@@ -72,8 +100,13 @@ pub(crate) unsafe extern "C" fn syscall(
     let calls = heard.as_mut().and_then(|heard| heard.as_mut());
     let Some(calls) = calls else {
         drop(heard);
+        let began = (number == libc::SYS_bpf).then(Instant::now);
         // SAFETY: the caller promises what the system call needs.
-        return answer(unsafe { enter(number, [a, b, c, d, e, f]) });
+        let result = unsafe { enter(number, [a, b, c, d, e, f]) };
+        if let Some(began) = began {
+            add(began);
+        }
+        return answer(result);
     };
     let mut noted = match number {
         // SAFETY: the caller promises that the attributes and what they point to can be read.
