@@ -27,6 +27,12 @@ use crate::{
 /// ```
 #[inline]
 pub fn decode(slot: RawInsn, next: Option<RawInsn>) -> Result<Insn, DecodeErrorKind> {
+    decode_before(slot, next.as_slice())
+}
+
+/// Decodes the instruction that starts with a slot, given what follows, which is looked at only if it is part of it.
+#[inline(always)]
+pub(crate) fn decode_before(slot: RawInsn, rest: &[RawInsn]) -> Result<Insn, DecodeErrorKind> {
     let Some(row) = table::find_hot(slot) else { return Err(refuse(slot)) };
     // What is no operand is zero, or picks the row: r0 or another register that `build` does not look at.
     let (Some(dst), Some(src)) = (Reg::new(slot.dst()), Reg::new(slot.src())) else {
@@ -34,7 +40,7 @@ pub fn decode(slot: RawInsn, next: Option<RawInsn>) -> Result<Insn, DecodeErrorK
     };
     let next_imm = match row.next {
         Next::None => 0,
-        Next::Zero | Next::Imm => second(row.next, next)?,
+        Next::Zero | Next::Imm => second(row.next, rest.first())?,
     };
     Ok(build(row.op, slot, dst, src, next_imm))
 }
@@ -68,8 +74,8 @@ fn unknown_register(slot: RawInsn) -> DecodeErrorKind {
 
 /// Checks the second slot of a wide instruction and returns its immediate.
 #[inline(never)]
-fn second(kind: Next, next: Option<RawInsn>) -> Result<i32, DecodeErrorKind> {
-    let next = next.ok_or(DecodeErrorKind::HalfWide)?;
+fn second(kind: Next, next: Option<&RawInsn>) -> Result<i32, DecodeErrorKind> {
+    let next = *next.ok_or(DecodeErrorKind::HalfWide)?;
     let zero: &[Field] = match kind {
         Next::Zero => &[Field::NextCode, Field::NextDst, Field::NextSrc, Field::NextOff, Field::NextImm],
         _ => &[Field::NextCode, Field::NextDst, Field::NextSrc, Field::NextOff],

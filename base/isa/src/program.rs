@@ -1,6 +1,7 @@
 //! A whole program, decoded once.
 
-use crate::{DecodeError, DecodeErrorKind, Insn, InsnIdx, RawInsn, decode};
+use crate::decode::decode_before;
+use crate::{DecodeError, DecodeErrorKind, Insn, InsnIdx, RawInsn};
 use alloc::vec::Vec;
 
 /// Holds a program whose every slot decodes, for access by slot.
@@ -23,20 +24,22 @@ impl Program {
         if u32::try_from(slots.len()).is_err() {
             return Err(DecodeError { at: InsnIdx(u32::MAX), kind: DecodeErrorKind::TooLong });
         }
-        let mut program = Program::default();
-        program.slots.try_reserve_exact(slots.len()).map_err(out_of_memory)?;
-        let mut rest = slots;
-        while let [slot, next @ ..] = rest {
-            let insn = decode(*slot, next.first().copied())
-                .map_err(|kind| DecodeError { at: InsnIdx(program.slots.len() as u32), kind })?;
-            program.slots.push(Some(insn));
+        let mut insns = Vec::new();
+        insns.try_reserve_exact(slots.len()).map_err(out_of_memory)?;
+        // Where there is no instruction, there is the second half of one.
+        insns.resize(slots.len(), None);
+        let (mut rest, mut places) = (slots, insns.iter_mut());
+        while let ([slot, next @ ..], Some(place)) = (rest, places.next()) {
+            let at = InsnIdx((slots.len() - rest.len()) as u32);
+            let insn = decode_before(*slot, next).map_err(|kind| DecodeError { at, kind })?;
+            *place = Some(insn);
             rest = next;
             if insn.slots() == 2 {
-                program.slots.push(None);
                 rest = &next[1..];
+                places.next();
             }
         }
-        Ok(program)
+        Ok(Program { slots: insns })
     }
 
     /// Counts the slots.

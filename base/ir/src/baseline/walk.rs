@@ -287,6 +287,10 @@ impl<'w> Walk<'w> {
 
     /// Notes that an operation leads to a slot.
     fn wait(&mut self, op: OpIdx, to: InsnIdx) -> Result<(), Elsewhere> {
+        if self.pending.is_empty() {
+            // Each of a few dozen instructions is a jump.
+            self.pending.try_reserve(self.slots.len() / 16 + 8).map_err(|_| Elsewhere)?;
+        }
         grow(&mut self.pending, (op, to)).map_err(|_| Elsewhere)
     }
 

@@ -3,6 +3,7 @@
 use crate::error::BuildErrorKind;
 use crate::ssa::filled;
 use alloc_crate::vec::Vec;
+use core::ops::Range;
 use skep_isa::{Insn, Operand, Reg, RegSet, Size};
 
 /// Names a variable of a function; r0–r9 are 0–9.
@@ -146,9 +147,15 @@ impl Vars {
         }
         // The size of the accesses that start at each byte; 0 none, 255 different ones.
         let mut sizes = filled(0u8, frame_bytes as usize)?;
+        // Most functions have a few slots close together.
+        let mut touched = frame_bytes as usize..0;
         for insn in insns {
             if let Some(Touch::Slot { off, size }) = touch(insn) {
-                match vars.place(off, size) {
+                let place = vars.place(off, size);
+                if let Some(place) = place {
+                    touched = touched.start.min(place)..touched.end.max(place + 1);
+                }
+                match place {
                     Some(place) if sizes[place] == 0 => sizes[place] = size.bytes() as u8,
                     Some(place) if sizes[place] == size.bytes() as u8 => {}
                     Some(place) => sizes[place] = MIXED,
@@ -156,15 +163,15 @@ impl Vars {
                 }
             }
         }
-        vars.assign(&sizes)?;
+        vars.assign(&sizes, touched)?;
         Ok(vars)
     }
 
-    /// Gives the slots that overlap no other a variable each, the others stay memory.
-    fn assign(&mut self, sizes: &[u8]) -> Result<(), BuildErrorKind> {
+    /// Gives the slots that overlap no other a variable each, the others stay memory; all start in a range.
+    fn assign(&mut self, sizes: &[u8], touched: Range<usize>) -> Result<(), BuildErrorKind> {
         self.slots = filled(0, sizes.len())?;
-        let mut place = 0;
-        while place < sizes.len() {
+        let mut place = touched.start;
+        while place < touched.end {
             if sizes[place] == 0 {
                 place += 1;
                 continue;

@@ -85,16 +85,20 @@ pub(super) fn relax(parts: &mut [Part], labels: &[Spot], text_len: usize) -> Res
     taken.0.try_reserve_exact(parts.len() + 1).map_err(|_| AsmError::OutOfMemory)?;
     // Most jumps that become near are too far even while all others are short: these cost a glance, not a turn of the loop.
     fill(&mut taken, parts, text_len, Part::longest)?;
+    let mut are_short = true;
     for at in 0..parts.len() {
         if distance(parts, labels, &taken, at)?.is_none() {
             parts[at].form = Form::Near;
+            are_short = false;
         }
     }
-    fill(&mut taken, parts, text_len, Part::longest)?;
-    let mut work = Relaxation { parts, labels, taken: &taken, distances: Vec::new(), grown: Vec::new() };
-    work.start()?;
-    while let Some(at) = work.grown.pop() {
-        work.tell_neighbours(at as usize)?;
+    if !are_short {
+        fill(&mut taken, parts, text_len, Part::longest)?;
+        let mut work = Relaxation { parts, labels, taken: &taken, distances: Vec::new(), grown: Vec::new() };
+        work.start()?;
+        while let Some(at) = work.grown.pop() {
+            work.tell_neighbours(at as usize)?;
+        }
     }
     fill(&mut taken, parts, text_len, Part::len)?;
     Ok(taken)
