@@ -33,6 +33,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: GenCommand,
     },
+    /// Ask a kernel what it can do: features, types of programs and maps, helpers, settings
+    Feature(FeatureArgs),
     /// Run a program in skep's own kernel or in Linux, on a packet, a capture, or attached
     Run(RunArgs),
     /// Show what an object holds: sections, programs, maps, globals, types
@@ -52,6 +54,7 @@ impl Command {
             Command::Gen { command: GenCommand::MinBtf(args) } => args.json,
             Command::Gen { command: GenCommand::Object(args) } => args.json,
             Command::Gen { command: GenCommand::Vmlinux(args) } => args.json,
+            Command::Feature(args) => args.json,
             Command::Run(args) => args.json,
             Command::Show(args) => args.json,
         };
@@ -344,6 +347,16 @@ fn duration(text: &str) -> Result<Duration, String> {
     let unit = UNITS.iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(wanted)?;
     let number: f64 = text[..text.len() - unit.0.len()].trim().parse().map_err(|_| wanted())?;
     Duration::try_from_secs_f64(number * unit.1).map_err(|_| wanted())
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct FeatureArgs {
+    /// The kernel
+    #[arg(long, value_enum, default_value_t = RunKernel::Linux)]
+    pub(crate) on: RunKernel,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args, Debug)]

@@ -34,6 +34,7 @@ mod commands {
     pub(crate) mod btf;
     pub(crate) mod check;
     pub(crate) mod disasm;
+    pub(crate) mod feature;
     pub(crate) mod generate;
     pub(crate) mod run;
     pub(crate) mod show;
@@ -62,6 +63,7 @@ fn run(command: Command) -> Result<Box<dyn Report>, Failure> {
         Command::Disasm(args) => Ok(Box::new(commands::disasm::run(&args)?)),
         Command::Gen { command } => commands::generate::run(&command),
         Command::Run(args) => Ok(Box::new(commands::run::run(&args)?)),
+        Command::Feature(args) => Ok(Box::new(commands::feature::run(&args)?)),
         Command::Show(args) => Ok(Box::new(commands::show::run(&args)?)),
     }
 }

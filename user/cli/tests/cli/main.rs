@@ -4,6 +4,7 @@ mod btf;
 mod check;
 mod command_line;
 mod common;
+mod feature;
 mod gen_object;
 mod raw;
 mod run;

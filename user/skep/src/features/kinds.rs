@@ -82,9 +82,16 @@ pub(super) fn prog_type(kernel: &Kernel, kind: ProgType) -> Result<bool> {
     Ok(refused("BPF_PROG_LOAD", answer, wanted.errno)? && says(&log, wanted.says))
 }
 
-/// What the verifier says where it does not know a helper, or not for this type (`check_helper_call`, in the words of
-/// several releases).
-const NO_HELPER: &[&str] = &["invalid func ", "unknown func ", "program of this type cannot use helper "];
+/// What a verifier says where it does not know a helper, or not for this type: Linux's, in the words of several releases
+/// (`check_helper_call`), and the embedded kernel's (`skep_model::platform::HelperRefusal`).
+const NO_HELPER: &[&str] = &[
+    "invalid func ",
+    "unknown func ",
+    "program of this type cannot use helper ",
+    "no helper has the number ",
+    " may not call helper ",
+    " is known by name only",
+];
 
 /// Tells whether programs of a type may call a helper.
 ///
