@@ -296,6 +296,17 @@ fn a_loop_without_a_struct_is_refused() {
     assert_eq!(read(&blob).dedup(None).unwrap_err().problem, Problem::Loop);
 }
 
+/// Nobody has looked at the references of what was skimmed.
+#[test]
+fn what_is_not_there_is_refused() {
+    let mut blob = Blob::new(Endian::Little);
+    blob.add("", k::PTR, 0, 7, &[]);
+    let skimmed = Btf::skim(blob.bytes()).unwrap();
+    let wanted = Problem::UnknownType(TypeId(7));
+    assert_eq!(skimmed.dedup(None).unwrap_err().problem, wanted);
+    assert_eq!(Builder::new(Endian::Little).append(&skimmed).unwrap_err().problem, wanted);
+}
+
 /// Structs of one shape that all differ, far behind a pointer: work grows with their square, and is bounded.
 #[test]
 fn work_is_bounded() {

@@ -13,6 +13,7 @@ const ASKED: usize = 256;
 pub(crate) fn run(data: &[u8]) {
     let Some((len, rest)) = data.split_first_chunk::<2>() else { return };
     let (bytes, other) = rest.split_at(usize::from(u16::from_le_bytes(*len)).min(rest.len()));
+    check_skimmed(bytes, other);
     let btf = match Btf::parse(bytes) {
         Ok(btf) => btf,
         Err(error) => return assert!(!error.to_string().is_empty()),
@@ -47,6 +48,23 @@ pub(crate) fn run(data: &[u8]) {
     let owned = btf.into_owned();
     assert_eq!(owned.bytes(), bytes, "owning changes nothing");
     check_split(&owned, other);
+}
+
+/// What was only skimmed answers too, or says what is wrong when it is asked.
+fn check_skimmed(bytes: &[u8], other: &[u8]) {
+    let Ok(btf) = Btf::skim(bytes.to_vec()) else { return };
+    for ty in btf.types().take(ASKED) {
+        assert_eq!(btf.get(ty.id()).map(|found| found.bytes().len()), Some(ty.bytes().len()));
+        let _ = (btf.resolve(ty.id()).is_ok(), btf.layout(ty.id()), ty.name().len());
+    }
+    if let Err(error) = btf.dedup(None) {
+        assert!(!error.to_string().is_empty());
+    }
+    if let Ok(split) = Btf::skim_split(other.to_vec(), Arc::new(btf)) {
+        for ty in split.own_types().take(ASKED) {
+            let _ = (split.size_of(ty.id()).is_ok(), ty.references().count());
+        }
+    }
 }
 
 fn check_names(btf: &Btf<'_>) {

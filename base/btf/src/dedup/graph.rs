@@ -33,9 +33,17 @@ impl<'b> Graph<'b> {
                 let word = btf.endian().word(bytes, 0);
                 words.push(match kind.word(index) {
                     Word::Name => texts.canonical(btf, StrOff(word)).map_err(|p| ty.error(p))?.0,
+                    // What was only skimmed may refer to what is not there.
+                    Word::Type if word >= btf.len() => {
+                        return Err(ty.error(Problem::UnknownType(type_id(word))));
+                    }
                     Word::Type | Word::Plain => word,
                 });
             }
+        }
+        if starts.len() != btf.len() as usize {
+            let missing = type_id(starts.len() as u32);
+            return Err(Error::of(missing, 0, Problem::UnknownType(missing)));
         }
         starts.push(words.len() as u32);
         Ok(Graph { btf, words, starts })

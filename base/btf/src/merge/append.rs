@@ -43,8 +43,14 @@ impl Builder {
         if btf.base().is_some() && !self.continues_as(btf) {
             return Err(Error::at(Section::Header, 0, Problem::OtherBase));
         }
-        if let Some(ty) = btf.own_types().find(|ty| ty.kind().is_none()) {
-            return Err(ty.unknown_kind());
+        for ty in btf.own_types() {
+            if ty.kind().is_none() {
+                return Err(ty.unknown_kind());
+            }
+            // What was only skimmed may refer to what is not there.
+            if let Some(target) = ty.references().find(|target| target.0 >= btf.len()) {
+                return Err(ty.error(Problem::UnknownType(target)));
+            }
         }
         let first = btf.first_own().0;
         let mut ids = Vec::new();
