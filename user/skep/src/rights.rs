@@ -12,7 +12,7 @@ use std::fmt;
 pub enum Lack {
     /// A capability that it does not have.
     Capability(&'static str),
-    /// Capabilities outside of its user namespace, or a token ([`Kernel::with_token`]).
+    /// Capabilities outside of its user namespace, or a token of the kernel's (`BPF_TOKEN_CREATE`).
     InitialUserNamespace,
     /// A setting of the kernel that lets processes without capabilities load.
     Sysctl {
