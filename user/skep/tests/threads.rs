@@ -8,8 +8,8 @@ use skep::*;
 
 threads! {
     "plain data": yes Send, yes Sync =>
-        Attach, Autocreate, Autoload, ErrorKind, Feature, Instead, Interface, Known, Lack, Note, PerfOptions, Rejection,
-        SourceLine, VerifierStats, Place, TestOutput, Wakeup, When, XdpMode;
+        Attach, Autocreate, Autoload, CoreOutcome, CoreRelocation, ErrorKind, Feature, Instead, Interface, Known, Lack, Note,
+        PerfOptions, Place, Rejection, SourceLine, TestOutput, VerifierStats, Wakeup, When, XdpMode;
     "crosses threads in every program that reports errors": yes Send, yes Sync => Error;
     "the public contract: a kernel is shared by cloning": yes Send, yes Sync => Kernel;
     "inert until it is loaded": yes Send, yes Sync => Object;
