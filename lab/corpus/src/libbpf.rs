@@ -44,6 +44,7 @@ fn alone(path: &CStr, program: Option<usize>) -> Verdict {
         if let Some(wanted) = program {
             object.only(wanted)?;
         }
+        object.programs().try_for_each(Program::set_up)?;
         object.maps().try_for_each(Map::set_up)?;
         object.load()
     });
@@ -163,6 +164,21 @@ impl Program<'_> {
     fn section(&self) -> String {
         // SAFETY: the object is open.
         text(unsafe { sys::bpf_program__section_name(self.0.as_ptr()) })
+    }
+}
+
+impl Program<'_> {
+    /// Does what its tool would.
+    fn set_up(self) -> Result<(), Errno> {
+        // SAFETY: the object is open.
+        let stated = unsafe { sys::bpf_program__type(self.0.as_ptr()) };
+        match sizes::prog_type(&self.section()) {
+            Some(prog_type) if stated == sys::BPF_PROG_TYPE_UNSPEC => {
+                // SAFETY: the object is open and not loaded.
+                result(unsafe { sys::bpf_program__set_type(self.0.as_ptr(), prog_type.0) })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -34,6 +34,13 @@ fn alone(name: &str, bytes: &[u8], program: Option<&str>) -> skep::Result<()> {
         object.only_program(program)?;
         object.program_mut(program)?.set_autoload(Autoload::Yes);
     }
+    let programs: Vec<String> = object.programs().map(str::to_owned).collect();
+    for program in programs {
+        let spec = object.program(&program)?;
+        if let (None, Some(prog_type)) = (&spec.attach, sizes::prog_type(&spec.section)) {
+            object.program_mut(&program)?.set_type(prog_type);
+        }
+    }
     let maps: Vec<String> = object.maps().map(str::to_owned).collect();
     for map in maps {
         let mut map = object.map_mut(&map)?;

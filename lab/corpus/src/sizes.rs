@@ -1,6 +1,7 @@
-//! The sizes that a tool sets before it loads: what the objects leave at zero for their tool to fill in.
+//! What a tool sets before it loads: sizes that the objects leave at zero, and types of programs that no section's name
+//! tells.
 
-use skep_abi::MapType;
+use skep_abi::{MapType, ProgType};
 
 /// Entries of a map that states none.
 const ENTRIES: u32 = 1024;
@@ -20,6 +21,20 @@ const WITHOUT_ENTRIES: &[MapType] = &[
     MapType::PERCPU_CGROUP_STORAGE,
     MapType::STRUCT_OPS,
 ];
+
+/// Sections whose names say to their tool what a program is, and to no loader: of ir-keytable, which loads all that a file has
+/// as decoders (its name is that of the protocol), and of suricata, whose configuration has the names.
+const SECTIONS: &[(&str, ProgType)] = &[
+    ("lirc_mode2/", ProgType::LIRC_MODE2),
+    ("filter", ProgType::SOCKET_FILTER),
+    ("loadbalancer", ProgType::SOCKET_FILTER),
+];
+
+/// The type of program to set, if its section's name says none.
+pub(crate) fn prog_type(section: &str) -> Option<ProgType> {
+    let is_it = |name: &str| section == name || name.ends_with('/') && section.starts_with(name);
+    SECTIONS.iter().find(|(name, _)| is_it(name)).map(|(_, prog_type)| *prog_type)
+}
 
 /// The entries to set, if any.
 pub(crate) fn entries(kind: MapType, stated: u32) -> Option<u32> {
