@@ -2,7 +2,7 @@
 //!
 //! A step is a command. Its output goes to `target/ci/STEP.log` and is shown when it fails. A step that cannot run here is
 //! skipped with its reason, and so is, by its own name, each test that printed a line `skipped: TEST: REASON`.
-//! All steps run, also after one failed; the last line counts them: `ci: N passed, N failed, N skipped`.
+//! Steps that keep half a machine busy run two at a time. All steps run, also after one failed; the last line counts them: `ci: N passed, N failed, N skipped`.
 
 mod step;
 
@@ -11,8 +11,9 @@ use crate::outcome::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use step::{Call, Env, Report, Step};
+use step::{Call, Env, Report, Share, Step};
 
 /// Run every check and test, as continuous integration does.
 #[derive(Parser)]
@@ -29,24 +30,25 @@ struct Options {
 const PLAIN: Env = &[];
 
 const STEPS: &[Step] = &[
-    Step { name: "tools", call: Call::Xtask(&["tools"]), env: PLAIN },
-    Step { name: "fmt", call: Call::Cargo(&["fmt", "--all", "--check"]), env: PLAIN },
-    Step { name: "layers", call: Call::Xtask(&["layers"]), env: PLAIN },
-    Step { name: "rooms", call: Call::Xtask(&["rooms"]), env: PLAIN },
-    Step { name: "deny", call: Call::Xtask(&["deny"]), env: PLAIN },
-    Step { name: "vectors", call: Call::Xtask(&["vectors", "--check"]), env: PLAIN },
-    Step { name: "programs", call: Call::Xtask(&["programs", "--check"]), env: PLAIN },
-    Step { name: "traffic", call: Call::Xtask(&["traffic", "--check"]), env: PLAIN },
-    Step { name: "planted", call: Call::Xtask(&["planted"]), env: PLAIN },
-    Step { name: "abi", call: Call::Xtask(&["abi", "--check"]), env: PLAIN },
-    Step { name: "platform", call: Call::Xtask(&["platform", "--check"]), env: PLAIN },
-    Step { name: "api", call: Call::Xtask(&["api"]), env: PLAIN },
+    Step { name: "tools", call: Call::Xtask(&["tools"]), env: PLAIN, share: Share::Whole },
+    Step { name: "fmt", call: Call::Cargo(&["fmt", "--all", "--check"]), env: PLAIN, share: Share::Whole },
+    Step { name: "layers", call: Call::Xtask(&["layers"]), env: PLAIN, share: Share::Half },
+    Step { name: "rooms", call: Call::Xtask(&["rooms"]), env: PLAIN, share: Share::Half },
+    Step { name: "deny", call: Call::Xtask(&["deny"]), env: PLAIN, share: Share::Half },
+    Step { name: "vectors", call: Call::Xtask(&["vectors", "--check"]), env: PLAIN, share: Share::Half },
+    Step { name: "programs", call: Call::Xtask(&["programs", "--check"]), env: PLAIN, share: Share::Half },
+    Step { name: "traffic", call: Call::Xtask(&["traffic", "--check"]), env: PLAIN, share: Share::Half },
+    Step { name: "planted", call: Call::Xtask(&["planted"]), env: PLAIN, share: Share::Half },
+    Step { name: "abi", call: Call::Xtask(&["abi", "--check"]), env: PLAIN, share: Share::Half },
+    Step { name: "platform", call: Call::Xtask(&["platform", "--check"]), env: PLAIN, share: Share::Half },
+    Step { name: "api", call: Call::Xtask(&["api"]), env: PLAIN, share: Share::Half },
     Step {
         name: "clippy",
         call: Call::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
         env: PLAIN,
+        share: Share::Half,
     },
-    Step { name: "msrv", call: Call::Xtask(&["msrv"]), env: PLAIN },
+    Step { name: "msrv", call: Call::Xtask(&["msrv"]), env: PLAIN, share: Share::Half },
     Step {
         name: "test",
         call: Call::Tests(&[
@@ -59,31 +61,59 @@ const STEPS: &[Step] = &[
             "--no-fail-fast",
         ]),
         env: PLAIN,
+        share: Share::Whole,
     },
     Step {
         name: "doctest",
         call: Call::Tests(&["test", "--workspace", "--doc", "--no-fail-fast"]),
         env: PLAIN,
+        share: Share::Half,
     },
     Step {
         name: "doc",
         call: Call::Cargo(&["doc", "--workspace", "--no-deps"]),
         env: &[("RUSTDOCFLAGS", "-Dwarnings")],
+        share: Share::Half,
     },
-    Step { name: "compare", call: Call::Xtask(&["compare"]), env: PLAIN },
-    Step { name: "planted-compiler", call: Call::Xtask(&["planted", "compiler"]), env: PLAIN },
-    Step { name: "objects", call: Call::Xtask(&["objects", "--check"]), env: PLAIN },
-    Step { name: "corpus", call: Call::Xtask(&["corpus", "--short", "--bytes", "--check"]), env: PLAIN },
-    Step { name: "rbpf", call: Call::Xtask(&["rbpf"]), env: PLAIN },
-    Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN },
-    Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN },
-    Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN },
-    Step { name: "coverage", call: Call::Xtask(&["fuzz", "--coverage"]), env: PLAIN },
-    Step { name: "fuzz", call: Call::Xtask(&["fuzz", "--for=8s"]), env: PLAIN },
-    Step { name: "bare", call: Call::Xtask(&["bare"]), env: PLAIN },
-    Step { name: "boot-5.10", call: Call::Xtask(&["boot", "--kernel=5.10", "--check"]), env: PLAIN },
-    Step { name: "boot-6.1", call: Call::Xtask(&["boot", "--kernel=6.1", "--check"]), env: PLAIN },
-    Step { name: "boot-6.12", call: Call::Xtask(&["boot", "--kernel=6.12", "--check"]), env: PLAIN },
+    Step { name: "compare", call: Call::Xtask(&["compare"]), env: PLAIN, share: Share::Whole },
+    Step {
+        name: "planted-compiler",
+        call: Call::Xtask(&["planted", "compiler", "--short"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
+    Step { name: "objects", call: Call::Xtask(&["objects", "--check"]), env: PLAIN, share: Share::Half },
+    Step {
+        name: "corpus",
+        call: Call::Xtask(&["corpus", "--short", "--bytes", "--check"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
+    Step { name: "rbpf", call: Call::Xtask(&["rbpf"]), env: PLAIN, share: Share::Half },
+    Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN, share: Share::Half },
+    Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN, share: Share::Half },
+    Step { name: "loom", call: Call::Xtask(&["checkers", "loom"]), env: PLAIN, share: Share::Half },
+    Step { name: "coverage", call: Call::Xtask(&["fuzz", "--coverage"]), env: PLAIN, share: Share::Half },
+    Step { name: "fuzz", call: Call::Xtask(&["fuzz", "--for=8s"]), env: PLAIN, share: Share::Half },
+    Step { name: "bare", call: Call::Xtask(&["bare"]), env: PLAIN, share: Share::Half },
+    Step {
+        name: "boot-5.10",
+        call: Call::Xtask(&["boot", "--kernel=5.10", "--check"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
+    Step {
+        name: "boot-6.1",
+        call: Call::Xtask(&["boot", "--kernel=6.1", "--check"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
+    Step {
+        name: "boot-6.12",
+        call: Call::Xtask(&["boot", "--kernel=6.12", "--check"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
 ];
 
 /// What a step may take before it counts as hung.
@@ -98,7 +128,10 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let chosen = choose(&options.only)?;
     let place = Place::prepare()?;
     let begin = Instant::now();
-    let reports: Vec<Report> = chosen.iter().map(|step| place.run(step)).collect();
+    let mut reports = Vec::new();
+    for steps in chosen.chunk_by(|one, other| one.share == Share::Half && other.share == Share::Half) {
+        reports.extend(place.run_side_by_side(steps));
+    }
     Ok(summarise(&reports, begin.elapsed()))
 }
 
@@ -125,6 +158,27 @@ impl Place {
         std::fs::copy(&own, &fresh).with_context(|| own.display().to_string())?;
         std::fs::rename(&fresh, &xtask).with_context(|| xtask.display().to_string())?;
         Ok(Self { logs, xtask })
+    }
+
+    /// Runs steps in order, two at a time; the reports come in the order of the steps.
+    fn run_side_by_side(&self, steps: &[&'static Step]) -> Vec<Report> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            while let Some((index, step)) = steps.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed))
+            {
+                done.push((index, self.run(step)));
+            }
+            done
+        };
+        let mut reports = std::thread::scope(|scope| {
+            let beside = scope.spawn(work);
+            let mut done = work();
+            done.extend(beside.join().expect("a step's failure is a report"));
+            done
+        });
+        reports.sort_by_key(|(index, _)| *index);
+        reports.into_iter().map(|(_, report)| report).collect()
     }
 
     fn run(&self, step: &'static Step) -> Report {
@@ -186,7 +240,7 @@ mod tests {
     #[test]
     fn the_last_line_counts_steps() {
         let report = |script: &'static [&'static str]| {
-            let step = Step { name: "layers", call: Call::Xtask(script), env: PLAIN };
+            let step = Step { name: "layers", call: Call::Xtask(script), env: PLAIN, share: Share::Half };
             let log = std::env::temp_dir().join(format!("xtask-ci-{}-{}", std::process::id(), script[1]));
             let report = step::run(&step, "/bin/sh".as_ref(), &log, STEP_LIMIT);
             std::fs::remove_file(log).expect("the log");

@@ -1,4 +1,4 @@
-//! `cargo xtask planted [firewall | compiler]`: bugs that must be found.
+//! `cargo xtask planted [firewall | compiler [--short]]`: bugs that must be found.
 //!
 //! A planted bug is a file in `lab/planted`: which source, why it is a bug, the text as it is and as it is to be, which differ
 //! in one token. Those of the [firewall] become objects, and a comparison of such an object with the right one has
@@ -32,8 +32,10 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let words: Vec<_> = args.iter().map(String::as_str).collect();
     match words[..] {
         [] | ["firewall"] => firewall::run(),
-        ["compiler", ref names @ ..] => compiler::run(names),
-        _ => bail!("wanted `planted firewall` or `planted compiler [BUG]...`"),
+        ["compiler", "--short"] => compiler::run(&compiler::Choice::Short),
+        ["compiler"] => compiler::run(&compiler::Choice::All),
+        ["compiler", ref names @ ..] => compiler::run(&compiler::Choice::Named(names)),
+        _ => bail!("wanted `planted firewall` or `planted compiler [--short | BUG...]`"),
     }
 }
 

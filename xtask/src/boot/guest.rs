@@ -15,6 +15,9 @@ use std::time::Duration;
 pub(crate) enum Content {
     /// A file of this machine. If it is a program with shared libraries, these come along.
     File(PathBuf),
+    /// A program of this machine and its shared libraries, without what only debuggers read: the guest unpacks files to memory,
+    /// half of which they may fill, and emulated at that.
+    Stripped(PathBuf),
     /// These bytes.
     Bytes(Vec<u8>),
 }
@@ -75,6 +78,14 @@ impl Guest {
             match content {
                 Content::Bytes(bytes) => archive.file(path, bytes),
                 Content::File(file) => add_program(&mut archive, path, file)?,
+                Content::Stripped(file) => {
+                    if let Some(bytes) = stripped(file) {
+                        archive.file(path, &bytes);
+                        add_libraries(&mut archive, file)?;
+                    } else {
+                        add_program(&mut archive, path, file)?;
+                    }
+                }
             }
         }
         archive.file("init", init_script(&loads).as_bytes());
@@ -138,6 +149,10 @@ fn add_program(archive: &mut Archive, place: &str, file: &Path) -> Result<()> {
     if !bytes.starts_with(b"\x7fELF") {
         return Ok(());
     }
+    add_libraries(archive, file)
+}
+
+fn add_libraries(archive: &mut Archive, file: &Path) -> Result<()> {
     let file = file.canonicalize()?;
     let output =
         Command::new("ldd").arg(&file).env_remove("LD_PRELOAD").output().context("cannot run ldd")?;
@@ -152,6 +167,19 @@ fn add_program(archive: &mut Archive, place: &str, file: &Path) -> Result<()> {
         archive.file(&library, &bytes);
     }
     Ok(())
+}
+
+/// A program without what only debuggers read, where `strip` is here and takes it.
+fn stripped(file: &Path) -> Option<Vec<u8>> {
+    let strip = tools::find("strip")?;
+    // It seeks in its output, so that a pipe will not do.
+    let name = format!("skep-strip-{}-{:?}", std::process::id(), std::thread::current().id());
+    let output = std::env::temp_dir().join(name);
+    let status = Command::new(strip).args(["--strip-debug", "-o"]).arg(&output).arg(file).status();
+    let bytes = fs::read(&output);
+    // Nothing is there to be removed where it failed.
+    let _ = fs::remove_file(&output);
+    status.is_ok_and(|status| status.success()).then_some(bytes.ok()?)
 }
 
 /// The absolute paths in the output of ldd.

@@ -34,7 +34,7 @@ pub(super) fn boot(vmlinuz: &Path, initramfs: &[u8], timeout: Duration) -> Resul
     let scratch = Scratch::new()?;
     fs::write(scratch.0.join("initramfs"), initramfs)?;
     let mut command = emulator()?;
-    command.args(["-M", "q35", "-m", "1024", "-smp", "2", "-no-reboot"]);
+    command.args(["-M", "q35", "-m", "2048", "-smp", "2", "-no-reboot"]);
     command.arg("-kernel").arg(vmlinuz).arg("-initrd").arg(scratch.0.join("initramfs"));
     // A panic ends the machine at once instead of hanging; the clock source is what the emulator keeps well.
     command.args(["-append", "console=ttyS0 quiet panic=-1 8250.nr_uarts=4 mitigations=off tsc=reliable"]);

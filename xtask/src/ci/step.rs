@@ -17,6 +17,16 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) call: Call,
     pub(super) env: Env,
+    pub(super) share: Share,
+}
+
+/// How much of the machine a step keeps busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All of it, or it has tests that watch the whole system: nothing runs beside it.
+    Whole,
+    /// About half: two such steps run side by side.
+    Half,
 }
 
 /// What a step calls.
@@ -184,7 +194,12 @@ mod tests {
     fn run_script(script: &'static [&'static str], limit: Duration) -> Report {
         let name = format!("xtask-step-{}-{:?}", std::process::id(), std::thread::current().id());
         let log = std::env::temp_dir().join(name);
-        let step = Step { name: "layers", call: Call::Xtask(script), env: &[("STEP_TEST", "set")] };
+        let step = Step {
+            name: "layers",
+            call: Call::Xtask(script),
+            env: &[("STEP_TEST", "set")],
+            share: Share::Half,
+        };
         let report = run(&step, Path::new("/bin/sh"), &log, limit);
         std::fs::remove_file(&log).expect("the log");
         report
@@ -210,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_test_run_without_tests_has_failed() {
-        let step = Step { name: "test", call: Call::Tests(&[]), env: &[] };
+        let step = Step { name: "test", call: Call::Tests(&[]), env: &[], share: Share::Half };
         let ended = Command::new("true").status().map(Ended::By).map_err(Into::into);
         assert_eq!(judge(&step, ended, "running 0 tests").note, "no test ran");
     }
