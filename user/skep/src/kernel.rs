@@ -106,9 +106,12 @@ impl Kernel {
         Ok(*self.known.page_size.get_or_init(|| size))
     }
 
-    /// Gives the number of CPUs there can ever be, which sizes per-CPU values. The seam asks for it when it needs it; to
-    /// ask before is to know what failed.
-    pub(crate) fn possible_cpus(&self) -> Result<u32> {
+    /// Gives the number of CPUs there can ever be, which is how many values a per-CPU map has for each key.
+    ///
+    /// # Errors
+    /// Where `/sys/devices/system/cpu/possible` cannot be read.
+    // The seam asks for it when it needs it; to ask before is to know what failed.
+    pub fn possible_cpus(&self) -> Result<u32> {
         const PATH: &str = "/sys/devices/system/cpu/possible";
         self.sys.possible_cpus().map_err(|error| Error::call("read", error).at_path(PATH))
     }

@@ -67,6 +67,7 @@ mod program;
 mod rights;
 mod ring;
 mod test_run;
+mod user_ring;
 mod wait;
 
 pub use self::core::{CoreOutcome, CoreRelocation};
@@ -77,19 +78,32 @@ pub use kernel::Kernel;
 pub use link::Link;
 pub use loaded::Loaded;
 pub use log::{Rejection, SourceLine, VerifierStats};
-pub use map::{Entries, Entry, EntryValue, Global, Keys, Map, When};
+#[cfg(target_os = "linux")]
+pub use map::ByFd;
+#[doc(hidden)]
+pub use map::size_behind;
+pub use map::{
+    Cells, CgroupStorageKey, Entries, Entry, EntryValue, FieldAt, Fields, Frame, Global, Keys, LpmKey, Map,
+    MapKey, MapValue, NewMap, PerCpu, PlainKey, Redirect, SharedCell, StackTrace, StoredValue, TypedMap,
+    When,
+};
 pub use note::{Instead, Note};
-pub use object::{Autocreate, Autoload, MapMut, Object, ProgramMut};
+pub use object::{Autocreate, Autoload, MapMut, Object, Pinned, ProgramMut};
 pub use perf::{PerfBuffer, PerfOptions, Sample, Wakeup};
 pub use program::Program;
 pub use rights::Lack;
 pub use ring::{Record, RingBuffer};
 pub use test_run::{TestOutput, TestRun};
+pub use user_ring::{Reserved, UserRing};
 
 pub use skep_abi::{AttachType, Errno, FuncId, MapType, ProgType, XdpAction};
 pub use skep_btf::{Btf, CoreRelocKind, Feature as BtfFeature, Literal, Value};
 pub use skep_model::platform::version::Version;
 pub use skep_model::{MapOrigin, MapSpec, ProgramSpec};
+
+/// The crate whose `IntoBytes`, `TryFromBytes` and `Immutable` keys and values have, in the version that fits:
+/// `#[derive(FromBytes, IntoBytes, Immutable)]` with `#[zerocopy(crate = "skep::zerocopy")]`.
+pub use zerocopy;
 
 /// The flags of maps, programs and calls, under Linux's own names.
 pub mod flags {

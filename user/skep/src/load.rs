@@ -11,7 +11,7 @@ mod insns;
 pub(crate) mod kconfig;
 mod maps;
 mod modules;
-mod names;
+pub(crate) mod names;
 mod pins;
 mod programs;
 mod struct_ops;

@@ -1,11 +1,25 @@
 //! Maps: elements by key, as bytes and as the values that their types make of them.
 
 mod batch;
+mod cell;
 mod entries;
 mod global;
+mod kinds;
+mod new;
+pub(crate) mod schema;
+mod typed;
+mod value;
 
+pub use cell::{Cells, SharedCell};
 pub use entries::{Entries, Entry, EntryValue, Keys};
 pub use global::Global;
+pub use kinds::{CgroupStorageKey, Frame, LpmKey, Redirect, StackTrace};
+pub use new::NewMap;
+pub use schema::{FieldAt, Fields, size_behind};
+pub use typed::TypedMap;
+#[cfg(target_os = "linux")]
+pub use value::ByFd;
+pub use value::{MapKey, MapValue, PerCpu, PlainKey, StoredValue};
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +43,8 @@ pub struct Map {
     /// The data section that it stands for.
     section: Option<String>,
     max_entries: OnceLock<u32>,
+    /// The `BPF_F_*` flags that it was created with.
+    flags: OnceLock<u32>,
     /// Its memory, where it is an array that can be mapped.
     memory: OnceLock<Option<Mapping>>,
     /// Its value with its programs, where it is a struct of functions.
@@ -90,6 +106,7 @@ impl Map {
             types,
             section,
             max_entries: OnceLock::new(),
+            flags: OnceLock::new(),
             memory: OnceLock::new(),
             ops: None,
             record_type: OnceLock::new(),
@@ -179,6 +196,7 @@ impl Map {
             types,
             section: None,
             max_entries: OnceLock::from(info.max_entries),
+            flags: OnceLock::from(info.map_flags),
             memory: OnceLock::new(),
             ops: None,
             record_type: OnceLock::new(),
@@ -236,6 +254,17 @@ impl Map {
                 let entries = self.info()?.max_entries;
                 move || entries
             })),
+        }
+    }
+
+    /// Gives the `BPF_F_*` flags that it was created with.
+    pub(crate) fn flags(&self) -> Result<u32> {
+        match self.flags.get() {
+            Some(flags) => Ok(*flags),
+            None => {
+                let flags = self.info()?.map_flags;
+                Ok(*self.flags.get_or_init(|| flags))
+            }
         }
     }
 

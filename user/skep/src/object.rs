@@ -3,7 +3,7 @@
 mod map;
 mod program;
 
-pub use map::{Autocreate, MapMut};
+pub use map::{Autocreate, MapMut, Pinned};
 pub use program::{Autoload, ProgramMut};
 
 pub(crate) use map::{MapSetting, PinSetting};

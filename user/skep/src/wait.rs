@@ -11,6 +11,11 @@ pub(crate) fn one(kernel: &Kernel, fd: Fd, timeout: Option<Duration>) -> Result<
     any(kernel, &mut [WaitFd { fd, interest: Interest::Readable, ready: false }], timeout)
 }
 
+/// Waits for one descriptor to become writable.
+pub(crate) fn room(kernel: &Kernel, fd: Fd, timeout: Option<Duration>) -> Result<bool> {
+    any(kernel, &mut [WaitFd { fd, interest: Interest::Writable, ready: false }], timeout)
+}
+
 /// Waits for one of several descriptors; a signal ends the wait like the time does.
 pub(crate) fn any(kernel: &Kernel, fds: &mut [WaitFd], timeout: Option<Duration>) -> Result<bool> {
     match kernel.sys().wait(fds, timeout.map(milliseconds)) {

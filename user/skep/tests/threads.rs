@@ -8,16 +8,20 @@ use skep::*;
 
 threads! {
     "plain data": yes Send, yes Sync =>
-        Attach, Autocreate, Autoload, CoreOutcome, CoreRelocation, ErrorKind, Feature, Instead, Interface, Known, Lack, Note,
-        PerfOptions, Place, Rejection, SourceLine, TestOutput, VerifierStats, Wakeup, When, XdpMode;
+        Attach, Autocreate, Autoload, CgroupStorageKey, CoreOutcome, CoreRelocation, ErrorKind, Feature, FieldAt, Frame, Instead,
+        Interface, Known, Lack, LpmKey<4>, Note, PerCpu<u64>, PerfOptions, Pinned, Place, Rejection, SourceLine, StackTrace, TestOutput, VerifierStats, Wakeup, When, XdpMode;
     "crosses threads in every program that reports errors": yes Send, yes Sync => Error;
     "the public contract: a kernel is shared by cloning": yes Send, yes Sync => Kernel;
-    "inert until it is loaded": yes Send, yes Sync => Object;
+    "inert until it is loaded, or made": yes Send, yes Sync => Object, NewMap;
     "owned, and keeps its kernel; each method is calls of the kernel, which orders them": yes Send, yes Sync =>
-        Loaded, Map, Program, Link;
+        Loaded, Map, Program, Link, TypedMap<u32, u64>;
     "a reader is one: reading takes it by `&mut`, so sharing it gives nothing away": yes Send, yes Sync =>
-        RingBuffer, PerfBuffer;
+        RingBuffer, PerfBuffer, UserRing;
     "borrows its reader, and gives shared bytes": yes Send, yes Sync => Record<'static>, Sample<'static>;
+    "borrows its writer": yes Send, yes Sync => Reserved<'static>;
+    "reaches shared memory by atomics only": yes Send, yes Sync => Cells<'static, u64>, SharedCell<'static, u64>;
+    "borrows a program": yes Send, yes Sync => Redirect<'static>;
+    "borrows a descriptor": yes Send, yes Sync => ByFd<'static>;
     "borrows a map": yes Send, yes Sync => Entries<'static>, Entry<'static>, EntryValue<'static>, Keys<'static>;
     "borrows what is loaded": yes Send, yes Sync => Global<'static>;
     "borrows an object that is not loaded": yes Send, yes Sync => MapMut<'static>, ProgramMut<'static>;

@@ -2,7 +2,7 @@
 
 use super::btf::Part;
 use super::names::{kernel_name, map_name};
-use super::pins::{check_alike, path_by_name};
+use super::pins::{There, check_alike, path_by_name};
 use super::without::{self, Look};
 use super::{Loading, Used};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ impl Loading<'_> {
                     return Err(Error::new(ErrorKind::Setting, "is to be a map of another kernel"));
                 }
                 let found = map.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))?;
-                check_alike(&create, &found)?;
+                check_alike(spec, &create, &found)?;
                 (Arc::clone(map), Made::Before)
             }
             None => match self.shared_or_new(spec, setting, create) {
@@ -88,11 +88,13 @@ impl Loading<'_> {
         };
         // Someone else may pin theirs between our look and our pin: then theirs is used.
         for _ in 0..2 {
-            if let Some(map) = self.pinned(&path, &create)? {
-                return Ok((map, Made::Before));
-            }
+            let other = match self.pinned(&path, &create, spec, setting.pinned)? {
+                There::Wanted(map) => return Ok((map, Made::Before)),
+                There::Other(map) => Some(map),
+                There::Nothing => None,
+            };
             let map = self.create(spec, create)?;
-            if let Some(pin) = self.pin(&path, &map)? {
+            if let Some(pin) = self.pin(&path, &map, other)? {
                 self.pins.push(pin);
                 return Ok((map, Made::New));
             }

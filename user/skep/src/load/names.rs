@@ -10,7 +10,7 @@ const MOST: usize = OBJ_NAME_LEN - 1;
 const SHORTEST_SUFFIX: usize = 7;
 
 /// Makes a name of any text.
-pub(super) fn kernel_name(name: &str) -> [u8; OBJ_NAME_LEN] {
+pub(crate) fn kernel_name(name: &str) -> [u8; OBJ_NAME_LEN] {
     let mut out = [0; OBJ_NAME_LEN];
     for (place, byte) in out[..MOST].iter_mut().zip(name.bytes()) {
         *place = if byte.is_ascii_alphanumeric() || byte == b'.' { byte } else { b'_' };

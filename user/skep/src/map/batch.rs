@@ -14,7 +14,9 @@ const FIRST: u32 = 256;
 const MOST_BYTES: usize = 1 << 20;
 
 impl Map {
-    /// Reads all elements, many at once where the kernel can (Linux 5.6), else one by one.
+    /// Reads all elements, many at once where the kernel can (Linux 5.6), else one by one. Of a hash, each element that is
+    /// there all the time is read exactly once, as its buckets are locked one after the other
+    /// (`__htab_map_lookup_and_delete_batch`, kernel/bpf/hashtab.c); of other kinds it is as [`super::Keys`] says.
     ///
     /// # Errors
     /// As [`Map::lookup`] and [`super::Keys`].
@@ -146,6 +148,11 @@ impl Map {
                     continue;
                 }
                 Err((error, _)) if all.is_empty() && has_no_batches(error.errno()) => return Ok(None),
+                // The key that a batch stood on was deleted (`generic_map_lookup_batch`, kernel/bpf/syscall.c); nothing is
+                // lost where nothing is taken out.
+                Err((error, _)) if error.errno() == Errno::EINTR && then == BatchThen::Keep => {
+                    return Ok(None);
+                }
                 Err((error, _)) => return Err(self.error(call, error)),
             };
             let values = values.chunks_exact(value.max(1));

@@ -44,10 +44,17 @@ impl fmt::Display for EntryValue<'_> {
 
 /// The keys of a map, each once.
 ///
-/// The next key is asked for before one is given out, so an element may be deleted while the walk stands on it. Where
-/// others delete the element that the walk stands on, the kernel starts again from the front (`htab_map_get_next_key`,
-/// kernel/bpf/hashtab.c): what was seen is passed over, and a map that changes faster than it is read ends the walk
-/// with `EBUSY`. Elements that others add meanwhile may be missed.
+/// What holds while others change the map:
+/// - A key that is there all the time is given. The kernel's order of keys does not change while they stay, and where the
+///   key that the walk stands on is deleted, it starts again from the front (`htab_map_get_next_key`,
+///   kernel/bpf/hashtab.c).
+/// - No key is given twice: what was seen is passed over, one that was deleted and stored again meanwhile too.
+/// - A key that is stored or deleted meanwhile may be given or not.
+/// - The walk ends: where the map changes faster than it is read, after eight times as many steps as it has room for
+///   elements, with `EBUSY`.
+///
+/// The next key is asked for before one is given out, so whoever walks may delete the element that the walk stands on.
+/// [`Map::read_all`] holds a part of a hash still while it reads it, and makes fewer calls.
 pub struct Keys<'m> {
     map: &'m Map,
     walk: Walk,
@@ -72,8 +79,7 @@ impl<'m> Keys<'m> {
             Some(Access::Index) => Walk::Index { next: 0, end: entries },
             Some(Access::Ends | Access::Records | Access::Memory) => Walk::End,
             _ => {
-                // Every element twice, should all of the map have been exchanged, and then some.
-                let most = u64::from(entries) * 2 + 64;
+                let most = u64::from(entries) * 8 + 1024;
                 Walk::Next { next: self.after(None)?, seen: HashSet::new(), steps: 0, most }
             }
         };

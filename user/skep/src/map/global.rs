@@ -1,12 +1,13 @@
 //! Global variables of a loaded object.
 
-use super::Map;
+use super::cell::{load, store};
+use super::{Map, SharedCell, cell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::read_part;
 use skep_abi::Errno;
-use skep_abi::flags::{BPF_ANY, BPF_F_MMAPABLE};
+use skep_abi::flags::BPF_ANY;
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
-use skep_sys::{Mapping, Protection};
+use zerocopy::{Immutable, IntoBytes, TryFromBytes};
 
 /// A global variable of a loaded object, or a part of one.
 ///
@@ -25,6 +26,7 @@ pub struct Global<'l> {
     path: String,
     /// The bytes of the variable that the path leads to.
     part: std::ops::Range<usize>,
+    bitfield: bool,
 }
 
 impl<'l> Global<'l> {
@@ -48,7 +50,8 @@ impl<'l> Global<'l> {
             return Err(Error::not_found("lies outside its variable"));
         }
         let path = found.path.to_owned();
-        Ok(Global { map, btf, start, len, type_id, path, part: first..last })
+        let bitfield = field.bitfield.is_some();
+        Ok(Global { map, btf, start, len, type_id, path, part: first..last, bitfield })
     }
 
     /// Reads it by its type.
@@ -110,9 +113,27 @@ impl<'l> Global<'l> {
         self.set_to(Literal::Bytes(bytes))
     }
 
+    /// Takes it by a type of Rust, to be read and written without its name being looked up again, and with atomic
+    /// operations.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] where it has another size, or is a bitfield.
+    pub fn cell<T: IntoBytes + TryFromBytes + Immutable>(&self) -> Result<SharedCell<'l, T>> {
+        let what = match self.bitfield {
+            true => "is a bitfield, which only its name leads to".to_owned(),
+            false if self.part.len() == size_of::<T>() => {
+                return Ok(SharedCell::new(self.map, 0, self.start + self.part.start));
+            }
+            false => {
+                let name = std::any::type_name::<T>();
+                format!("has {} bytes; {name} has {}", self.part.len(), size_of::<T>())
+            }
+        };
+        Err(Error::new(ErrorKind::Setting, what).in_map(self.map.name()))
+    }
+
     fn frozen(&self) -> Error {
-        let what = "was frozen when it was loaded; set it before";
-        Error::new(ErrorKind::Permission, what).with_errno(Errno::EPERM).in_map(self.map.name())
+        cell::frozen(self.map)
     }
 
     /// Reads the bytes of the variable.
@@ -122,15 +143,9 @@ impl<'l> Global<'l> {
             return Ok(whole[self.start..self.start + self.len].to_vec());
         };
         let mut bytes = vec![0; self.len];
-        let read = match (memory.bytes(), self.len) {
-            // In one piece, where the variable is one.
-            (Some(shared), 8) => shared.load_u64(self.start).map(|v| bytes.copy_from_slice(&v.to_ne_bytes())),
-            (Some(shared), 4) => shared.load_u32(self.start).map(|v| bytes.copy_from_slice(&v.to_ne_bytes())),
-            (Some(shared), 2) => shared.load_u16(self.start).map(|v| bytes.copy_from_slice(&v.to_ne_bytes())),
-            _ => memory.copy_out(self.start, &mut bytes),
-        };
         // A kernel that maps less than it was asked for.
-        read.map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()).in_map(self.map.name()))?;
+        let read = load(memory, self.start, &mut bytes);
+        read.map_err(|what| Error::new(ErrorKind::Corrupt, what).in_map(self.map.name()))?;
         Ok(bytes)
     }
 
@@ -138,45 +153,5 @@ impl<'l> Global<'l> {
     fn section(&self) -> Result<Vec<u8>> {
         let whole = self.map.lookup(&0u32.to_ne_bytes())?;
         whole.ok_or_else(|| self.map.error("BPF_MAP_LOOKUP_ELEM", Errno::ENOENT))
-    }
-}
-
-/// Stores bytes in one piece where they have the size of an integer; `None` where the memory is read-only.
-fn store(memory: &Mapping, at: usize, bytes: &[u8]) -> Option<()> {
-    let shared = memory.bytes()?;
-    let stored = match *bytes {
-        [a, b, c, d, e, f, g, h] => shared.store_u64(at, u64::from_ne_bytes([a, b, c, d, e, f, g, h])),
-        [a, b, c, d] => shared.store_u32(at, u32::from_ne_bytes([a, b, c, d])),
-        [a, b] => shared.store_u16(at, u16::from_ne_bytes([a, b])),
-        _ => shared.copy_in(at, bytes),
-    };
-    stored.ok()
-}
-
-impl Map {
-    /// Maps a data section into memory, once; `None` where the kernel does not.
-    fn memory(&self) -> Result<Option<&Mapping>> {
-        if let Some(memory) = self.memory.get() {
-            return Ok(memory.as_ref());
-        }
-        let memory = self.map_memory()?;
-        Ok(self.memory.get_or_init(|| memory).as_ref())
-    }
-
-    fn map_memory(&self) -> Result<Option<Mapping>> {
-        if self.info()?.map_flags & BPF_F_MMAPABLE == 0 {
-            return Ok(None);
-        }
-        let page = self.kernel.page_size()?;
-        let Some(len) = self.value_size().checked_next_multiple_of(page) else { return Ok(None) };
-        // What is frozen cannot be mapped for writing (kernel/bpf/syscall.c, `bpf_map_mmap`).
-        let frozen =
-            self.section().is_some_and(|section| section.starts_with(".rodata") || section == ".kconfig");
-        let protection = if frozen { Protection::Read } else { Protection::ReadWrite };
-        match self.kernel.sys().map(self.fd.handle(), 0, len, protection) {
-            Ok(memory) => Ok(Some(memory)),
-            Err(Errno::EOPNOTSUPP | Errno::ENOTSUPP | Errno::ENODEV) => Ok(None),
-            Err(error) => Err(self.error("mmap", error)),
-        }
     }
 }

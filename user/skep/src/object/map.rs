@@ -16,6 +16,21 @@ pub(crate) struct MapSetting {
     /// A map to use instead of a new one.
     pub(crate) reuse: Option<Arc<MapFd>>,
     pub(crate) autocreate: Autocreate,
+    pub(crate) pinned: Pinned,
+}
+
+/// What a pinned map must have in common with the object's for it to be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pinned {
+    /// The kind, sizes, number of entries and flags, and the types of keys and values, field by field, where both have
+    /// them and this process may read them (`CAP_SYS_ADMIN`).
+    #[default]
+    Alike,
+    /// As [`Pinned::Alike`], but without types, as libbpf has it.
+    AlikeInSize,
+    /// As [`Pinned::Alike`]; a map that differs is unpinned, and a new one is pinned in its place. Whoever has it open
+    /// keeps it. Where the load fails, it is pinned again.
+    Replaced,
 }
 
 /// Whether a map is made with its object.
@@ -50,7 +65,7 @@ impl MapSetting {
             MapOrigin::StructOps(ops) if !ops.autocreate => Autocreate::No,
             _ => Autocreate::Yes,
         };
-        MapSetting { pin, reuse: None, autocreate }
+        MapSetting { pin, reuse: None, autocreate, pinned: Pinned::default() }
     }
 }
 
@@ -140,6 +155,12 @@ impl MapMut<'_> {
     /// Pins it at a path in a BPF file system, or uses the map that is pinned there already.
     pub fn pin_at(&mut self, path: &str) -> &mut Self {
         self.setting.pin = PinSetting::At(path.to_owned());
+        self
+    }
+
+    /// Says what a map that is pinned already must have in common with this one, and what happens where it has not.
+    pub fn set_pinned(&mut self, pinned: Pinned) -> &mut Self {
+        self.setting.pinned = pinned;
         self
     }
 
