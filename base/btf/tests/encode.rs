@@ -301,18 +301,19 @@ fn each_feature_changes_its_own_records_only() {
     blob.add("?optional", k::DATASEC, 1, 8, &[19, 0, 8]);
     blob.add(".rodata.str", k::DATASEC, 0, 24, &[]);
     blob.add(".bss", k::DATASEC, 1, 0, &[19, 0, 8]);
+    blob.add("maps/1", k::DATASEC, 1, 8, &[19, 0, 8]);
     let bytes = blob.bytes();
     let btf = Btf::parse(&bytes).unwrap();
     for (feature, changed) in [
         (Feature::Func, vec![16, 17]),
-        (Feature::Datasec, vec![18, 19, 20, 27, 28, 29]),
+        (Feature::Datasec, vec![18, 19, 20, 27, 28, 29, 30]),
         (Feature::EmptyDatasec, vec![28, 29]),
         (Feature::FuncLinkage, vec![17]),
         (Feature::Float, vec![21]),
         (Feature::DeclTag, vec![22, 23]),
         (Feature::TypeTag, vec![24]),
         (Feature::Enum64, vec![7, 25, 26]),
-        (Feature::OptionalSection, vec![27]),
+        (Feature::OptionalSection, vec![27, 30]),
     ] {
         let rewritten = Btf::from_vec(btf.sanitize(Support::ALL.without(feature)).unwrap()).unwrap();
         let differ = |ty: &Type<'_>| rewritten.ty(ty.id()).unwrap().bytes() != ty.bytes();

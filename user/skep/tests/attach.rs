@@ -187,8 +187,13 @@ fn guard_an_interface(kernel: &Kernel) {
     let second = object_again(kernel);
     link.update(second.program("xdp_firewall").unwrap()).unwrap();
     send(2);
+    // The other end's queue is run when the machine comes to it.
+    let (counted, begin) = (second.map("sources").unwrap(), std::time::Instant::now());
+    while counted.lookup(&address).unwrap().is_none() {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+        std::thread::yield_now();
+    }
     assert_eq!(count(), [5, 2]);
-    assert!(second.map("sources").unwrap().lookup(&address).unwrap().is_some());
     let id = link.info().unwrap().id;
     drop(link);
     let gone = kernel.sys().fd_by_id(skep::sys::ObjectKind::Link, id, 0);

@@ -107,6 +107,10 @@ fn a_question_that_fails_is_no_answer() {
                 if feature == Feature::UprobeMulti && answer.is_ok() {
                     continue;
                 }
+                // Before Linux 5.11 it stands for too little memory that may be locked, which is raised then.
+                if errno == Errno::EPERM && answer.is_ok() && running() < (5, 11) {
+                    continue;
+                }
                 failures += 1;
                 let error: Error = answer.err().unwrap_or_else(|| panic!("{feature}: {call} {errno}"));
                 assert_eq!(error.errno(), Some(errno), "{feature}: {call}: {error}");

@@ -33,6 +33,13 @@ fn run(program: &Program, packet: &[u8]) -> u32 {
     program.test_run(&run).unwrap_or_else(|error| panic!("{error:?}")).retval
 }
 
+/// Tells of what came after the running kernel; before 5.12, no empty section is the type of a map's value either.
+fn is_older(note: &skep::Note) -> bool {
+    note.feature.map_or(note.map.is_some() && running() < (5, 12), |feature| {
+        feature.since().is_some_and(|since| (since.major.into(), since.minor.into()) > running())
+    })
+}
+
 #[test]
 fn what_is_to_load_loads_and_leaves_nothing() {
     let Some(turn) = linux("what_is_to_load_loads_and_leaves_nothing") else { return };
@@ -40,7 +47,8 @@ fn what_is_to_load_loads_and_leaves_nothing() {
     let mut loaded = 0;
     for row in rows().iter().filter(|row| ["load", "run"].contains(&row.expect.as_str()) && loads_here(row)) {
         let found = load(&row.stem, &turn.kernel);
-        assert_eq!(found.notes(), [] as [skep::Note; 0], "{}", row.stem);
+        let surprises: Vec<_> = found.notes().iter().filter(|note| !is_older(note)).collect();
+        assert!(surprises.is_empty(), "{}: {surprises:?}", row.stem);
         assert_ne!(found.programs().len(), 0, "{}", row.stem);
         loaded += 1;
     }

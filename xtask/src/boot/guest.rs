@@ -68,6 +68,8 @@ impl Guest {
         archive.device("dev/console", 5, 1);
         let busybox = tools::need("busybox").map_err(|missing| anyhow!(missing))?;
         add_program(&mut archive, "bin/busybox", &busybox)?;
+        let config = image.config.file_name().context("the configuration has no name")?.to_string_lossy();
+        archive.file(&format!("boot/{config}"), &fs::read(&image.config)?);
         let mut loads = Vec::new();
         for file in self.module_files(image)? {
             let place = format!("/modules/{:02}.ko", loads.len());

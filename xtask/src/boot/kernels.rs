@@ -29,6 +29,8 @@ pub(crate) const KERNELS: &[Kernel] = &[
 pub(crate) struct Image {
     /// What boots.
     pub(crate) vmlinuz: PathBuf,
+    /// Its configuration, `boot/config-RELEASE`.
+    pub(crate) config: PathBuf,
     /// `lib/modules/RELEASE`.
     modules: PathBuf,
 }
@@ -41,10 +43,11 @@ impl Kernel {
         let package = depends.first().with_context(|| format!("{} depends on nothing", self.package))?;
         let dir = archive.unpacked(package)?;
         let vmlinuz = only_entry(&dir.join("boot"), "vmlinuz-")?;
+        let config = only_entry(&dir.join("boot"), "config-")?;
         // From trixie on, the packages are laid out for a merged /usr.
         let modules = only_entry(&dir.join("lib/modules"), "")
             .or_else(|_| only_entry(&dir.join("usr/lib/modules"), ""))?;
-        Ok(Image { vmlinuz, modules })
+        Ok(Image { vmlinuz, config, modules })
     }
 }
 

@@ -37,7 +37,8 @@ pub enum Feature {
     TypeTag,
     /// Enumerations of 64 bits, and signed ones.
     Enum64,
-    /// Sections whose name begins with `?`.
+    /// Sections whose name has characters other than letters, digits, `_` and `.`: a `?` before what may be missing, the `/` of
+    /// `maps/NAME`.
     OptionalSection,
 }
 
@@ -52,6 +53,7 @@ static FEATURES: [(Feature, Since); 9] = [
     (Feature::DeclTag, Since(5, 16)),
     (Feature::TypeTag, Since(5, 17)),
     (Feature::Enum64, Since(6, 0)),
+    // bd70a8fb7ca4, "bpf: Allow all printable characters in BTF DATASEC names".
     (Feature::OptionalSection, Since(6, 9)),
 ];
 
@@ -117,6 +119,15 @@ impl Btf<'_> {
     }
 }
 
+/// A name with `_` for what may not stand in one (`__btf_name_valid` of the kernel's `kernel/bpf/btf.c`), but for `more`.
+fn identifier(name: &str, more: fn(char) -> bool) -> String {
+    let fits = |(at, c): (usize, char)| {
+        let is_valid = c == '_' || c.is_ascii_alphabetic() || (at > 0 && c.is_ascii_digit()) || more(c);
+        if is_valid { c } else { '_' }
+    };
+    name.chars().enumerate().map(fits).collect()
+}
+
 struct Rewrite {
     builder: Builder,
     support: Support,
@@ -135,8 +146,11 @@ impl Rewrite {
             Some(Kind::Datasec) if lacks(Feature::EmptyDatasec) && self.is_empty_section(at) => {
                 self.datasec_to_struct(btf, ty, at);
             }
-            Some(Kind::Datasec) if lacks(Feature::OptionalSection) && ty.name().starts_with('?') => {
-                self.rename(at, &ty.name().replacen('?', "_", 1));
+            Some(Kind::Datasec) if lacks(Feature::OptionalSection) => {
+                let name = identifier(ty.name(), |c| c == '.');
+                if name != ty.name() {
+                    self.rename(at, &name);
+                }
             }
             Some(Kind::FuncProto) if lacks(Feature::Func) => self.proto_to_enum(at),
             Some(Kind::Func) if lacks(Feature::Func) => self.retype(at, Kind::Typedef, 0),
@@ -168,8 +182,7 @@ impl Rewrite {
     }
 
     fn datasec_to_struct(&mut self, btf: &Btf<'_>, ty: Type<'_>, at: usize) {
-        let name: String = ty.name().chars().map(|c| if matches!(c, '.' | '?') { '_' } else { c }).collect();
-        self.rename(at, &name);
+        self.rename(at, &identifier(ty.name(), |_| false));
         let count = self.vlen(at);
         self.retype(at, Kind::Struct, count);
         for elem in elems(at, Kind::Datasec, count) {

@@ -26,11 +26,12 @@ pub(super) fn check(older: &Older, btf: &[u8]) -> Result<(), Errno> {
         let (kind, count, flag) = (info >> 24 & 0x1f, (info & 0xffff) as usize, info >> 31 != 0);
         let Some(row) = BTF_KINDS.iter().find(|row| row.kind == kind) else { return Ok(()) };
         let is_empty = || count == 0 || word(head, 8) == 0;
-        let is_optional = || name(btf, word(head, 0)).starts_with(b"?");
+        let is_plain = |byte: &u8| matches!(byte, b'_' | b'.') || byte.is_ascii_alphanumeric();
+        let is_odd = || !name(btf, word(head, 0)).iter().take_while(|byte| **byte != 0).all(is_plain);
         let too_new = lacks(row.since, Hidden::BtfKind(kind))
             || (kind == KIND_FUNC && count != 0 && lacks(GLOBAL_FUNCTIONS, Hidden::GlobalFunctions))
             || (kind == KIND_DATASEC && lacks(EMPTY_SECTIONS, Hidden::EmptySections) && is_empty())
-            || (kind == KIND_DATASEC && lacks(OPTIONAL_SECTIONS, Hidden::OptionalSections) && is_optional())
+            || (kind == KIND_DATASEC && lacks(OPTIONAL_SECTIONS, Hidden::OptionalSections) && is_odd())
             || (matches!(kind, KIND_STRUCT | KIND_UNION) && flag && STRUCT_FLAG > older.version);
         if too_new {
             return Err(Errno::EINVAL);

@@ -54,9 +54,9 @@ pub(super) const fn jump_less_to(dst: u8, imm: i32, off: i16) -> Insn {
     slot(0xa5, dst, 0, off, imm)
 }
 
-/// `gotol +0`, which came with the fourth.
-pub(super) const fn goto_long() -> Insn {
-    slot(0x06, 0, 0, 0, 0)
+/// `r = (s8)r`, which came with the fourth.
+pub(super) const fn sign_extend(register: u8) -> Insn {
+    slot(0xbf, register, register, 8, 0)
 }
 
 /// `exit`.
