@@ -125,6 +125,8 @@ pub enum Problem {
     BadLicense,
     /// A program is larger than can be loaded, or something than can be linked.
     TooLarge,
+    /// Alignments ask for more bytes between linked sections than anybody has.
+    TooMuchPadding,
     /// There is no object to be linked.
     NothingToLink,
     /// Objects to be linked differ in their byte orders.
@@ -198,6 +200,9 @@ impl fmt::Display for Problem {
             Problem::BadLicense => f.write_str("licence must be text that ends with a NUL"),
             Problem::TooLarge => {
                 f.write_str("more than 16 million instructions with the functions it calls, or 4 GiB")
+            }
+            Problem::TooMuchPadding => {
+                f.write_str("wanted alignments that leave at most 16 MiB between sections, found larger ones")
             }
             Problem::NothingToLink => f.write_str("wanted at least one object to link, found none"),
             Problem::ByteOrders { other } => write!(f, "wanted the byte order of {other}, found the other"),

@@ -9,6 +9,7 @@ use object::elf::{
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use skep_btf::{ObjectLayout, Visibility};
 use skep_isa::ByteOrder;
+use std::collections::HashMap;
 
 /// Position of a section in the ELF table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +114,8 @@ pub(crate) struct Image<'d> {
     pub(crate) symbols: Vec<Symbol<'d>>,
     /// The symbols of each section, its own left out.
     members: Vec<Vec<SymIdx>>,
+    /// The first section of each name.
+    by_name: HashMap<&'d str, SecIdx>,
 }
 
 type Header = FileHeader64<Endianness>;
@@ -235,7 +238,11 @@ impl<'d> Image<'d> {
                 members[section.0].push(SymIdx(index));
             }
         }
-        Ok(Image { order, sections, symbols, members })
+        let mut by_name = HashMap::new();
+        for section in &sections {
+            by_name.entry(section.name).or_insert(section.index);
+        }
+        Ok(Image { order, sections, symbols, members, by_name })
     }
 
     pub(crate) fn section(&self, index: SecIdx) -> &Section<'d> {
@@ -247,7 +254,7 @@ impl<'d> Image<'d> {
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Section<'d>> {
-        self.sections.iter().find(|section| section.name == name)
+        self.by_name.get(name).map(|&index| self.section(index))
     }
 
     /// The symbols that lie in a section, without the section's own.

@@ -9,6 +9,9 @@ use std::collections::HashMap;
 /// `SHT_LLVM_ADDRSIG`: which symbols' addresses matter; only compilers' own linkers ask (LLVM's `docs/Extensions.rst`).
 const SHT_LLVM_ADDRSIG: u32 = 0x6fff_4c03;
 
+/// Bytes between sections that alignments may ask for altogether: an alignment is a claim, and costs the file nothing.
+const MAX_PADDING: u64 = 1 << 24;
+
 /// Position of a section in the result, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct OutIdx(pub(super) usize);
@@ -60,11 +63,14 @@ pub(super) struct Layout<'d> {
     pub(super) sections: Vec<OutSection<'d>>,
     parts: Vec<Vec<Option<Part>>>,
     by_name: HashMap<&'d str, OutIdx>,
+    /// What is left of [`MAX_PADDING`].
+    padding: u64,
 }
 
 impl<'d> Layout<'d> {
     pub(super) fn of(files: &[File<'d>]) -> Result<Layout<'d>, ElfError> {
-        let mut layout = Layout { sections: Vec::new(), parts: Vec::new(), by_name: HashMap::new() };
+        let mut layout =
+            Layout { sections: Vec::new(), parts: Vec::new(), by_name: HashMap::new(), padding: MAX_PADDING };
         for (index, file) in files.iter().enumerate() {
             let mut parts = Vec::new();
             for section in &file.image.sections {
@@ -93,7 +99,8 @@ impl<'d> Layout<'d> {
     fn add(&mut self, files: &[File<'d>], file: FileIdx, from: &Section<'d>) -> Result<Part, ElfError> {
         let align = from.align.max(1);
         if !align.is_power_of_two() {
-            return Err(Problem::OddSize { unit: align.next_power_of_two(), found: align }.into());
+            let unit = align.checked_next_power_of_two().unwrap_or(1 << 63);
+            return Err(Problem::OddSize { unit, found: align }.into());
         }
         if from.kind == SectionKind::Code && from.size % 8 != 0 {
             return Err(Problem::OddSize { unit: 8, found: from.size }.into());
@@ -133,11 +140,13 @@ impl<'d> Layout<'d> {
         // What came first lies at 0, or at a multiple of its own, smaller alignment.
         let delta = to.size.checked_next_multiple_of(to.align).ok_or(Problem::TooLarge)?;
         let end = delta.checked_add(from.size).filter(|&end| end <= u64::from(u32::MAX));
-        to.size = end.ok_or(Problem::TooLarge)?;
+        let end = end.ok_or(Problem::TooLarge)?;
         if from.sh_type == SHT_PROGBITS {
+            self.padding = self.padding.checked_sub(delta - to.size).ok_or(Problem::TooMuchPadding)?;
             to.data.resize(delta as usize, 0);
             to.data.extend_from_slice(from.data);
         }
+        to.size = end;
         Ok(Part { section: index, delta, share: Share::Own })
     }
 }

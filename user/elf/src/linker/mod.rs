@@ -41,6 +41,14 @@ pub struct Input<'d> {
 ///
 /// Says which file is malformed, or which two do not go together, and by which section or symbol.
 pub fn link(inputs: &[Input<'_>]) -> Result<Vec<u8>, ElfError> {
+    link_all(inputs).map_err(|error| match error.place().file.is_empty() {
+        // What only all of them together are too much for.
+        true => error.in_file(&inputs.iter().map(|input| input.file).collect::<Vec<_>>().join(", ")),
+        false => error,
+    })
+}
+
+fn link_all(inputs: &[Input<'_>]) -> Result<Vec<u8>, ElfError> {
     let mut files = Vec::new();
     for input in inputs {
         files.push(File::read(*input).map_err(|error| error.in_file(input.file))?);

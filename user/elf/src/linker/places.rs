@@ -38,7 +38,8 @@ pub(super) fn relocate(
                     return Err(fail(Problem::BadTarget { target, wanted }.into()));
                 }
                 let moved = moved_by(file, file_index, layout, reloc);
-                let offset = reloc.offset + part.delta;
+                let offset = reloc.offset.checked_add(part.delta);
+                let offset = offset.ok_or_else(|| fail(Problem::TooLarge.into()))?;
                 let to = &mut layout.sections[part.section.0];
                 adjust(to, file.image.order, section.kind, offset, reloc.r_type, moved)
                     .map_err(|problem| fail(problem.into()))?;
@@ -82,11 +83,11 @@ fn adjust(
             if offset % INSN != 0 {
                 return Err(Problem::MisplacedRelocation("instruction"));
             }
-            let start = offset as usize;
+            let start = usize::try_from(offset).map_err(|_| Problem::TooLarge)?;
             let opcode = to.data.get(start).copied().ok_or_else(misplaced("instruction"))?;
             // Calls say their target less one, in instructions.
             let moved = if opcode == CALL { moved / INSN } else { moved };
-            let place = word(to, offset + IMM).ok_or_else(misplaced("instruction"))?;
+            let place = word(to, offset.saturating_add(IMM)).ok_or_else(misplaced("instruction"))?;
             let sum = i64::from(read32(*place, order) as i32) + moved as i64;
             let sum = match r_type {
                 R_BPF_64_64 => u32::try_from(sum).map_err(|_| Problem::TooLarge)?,
@@ -95,7 +96,9 @@ fn adjust(
             *place = write32(sum, order);
         }
         (R_BPF_64_ABS64, _) => {
-            let place = (to.data.get_mut(offset as usize..)).and_then(|rest| rest.first_chunk_mut::<8>());
+            let start = usize::try_from(offset).ok();
+            let rest = start.and_then(|start| to.data.get_mut(start..));
+            let place = rest.and_then(|rest| rest.first_chunk_mut::<8>());
             let place = place.ok_or_else(misplaced("room for 64 bits"))?;
             *place = match order {
                 ByteOrder::Little => u64::from_le_bytes(*place).wrapping_add(moved).to_le_bytes(),

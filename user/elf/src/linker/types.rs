@@ -59,6 +59,7 @@ pub(super) fn merge(
     let datasecs = datasecs(files, layout, symbols, &numbers, &fates)?;
     let (mut builder, kept) =
         all.select(|ty| fates.get(ty.id().0 as usize).copied().unwrap_or(Fate::Stays)).map_err(in_btf)?;
+    check_records(files, layout, &numbers, &kept)?;
     for mut datasec in datasecs {
         for var in &mut datasec.vars {
             var.type_id = kept.id(var.type_id).unwrap_or_default();
@@ -108,6 +109,35 @@ fn append_ext(
         Some(name) => Err(Problem::BadTarget { target: name, wanted: "a section that exists" }.into()),
         None => Ok(()),
     }
+}
+
+/// Refuses records of a type that no symbol stands for: what they are of is not linked.
+fn check_records(
+    files: &[File<'_>],
+    layout: &Layout<'_>,
+    numbers: &[Option<Renumbered>],
+    kept: &Renumbered,
+) -> Result<(), ElfError> {
+    for (index, (file, numbers)) in files.iter().zip(numbers).enumerate() {
+        let (Some(btf), Some(ext), Some(numbers)) = (&file.btf, &file.ext, numbers) else { continue };
+        let is_kept = |name: StrOff| {
+            let section = btf.text(name).and_then(|name| file.image.named(&name));
+            let part = section.and_then(|section| layout.part(FileIdx(index), section.index));
+            part.is_some_and(|part| part.share == Share::Own)
+        };
+        let functions = ext.func_info().filter(|section| is_kept(section.name));
+        let functions = functions.flat_map(|section| section.records.map(|record| record.type_id));
+        let relocations = ext.core_relos().filter(|section| is_kept(section.name));
+        let relocations = relocations.flat_map(|section| section.records.map(|record| record.type_id));
+        let is_gone = |id: &TypeId| numbers.id(*id).and_then(|id| kept.id(id)).is_none();
+        if let Some(id) = functions.chain(relocations).find(is_gone) {
+            let name = btf.get(id).map_or("", |ty| ty.name());
+            let target = format!("type {} {name}", id.0);
+            let problem = Problem::BadTarget { target, wanted: "a type of something that is linked" };
+            return Err(ElfError::from(problem).in_section(".BTF.ext").in_file(file.name));
+        }
+    }
+    Ok(())
 }
 
 /// Whether what a file says of a shared symbol is what the result says of it.
