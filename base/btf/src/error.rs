@@ -127,6 +127,10 @@ pub enum Problem {
     BadValue,
     /// BTF continues another base than what it is to be appended to.
     OtherBase,
+    /// The other base has no type of the same name and kind, and the same size where that matters.
+    NoMatch,
+    /// The other base has several types of the same name, kind and size.
+    Ambiguous,
 }
 
 /// An error in BTF, or in a question asked of it.
@@ -235,6 +239,12 @@ impl fmt::Display for Problem {
             }
             Problem::BadValue => {
                 f.write_str("wanted an enumerator that fits its width and sign, found another")
+            }
+            Problem::NoMatch => {
+                f.write_str("wanted a type of that name, kind and size in the other base, found none")
+            }
+            Problem::Ambiguous => {
+                f.write_str("wanted one type of that name, kind and size in the other base, found several")
             }
             Problem::OtherBase => f.write_str("wanted BTF that continues the same base, found other"),
         }

@@ -7,7 +7,8 @@
 //!
 //! [`Builder`] writes BTF. [`Btf::fix_up`] and [`Btf::place_externs`] fill in what compilers leave open,
 //! [`Btf::sanitize`] rewrites for old kernels, and [`Btf::admit`] says whether Linux takes the result.
-//! [`Builder::append`] makes one BTF of several, [`Btf::dedup`] merges types that mean the same.
+//! [`Builder::append`] makes one BTF of several, [`Btf::dedup`] merges types that mean the same. [`Btf::distill`] leaves of
+//! a base what split BTF needs to be found again in another build of it, which [`Btf::relocate`] does.
 //!
 //! [`core`](mod@core) relocates programs: what was compiled against some types is fitted to another BTF.
 //!
@@ -47,6 +48,7 @@ mod check;
 pub mod core;
 mod datasec;
 mod dedup;
+mod distill;
 mod encode;
 mod endian;
 mod error;
@@ -67,6 +69,7 @@ pub use admit::{Reason, Refusal};
 pub use btf::{Btf, MAX_NAME_LEN, StrOff, TypeId, Types};
 pub use datasec::Variable;
 pub use dedup::Deduped;
+pub use distill::Distilled;
 pub use encode::{Builder, Feature, ObjectLayout, Support, Symbol, Visibility};
 pub use endian::Endian;
 pub use error::{Error, Place, Problem, Section};

@@ -355,23 +355,29 @@ impl<'b> Enum<'b> {
         self.bytes.is_empty()
     }
 
+    /// The named value at `index`.
+    pub fn value(&self, index: usize) -> Option<Enumerator<'b>> {
+        let start = index.checked_mul(self.stride())?;
+        self.bytes.get(start..start.checked_add(self.stride())?).map(|bytes| self.read(bytes))
+    }
+
     /// Iterates over the named values.
     pub fn values(&self) -> impl ExactSizeIterator<Item = Enumerator<'b>> + use<'b> {
-        let (btf, width, sign) = (self.btf, self.width, self.sign);
-        self.bytes.chunks_exact(self.stride()).map(move |bytes| {
-            let word = |at| btf.endian().word(bytes, at);
-            let value = match (width, sign) {
-                (EnumWidth::Bits32, Sign::Unsigned) => i128::from(word(4)),
-                (EnumWidth::Bits32, Sign::Signed) => i128::from(word(4) as i32),
-                (EnumWidth::Bits64, Sign::Unsigned) => {
-                    i128::from(u64::from(word(8)) << 32 | u64::from(word(4)))
-                }
-                (EnumWidth::Bits64, Sign::Signed) => {
-                    i128::from((u64::from(word(8)) << 32 | u64::from(word(4))) as i64)
-                }
-            };
-            Enumerator { name: btf.name(StrOff(word(0))), value }
-        })
+        let this = *self;
+        self.bytes.chunks_exact(self.stride()).map(move |bytes| this.read(bytes))
+    }
+
+    fn read(&self, bytes: &'b [u8]) -> Enumerator<'b> {
+        let word = |at| self.btf.endian().word(bytes, at);
+        let value = match (self.width, self.sign) {
+            (EnumWidth::Bits32, Sign::Unsigned) => i128::from(word(4)),
+            (EnumWidth::Bits32, Sign::Signed) => i128::from(word(4) as i32),
+            (EnumWidth::Bits64, Sign::Unsigned) => i128::from(u64::from(word(8)) << 32 | u64::from(word(4))),
+            (EnumWidth::Bits64, Sign::Signed) => {
+                i128::from((u64::from(word(8)) << 32 | u64::from(word(4))) as i64)
+            }
+        };
+        Enumerator { name: self.btf.name(StrOff(word(0))), value }
     }
 
     fn stride(&self) -> usize {

@@ -21,13 +21,13 @@ fn made<T>(endian: Endian, fill: impl FnOnce(&mut Blob) -> T) -> (Btf<'static>, 
 fn search(local: &Btf<'_>, target: &Btf<'_>, id: u32) -> Vec<Candidate> {
     let mut candidates = Candidates::new(local, [TypeId(id)]).unwrap();
     candidates.search(0, target).unwrap();
-    candidates.of(TypeId(id)).unwrap().clone()
+    candidates.of(TypeId(id)).unwrap().to_vec()
 }
 
 fn ask(local: &Btf<'_>, target: &Btf<'_>, id: u32, access: &str, kind: K) -> Result<Resolution, CoreProblem> {
-    let mut candidates = search(local, target, id);
+    let candidates = search(local, target, id);
     let request = Request { type_id: TypeId(id), access, kind };
-    resolve(local, &request, &[target], &mut candidates).map_err(|error| error.problem)
+    resolve(local, &request, &[target], &candidates).map_err(|error| error.problem)
 }
 
 fn values(local: &Btf<'_>, target: &Btf<'_>, id: u32, access: &str, kind: K) -> Values {
@@ -403,10 +403,11 @@ fn candidates_must_agree_and_those_without_the_field_do_not_count() {
     // A size is the same; but where it lies is not, and libbpf refuses that too.
     assert!(ask(&local, &target, id, "0:1", K::FieldByteSize).is_err());
     // Who has been struck from the list is not asked again.
-    let mut candidates = search(&local, &target, id);
+    let mut candidates = Candidates::new(&local, [TypeId(id)]).unwrap();
+    candidates.search(0, &target).unwrap();
     let mut go = |access| {
         let request = Request { type_id: TypeId(id), access, kind: K::FieldByteOffset };
-        resolve(&local, &request, &[&target], &mut candidates)
+        candidates.resolve(&request, &[&target])
     };
     assert!(go("0:1").is_err());
     assert_eq!(go("0:2").unwrap().matching, 1);
@@ -571,8 +572,7 @@ fn modules_are_searched_for_what_the_kernel_does_not_have() {
     candidates.search(1, &module).unwrap();
     let mut offset = |id| {
         let request = Request { type_id: TypeId(id), access: "0:0", kind: K::FieldByteOffset };
-        let list = candidates.of(TypeId(id)).unwrap();
-        resolve(&local, &request, &[&kernel, &module], list).unwrap()
+        candidates.resolve(&request, &[&kernel, &module]).unwrap()
     };
     assert!(matches!(offset(a).outcome, Outcome::Value(Values { target: 4, .. })));
     let found = offset(b_id);
@@ -627,12 +627,8 @@ fn paths_that_are_none_are_errors() {
     assert_eq!(all(&["0"; 65].join(":"), K::FieldByteOffset), CoreProblem::TooLong);
     let nobody = ask(&local, &local, 4, "0:0", K::FieldExists).unwrap_err();
     assert_eq!(nobody, CoreProblem::Anonymous);
-    let error = resolve(
-        &local,
-        &Request { type_id: TypeId(id), access: "0:9", kind: K::FieldByteOffset },
-        &[],
-        &mut Vec::new(),
-    );
+    let error =
+        resolve(&local, &Request { type_id: TypeId(id), access: "0:9", kind: K::FieldByteOffset }, &[], &[]);
     assert_eq!(
         error.unwrap_err().to_string(),
         "CO-RE relocation of task + 0:9: wanted a path within the object's own types, found step 1 outside of them"
@@ -703,4 +699,73 @@ fn sizes_that_are_none_are_errors() {
         matches!(problem, CoreProblem::Btf { whose: Whose::Local, error } if error.problem == Problem::Unsized)
     );
     check(&fwd, &fwd, id, "0", K::TypeExists, 1, 1);
+}
+
+#[test]
+fn all_answers_together_take_so_many_steps() {
+    let values = |b: &mut Blob, count: usize| {
+        let name = b.string("A");
+        let words: Vec<u32> = (0..count).flat_map(|_| [name, 0]).collect();
+        b.add("e", k::ENUM, count as u32, 4, &words)
+    };
+    let easy = |b: &mut Blob| {
+        let int = b.int("int", 4, 1);
+        b.composite(k::STRUCT, "easy", 4, &[("n", int, 0)])
+    };
+    let (local, (hard, easy_id)) = made(LE, |b| (values(b, 1), easy(b)));
+    // More enumerators than one question may look at.
+    let (target, _) = made(LE, |b| (values(b, (1 << 20) + 1), easy(b)));
+    let mut candidates = Candidates::new(&local, [TypeId(hard), TypeId(easy_id)]).unwrap();
+    candidates.search(0, &target).unwrap();
+    let mut is_too_complex = |id, access, kind| {
+        let request = Request { type_id: TypeId(id), access, kind };
+        match candidates.resolve(&request, &[&target]) {
+            Ok(_) => false,
+            Err(error) => match error.problem {
+                CoreProblem::Btf { whose: Whose::Target(_), error } => error.problem == Problem::TooComplex,
+                other => panic!("{other:?}"),
+            },
+        }
+    };
+    // Eight such questions are all that an object has.
+    for _ in 0..8 {
+        assert!(!is_too_complex(easy_id, "0:0", K::FieldExists));
+        assert!(is_too_complex(hard, "0", K::EnumvalExists));
+    }
+    assert!(is_too_complex(easy_id, "0:0", K::FieldExists));
+}
+
+#[test]
+fn types_of_one_name_share_their_candidates() {
+    let (local, ids) = made(LE, |b| {
+        let int = b.int("int", 4, 1);
+        let named = |b: &mut Blob, name: String| TypeId(b.composite(k::STRUCT, &name, 4, &[("n", int, 0)]));
+        (0..2000).map(|number| named(b, format!("s___{number}"))).collect::<Vec<_>>()
+    });
+    let (target, _) = made(LE, |b| {
+        let int = b.int("int", 4, 1);
+        (0..2000).map(|_| b.composite(k::STRUCT, "s", 4, &[("n", int, 0)])).collect::<Vec<_>>()
+    });
+    let mut candidates = Candidates::new(&local, ids.iter().copied()).unwrap();
+    candidates.search(0, &target).unwrap();
+    let lists: Vec<_> = ids.iter().map(|&id| candidates.of(id).unwrap()).collect();
+    assert!(lists.iter().all(|list| list.len() == 2000 && list.as_ptr() == lists[0].as_ptr()));
+}
+
+#[test]
+fn an_error_names_some_of_the_candidates() {
+    let (local, id) = made(LE, |b| {
+        let int = b.int("int", 4, 1);
+        b.composite(k::STRUCT, "s", 4, &[("n", int, 0)])
+    });
+    let (target, _) = made(LE, |b| {
+        let int = b.int("int", 4, 1);
+        (0..500).map(|at| b.composite(k::STRUCT, "s", 4000, &[("n", int, 32 * at)])).collect::<Vec<_>>()
+    });
+    let CoreProblem::Ambiguous(choices) = ask(&local, &target, id, "0:0", K::FieldByteOffset).unwrap_err()
+    else {
+        panic!("they differ");
+    };
+    assert_eq!(choices.len(), 16);
+    assert_eq!((choices[0].value, choices[1].value), (0, 4));
 }

@@ -249,7 +249,7 @@ pub(super) fn member_name<'b>(btf: &'b Btf<'b>, point: Point) -> Option<&'b str>
 /// The enumerator at an index.
 pub(super) fn enumerator(ty: Type<'_>, index: u32) -> Option<Enumerator<'_>> {
     match ty.def() {
-        Def::Enum(item) if is_enum(ty) => item.values().nth(index as usize),
+        Def::Enum(item) if is_enum(ty) => item.value(index as usize),
         _ => None,
     }
 }

@@ -2,10 +2,14 @@
 
 use alloc::vec::Vec;
 
+use super::error::CoreError;
 use super::name::essential_name;
-use super::{alike, is_enum, number_of};
+use super::resolve::{Request, Resolution, resolve_within};
+use super::{Budget, is_enum, number_of};
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem, Section};
+use crate::kind::Kind;
+use crate::record::Type;
 
 /// A type of a target that may be meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,24 +20,42 @@ pub struct Candidate {
     pub type_id: TypeId,
 }
 
-/// The candidates of all types that an object's relocations start from.
+/// The candidates of all types that an object's relocations start from, and the answers to these.
 ///
-/// A search looks once at every type of a BTF, however many are wanted.
+/// A search looks once at every type of a BTF, however many are wanted; local types of one name share what it finds. All
+/// answers together may take only so many steps: hostile BTF makes one take a million.
 #[derive(Clone, Debug)]
 pub struct Candidates<'l> {
     local: &'l Btf<'l>,
     /// In the order of the local identifiers.
     wanted: Vec<Wanted>,
+    /// In the order of names and kinds.
+    groups: Vec<Group<'l>>,
     filter: Filter,
+    left: Budget,
 }
 
 /// One type that is wanted.
 #[derive(Clone, Debug)]
 struct Wanted {
     local: TypeId,
+    /// Position in the list of groups; types without a name have none.
+    group: Option<usize>,
+    /// Those of the group that had what was asked before, where others did not.
+    own: Option<Vec<Candidate>>,
+}
+
+/// The local types of one name, but for flavours, and of one kind.
+#[derive(Clone, Debug)]
+struct Group<'l> {
+    key: Key<'l>,
     state: State,
     found: Vec<Candidate>,
 }
+
+/// What candidates have in common with the local type: its name without a flavour, and the number of its kind, the same
+/// for enumerations of either width.
+type Key<'b> = (&'b str, u8);
 
 /// Whether a search still adds to the candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +74,30 @@ impl<'l> Candidates<'l> {
         local: &'l Btf<'_>,
         wanted: impl IntoIterator<Item = TypeId>,
     ) -> Result<Candidates<'l>, Error> {
+        let no_memory = |_| Error::at(Section::Types, 0, Problem::NoMemory);
+        let local: &'l Btf<'l> = local;
         let mut ids: Vec<TypeId> = Vec::new();
         for id in wanted {
             local.ty(id)?;
-            ids.try_reserve(1).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
+            ids.try_reserve(1).map_err(no_memory)?;
             ids.push(id);
         }
         ids.sort_unstable();
         ids.dedup();
-        let wanted = ids.iter().map(|&local| Wanted { local, state: State::Open, found: Vec::new() });
-        let mut made = Candidates { local, wanted: wanted.collect(), filter: Filter::EMPTY };
+        let key_of = |id| local.get(id).map(key).filter(|(name, _)| !name.is_empty());
+        let mut keys: Vec<Key<'l>> = Vec::new();
+        keys.try_reserve_exact(ids.len()).map_err(no_memory)?;
+        keys.extend(ids.iter().filter_map(|&id| key_of(id)));
+        keys.sort_unstable();
+        keys.dedup();
+        let wanted = ids.iter().map(|&id| {
+            let group = key_of(id).and_then(|key| keys.binary_search(&key).ok());
+            Wanted { local: id, group, own: None }
+        });
+        let wanted = wanted.collect();
+        let groups = keys.into_iter().map(|key| Group { key, state: State::Open, found: Vec::new() });
+        let (filter, left) = (Filter::EMPTY, Budget::of_an_object());
+        let mut made = Candidates { local, wanted, groups: groups.collect(), filter, left };
         made.renew();
         Ok(made)
     }
@@ -85,13 +121,11 @@ impl<'l> Candidates<'l> {
             if !self.filter.may_be(tail) {
                 continue;
             }
-            let name = essential_name(ty.name());
-            for wanted in self.wanted.iter_mut().filter(|wanted| wanted.state == State::Open) {
-                let Some(local) = self.local.get(wanted.local) else { continue };
-                if !name.is_empty() && alike(local, ty) && essential_name(local.name()) == name {
-                    wanted.found.try_reserve(1).map_err(|_| ty.error(Problem::NoMemory))?;
-                    wanted.found.push(Candidate { source, type_id: ty.id() });
-                }
+            let found = self.groups.binary_search_by(|group| group.key.cmp(&key(ty)));
+            let Some(group) = found.ok().and_then(|at| self.groups.get_mut(at)) else { continue };
+            if group.state == State::Open {
+                group.found.try_reserve(1).map_err(|_| ty.error(Problem::NoMemory))?;
+                group.found.push(Candidate { source, type_id: ty.id() });
             }
         }
         Ok(())
@@ -99,33 +133,67 @@ impl<'l> Candidates<'l> {
 
     /// Ends the search for the types that have a candidate: what the kernel itself has is not looked for in its modules.
     pub fn settle(&mut self) {
-        for wanted in &mut self.wanted {
-            if !wanted.found.is_empty() {
-                wanted.state = State::Settled;
-            }
+        for group in self.groups.iter_mut().filter(|group| !group.found.is_empty()) {
+            group.state = State::Settled;
         }
         self.renew();
     }
 
     /// Whether a further search may add anything.
     pub fn is_open(&self) -> bool {
-        self.wanted.iter().any(|wanted| wanted.state == State::Open)
+        self.groups.iter().any(|group| group.state == State::Open)
     }
 
-    /// The candidates of a type; none for one that was not wanted.
-    pub fn of(&mut self, local: TypeId) -> Option<&mut Vec<Candidate>> {
-        let at = self.wanted.binary_search_by_key(&local, |wanted| wanted.local).ok()?;
-        self.wanted.get_mut(at).map(|wanted| &mut wanted.found)
+    /// The candidates of a type that are still asked; none for one that was not wanted.
+    pub fn of(&self, local: TypeId) -> Option<&[Candidate]> {
+        self.wanted(local).map(|at| self.asked(at))
+    }
+
+    /// Answers a relocation, whose type must be a wanted one unless nothing is looked for. `targets` are the BTFs that
+    /// [`Candidate::source`] counts; they have been searched before.
+    ///
+    /// Candidates that do not have what is asked are struck from the list of that type if another does: whoever asks about
+    /// the same type again asks only those that had it before, as libbpf does it.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](super::resolve()); and [`Problem::TooComplex`] where all answers together have taken too many steps.
+    pub fn resolve(&mut self, request: &Request<'_>, targets: &[&Btf<'_>]) -> Result<Resolution, CoreError> {
+        let wanted = self.wanted(request.type_id);
+        let asked = wanted.map(|at| self.asked(at)).unwrap_or_default();
+        let mut budget = self.left.question();
+        let answer = resolve_within(self.local, request, targets, asked, &mut budget);
+        let asked = asked.len();
+        self.left.settle(budget);
+        let (resolution, matching) = answer?;
+        let is_fewer = !matching.is_empty() && matching.len() < asked;
+        if let Some(wanted) = wanted.filter(|_| is_fewer).and_then(|at| self.wanted.get_mut(at)) {
+            wanted.own = Some(matching);
+        }
+        Ok(resolution)
+    }
+
+    fn wanted(&self, local: TypeId) -> Option<usize> {
+        self.wanted.binary_search_by_key(&local, |wanted| wanted.local).ok()
+    }
+
+    fn asked(&self, at: usize) -> &[Candidate] {
+        let Some(wanted) = self.wanted.get(at) else { return &[] };
+        let group = || Some(&self.groups.get(wanted.group?)?.found);
+        wanted.own.as_ref().or_else(group).map(|list| &**list).unwrap_or_default()
     }
 
     fn renew(&mut self) {
         self.filter = Filter::EMPTY;
-        for wanted in self.wanted.iter().filter(|wanted| wanted.state == State::Open) {
-            if let Some(ty) = self.local.get(wanted.local) {
-                self.filter.add(ty.name(), number_of(ty), is_enum(ty));
-            }
+        for group in self.groups.iter().filter(|group| group.state == State::Open) {
+            self.filter.add(group.key);
         }
     }
+}
+
+fn key(ty: Type<'_>) -> Key<'_> {
+    let number = if is_enum(ty) { Kind::Enum.number() } else { number_of(ty) };
+    (essential_name(ty.name()), number)
 }
 
 /// What most types of a target are told apart by without looking at their names as a whole: the kind, and a hash of the
@@ -140,14 +208,11 @@ impl Filter {
     const WORDS: usize = 64;
     const EMPTY: Filter = Filter { kinds: 0, starts: [0; Filter::WORDS] };
 
-    fn add(&mut self, name: &str, number: u8, is_enum: bool) {
-        if name.is_empty() {
-            return;
-        }
-        let enums = 1 << crate::Kind::Enum.number() | 1 << crate::Kind::Enum64.number();
-        self.kinds |= if is_enum { enums } else { 1 << (number & 0x7f) };
+    fn add(&mut self, (name, number): Key<'_>) {
+        let enums = 1 << Kind::Enum.number() | 1 << Kind::Enum64.number();
+        self.kinds |= if number == Kind::Enum.number() { enums } else { 1 << (number & 0x7f) };
         // What follows a short name in the target is its end or a flavour.
-        let name = essential_name(name).as_bytes();
+        let name = name.as_bytes();
         for fill in [0, b'_'] {
             let byte = |at: usize| name.get(at).copied().unwrap_or(fill);
             self.mark([byte(0), byte(1), byte(2), byte(3)]);
@@ -203,13 +268,13 @@ mod tests {
     #[test]
     fn short_names_pass_with_and_without_a_flavour() {
         let mut filter = Filter::EMPTY;
-        filter.add("ab___mine", 4, false);
-        filter.add("longer", 4, false);
+        filter.add(("ab", 4));
+        filter.add(("longer", 4));
         for name in ["ab\0", "ab\0x", "ab___1\0", "longer\0", "longer___x\0"] {
             assert!(filter.may_be(name.as_bytes()), "{name}");
         }
         assert!(filter.may_want(4) && !filter.may_want(6));
-        filter.add("e", 6, true);
+        filter.add(("e", 6));
         assert!(filter.may_want(6) && filter.may_want(19));
     }
 }

@@ -12,7 +12,7 @@ use crate::types::Def;
 pub(super) struct Pair<'c> {
     pub(super) local: &'c Btf<'c>,
     pub(super) target: &'c Btf<'c>,
-    pub(super) budget: Budget,
+    pub(super) budget: &'c mut Budget,
 }
 
 /// What stops a comparison.
@@ -33,17 +33,15 @@ pub fn types_are_compatible(
     target: &Btf<'_>,
     target_id: TypeId,
 ) -> Result<bool, Error> {
-    let answer = Pair::new(local, target).types_are_compatible(local_id, target_id, MAX_DEPTH);
+    let mut budget = Budget::of_a_question();
+    let mut pair = Pair { local, target, budget: &mut budget };
+    let answer = pair.types_are_compatible(local_id, target_id, MAX_DEPTH);
     answer.map_err(|stop| match stop {
         Stop::Local(error) | Stop::Target(error) => error,
     })
 }
 
 impl<'c> Pair<'c> {
-    pub(super) fn new(local: &'c Btf<'c>, target: &'c Btf<'c>) -> Pair<'c> {
-        Pair { local, target, budget: Budget::new() }
-    }
-
     /// Both types without typedefs and qualifiers.
     pub(super) fn resolve(&self, local: TypeId, target: TypeId) -> Result<(Type<'c>, Type<'c>), Stop> {
         Ok((

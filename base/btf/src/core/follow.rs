@@ -46,6 +46,8 @@ impl Pair<'_> {
     /// Follows a path from the type `root` of the target; `None` where it does not lead anywhere.
     pub(super) fn follow(&mut self, spec: &Spec, root: TypeId) -> Result<Option<Spec>, Lost> {
         let mut made = Spec::new(spec.kind, root);
+        let start = self.target.ty(root).map_err(target)?;
+        self.budget.spend(start).map_err(target)?;
         let followed = match Class::of(spec.kind) {
             Class::Type if spec.kind == CoreRelocKind::TypeMatches => {
                 self.matches(spec.root, root, Behind::Nothing, MAX_DEPTH)?
@@ -63,6 +65,7 @@ impl Pair<'_> {
         let (Def::Enum(item), Some(wanted)) = (ty.def(), spec.enumerator(self.local)) else {
             return Ok(false);
         };
+        self.budget.spend_many(item.len(), ty).map_err(target)?;
         let wanted = essential_name(wanted.name);
         let found = item.values().position(|value| essential_name(value.name) == wanted);
         let Some(index) = found.filter(|_| is_enum(ty)) else { return Ok(false) };

@@ -90,15 +90,43 @@ fn is_composite(ty: Type<'_>) -> bool {
 }
 
 /// How many members, enumerators and types one question may look at; only BTF made for it needs more.
+const QUESTION: u32 = 1 << 20;
+/// How many all questions of an object may: programs with ten thousand relocations of the longest struct of a kernel need
+/// a third of it.
+const OBJECT: u32 = 1 << 23;
+
+/// How much looking is left.
+#[derive(Clone, Debug)]
 struct Budget(u32);
 
 impl Budget {
-    const fn new() -> Budget {
-        Budget(1 << 20)
+    const fn of_a_question() -> Budget {
+        Budget(QUESTION)
+    }
+
+    const fn of_an_object() -> Budget {
+        Budget(OBJECT)
+    }
+
+    /// What the next question may spend.
+    fn question(&self) -> Budget {
+        Budget(self.0.min(QUESTION))
+    }
+
+    /// Takes what a question has spent, of which this is left.
+    fn settle(&mut self, question: Budget) {
+        self.0 -= self.0.min(QUESTION) - question.0;
     }
 
     fn spend(&mut self, on: Type<'_>) -> Result<(), Error> {
-        self.0 = self.0.checked_sub(1).ok_or_else(|| on.error(Problem::TooComplex))?;
-        Ok(())
+        self.spend_many(1, on)
+    }
+
+    fn spend_many(&mut self, steps: usize, on: Type<'_>) -> Result<(), Error> {
+        let left = u32::try_from(steps).ok().and_then(|steps| self.0.checked_sub(steps));
+        let problem = || on.error(Problem::TooComplex);
+        // What cannot be paid leaves nothing: the next question does not try again.
+        self.0 = left.unwrap_or(0);
+        left.map(drop).ok_or_else(problem)
     }
 }

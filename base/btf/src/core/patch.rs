@@ -177,7 +177,9 @@ fn wide(insns: &mut [RawInsn], at: usize, values: &Values) -> Result<Patched, Pa
 /// Replaces an instruction, both slots of a wide one, so that neither looks like something else.
 fn poison(insns: &mut [RawInsn], at: usize) -> Patched {
     let call = RawInsn::new(CALL, 0, 0, 0, POISON);
-    let slots = if insns.get(at).is_some_and(|insn| insn.code == LDDW) { 2 } else { 1 };
+    // A load of 64 bits without its second slot is none; what stands there is not its own.
+    let is_wide = matches!(insns.get(at..), Some([low, high, ..]) if (low.code, high.code) == (LDDW, 0));
+    let slots = if is_wide { 2 } else { 1 };
     insns.iter_mut().skip(at).take(slots).for_each(|insn| *insn = call);
     Patched::Poisoned
 }

@@ -3,15 +3,19 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Class;
 use super::access::{Bad, Spec};
 use super::candidates::Candidate;
 use super::compat::Pair;
 use super::error::{Choice, CoreError, CoreProblem, Whose};
 use super::follow::Lost;
 use super::value::{Outcome, Side, compare};
+use super::{Budget, Class};
 use crate::btf::{Btf, TypeId};
+use crate::error::{Error, Problem, Section};
 use crate::ext::CoreRelocKind;
+
+/// The most candidates that an error names.
+const MAX_CHOICES: usize = 16;
 
 /// What a relocation asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +50,9 @@ pub struct Match {
     pub spec: Spec,
 }
 
-/// Answers a relocation.
+/// Answers one relocation; an object's are answered by [`Candidates::resolve`](super::Candidates::resolve).
 ///
-/// `targets` are the BTFs that the candidates' [`Candidate::source`] count. Candidates that do not have what is asked are
-/// struck from the list if another does: whoever asks about the same type again asks only those that had it before, as
-/// libbpf does it.
+/// `targets` are the BTFs that the candidates' [`Candidate::source`] count.
 ///
 /// # Errors
 ///
@@ -60,8 +62,20 @@ pub fn resolve(
     local: &Btf<'_>,
     request: &Request<'_>,
     targets: &[&Btf<'_>],
-    candidates: &mut Vec<Candidate>,
+    candidates: &[Candidate],
 ) -> Result<Resolution, CoreError> {
+    let mut budget = Budget::of_a_question();
+    resolve_within(local, request, targets, candidates, &mut budget).map(|(resolution, _)| resolution)
+}
+
+/// Answers a relocation, and tells which candidates have what is asked.
+pub(super) fn resolve_within(
+    local: &Btf<'_>,
+    request: &Request<'_>,
+    targets: &[&Btf<'_>],
+    candidates: &[Candidate],
+    budget: &mut Budget,
+) -> Result<(Resolution, Vec<Candidate>), CoreError> {
     let spec = match Spec::parse(local, request.kind, request.type_id, request.access) {
         Ok(spec) => spec,
         Err(bad) => return Err(unreadable(local, request, bad)),
@@ -71,16 +85,19 @@ pub fn resolve(
     if request.kind == CoreRelocKind::TypeIdLocal {
         let outcome = compare(local, &spec, Some((local, &spec)));
         let outcome = outcome.map_err(|(Side::Local(bad) | Side::Target(bad))| here(bad))?;
-        return Ok(Resolution { local: spec, target: None, matching: 0, outcome });
+        return Ok((Resolution { local: spec, target: None, matching: 0, outcome }, Vec::new()));
     }
     if local.get(request.type_id).is_none_or(|ty| ty.name().is_empty()) {
         return Err(fail(CoreProblem::Anonymous));
     }
-    let mut found: Vec<(Match, Outcome)> = Vec::new();
+    let mut first: Option<(Match, Outcome)> = None;
+    let mut matching = Vec::new();
+    let mut choices: Vec<Choice> = Vec::new();
     for candidate in candidates.iter().copied() {
         let Some(btf) = targets.get(candidate.source as usize).copied() else { continue };
         let there = |bad| fail(problem(bad, Whose::Target(candidate)));
-        let followed = Pair::new(local, btf).follow(&spec, candidate.type_id).map_err(|lost| match lost {
+        let mut pair = Pair { local, target: btf, budget };
+        let followed = pair.follow(&spec, candidate.type_id).map_err(|lost| match lost {
             Lost::Local(bad) => here(bad),
             Lost::Target(bad) => there(bad),
         })?;
@@ -89,35 +106,39 @@ pub fn resolve(
             Side::Local(bad) => here(bad),
             Side::Target(bad) => there(bad),
         })?;
-        found.push((Match { candidate, spec: path }, outcome));
+        let no_memory = |_| there(Bad::Btf(Error::at(Section::Types, 0, Problem::NoMemory)));
+        matching.try_reserve(1).map_err(no_memory)?;
+        matching.push(candidate);
+        let Some((chosen, its)) = &first else {
+            first = Some((Match { candidate, spec: path }, outcome));
+            continue;
+        };
+        if path.bit_offset == chosen.spec.bit_offset && value(&outcome) == value(its) {
+            continue;
+        }
+        if choices.is_empty() {
+            choices.push(choice(targets, chosen.candidate, &chosen.spec, its));
+        }
+        if choices.len() < MAX_CHOICES {
+            choices.push(choice(targets, candidate, &path, &outcome));
+        }
     }
-    let Some((first, outcome)) = found.first() else {
+    if !choices.is_empty() {
+        return Err(fail(CoreProblem::Ambiguous(choices)));
+    }
+    let Some((target, outcome)) = first else {
         let outcome = compare(local, &spec, None);
         let outcome = outcome.map_err(|(Side::Local(bad) | Side::Target(bad))| here(bad))?;
-        return Ok(Resolution { local: spec, target: None, matching: 0, outcome });
+        return Ok((Resolution { local: spec, target: None, matching: 0, outcome }, matching));
     };
-    let agrees = |(other, its): &(Match, Outcome)| {
-        other.spec.bit_offset == first.spec.bit_offset && value(its) == value(outcome)
-    };
-    if !found.iter().all(agrees) {
-        let choices = found.iter().map(|(other, its)| Choice {
-            candidate: other.candidate,
-            text: targets
-                .get(other.candidate.source as usize)
-                .map_or_else(String::new, |btf| other.spec.text(btf)),
-            value: value(its).unwrap_or(0),
-        });
-        return Err(fail(CoreProblem::Ambiguous(choices.collect())));
-    }
-    let (matching, outcome) = (found.len(), *outcome);
-    candidates.clear();
-    candidates.extend(found.iter().map(|(other, _)| other.candidate));
-    Ok(Resolution {
-        local: spec,
-        target: found.into_iter().next().map(|(first, _)| first),
-        matching,
-        outcome,
-    })
+    let count = matching.len();
+    Ok((Resolution { local: spec, target: Some(target), matching: count, outcome }, matching))
+}
+
+fn choice(targets: &[&Btf<'_>], candidate: Candidate, spec: &Spec, outcome: &Outcome) -> Choice {
+    let btf = targets.get(candidate.source as usize);
+    let text = btf.map_or_else(String::new, |btf| spec.text(btf));
+    Choice { candidate, text, value: value(outcome).unwrap_or(0) }
 }
 
 fn value(outcome: &Outcome) -> Option<u64> {

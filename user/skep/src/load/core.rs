@@ -27,7 +27,6 @@ pub(super) struct Core<'o> {
 
 /// The BTFs that are searched, and what was found in them.
 struct Search<'o> {
-    local: &'o Btf<'static>,
     targets: Vec<Target>,
     candidates: Candidates<'o>,
 }
@@ -79,11 +78,9 @@ impl<'o> Core<'o> {
         let answer = match &mut self.search {
             Some(search) => {
                 let targets: Vec<&Btf<'_>> = search.targets.iter().map(|target| &*target.btf).collect();
-                let mut none = Vec::new();
-                let candidates = search.candidates.of(request.type_id).unwrap_or(&mut none);
-                resolve(search.local, &request, &targets, candidates)
+                search.candidates.resolve(&request, &targets)
             }
-            None => resolve(local(self.object)?, &request, &[], &mut Vec::new()),
+            None => resolve(local(self.object)?, &request, &[], &[]),
         };
         let resolution = Arc::new(answer.map_err(failed)?);
         // An answer stays the same: later ones strike candidates from the list only if they do not have what is asked.
@@ -105,7 +102,7 @@ impl<'o> Core<'o> {
             _ => None,
         });
         let candidates = Candidates::new(local, types).map_err(|error| bad_btf(error, ErrorKind::Object))?;
-        let mut search = Search { local, targets: Vec::new(), candidates };
+        let mut search = Search { targets: Vec::new(), candidates };
         match &self.object.target_btf {
             Some(TargetBtf { name, btf: Some(btf) }) => search.add(name.clone(), Arc::clone(btf))?,
             Some(TargetBtf { name, btf: None }) => {
@@ -167,7 +164,7 @@ impl<'o> Core<'o> {
         let Some(Search { targets, candidates, .. }) = &mut self.search else {
             return "it was not searched".to_owned();
         };
-        let list = candidates.of(root).map(|list| &**list).unwrap_or_default();
+        let list = candidates.of(root).unwrap_or_default();
         let texts = list.iter().filter_map(|candidate| {
             let target = targets.get(candidate.source as usize)?;
             let ty = target.btf.get(candidate.type_id)?;

@@ -6,7 +6,7 @@ use crate::object;
 use crate::output::Report;
 use crate::types::{self, Source};
 use serde_json::{Value, json};
-use skep_btf::core::{Candidates, Request, Used, resolve};
+use skep_btf::core::{Candidates, Request, Used};
 use skep_btf::{Btf, CoreRelocKind, TypeId};
 use skep_elf::ObjectSpec;
 use skep_model::RelocTarget;
@@ -50,9 +50,8 @@ fn add(used: &mut Used, spec: &ObjectSpec, path: &Path, target: &Btf<'_>) -> Res
     for (type_id, access, kind) in &requests {
         let kind = CoreRelocKind::from_number(*kind)
             .ok_or_else(|| bad(path, format_args!("CO-RE relocation of unknown kind {kind}")))?;
-        let Some(found) = candidates.of(*type_id) else { continue };
         let request = Request { type_id: *type_id, access, kind };
-        let answer = resolve(local, &request, &[target], found).map_err(|error| bad(path, error))?;
+        let answer = candidates.resolve(&request, &[target]).map_err(|error| bad(path, error))?;
         used.add(&answer, 0, target).map_err(|error| bad(path, error))?;
     }
     Ok(requests.len())
