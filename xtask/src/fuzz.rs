@@ -62,6 +62,11 @@ const TARGETS: &[Target] = &[
         longest: 8192,
     },
     Target {
+        name: "core",
+        covers: &["base/btf/src/core", "base/btf/src/ext.rs", "user/skep/src/load/core.rs"],
+        longest: 4096,
+    },
+    Target {
         name: "elf",
         covers: &[
             "user/elf/src/error.rs",

@@ -8,6 +8,7 @@
 
 mod attr;
 mod btf;
+mod core;
 mod elf;
 mod exact;
 mod isa;
@@ -33,6 +34,9 @@ pub const ISA: Target = Target { name: "isa", run: isa::run };
 /// The promises of `skep-btf`.
 pub const BTF: Target = Target { name: "btf", run: btf::run };
 
+/// The promises of `skep_btf::core`, and of what the loader makes of it.
+pub const CORE: Target = Target { name: "core", run: core::run };
+
 /// The promises of `skep-exact`.
 pub const EXACT: Target = Target { name: "exact", run: exact::run_input };
 
@@ -49,4 +53,4 @@ pub const VM: Target = Target { name: "vm", run: vm::run };
 pub const MACHINE: Target = Target { name: "machine", run: machine::run };
 
 /// All targets.
-pub const TARGETS: &[Target] = &[ATTR, BTF, ELF, EXACT, ISA, LINK, MACHINE, VM];
+pub const TARGETS: &[Target] = &[ATTR, BTF, CORE, ELF, EXACT, ISA, LINK, MACHINE, VM];

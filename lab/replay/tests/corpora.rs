@@ -51,6 +51,7 @@ macro_rules! replays {
 replays! {
     attr: lab_replay::ATTR,
     btf: lab_replay::BTF,
+    core: lab_replay::CORE,
     elf: lab_replay::ELF,
     exact: lab_replay::EXACT,
     isa: lab_replay::ISA,
