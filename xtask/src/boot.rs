@@ -11,10 +11,12 @@ mod guest;
 mod kernels;
 pub(crate) mod qemu;
 pub(crate) mod suites;
+mod types;
 
 pub(crate) use guest::{Content, Guest};
 pub(crate) use kernels::{KERNELS, Kernel};
 pub(crate) use qemu::Ran;
+pub(crate) use types::types_of;
 
 use crate::outcome::Outcome;
 use crate::{debian, tools};
@@ -101,20 +103,25 @@ pub(crate) fn missing() -> Option<String> {
 pub(crate) fn run_in(kernel: &Kernel, guest: &Guest) -> Result<Ran> {
     let image = kernel.fetch().with_context(|| format!("cannot get kernel {}", kernel.version))?;
     let initramfs = guest.initramfs(&image)?;
-    qemu::boot(&image.vmlinuz, &initramfs, guest.timeout)
-        .with_context(|| format!("kernel {}", kernel.version))
+    qemu::boot(&image.vmlinuz, &initramfs, guest).with_context(|| format!("kernel {}", kernel.version))
+}
+
+/// The kernel of a version.
+///
+/// # Errors
+///
+/// Names those that there are.
+pub(crate) fn kernel(version: &str) -> Result<&'static Kernel> {
+    let known: Vec<_> = KERNELS.iter().map(|kernel| kernel.version).collect();
+    let kernel = KERNELS.iter().find(|kernel| kernel.version == version);
+    kernel.with_context(|| format!("no kernel {version}; there are {}", known.join(", ")))
 }
 
 fn chosen(versions: &[String]) -> Result<Vec<&'static Kernel>> {
     if versions.is_empty() {
         return Ok(KERNELS.iter().collect());
     }
-    let find = |version: &String| {
-        let known: Vec<_> = KERNELS.iter().map(|kernel| kernel.version).collect();
-        let kernel = KERNELS.iter().find(|kernel| kernel.version == version);
-        kernel.with_context(|| format!("no kernel {version}; there are {}", known.join(", ")))
-    };
-    versions.iter().map(find).collect()
+    versions.iter().map(|version| kernel(version)).collect()
 }
 
 fn guest_of(options: &Options) -> Result<Guest> {

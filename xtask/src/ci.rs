@@ -89,6 +89,12 @@ const STEPS: &[Step] = &[
         env: PLAIN,
         share: Share::Half,
     },
+    Step {
+        name: "core",
+        call: Call::Xtask(&["corpus", "--core", "--short", "--kernel=6.1"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
     Step { name: "rbpf", call: Call::Xtask(&["rbpf"]), env: PLAIN, share: Share::Half },
     Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN, share: Share::Half },
     Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN, share: Share::Half },

@@ -1,9 +1,11 @@
 //! Every object that Debian ships, by skep and by libbpf, program by program: `lab/corpus`, built and run.
 
+mod core;
+mod elsewhere;
 mod selftests;
 
-use crate::boot::{self, Content, Guest};
-use crate::debian::{self, Archive};
+use crate::boot;
+use crate::debian::{self, Archive, Unreachable};
 use crate::objects::{self, Object};
 use crate::outcome::Outcome;
 use crate::{cargo, tools};
@@ -12,16 +14,17 @@ use clap::Parser;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// The release whose libelf and zlib libbpf is linked with.
 const RELEASE: &str = "bookworm";
 
-/// Objects that stand for the others where there is little time: of each package and loader feature one.
+/// Objects that stand for the others where there is little time: of each package, loader feature and known difference one.
 const SHORT: &[&str] = &[
     "bookworm_ir-keytable/",
     "bookworm_libbpf-tools/biolatency",
     "bookworm_libbpf-tools/cpufreq",
+    "bookworm_libbpf-tools/javagc",
+    "bookworm_libbpf-tools/mountsnoop",
     "bookworm_libbpf-tools/softirqs",
     "bookworm_libbpf-tools/tcptracer",
     "bookworm_libxdp1/",
@@ -32,9 +35,6 @@ const SHORT: &[&str] = &[
 
 /// What is known to differ, and why.
 const KNOWN: &str = "lab/corpus/known.txt";
-
-/// How long one kernel in QEMU may take for all of it.
-const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// Load Debian's objects by skep and by libbpf.
 #[derive(Parser)]
@@ -49,6 +49,9 @@ struct Options {
     /// The self-tests of Linux 6.12 instead, compiled from Debian's source of it.
     #[arg(long, conflicts_with = "short")]
     selftests: bool,
+    /// Instead of loading, answer the CO-RE relocations from the types of other kernels: of `--kernel`, or of all three.
+    #[arg(long, conflicts_with_all = ["whole", "bytes", "check", "time", "json"])]
+    core: bool,
     /// Load whole objects instead of each program on its own.
     #[arg(long)]
     whole: bool,
@@ -88,6 +91,9 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         all.into_iter().filter(|object| is_wanted(&object.name(), &only)).collect();
     objects.sort();
     ensure!(!objects.is_empty(), "no object is called so");
+    if options.core {
+        return core::run(&program, options.kernel.as_deref(), &objects);
+    }
     let mut command = match &options.kernel {
         None if options.time => {
             let mut command = Command::new(&program);
@@ -95,10 +101,21 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
             command
         }
         None => here(&program, &options, &objects),
-        Some(version) => elsewhere(&program, &options, &objects, version)?,
+        Some(version) => {
+            let kernel = boot::kernel(version)?;
+            let answers = elsewhere::compare(&program, &words(&options), kernel, &objects)?;
+            if let Some(json) = &options.json {
+                fs::copy(&answers, json).with_context(|| json.display().to_string())?;
+            }
+            let mut command = Command::new(&program);
+            command.arg("report").arg(answers);
+            command
+        }
     };
     if options.check {
         command.arg("--known").arg(cargo::root().join(KNOWN));
+        // What is known of others is not found among a few.
+        command.args((options.only.is_empty() && !options.selftests).then_some("--all-known"));
     }
     let status = command.stdin(Stdio::null()).status().context("cannot run the comparison")?;
     ensure!(status.success(), "the comparison ended with {status}");
@@ -123,41 +140,18 @@ fn here(program: &Path, options: &Options, objects: &[Object]) -> Command {
     command
 }
 
-/// Compares in QEMU, and returns what reports the answers here.
-fn elsewhere(program: &Path, options: &Options, objects: &[Object], version: &str) -> Result<Command> {
-    let mut guest = Guest::new(LIMIT);
-    let place = "/bin/skep-lab-corpus";
-    guest.send(place, Content::File(program.to_path_buf()));
-    for object in objects {
-        guest.send(&format!("/corpus/{}", object.name()), Content::Bytes(fs::read(&object.file)?));
-    }
-    let words = [vec![place], words(options), vec!["--json", "-", "/corpus"]].concat();
-    guest.command = words.into_iter().map(str::to_owned).collect();
-    let kernel = boot::KERNELS.iter().find(|kernel| kernel.version == version);
-    let ran = boot::run_in(kernel.with_context(|| format!("no kernel {version}"))?, &guest)?;
-    let said = String::from_utf8_lossy(&ran.stderr);
-    ensure!(ran.status == 0, "kernel {version}: exit status {}: {said}", ran.status);
-    let answers = match &options.json {
-        Some(json) => json.clone(),
-        None => cargo::target_dir().join(format!("corpus/linux-{version}.json")),
-    };
-    fs::write(&answers, &ran.stdout).with_context(|| answers.display().to_string())?;
-    let mut command = Command::new(program);
-    command.arg("report").arg(&answers);
-    Ok(command)
-}
-
 fn is_wanted(name: &str, only: &[&str]) -> bool {
     only.is_empty() || only.iter().any(|part| name.contains(part))
 }
 
 /// Says why nothing can be compared here, if so.
 fn missing(options: &Options) -> Option<String> {
-    if options.kernel.is_some() {
+    if options.kernel.is_some() || options.core {
         if let Some(reason) = boot::missing() {
             return Some(reason);
         }
-    } else if !tools::is_root() {
+    }
+    if (options.kernel.is_none() || options.core) && !tools::is_root() {
         return Some("needs root (to load programs)".to_owned());
     }
     if let Some(reason) = options.selftests.then(selftests::missing).flatten() {
@@ -171,6 +165,7 @@ fn missing(options: &Options) -> Option<String> {
 
 /// Builds the program, with libelf and zlib from Debian's packages linked into it, and returns where it is.
 fn build() -> Result<PathBuf> {
+    fetch_crates()?;
     let archive = Archive::of_release(RELEASE)?;
     let (elf, zlib) = (archive.unpacked("libelf-dev")?, archive.unpacked("zlib1g-dev")?);
     let folders = [static_libraries(&elf)?, static_libraries(&zlib)?];
@@ -187,6 +182,25 @@ fn build() -> Result<PathBuf> {
     }
     let programs = cargo::executables(&String::from_utf8_lossy(&output.stdout));
     programs.into_iter().next_back().ok_or_else(|| anyhow!("cargo names no program"))
+}
+
+/// Downloads the crates that the program is built from, unless they are here.
+fn fetch_crates() -> Result<()> {
+    let fetch = |offline: &[&str]| {
+        let mut command = cargo::cargo();
+        command.args(["fetch", "--quiet", "--locked", "--manifest-path", "lab/corpus/Cargo.toml"]);
+        command.args(offline).stdin(Stdio::null()).output().context("cannot run cargo fetch")
+    };
+    if fetch(&["--offline"])?.status.success() {
+        return Ok(());
+    }
+    let output = fetch(&[])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match Unreachable::find("cargo", &said) {
+        _ if output.status.success() => Ok(()),
+        Some(unreachable) => Err(unreachable.into()),
+        None => bail!("cargo fetch: {}: {}", output.status, said.trim()),
+    }
 }
 
 /// How a compiler is told of a package's headers.

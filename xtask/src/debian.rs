@@ -5,12 +5,48 @@
 
 use crate::{cache, tools};
 use anyhow::{Context, Result, bail};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Where apt itself keeps the keys of Debian's archives.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// What apt says where it cannot reach an archive.
+const UNREACHED: &[&str] = &[
+    "Could not resolve",
+    "Temporary failure resolving",
+    "Could not connect",
+    "Cannot initiate the connection",
+    "Failed to connect",
+    "Unable to connect",
+    "Network is unreachable",
+    "Connection failed",
+    "Connection timed out",
+];
+
+/// Nothing can be downloaded: what there is to do needs a network.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    what: String,
+}
+
+impl Unreachable {
+    /// Finds out whether a program failed for want of a network, by what it said.
+    pub(crate) fn find(program: &str, said: &str) -> Option<Self> {
+        let line = said.lines().find(|line| UNREACHED.iter().any(|words| line.contains(words)))?;
+        Some(Self { what: format!("needs a network ({program}: {})", line.trim()) })
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Unreachable {}
 
 /// A release's archive, with a private apt state.
 pub(crate) struct Archive {
@@ -131,7 +167,11 @@ fn run_apt(program: &str, options: &[String], args: &[&str], dir: &Path) -> Resu
         .output()
         .with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
-        bail!("{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        let said = String::from_utf8_lossy(&output.stderr);
+        if let Some(unreachable) = Unreachable::find(program, &said) {
+            return Err(unreachable.into());
+        }
+        bail!("{program} {}: {}", args.join(" "), said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -218,6 +258,14 @@ fn only_deb(dir: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn want_of_a_network_is_told_from_other_failures() {
+        let said = "W: x\nE: Failed to fetch http://d/p.deb  Temporary failure resolving 'd'\n";
+        let found = Unreachable::find("apt-get", said).expect("no network");
+        assert!(found.to_string().starts_with("needs a network (apt-get: E: Failed to fetch"));
+        assert!(Unreachable::find("apt-get", "E: Unable to locate package x").is_none());
+    }
 
     #[test]
     fn sites_are_those_of_debian_itself() {

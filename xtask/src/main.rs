@@ -40,6 +40,7 @@ mod traffic;
 mod trixie;
 mod vectors;
 
+use debian::Unreachable;
 use outcome::{Outcome, SKIPPED_STATUS};
 use std::process::ExitCode;
 
@@ -174,6 +175,10 @@ fn main() -> ExitCode {
         }
         Ok(Outcome::Skipped(reason)) => {
             println!("skipped: {name}: {reason}");
+            ExitCode::from(SKIPPED_STATUS)
+        }
+        Err(error) if error.is::<Unreachable>() => {
+            println!("skipped: {name}: {error:#}");
             ExitCode::from(SKIPPED_STATUS)
         }
         Err(error) => {

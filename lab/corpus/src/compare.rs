@@ -2,10 +2,10 @@
 
 use crate::differ::{self, Difference};
 use crate::load::{Load, Verdict};
-use crate::report::Report;
+use crate::report::{Extent, Report};
 use crate::{File, Outcome, Side, Unit};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,16 +18,35 @@ pub(crate) struct Options {
     /// Compare what reaches `bpf(2)`, too.
     #[arg(long)]
     bytes: bool,
-    /// Write every pair of answers here, as JSON; `-` is stdout, which then has nothing else.
+    /// Write the answers here, a line of JSON for each object as soon as it is done; `-` is stdout, which then has nothing
+    /// else.
     #[arg(long)]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    judge: Judge,
+    /// The objects, or folders of them.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What the answers are held against.
+#[derive(clap::Args)]
+struct Judge {
     /// What is known: `load: REASON` for what only libbpf loads, `sent: KIND` for what is sent differently, a line each.
     /// Anything else is a failure.
     #[arg(long)]
     known: Option<PathBuf>,
-    /// The objects, or folders of them.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
+    /// Fail, too, on what is known and not found.
+    #[arg(long, requires = "known")]
+    all_known: bool,
+}
+
+impl Judge {
+    fn of(&self, report: &Report) -> Outcome<()> {
+        let Some(known) = &self.known else { return Ok(()) };
+        let extent = if self.all_known { Extent::All } else { Extent::Some };
+        report.judge(&std::fs::read_to_string(known)?, extent)
+    }
 }
 
 /// What both sides made of one program, or of a whole object.
@@ -46,41 +65,66 @@ pub(crate) struct Pair {
     /// What reached `bpf(2)` and was not the same, where both have loaded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) differences: Option<Vec<Difference>>,
+    /// Of a whole object that skep does not load, how many programs there are, and how many of them it loads alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parts: Option<Parts>,
+}
+
+/// Programs of an object, each loaded alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Parts {
+    pub(crate) all: usize,
+    pub(crate) loaded: usize,
 }
 
 /// Compares and reports.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     let mut report = Report::default();
+    let is_piped = options.json.as_deref() == Some(Path::new("-"));
+    let mut lines: Option<Box<dyn Write>> = match &options.json {
+        None => None,
+        Some(_) if is_piped => Some(Box::new(std::io::stdout())),
+        Some(path) => Some(Box::new(std::fs::File::create(path)?)),
+    };
     for path in all_files(&options.files)? {
         let file = File { path };
-        report.add(pairs(&file, options)?);
-    }
-    match options.json.as_deref() {
-        Some(path) if path == Path::new("-") => println!("{}", report.json()?),
-        Some(path) => {
-            std::fs::write(path, report.json()?)?;
-            report.print();
+        let answered = Answered { object: file.name(), pairs: pairs(&file, options)? };
+        if let Some(lines) = &mut lines {
+            writeln!(lines, "{}", serde_json::to_string(&answered)?)?;
+            lines.flush()?;
         }
-        None => report.print(),
+        report.add(answered.pairs);
     }
-    options.known.as_deref().map_or(Ok(()), |known| report.judge(&std::fs::read_to_string(known)?))
+    if !is_piped {
+        report.print();
+    }
+    options.judge.of(&report)
+}
+
+/// An object's answers: a line.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Answered {
+    object: String,
+    pairs: Vec<Pair>,
 }
 
 /// Answers of an earlier comparison.
 #[derive(clap::Args)]
 pub(crate) struct Again {
-    /// As for a comparison.
-    #[arg(long)]
-    known: Option<PathBuf>,
-    /// The answers, as JSON.
+    #[command(flatten)]
+    judge: Judge,
+    /// The answers, as lines of JSON.
     answers: PathBuf,
 }
 
 /// Reports an earlier comparison, perhaps of another kernel.
 pub(crate) fn again(options: &Again) -> Outcome<()> {
-    let report: Report = serde_json::from_str(&std::fs::read_to_string(&options.answers)?)?;
+    let mut report = Report::default();
+    for line in std::fs::read_to_string(&options.answers)?.lines() {
+        report.add(serde_json::from_str::<Answered>(line)?.pairs);
+    }
     report.print();
-    options.known.as_deref().map_or(Ok(()), |known| report.judge(&std::fs::read_to_string(known)?))
+    options.judge.of(&report)
 }
 
 /// The files, and all files below the folders, in order.
@@ -99,11 +143,23 @@ fn all_files(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Has both sides load an object.
+/// Has both sides load an object, at the same time: a load waits for one processor, and there are two even where they are
+/// emulated.
 fn pairs(file: &File, options: &Options) -> Outcome<Vec<Pair>> {
-    let skep = answers(Side::Skep, file, options)?;
-    let libbpf = answers(Side::Libbpf, file, options)?;
-    Ok(join(&file.name(), options.unit, skep, libbpf))
+    let unit = options.unit;
+    let by = |side| answers(side, file, unit, options).map_err(|error| error.to_string());
+    let (skep, libbpf) = std::thread::scope(|scope| {
+        let skep = scope.spawn(|| by(Side::Skep));
+        let libbpf = by(Side::Libbpf);
+        (skep.join().unwrap_or_else(|_| Err("a thread has panicked".to_owned())), libbpf)
+    });
+    let mut pairs = join(&file.name(), unit, skep?, libbpf?);
+    for pair in pairs.iter_mut().filter(|pair| unit == Unit::Object && !pair.skep.is_loaded()) {
+        let alone = answers(Side::Skep, file, Unit::Program, options)?;
+        let loaded = alone.iter().filter(|load| load.verdict.is_loaded()).count();
+        pair.parts = Some(Parts { all: alone.len(), loaded });
+    }
+    Ok(pairs)
 }
 
 /// Pairs the answers by program, in skep's order and then libbpf's. A side that could not read the object has the same
@@ -143,7 +199,7 @@ fn pair(
 ) -> Pair {
     let differences = skep.sent.zip(libbpf.sent).map(|(skep, libbpf)| differ::between(&skep, &libbpf));
     let object = object.to_owned();
-    Pair { object, program, section, skep: skep.verdict, libbpf: libbpf.verdict, differences }
+    Pair { object, program, section, skep: skep.verdict, libbpf: libbpf.verdict, differences, parts: None }
 }
 
 /// The answer where a side could not read the object.
@@ -156,8 +212,7 @@ fn absent() -> Load {
 }
 
 /// Runs one side on an object in processes of its own: one, and another one for the rest whenever one dies.
-fn answers(side: Side, file: &File, options: &Options) -> Outcome<Vec<Load>> {
-    let unit = options.unit;
+fn answers(side: Side, file: &File, unit: Unit, options: &Options) -> Outcome<Vec<Load>> {
     let mut loads = Vec::new();
     loop {
         // By this name it is the same program even where a new one has taken its place meanwhile.

@@ -15,6 +15,9 @@ const LINES: usize = 12;
 /// Bytes of one message that are kept; a verifier's log is one message.
 const MESSAGE: usize = 1 << 20;
 
+/// Bytes of one message for those who debug libbpf: a line.
+const DETAIL: usize = 4 << 10;
+
 /// What libbpf has said since it was last asked. libbpf gives its messages to one function for the whole process.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
@@ -37,6 +40,30 @@ pub(crate) fn whole(file: &File) -> Outcome<Verdict> {
     Ok(alone(&CString::new(file.path.as_os_str().as_bytes())?, None))
 }
 
+/// What libbpf says, with all details, while it answers the CO-RE relocations of all programs, or of one, from the BTF in
+/// another file. What comes after that may fail as it likes: no map is made.
+///
+/// # Errors
+/// Says why the object cannot be read.
+pub(crate) fn relocate(elf: &[u8], btf: &CStr, program: Option<&str>) -> Result<String, String> {
+    // SAFETY: `keep_all` has the type that libbpf calls, and lives as long as the process.
+    unsafe { sys::libbpf_set_print(Some(keep_all)) };
+    drop(take());
+    let object = match Object::open_against(elf, btf) {
+        Ok(object) => object,
+        Err(errno) => return Err(format!("{errno}: {}", take().lines().next_back().unwrap_or_default())),
+    };
+    let autoload = |one: Program<'_>| one.set_autoload(program.is_none_or(|wanted| one.name() == wanted));
+    let set =
+        object.programs().try_for_each(autoload).and_then(|()| object.maps().try_for_each(Map::leave_out));
+    let prepared = set.and_then(|()| object.prepare());
+    let mut said = take();
+    if let Err(errno) = prepared {
+        said += &format!("{errno}\n");
+    }
+    Ok(said)
+}
+
 /// Loads the whole object, or only one program of it, and lets it go.
 fn alone(path: &CStr, program: Option<usize>) -> Verdict {
     said();
@@ -55,9 +82,14 @@ fn alone(path: &CStr, program: Option<usize>) -> Verdict {
 
 /// Takes what libbpf has said, its last lines.
 fn said() -> String {
-    let said = std::mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));
+    let said = take();
     let lines: Vec<_> = said.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// Takes all that libbpf has said.
+fn take() -> String {
+    std::mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Keeps a message of libbpf's, unless it is for those who debug libbpf.
@@ -72,10 +104,33 @@ unsafe extern "C" fn keep(
     if level == sys::LIBBPF_DEBUG {
         return 0;
     }
-    let mut text = vec![0u8; MESSAGE];
+    // SAFETY: whoever calls this promises it.
+    unsafe { add(MESSAGE, format, values) }
+}
+
+/// Keeps a message of libbpf's.
+///
+/// # Safety
+/// `format` and `values` are as for `vsnprintf`.
+unsafe extern "C" fn keep_all(
+    level: sys::libbpf_print_level,
+    format: *const c_char,
+    values: *mut sys::__va_list_tag,
+) -> c_int {
+    let bytes = if level == sys::LIBBPF_DEBUG { DETAIL } else { MESSAGE };
+    // SAFETY: whoever calls this promises it.
+    unsafe { add(bytes, format, values) }
+}
+
+/// Keeps the first bytes of a message.
+///
+/// # Safety
+/// `format` and `values` are as for `vsnprintf`.
+unsafe fn add(bytes: usize, format: *const c_char, values: *mut sys::__va_list_tag) -> c_int {
+    let mut text = vec![0u8; bytes];
     // SAFETY: the buffer has that many bytes, and whoever calls this promises the rest.
     let len = unsafe { vsnprintf(text.as_mut_ptr().cast(), text.len(), format, values) };
-    text.truncate(usize::try_from(len).unwrap_or(0).min(MESSAGE - 1));
+    text.truncate(usize::try_from(len).unwrap_or(0).min(bytes - 1));
     SAID.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&text));
     len
 }
@@ -96,6 +151,18 @@ impl Object {
     fn open(path: &CStr) -> Result<Self, Errno> {
         // SAFETY: the path ends with a NUL, and no options are as good as default ones.
         let object = unsafe { sys::bpf_object__open_file(path.as_ptr(), ptr::null()) };
+        NonNull::new(object).map(Self).ok_or_else(last_errno)
+    }
+
+    /// Opens an object whose CO-RE relocations are answered from the BTF in another file.
+    fn open_against(elf: &[u8], btf: &CStr) -> Result<Self, Errno> {
+        // SAFETY: numbers and pointers may be zero.
+        let mut options: sys::bpf_object_open_opts = unsafe { std::mem::zeroed() };
+        options.sz = size_of_val(&options) as sys::size_t;
+        options.btf_custom_path = btf.as_ptr();
+        let (start, len) = (elf.as_ptr().cast(), elf.len() as sys::size_t);
+        // SAFETY: there are that many bytes, which libbpf reads before this returns; it copies the path.
+        let object = unsafe { sys::bpf_object__open_mem(start, len, &options) };
         NonNull::new(object).map(Self).ok_or_else(last_errno)
     }
 
@@ -121,19 +188,23 @@ impl Object {
     /// Leaves all other programs out.
     fn only(&self, wanted: usize) -> Result<(), Errno> {
         for (index, program) in self.programs().enumerate() {
-            // SAFETY: the object is open and not loaded.
-            result(unsafe { sys::bpf_program__set_autoload(program.0.as_ptr(), index == wanted) })?;
+            program.set_autoload(index == wanted)?;
         }
         // A table of struct_ops loads the programs that it names, whatever was said of them.
         let is_in_table =
             |program: Program<'_>| program.section().trim_start_matches('?').starts_with("struct_ops");
         if !self.programs().nth(wanted).is_some_and(is_in_table) {
             for map in self.maps().filter(|map| map.kind() == MapType::STRUCT_OPS) {
-                // SAFETY: the object is open and not loaded.
-                result(unsafe { sys::bpf_map__set_autocreate(map.0.as_ptr(), false) })?;
+                map.leave_out()?;
             }
         }
         Ok(())
+    }
+
+    /// Does all that comes before the programs are loaded.
+    fn prepare(&self) -> Result<(), Errno> {
+        // SAFETY: the object is open and was not loaded before.
+        result(unsafe { sys::bpf_object__prepare(self.0.as_ptr()) })
     }
 
     fn load(&self) -> Result<(), Errno> {
@@ -168,6 +239,11 @@ impl Program<'_> {
 }
 
 impl Program<'_> {
+    fn set_autoload(&self, autoload: bool) -> Result<(), Errno> {
+        // SAFETY: the object is open and not loaded.
+        result(unsafe { sys::bpf_program__set_autoload(self.0.as_ptr(), autoload) })
+    }
+
     /// Does what its tool would.
     fn set_up(self) -> Result<(), Errno> {
         // SAFETY: the object is open.
@@ -189,6 +265,12 @@ impl Map<'_> {
     fn kind(&self) -> MapType {
         // SAFETY: the object is open.
         MapType(unsafe { sys::bpf_map__type(self.0.as_ptr()) })
+    }
+
+    /// Has it not made.
+    fn leave_out(self) -> Result<(), Errno> {
+        // SAFETY: the object is open and not loaded.
+        result(unsafe { sys::bpf_map__set_autocreate(self.0.as_ptr(), false) })
     }
 
     /// Does what its tool would, and keeps it out of the BPF file system.

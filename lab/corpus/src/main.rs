@@ -10,6 +10,7 @@
 
 mod areas;
 mod compare;
+mod core;
 mod differ;
 mod libbpf;
 mod load;
@@ -43,6 +44,8 @@ enum What {
     Compare(compare::Options),
     /// Measure loads of whole objects by both sides.
     Time(time::Options),
+    /// Answer the CO-RE relocations of objects by both sides from another kernel's types, and compare.
+    Core(core::Options),
     /// Report what was compared earlier.
     Report(compare::Again),
 }
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         What::Load(options) => load::run(&options),
         What::Compare(options) => compare::run(&options),
         What::Time(options) => time::run(&options),
+        What::Core(options) => core::run(&options),
         What::Report(options) => compare::again(&options),
     };
     match done {

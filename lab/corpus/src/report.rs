@@ -1,12 +1,21 @@
 //! What the comparison came to.
 
 use crate::Outcome;
-use crate::compare::Pair;
+use crate::compare::{Pair, Parts};
 use crate::differ::Difference;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Whether the answers are of all there is to be known of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// They are.
+    All,
+    /// They are of some objects.
+    Some,
+}
+
 /// All pairs of answers.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Report {
     pairs: Vec<Pair>,
 }
@@ -15,11 +24,6 @@ impl Report {
     /// Takes an object's answers.
     pub(crate) fn add(&mut self, pairs: Vec<Pair>) {
         self.pairs.extend(pairs);
-    }
-
-    /// Everything, as JSON.
-    pub(crate) fn json(&self) -> Outcome<String> {
-        Ok(serde_json::to_string(self)?)
     }
 
     /// What libbpf loads and skep does not, by skep's reason, and the counts.
@@ -47,6 +51,7 @@ impl Report {
         println!("{:>5}  libbpf only", count(false, true));
         println!("{:>5}  skep only", count(true, false));
         println!("{:>5}  neither", count(false, false));
+        self.pairs.iter().filter_map(in_parts_only).for_each(|fault| println!("{fault}"));
         self.print_differences();
     }
 }
@@ -81,11 +86,16 @@ impl Report {
     /// Holds what is wanting beside what is known.
     ///
     /// # Errors
-    /// Names what is not known.
-    pub(crate) fn judge(&self, known: &str) -> Outcome<()> {
+    /// Names what is not known, and where all is there what is known and not found.
+    pub(crate) fn judge(&self, known: &str, extent: Extent) -> Outcome<()> {
         let lines = known.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let known: Vec<&str> = lines.collect();
-        let is_known = |what: &str| known.iter().any(|known| what.starts_with(known));
+        let mut found = BTreeSet::new();
+        let mut is_known = |what: &str| {
+            let entry = known.iter().find(|known| what.starts_with(**known));
+            found.extend(entry.copied());
+            entry.is_some()
+        };
         let mut faults = BTreeSet::new();
         for pair in &self.pairs {
             if pair.libbpf.is_loaded()
@@ -94,10 +104,18 @@ impl Report {
             {
                 faults.insert(format!("{}: only libbpf loads it: {}", name(pair), reason(pair)));
             }
+            faults.extend(in_parts_only(pair));
             for difference in pair.differences.iter().flatten() {
                 if !is_known(&format!("sent: {}", difference.kind)) {
                     faults.insert(format!("{}: {}: {difference}", name(pair), difference.kind));
                 }
+            }
+        }
+        let has_sent = self.pairs.iter().any(|pair| pair.differences.is_some());
+        for entry in known.iter().filter(|entry| extent == Extent::All && !found.contains(**entry)) {
+            // What is sent is not always compared.
+            if has_sent || !entry.starts_with("sent: ") {
+                faults.insert(format!("known, and not found any more: {entry}"));
             }
         }
         if faults.is_empty() {
@@ -106,6 +124,13 @@ impl Report {
         faults.iter().for_each(|fault| eprintln!("{fault}"));
         Err(format!("{} differences that are not known", faults.len()).into())
     }
+}
+
+/// Says of an object that it does not load whole although each of its programs does alone.
+fn in_parts_only(pair: &Pair) -> Option<String> {
+    let Parts { all, loaded } = pair.parts?;
+    let is_it = all > 0 && all == loaded;
+    is_it.then(|| format!("{}: loads program by program, and not whole: {}", name(pair), pair.skep.why()))
 }
 
 fn name(pair: &Pair) -> String {
@@ -140,7 +165,15 @@ mod tests {
 
     fn pair(skep: Verdict) -> Pair {
         let libbpf = Verdict::Loaded;
-        Pair { object: "p/a.o".to_owned(), program: None, section: None, skep, libbpf, differences: None }
+        Pair {
+            object: "p/a.o".to_owned(),
+            program: None,
+            section: None,
+            skep,
+            libbpf,
+            differences: None,
+            parts: None,
+        }
     }
 
     fn refused(message: &str) -> Verdict {
@@ -156,8 +189,9 @@ mod tests {
     #[test]
     fn what_only_libbpf_loads_must_be_known() {
         let report = Report { pairs: vec![pair(Verdict::Loaded), pair(refused("program p: not yet"))] };
-        assert!(report.judge("").is_err() && report.judge("load: other").is_err());
-        assert!(report.judge("# why\nload: not yet\n").is_ok());
+        let judge = |known: &str| report.judge(known, Extent::All);
+        assert!(judge("").is_err() && judge("load: other").is_err());
+        assert!(judge("# why\nload: not yet\n").is_ok());
     }
 
     #[test]
@@ -165,7 +199,29 @@ mod tests {
         let text = |text: &str| text.to_owned();
         let found = Difference { kind: text("map x"), place: text("p"), skep: text("1"), libbpf: text("2") };
         let report = Report { pairs: vec![Pair { differences: Some(vec![found]), ..pair(Verdict::Loaded) }] };
-        assert!(report.judge("").is_err());
-        assert!(report.judge("sent: map x").is_ok());
+        assert!(report.judge("", Extent::All).is_err());
+        assert!(report.judge("sent: map x", Extent::All).is_ok());
+    }
+
+    #[test]
+    fn an_object_loads_whole_where_its_programs_do() {
+        let report = |all, loaded| {
+            let verdict = || refused("too few");
+            let parts = Some(Parts { all, loaded });
+            Report { pairs: vec![Pair { libbpf: verdict(), parts, ..pair(verdict()) }] }
+        };
+        assert!(report(2, 2).judge("", Extent::All).is_err());
+        assert!(report(2, 1).judge("", Extent::All).is_ok() && report(0, 0).judge("", Extent::All).is_ok());
+    }
+
+    #[test]
+    fn what_is_known_must_be_found_where_all_is_compared() {
+        let report = |differences| Report { pairs: vec![Pair { differences, ..pair(Verdict::Loaded) }] };
+        for known in ["load: gone", "sent: gone"] {
+            let judge = |differences, extent| report(differences).judge(known, extent).is_err();
+            assert!(judge(Some(Vec::new()), Extent::All), "{known}");
+            assert!(!judge(Some(Vec::new()), Extent::Some), "{known}");
+            assert_eq!(judge(None, Extent::All), known.starts_with("load"), "{known}");
+        }
     }
 }

@@ -31,10 +31,12 @@ pub struct CoreRelocation {
 pub enum CoreOutcome {
     /// It gets another value.
     Patched {
-        /// What the object's own types give.
+        /// What the instruction held: what the object's own types give, where a compiler writes that.
         from: u64,
         /// What the kernel's give.
         to: u64,
+        /// How many bytes a load or store accessed and accesses, where the field has another size there.
+        resized: Option<(u32, u32)>,
     },
     /// It is replaced by a call that no kernel accepts: the kernel does not have what it needs.
     Poisoned,

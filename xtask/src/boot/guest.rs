@@ -33,13 +33,18 @@ pub(crate) struct Guest {
     pub(crate) env: Vec<(String, String)>,
     /// How long it may take, boot included.
     pub(crate) timeout: Duration,
+    /// Where its output goes while it runs, so that what there was is kept whatever happens to it.
+    pub(crate) output: Option<PathBuf>,
+    /// How much nicer than others it is (`nice(1)`).
+    pub(crate) niceness: i32,
     files: Vec<(String, Content)>,
 }
 
 impl Guest {
     /// A guest that does nothing yet.
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { command: Vec::new(), modules: Vec::new(), env: Vec::new(), timeout, files: Vec::new() }
+        let (command, modules, env, files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { command, modules, env, timeout, output: None, niceness: 0, files }
     }
 
     /// Puts a file at `path`; all files are executable there.

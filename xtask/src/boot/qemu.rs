@@ -1,5 +1,6 @@
 //! QEMU, started for one run.
 
+use super::Guest;
 use crate::tools;
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs;
@@ -30,25 +31,29 @@ const POLL: Duration = Duration::from_millis(20);
 const LINES: [&str; 4] = ["console", "stdout", "stderr", "status"];
 
 /// Boots a Linux kernel and returns what came over the serial lines.
-pub(super) fn boot(vmlinuz: &Path, initramfs: &[u8], timeout: Duration) -> Result<Ran> {
+pub(super) fn boot(vmlinuz: &Path, initramfs: &[u8], guest: &Guest) -> Result<Ran> {
     let scratch = Scratch::new()?;
     fs::write(scratch.0.join("initramfs"), initramfs)?;
-    let mut command = emulator()?;
+    let place = |line: &str| match (line, &guest.output) {
+        ("stdout", Some(output)) => output.clone(),
+        _ => scratch.0.join(line),
+    };
+    let mut command = emulator(guest.niceness)?;
     command.args(["-M", "q35", "-m", "2048", "-smp", "2", "-no-reboot"]);
     command.arg("-kernel").arg(vmlinuz).arg("-initrd").arg(scratch.0.join("initramfs"));
     // A panic ends the machine at once instead of hanging; the clock source is what the emulator keeps well.
     command.args(["-append", "console=ttyS0 quiet panic=-1 8250.nr_uarts=4 mitigations=off tsc=reliable"]);
     for line in LINES {
-        command.arg("-serial").arg(format!("file:{}", scratch.0.join(line).display()));
+        command.arg("-serial").arg(format!("file:{}", place(line).display()));
     }
-    let ended = wait(&mut spawn(&mut command)?, timeout)?;
-    let read = |line: &str| fs::read(scratch.0.join(line)).with_context(|| format!("serial line {line}"));
+    let ended = wait(&mut spawn(&mut command)?, guest.timeout)?;
+    let read = |line: &str| fs::read(place(line)).with_context(|| format!("serial line {line}"));
     let console = read("console")?;
     let status = String::from_utf8_lossy(&read("status")?).trim().parse::<i32>();
     match (status, ended) {
         (Ok(status), _) => Ok(Ran { status, stdout: read("stdout")?, stderr: read("stderr")?, console }),
         (Err(_), None) => {
-            bail!("no end after {} s; its console ends:\n{}", timeout.as_secs(), tail(&console))
+            bail!("no end after {} s; its console ends:\n{}", guest.timeout.as_secs(), tail(&console))
         }
         (Err(_), Some(_)) => {
             bail!("the guest ended without an exit status; its console ends:\n{}", tail(&console))
@@ -61,7 +66,7 @@ pub(super) fn boot(vmlinuz: &Path, initramfs: &[u8], timeout: Duration) -> Resul
 pub(crate) fn boot_bare(program: &Path, timeout: Duration) -> Result<(Option<i32>, String)> {
     let scratch = Scratch::new()?;
     let line = scratch.0.join("serial");
-    let mut command = emulator()?;
+    let mut command = emulator(0)?;
     command.args(["-M", "q35", "-m", "256", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
     command.arg("-serial").arg(format!("file:{}", line.display())).arg("-kernel").arg(program);
     let ended = wait(&mut spawn(&mut command)?, timeout)?;
@@ -70,9 +75,10 @@ pub(crate) fn boot_bare(program: &Path, timeout: Duration) -> Result<(Option<i32
 }
 
 /// A QEMU command without devices, screen or default configuration.
-fn emulator() -> Result<Command> {
+fn emulator(niceness: i32) -> Result<Command> {
     let program = tools::need("qemu-system-x86_64").map_err(|missing| anyhow!(missing))?;
-    let mut command = Command::new(program);
+    let mut command = Command::new("nice");
+    command.args(["-n", &niceness.to_string()]).arg(program);
     command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-nodefaults", "-no-user-config"]);
     command.args(["-display", "none", "-monitor", "none"]);
     Ok(command)

@@ -3,7 +3,7 @@
 //! They are under the kernel's licence: fetched and compiled when asked for, kept in the cache, and never committed.
 
 use super::{RELEASE, include, static_libraries};
-use crate::boot::{self, Content, Guest};
+use crate::boot;
 use crate::debian::Archive;
 use crate::objects::Object;
 use crate::{cache, tools};
@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// The kernel whose tests they are.
 const KERNEL: &str = "6.12";
@@ -105,20 +104,11 @@ fn make_headers(source: &Path, headers: &Path) -> Result<()> {
     fs::write(bpf.join("bpf_helper_defs.h"), output(&mut script)?)?;
 
     let types = headers.join("vmlinux.btf");
-    fs::write(&types, kernel_types()?)?;
+    fs::copy(boot::types_of(boot::kernel(KERNEL)?)?, &types)?;
     let mut dump = Command::new(bpftool(source, headers)?);
     dump.args(["btf", "dump", "file"]).arg(&types).args(["format", "c"]);
     fs::write(headers.join("vmlinux.h"), output(&mut dump)?)?;
     Ok(())
-}
-
-/// The types of the kernel, out of itself.
-fn kernel_types() -> Result<Vec<u8>> {
-    let kernel = boot::KERNELS.iter().find(|kernel| kernel.version == KERNEL);
-    let mut guest = Guest::new(Duration::from_secs(300));
-    guest.send("/empty", Content::Bytes(Vec::new()));
-    guest.command = ["/bin/cat", "/sys/kernel/btf/vmlinux"].map(str::to_owned).to_vec();
-    Ok(boot::run_in(kernel.with_context(|| format!("no kernel {KERNEL}"))?, &guest)?.stdout)
 }
 
 /// Builds as much of bpftool as the kernel's own build does.

@@ -230,15 +230,14 @@ impl<'o> Core<'o> {
             entry.target = target.map(|target| found.spec.text(&target.btf));
             entry.source = target.map(|target| target.name.clone());
         }
-        let mut insns = program.insns.clone();
-        entry.outcome =
-            match (patch(&mut insns, relocation.insn.index(), &resolution.outcome), resolution.outcome) {
-                (Ok(Patched::Poisoned), _) | (Ok(_), Outcome::Missing) => CoreOutcome::Poisoned,
-                (Ok(_), Outcome::Value(values)) => {
-                    CoreOutcome::Patched { from: values.local, to: values.target }
-                }
-                (Err(error), _) => CoreOutcome::Failed(error.to_string()),
-            };
+        // The instruction, and the second slot of a wide one.
+        let slots = program.insns.iter().skip(relocation.insn.index()).take(2);
+        let mut slots: Vec<RawInsn> = slots.copied().collect();
+        entry.outcome = match (patch(&mut slots, 0, &resolution.outcome), resolution.outcome) {
+            (Ok(Patched::Poisoned), _) | (Ok(_), Outcome::Missing) => CoreOutcome::Poisoned,
+            (Ok(patched), Outcome::Value(values)) => patched_to(patched, values.target),
+            (Err(error), _) => CoreOutcome::Failed(error.to_string()),
+        };
         Ok(entry)
     }
 }
@@ -287,6 +286,21 @@ impl Search<'_> {
             self.add(name, Arc::new(btf))?;
         }
         Ok(())
+    }
+}
+
+/// What was done to an instruction, which got this value.
+fn patched_to(patched: Patched, to: u64) -> CoreOutcome {
+    let signed = |value: i64| value as u64;
+    match patched {
+        Patched::Immediate { from, .. } => {
+            CoreOutcome::Patched { from: signed(from.into()), to, resized: None }
+        }
+        Patched::Offset { from, resized, .. } => {
+            CoreOutcome::Patched { from: signed(from.into()), to, resized }
+        }
+        Patched::Wide { from, .. } => CoreOutcome::Patched { from, to, resized: None },
+        Patched::Poisoned => CoreOutcome::Poisoned,
     }
 }
 

@@ -18,11 +18,13 @@ pub(crate) fn kernel_name(name: &str) -> [u8; OBJ_NAME_LEN] {
     out
 }
 
-/// Makes the name of a map: its own, or for a data section the start of the object's and the section's.
+/// Makes the name of a map: its own, or for a data section the start of the object's and the section's. A section that has a
+/// name of its own (`.data.name`) stands alone.
 pub(super) fn map_name(spec: &MapSpec, file: &str) -> [u8; OBJ_NAME_LEN] {
     let MapOrigin::Data(data) = &spec.origin else { return kernel_name(&spec.name) };
     let suffix: String = data.section.chars().take(MOST).collect();
-    let room = MOST - suffix.len().clamp(SHORTEST_SUFFIX, MOST);
+    let has_own_name = data.section.chars().skip(1).any(|c| c == '.');
+    let room = if has_own_name { 0 } else { MOST - suffix.len().clamp(SHORTEST_SUFFIX, MOST) };
     let stem = file.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = stem.split('.').next().unwrap_or_default();
     let prefix: String =
@@ -72,7 +74,7 @@ mod tests {
         let name = |section, file| text(map_name(&data(section), file));
         assert_eq!(name(".rodata", "dir/xdp_firewall.bpf.o"), "xdp_fire.rodata");
         assert_eq!(name(".bss", "xdp_firewall.bpf.o"), "xdp_fire.bss");
-        assert_eq!(name(".data.custom", "globals.bpf.o"), "glo.data.custom");
+        assert_eq!(name(".data.custom", "globals.bpf.o"), ".data.custom");
         assert_eq!(name(".rodata.much.too.long", "globals.bpf.o"), ".rodata.much.to");
         assert_eq!(name(".data", ""), ".data");
     }
