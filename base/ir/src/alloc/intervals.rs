@@ -161,9 +161,11 @@ impl Walk<'_> {
         // An operand that must outlive what the operation destroys or writes first is read late.
         let late = |late: bool| if late { at + 1 } else { at };
         let destroys_first = self.machine.destroys_first;
-        let mut hint = Hint::None;
-        match node {
+        // What the value wishes for; nothing where there is no value. The commonest nodes are told apart once, and no more.
+        let result = Hint::register(self.machine.result);
+        let wish = match node {
             Node::Nop | Node::Param | Node::Charge(_) => return Ok(()),
+            Node::Const(_) | Node::FramePointer => Some(Hint::None),
             Node::Alu { op, a, b, .. } => {
                 use skep_isa::AluOp;
                 let kind = match op {
@@ -172,71 +174,90 @@ impl Walk<'_> {
                     _ => None,
                 };
                 self.read(a, at);
-                hint = Hint::Val(a);
                 let destroys = kind.is_some_and(|kind| self.destroyed[kind].0 != RegMask(0));
                 let is_late = self.machine.two_address || destroys && destroys_first;
                 self.read(b, late(is_late));
                 if let Some(kind) = kind {
                     grow(&mut self.destroyed[kind].1, at)?;
                 }
+                Some(Hint::Val(a))
             }
             Node::AluImm { op, a, .. } => {
                 use skep_isa::AluOp;
                 self.read(a, at);
-                hint = Hint::Val(a);
                 if matches!(op, AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod) {
                     grow(&mut self.destroyed[DIVISION].1, at)?;
                 }
+                Some(Hint::Val(a))
+            }
+            Node::Load { addr: MemAddr { base: a, .. }, .. }
+            | Node::Trunc { a, .. }
+            | Node::Sext { a, .. } => {
+                self.read(a, at);
+                Some(Hint::Val(a))
+            }
+            Node::Check { addr, .. } | Node::StoreImm { addr, .. } => {
+                self.read(addr.base, at);
+                None
+            }
+            Node::Store { addr, value, .. } => {
+                self.read(addr.base, at);
+                self.read(value, at);
+                None
             }
             Node::Atomic { addr, src, .. } => {
                 self.read(addr.base, late(destroys_first));
                 self.read(src, late(destroys_first));
-                hint = Hint::Val(addr.base);
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
+                Some(Hint::Val(addr.base))
             }
             Node::Cmpxchg { addr, expected, src, .. } => {
                 self.read(addr.base, late(destroys_first));
                 self.read(src, late(destroys_first));
                 self.read(expected, at);
-                hint = Hint::Val(addr.base);
                 grow(&mut self.destroyed[EXCHANGE].1, at)?;
+                Some(Hint::Val(addr.base))
             }
             Node::Helper { args, .. } | Node::Call { args, .. } | Node::Packet { args, .. } => {
                 for (arg, wish) in function.list(args).iter().zip(self.machine.arguments) {
                     self.moved(*arg, at, Hint::register(wish));
                 }
                 grow(&mut self.destroyed[CALL].1, at)?;
+                Some(result)
             }
             Node::CallReg { args } => {
                 for arg in function.list(args) {
                     self.moved(*arg, at, Hint::None);
                 }
                 grow(&mut self.destroyed[CALL].1, at)?;
+                Some(result)
             }
             Node::CheckRoom { addr: MemAddr { base, .. }, room, .. } => {
                 self.read(base, at);
                 self.compared(room, at);
+                None
             }
             Node::CheckSum { base, index, room, .. } => {
                 self.read(base, at);
                 self.read(index, at);
                 self.compared(room, at);
+                None
             }
-            node => node.each_operand(|operand| {
-                self.read(operand, at);
-                if hint == Hint::None {
-                    hint = Hint::Val(operand);
+            node => {
+                let mut first = Hint::None;
+                node.each_operand(|operand| {
+                    self.read(operand, at);
+                    if first == Hint::None {
+                        first = Hint::Val(operand);
+                    }
+                });
+                match node {
+                    Node::Select { other, .. } => Some(Hint::Val(other)),
+                    node => node.has_value().then_some(first),
                 }
-            }),
-        }
-        if node.has_value() {
-            let hint = match node {
-                Node::Helper { .. } | Node::Call { .. } | Node::CallReg { .. } | Node::Packet { .. } => {
-                    Hint::register(self.machine.result)
-                }
-                Node::Select { other, .. } => Hint::Val(other),
-                _ => hint,
-            };
+            }
+        };
+        if let Some(hint) = wish {
             let (weight, last) = (self.weight, self.number);
             self.of[val.index()] = Interval { start: at + 1, end: at + 1, last, weight, hint };
         }

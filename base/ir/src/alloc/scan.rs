@@ -78,9 +78,7 @@ impl Scan<'_> {
     fn place(&mut self, val: Val) -> Result<(), BuildErrorKind> {
         let interval = *self.interval(val);
         let allowed = self.allowed(&interval);
-        let ends = self.until[..usize::from(self.machine.registers)].iter().zip(0..);
-        let alive = ends.fold(0, |set, (until, reg)| set | u64::from(*until >= interval.start) << reg);
-        let free = RegMask(allowed.0 & self.registers() & !(alive & self.used));
+        let free = RegMask(allowed.0 & self.registers() & !(self.alive(interval.start) & self.used));
         if let Some(reg) = self.choose(&interval, free) {
             self.put(val, reg);
             return Ok(());
@@ -107,6 +105,18 @@ impl Scan<'_> {
             }
         }
         self.put_in_slot(val, &interval)
+    }
+
+    /// Returns the registers in which somebody lived at a position, or later; those that nobody has been in are any.
+    fn alive(&self, at: u32) -> u64 {
+        // As many at a time as a processor compares at once, or a few times.
+        const LANES: usize = 16;
+        let lanes = self.until.chunks_exact(LANES).take(usize::from(self.machine.registers).div_ceil(LANES));
+        lanes.zip(0u32..).fold(0, |all, (until, number)| {
+            let set =
+                until.iter().zip(0..).fold(0u32, |set, (until, lane)| set | u32::from(*until >= at) << lane);
+            all | u64::from(set) << (LANES as u32 * number)
+        })
     }
 
     /// Says how much living in a register is worth for each position that it takes there.

@@ -52,25 +52,58 @@ pub(super) fn scan(
     let nothing = Slot { reads: 0, writes: 0, piece: NONE };
     let mut slots = filled(nothing, (function.end.0 - base) as usize + 1)?;
     slots[0].piece = STARTS;
-    let (mut frame, mut seen, mut calls, mut by_number) = (Vec::new(), Seen::default(), false, false);
+    let scan = Scan { slots, frame: Vec::new(), seen: Seen::default(), calls: false, by_number: false };
+    let mut noting = Noting { source, options, base, scan };
     for at in (base..function.end.0).map(InsnIdx) {
         let Some(insn) = source.program.at(at) else { continue };
+        // The commonest each have a copy in which it is known what they are: everything below is one decision then.
+        match insn {
+            Insn::Alu { width, op, dst, src } => noting.note(at, Insn::Alu { width, op, dst, src })?,
+            Insn::Load { kind, dst, base, off } => noting.note(at, Insn::Load { kind, dst, base, off })?,
+            Insn::Store { size, base, off, src } => noting.note(at, Insn::Store { size, base, off, src })?,
+            Insn::Branch { width, cond, dst, src, off } => {
+                noting.note(at, Insn::Branch { width, cond, dst, src, off })?;
+            }
+            insn => noting.note_any(at, insn)?,
+        }
+    }
+    Ok(noting.scan)
+}
+
+struct Noting<'n> {
+    source: Source<'n>,
+    options: &'n Options,
+    /// Names the function's first slot.
+    base: u32,
+    scan: Scan,
+}
+
+impl Noting<'_> {
+    #[inline(never)]
+    fn note_any(&mut self, at: InsnIdx, insn: Insn) -> Result<(), BuildErrorKind> {
+        self.note(at, insn)
+    }
+
+    #[inline(always)]
+    fn note(&mut self, at: InsnIdx, insn: Insn) -> Result<(), BuildErrorKind> {
+        let Noting { source, options, base, .. } = *self;
+        let Scan { slots, frame, seen, calls, by_number } = &mut self.scan;
         let slot = (at.0 - base) as usize;
         let reads = insn.reads();
         seen.note(insn, reads);
         let mut read = reads.bits() & VARIABLES;
         if reads.contains(Reg::FP) {
-            grow(&mut frame, at)?;
+            grow(frame, at)?;
             read |= AGAIN;
         }
         match insn {
             Insn::CallHelper { id } => {
                 read = arguments(source.link.helper(id).unwrap_or(5)).bits();
-                by_number |= source.calls_by_number(insn, options);
+                *by_number |= source.calls_by_number(insn, options);
             }
-            Insn::CallReg { .. } => by_number |= source.calls_by_number(insn, options),
+            Insn::CallReg { .. } => *by_number |= source.calls_by_number(insn, options),
             Insn::CallLocal { .. } => {
-                calls = true;
+                *calls = true;
                 read |= AGAIN;
             }
             Insn::MayGoto { .. } => read |= AGAIN,
@@ -84,6 +117,6 @@ pub(super) fn scan(
                 slots[(target.0 - base) as usize].piece = STARTS;
             }
         }
+        Ok(())
     }
-    Ok(Scan { slots, frame, seen, calls, by_number })
 }

@@ -54,12 +54,18 @@ impl VarSet {
     }
 
     /// Yields the variables in order.
+    #[inline]
     pub(crate) fn iter(self) -> impl Iterator<Item = Var> {
-        let mut rest = self.0;
+        // In halves: a set of both is two registers of the processor, and hardly any has something in the upper one.
+        let (mut low, mut high) = (self.0 as u64, (self.0 >> 64) as u64);
         core::iter::from_fn(move || {
-            let next = rest.trailing_zeros();
-            rest &= rest.wrapping_sub(1);
-            (next < 128).then_some(Var(next as u8))
+            let (half, first) = if low != 0 { (&mut low, 0) } else { (&mut high, 64) };
+            if *half == 0 {
+                return None;
+            }
+            let next = half.trailing_zeros() as u8;
+            *half &= *half - 1;
+            Some(Var(first + next))
         })
     }
 }

@@ -99,8 +99,8 @@ impl Round<'_> {
     /// Marks what flows into a parameter.
     fn param(&mut self, param: Val) -> Result<(), BuildErrorKind> {
         let (block, position) = super::params::place(self.function, param);
-        for edge in self.incoming.of(block as usize) {
-            self.mark(self.function.pool[(edge.args.start + position) as usize])?;
+        for list in self.incoming.of(block as usize) {
+            self.mark(super::params::brought(self.function, *list, position))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub mod widths;
 use crate::error::BuildErrorKind;
 use crate::machine::Machine;
 use crate::source::{Level, Options};
-use crate::ssa::{Function, Node, Renaming, Rhs, Term, Unit, Val, filled};
+use crate::ssa::{Function, Node, Renaming, Rhs, Term, Unit, Val, filled, grow};
 use alloc_crate::vec::Vec;
 use skep_isa::{Size, Width};
 
@@ -48,14 +48,20 @@ pub fn run_watched(
         };
         if options.level == Level::O {
             // What reads no copy is as simple as it was built.
-            let mut copied = false;
+            let mut readers = None;
             pass("params", &mut |function| {
-                copied = params::remove_copies(function)?;
+                readers = params::remove_copies(function)?;
                 Ok(())
             })?;
-            if copied {
-                pass("simplify", &mut simplify_all)?;
-                pass("params", &mut |function| params::remove_copies(function).map(drop))?;
+            if let Some(readers) = readers {
+                let mut renamed = false;
+                pass("simplify", &mut |function| {
+                    renamed = simplify_from(function, &readers)?;
+                    Ok(())
+                })?;
+                if renamed {
+                    pass("params", &mut |function| params::remove_copies(function).map(drop))?;
+                }
             }
             pass("widths", &mut widths::shorten)?;
             pass("selects", &mut |function| selects::choose(function, machine))?;
@@ -117,6 +123,34 @@ pub(crate) fn rename(function: &mut Function, becomes: &Renaming) {
     for node in &mut function.nodes {
         node.map_operands(|val| becomes.of(val));
     }
+    rename_lists(function, becomes);
+}
+
+/// Does the same where the first value that is another one now is known, and returns the nodes that have read any of them.
+pub(crate) fn rename_from(
+    function: &mut Function,
+    first: Val,
+    becomes: &Renaming,
+) -> Result<Vec<Val>, BuildErrorKind> {
+    let mut readers = Vec::new();
+    // Who reads a value stands behind it, but for what flows round a loop.
+    for (node, number) in function.nodes.iter_mut().zip(0..).skip(first.index()) {
+        let mut reads = false;
+        node.map_operands(|val| {
+            let now = becomes.of(val);
+            reads |= now != val;
+            now
+        });
+        if reads {
+            grow(&mut readers, Val(number))?;
+        }
+    }
+    rename_lists(function, becomes);
+    Ok(readers)
+}
+
+/// Renames what lists and ends of blocks read.
+fn rename_lists(function: &mut Function, becomes: &Renaming) {
     for val in &mut function.pool {
         *val = becomes.of(*val);
     }
@@ -125,23 +159,29 @@ pub(crate) fn rename(function: &mut Function, becomes: &Renaming) {
     }
 }
 
-/// Simplifies every node again, now that it is known which parameters are copies.
-fn simplify_all(function: &mut Function) -> Result<(), BuildErrorKind> {
+/// Simplifies again what reads something else than it was built for, and whatever reads that. Says whether any value turned
+/// out to be another one.
+fn simplify_from(function: &mut Function, readers: &[Val]) -> Result<bool, BuildErrorKind> {
     let Function { nodes, blocks, pool, .. } = function;
     // What a node turned out to be; only ever an earlier value, except through parameters, which stay.
     let mut becomes = Renaming::default();
-    for index in 0..nodes.len() {
+    let mut renamed = false;
+    let mut is_new = filled(false, nodes.len())?;
+    readers.iter().for_each(|val| is_new[val.index()] = true);
+    for index in readers.first().map_or(nodes.len(), |val| val.index())..nodes.len() {
         let mut node = nodes[index];
-        node.map_operands(|val| becomes.of(val));
-        if let Some(list) = node.args() {
-            for val in &mut pool[list.range()] {
-                *val = becomes.of(*val);
-            }
+        let mut again = is_new[index];
+        node.each_operand(|val| again |= is_new[val.index()]);
+        if !again {
+            continue;
         }
+        is_new[index] = true;
+        node.map_operands(|val| becomes.of(val));
         match simplify::again(nodes, node) {
             simplify::Simple::Val(val) => {
                 becomes.set(Val(index as u32), val)?;
                 nodes[index] = Node::Nop;
+                renamed = true;
             }
             simplify::Simple::Node(node) => nodes[index] = node,
         }
@@ -169,11 +209,11 @@ fn simplify_all(function: &mut Function) -> Result<(), BuildErrorKind> {
             Term::Return(val) => *val = becomes.of(*val),
             Term::Jump(_) => {}
         }
-        for edge in block.term.edges() {
-            for val in &mut pool[edge.args.range()] {
-                *val = becomes.of(*val);
-            }
+    }
+    if renamed {
+        for val in pool {
+            *val = becomes.of(*val);
         }
     }
-    Ok(())
+    Ok(renamed)
 }

@@ -1,39 +1,47 @@
 //! Block parameters: which are only other names for one value.
 
 use crate::error::BuildErrorKind;
-use crate::ssa::{Edge, Function, Node, Renaming, Val, filled, grow};
+use crate::ssa::{Function, Node, Renaming, Val, filled, grow};
 use alloc_crate::vec::Vec;
 
-/// Holds the edges into each block.
+/// Holds the ways into each block: where the lists of their arguments start.
 pub(crate) struct Incoming {
-    edges: Vec<Edge>,
-    starts: Vec<u32>,
+    lists: Vec<u32>,
+    ends: Vec<u32>,
 }
 
 impl Incoming {
     pub(crate) fn new(function: &Function) -> Result<Incoming, BuildErrorKind> {
-        let count = function.blocks.len();
-        let mut starts = filled(0u32, count + 1)?;
+        let mut ends = filled(0u32, function.blocks.len())?;
         for edge in function.blocks.iter().flat_map(|block| block.term.edges()) {
-            starts[edge.to.index() + 1] += 1;
+            ends[edge.to.index()] += 1;
         }
-        for index in 0..count {
-            starts[index + 1] += starts[index];
+        let mut ways = 0;
+        for end in &mut ends {
+            (*end, ways) = (ways, ways + *end);
         }
-        let mut next = starts.clone();
-        let nowhere = Edge { to: crate::ssa::Block::ENTRY, args: Default::default(), charge: 0 };
-        let mut edges = filled(nowhere, starts[count] as usize)?;
+        // Where each block's begin, until they are filled in; then where they end.
+        let mut lists = filled(0u32, ways as usize)?;
         for edge in function.blocks.iter().flat_map(|block| block.term.edges()) {
-            let place = &mut next[edge.to.index()];
-            edges[*place as usize] = *edge;
+            let place = &mut ends[edge.to.index()];
+            lists[*place as usize] = edge.args.start;
             *place += 1;
         }
-        Ok(Incoming { edges, starts })
+        Ok(Incoming { lists, ends })
     }
 
-    pub(crate) fn of(&self, block: usize) -> &[Edge] {
-        &self.edges[self.starts[block] as usize..self.starts[block + 1] as usize]
+    /// Returns, for each way into a block, where the list of its arguments starts.
+    #[inline]
+    pub(crate) fn of(&self, block: usize) -> &[u32] {
+        let start = block.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.lists[start as usize..self.ends[block] as usize]
     }
+}
+
+/// Returns what a way with a list of arguments brings for the parameter at a position.
+#[inline]
+pub(crate) fn brought(function: &Function, list: u32, position: u32) -> Val {
+    function.pool[(list + position) as usize]
 }
 
 /// Says for each parameter which block it is of, and its position there; other nodes have an arbitrary answer.
@@ -75,15 +83,16 @@ fn listed(function: &Function) -> Result<Vec<Param>, BuildErrorKind> {
     Ok(list)
 }
 
-/// Removes parameters that receive one and the same value from everywhere but themselves. Says whether there were any.
+/// Removes parameters that receive one and the same value from everywhere but themselves. Returns the nodes that read something
+/// else from then on; nothing where there were no such parameters.
 ///
 /// # Errors
 ///
 /// [`BuildErrorKind::OutOfMemory`].
-pub fn remove_copies(function: &mut Function) -> Result<bool, BuildErrorKind> {
+pub fn remove_copies(function: &mut Function) -> Result<Option<Vec<Val>>, BuildErrorKind> {
     let mut list = listed(function)?;
     if list.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let mut copies = Copies {
         function,
@@ -91,13 +100,16 @@ pub fn remove_copies(function: &mut Function) -> Result<bool, BuildErrorKind> {
         becomes: Renaming::default(),
         lately: filled(NOBODY, function.nodes.len())?,
     };
-    let all = list.len();
+    let (all, mut first) = (list.len(), Val(u32::MAX));
     loop {
         let (before, mut kept) = (list.len(), 0);
         for index in 0..before {
             list[kept] = list[index];
             match copies.only_value(&list[kept]).or_else(|| copies.twin(&mut list[..=kept])) {
-                Some(copy) => copies.becomes.set(list[kept].val, copy)?,
+                Some(copy) => {
+                    first = first.min(list[kept].val);
+                    copies.becomes.set(list[kept].val, copy)?;
+                }
                 None => kept += 1,
             }
         }
@@ -108,11 +120,11 @@ pub fn remove_copies(function: &mut Function) -> Result<bool, BuildErrorKind> {
     }
     let becomes = copies.becomes;
     if list.len() == all {
-        return Ok(false);
+        return Ok(None);
     }
-    super::rename(function, &becomes);
+    let readers = super::rename_from(function, first, &becomes)?;
     keep(function, |val| becomes.of(val) == val)?;
-    Ok(true)
+    Ok(Some(readers))
 }
 
 /// Is no parameter of a list.
@@ -129,15 +141,16 @@ struct Copies<'c> {
 
 impl Copies<'_> {
     /// Returns what a parameter at a position receives by a way.
-    fn arg(&self, edge: &Edge, position: u32) -> Val {
-        self.becomes.of(self.function.pool[(edge.args.start + position) as usize])
+    #[inline]
+    fn arg(&self, list: u32, position: u32) -> Val {
+        self.becomes.of(brought(self.function, list, position))
     }
 
     /// Finds the one value that a parameter stands for.
     fn only_value(&self, param: &Param) -> Option<Val> {
         let mut only = None;
-        for edge in self.incoming.of(param.block as usize) {
-            let val = self.arg(edge, param.position);
+        for list in self.incoming.of(param.block as usize) {
+            let val = self.arg(*list, param.position);
             if val == param.val {
                 continue;
             }
@@ -154,11 +167,11 @@ impl Copies<'_> {
     fn twin(&mut self, list: &mut [Param]) -> Option<Val> {
         let (last, before) = list.split_last_mut()?;
         let (first, others) = self.incoming.of(last.block as usize).split_first()?;
-        let wanted = self.arg(first, last.position);
+        let wanted = self.arg(*first, last.position);
         // Who stands in the list at a number may be another one now, of this block or of none yet.
         let (mut like, mut bound) = (self.lately[wanted.index()], before.len());
         while let Some(param) = before[..bound].get(like as usize).filter(|param| param.block == last.block) {
-            let same = |edge: &Edge| self.arg(edge, param.position) == self.arg(edge, last.position);
+            let same = |list: &u32| self.arg(*list, param.position) == self.arg(*list, last.position);
             if same(first) && others.iter().all(same) {
                 return Some(param.val);
             }

@@ -122,8 +122,8 @@ fn arrive(function: &Function, incoming: &Incoming, number: usize, origins: &mut
         }
         // From what was known before: where a sum says less of one operand, it may say more of the other, so that what is
         // known anew each time need never stay the same.
-        let origin = incoming.of(number).iter().fold(origins[param.index()], |known, edge| {
-            known.join(origins[function.pool[(edge.args.start + position) as usize].index()])
+        let origin = incoming.of(number).iter().fold(origins[param.index()], |known, list| {
+            known.join(origins[super::params::brought(function, *list, position).index()])
         });
         changed |= origins[param.index()] != origin;
         origins[param.index()] = origin;

@@ -322,7 +322,7 @@ impl Rooms<'_> {
             self.incoming
                 .of(block as usize)
                 .iter()
-                .any(|edge| falls(self.function.pool[(edge.args.start + position) as usize]))
+                .any(|list| falls(super::params::brought(self.function, *list, position)))
         };
         let may_fall = match self.function.node(split.index) {
             Node::Param if block != 0 => comes_down(),

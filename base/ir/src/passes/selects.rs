@@ -45,14 +45,14 @@ pub fn choose(function: &mut Function, machine: &Machine) -> Result<(), BuildErr
         return Ok(());
     }
     let incoming = Incoming::new(function)?;
-    let mut changed = false;
+    let mut are_copies = false;
     for number in 0..function.blocks.len() {
         if let Some(meeting) = meeting(function, &incoming, number) {
             replace(function, number, &meeting, machine);
-            changed = true;
+            are_copies |= function.params_of(&function.blocks[meeting.at.index()]).next().is_some();
         }
     }
-    if changed {
+    if are_copies {
         super::params::remove_copies(function)?;
     }
     Ok(())

@@ -95,8 +95,8 @@ fn bits(function: &Function) -> Result<Option<Vec<u8>>, BuildErrorKind> {
                 bits[val.index()] = of(node, &bits);
                 continue;
             }
-            let edges = incoming.of(block as usize).iter();
-            let arguments = edges.map(|edge| function.pool[(edge.args.start + position) as usize]);
+            let lists = incoming.of(block as usize).iter();
+            let arguments = lists.map(|list| super::params::brought(function, *list, position));
             let most = arguments.map(|val| bits[val.index()]).max().unwrap_or(64);
             // In few steps, so that counters are done with soon.
             let most = [0, 1, 8, 16, 31, 32, 63].into_iter().find(|step| most <= *step).unwrap_or(64);
@@ -140,8 +140,8 @@ fn wanted(function: &Function, incoming: &Incoming, bits: &mut [u8]) -> Result<V
                     bits[val.index()] = 64;
                     continue;
                 }
-                for edge in incoming.of(block as usize) {
-                    grow(&mut pending, function.pool[(edge.args.start + position) as usize])?;
+                for list in incoming.of(block as usize) {
+                    grow(&mut pending, super::params::brought(function, *list, position))?;
                 }
             }
             Node::Trunc { .. }

@@ -29,6 +29,17 @@ pub(super) enum Role {
     Called,
 }
 
+/// Says how control comes to an operation, but from the one before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Entered {
+    /// Not at all.
+    Never,
+    /// From before.
+    Ahead,
+    /// From behind too: a loop starts here.
+    Back,
+}
+
 /// Is what the program needs as a whole.
 #[derive(Default)]
 pub(super) struct Needs {
@@ -48,8 +59,8 @@ pub(super) struct Needs {
     pub(super) stack: bool,
     /// Counts the numbered regions that it names.
     pub(super) regions: u32,
-    /// Says, for each operation, whether something leads there.
-    pub(super) targets: alloc::vec::Vec<bool>,
+    /// Says, for each operation, what leads there.
+    pub(super) targets: alloc::vec::Vec<Entered>,
     /// Holds the registers of [`KEPT`] that any function changes, by position.
     kept: u8,
     /// Holds those that each function changes.
@@ -63,48 +74,80 @@ impl Needs {
         let bits = Bits::new(target);
         super::reserve(&mut needs.kept_by, code.functions.len())?;
         super::reserve(&mut needs.targets, code.ops.len())?;
-        needs.targets.resize(code.ops.len(), false);
+        needs.targets.resize(code.ops.len(), Entered::Never);
         for function in &code.functions {
             let mut kept = function.params.into_iter().fold(0, |set, loc| set | bits.of(loc));
             for (op, index) in code.ops[function.ops.start as usize..].iter().zip(function.ops.clone()) {
-                kept |= op.result().map_or(0, |loc| bits.of(loc));
                 let malformed = EmitError::Malformed { op: index };
-                match op {
+                let mut named = |region: Region| {
+                    needs.state = true;
+                    if let Region::Fixed(number) = region {
+                        needs.regions = needs.regions.max(u32::from(number) + 1);
+                    }
+                };
+                match *op {
+                    Op::Alu { dst, .. }
+                    | Op::AluImm { dst, .. }
+                    | Op::Load { dst, .. }
+                    | Op::LoadSum { dst, .. }
+                    | Op::Move { dst, .. }
+                    | Op::Const { dst, .. }
+                    | Op::Neg { dst, .. }
+                    | Op::Sext { dst, .. }
+                    | Op::Trunc { dst, .. }
+                    | Op::Swap { dst, .. }
+                    | Op::Rotl { dst, .. }
+                    | Op::Select { dst, .. }
+                    | Op::SelectImm { dst, .. }
+                    | Op::Set { dst, .. }
+                    | Op::SetImm { dst, .. } => kept |= bits.of(dst),
+                    Op::Store { .. }
+                    | Op::StoreImm { .. }
+                    | Op::StoreSum { .. }
+                    | Op::StoreImmSum { .. }
+                    | Op::Return { .. }
+                    | Op::ReturnNumber { .. } => {}
                     Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => {
                         if !function.ops.contains(&to.0) {
                             return Err(malformed);
                         }
-                        needs.targets[to.0 as usize] = true;
+                        let entered = if to.0 <= index { Entered::Back } else { Entered::Ahead };
+                        let target = &mut needs.targets[to.0 as usize];
+                        *target = entered.max(*target);
                     }
                     Op::Charge { .. } => {
                         needs.state = true;
                         needs.fuel = true;
                     }
-                    Op::Check { region, .. }
-                    | Op::Room { region, .. }
-                    | Op::CheckRoom { region, .. }
-                    | Op::CheckSum { region, .. } => {
-                        needs.state = true;
-                        if let Region::Fixed(number) = region {
-                            needs.regions = needs.regions.max(u32::from(*number) + 1);
-                        }
+                    Op::Check { region, .. } | Op::CheckRoom { region, .. } | Op::CheckSum { region, .. } => {
+                        named(region);
                     }
-                    Op::Helper { .. }
-                    | Op::Packet { .. }
-                    | Op::FramePointer { .. }
-                    | Op::LoadAcquire { .. }
-                    | Op::StoreRelease { .. }
-                    | Op::Atomic { .. }
-                    | Op::Cmpxchg { .. } => needs.state = true,
-                    Op::CallReg { .. } => needs.by_number = true,
-                    Op::Call { function, .. } => {
-                        if code.functions.get(*function as usize).is_none() {
+                    Op::Room { dst, region, .. } => {
+                        kept |= bits.of(dst);
+                        named(region);
+                    }
+                    Op::Helper { dst, .. }
+                    | Op::Packet { dst, .. }
+                    | Op::FramePointer { dst, .. }
+                    | Op::LoadAcquire { dst, .. }
+                    | Op::Atomic { dst, .. }
+                    | Op::Cmpxchg { dst, .. } => {
+                        kept |= bits.of(dst);
+                        needs.state = true;
+                    }
+                    Op::StoreRelease { .. } => needs.state = true,
+                    Op::CallReg { dst, .. } => {
+                        kept |= bits.of(dst);
+                        needs.by_number = true;
+                    }
+                    Op::Call { dst, function, .. } => {
+                        kept |= bits.of(dst);
+                        if code.functions.get(function as usize).is_none() {
                             return Err(malformed);
                         }
                         needs.calls = true;
-                        needs.entry_is_called |= *function == 0;
+                        needs.entry_is_called |= function == 0;
                     }
-                    _ => {}
                 }
             }
             needs.kept |= kept;

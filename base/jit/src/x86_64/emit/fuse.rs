@@ -2,6 +2,7 @@
 //!
 //! A load is still executed exactly once, and in its place among the others.
 
+use super::frame::Entered;
 use super::live::{self, Registers};
 use super::memory::Sum;
 use super::{EmitError, Emitter, Place, SCRATCH};
@@ -153,13 +154,13 @@ impl Emitter<'_> {
 
     /// Says whether a register is read after an operation of the function.
     fn is_live(&self, index: u32, loc: Loc) -> bool {
-        let after = self.live.get((index - self.first) as usize).copied().unwrap_or(Registers::MAX);
+        let after = self.live.get((index - self.first) as usize).map_or(Registers::MAX, |step| step.after);
         after & live::one(loc, self.target.registers()) != 0
     }
 
     /// Says whether something leads to an operation.
     pub(super) fn is_target(&self, index: u32) -> bool {
-        self.program.targets.get(index as usize).is_some_and(|is_target| *is_target)
+        self.program.targets.get(index as usize).is_some_and(|entered| *entered != Entered::Never)
     }
 }
 

@@ -194,8 +194,8 @@ struct Emitter<'e> {
     skip: u32,
     /// Holds what the zero flag speaks of, if an operation has left that.
     zero: Option<flow::Zero>,
-    /// Holds, for each operation of the current function, the registers that are read behind it.
-    live: Vec<live::Registers>,
+    /// Holds what each operation of the current function does with registers, and which are read behind it.
+    live: Vec<live::Step>,
     /// Leads to where the entered function gives back its registers after an error.
     unwound: Label,
     /// Names the table of all functions, once something calls them by their number.
@@ -296,28 +296,20 @@ impl<'e> Emitter<'e> {
         self.labels.clear();
         reserve(&mut self.labels, ops.len())?;
         self.labels.resize(ops.len(), None);
-        // The ways back, so that the heads of loops are known.
-        let mut heads = Vec::new();
-        if self.options.assembler.loops.is_some() {
-            for index in ops.clone() {
-                if let Some(OpIdx(target)) = self.code.ops[index as usize].target().filter(|to| to.0 <= index)
-                {
-                    reserve(&mut heads, 1)?;
-                    heads.push(target);
-                }
-            }
-            heads.sort_unstable();
-        }
         let fuses = self.code.level == Level::O;
         if fuses {
             self.live = live::live(self.code, ops.clone(), self.target.registers())?;
         }
         for index in ops.clone() {
-            if self.is_target(index) {
-                let label = self.label(OpIdx(index))?;
-                match heads.binary_search(&index) {
-                    Ok(_) => self.asm.bind_loop(label),
-                    Err(_) => self.asm.bind(label),
+            match self.program.targets[index as usize] {
+                frame::Entered::Never => {}
+                frame::Entered::Ahead => {
+                    let label = self.label(OpIdx(index))?;
+                    self.asm.bind(label);
+                }
+                frame::Entered::Back => {
+                    let label = self.label(OpIdx(index))?;
+                    self.asm.bind_loop(label);
                 }
             }
             if let Some(left) = self.skip.checked_sub(1) {
@@ -438,8 +430,9 @@ impl<'e> Emitter<'e> {
     /// Returns the label of an operation of the current function that something leads to.
     fn label(&mut self, to: OpIdx) -> Result<Label, EmitError> {
         let malformed = self.malformed();
+        let is_target = self.is_target(to.0);
         let place = to.0.checked_sub(self.first).and_then(|place| self.labels.get_mut(place as usize));
-        match place.filter(|_| self.program.targets.get(to.0 as usize) == Some(&true)).ok_or(malformed)? {
+        match place.filter(|_| is_target).ok_or(malformed)? {
             Some(label) => Ok(*label),
             place => Ok(*place.insert(self.asm.label())),
         }
