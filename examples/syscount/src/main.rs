@@ -1,5 +1,6 @@
 //! Counts system calls by process: `syscount [SECONDS]`. Needs root.
 
+use skep::zerocopy::{FromBytes, Immutable, IntoBytes};
 use skep::{Kernel, Object};
 use std::error::Error;
 use std::time::Duration;
@@ -8,6 +9,16 @@ use std::time::Duration;
 const OBJECT: &[u8] = include_bytes!("../syscount.bpf.o");
 /// Lines that are printed.
 const MOST: usize = 20;
+
+/// `struct process` of `syscount.bpf.c`.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[zerocopy(crate = "skep::zerocopy")]
+#[repr(C)]
+struct Process {
+    count: u64,
+    comm: [u8; 16],
+}
+skep::fields!(Process { count, comm });
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(2), |text| text.parse())?;
@@ -21,19 +32,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::sleep(Duration::from_secs(seconds));
     drop(link);
 
-    let processes = loaded.map("processes")?;
-    let mut counts = Vec::new();
-    for entry in processes.iter() {
-        let (key, value) = entry?;
-        let pid = u32::from_ne_bytes(key.as_slice().try_into()?);
-        let count = u64::from_ne_bytes(*value.first_chunk().ok_or("a count has eight bytes")?);
-        let name = processes.decode_value(&value).map_or_else(String::new, |value| value.to_string());
-        counts.push((count, pid, name));
+    // Keys and values are these types; that the fields lie where the C has them is compared once.
+    let processes = loaded.map("processes")?.typed::<u32, Process>()?.check_fields()?;
+    let mut counts = processes.read_all()?;
+    counts.sort_unstable_by_key(|(_, process)| std::cmp::Reverse(process.count));
+    println!("{:>10} {:>8}  first thread", "calls", "process");
+    for (pid, Process { count, comm }) in counts.iter().take(MOST) {
+        let name = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        println!("{count:>10} {pid:>8}  {}", String::from_utf8_lossy(name));
     }
-    counts.sort_unstable_by(|a, b| b.cmp(a));
-    println!("{:>10} {:>8}  value", "calls", "process");
-    for (count, pid, name) in counts.iter().take(MOST) {
-        println!("{count:>10} {pid:>8}  {name}");
+    // What found no room in the tables: processes, then calls.
+    let [missed, _] = loaded.global("missed")?.cell::<[u64; 2]>()?.get()?;
+    if missed != 0 {
+        println!("{missed:>10} more calls, of processes that found no room");
     }
     Ok(())
 }

@@ -125,3 +125,8 @@ pub mod sys {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct ReadmeDoctests;
+
+/// Compiles the examples of the guide to maps.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/maps.md")]
+pub struct MapsDoctests;

@@ -30,7 +30,12 @@ fn run(program: &Program, packet: &[u8]) -> Result<u32, skep::Error> {
 }
 
 /// Objects that want what this kernel does not have yet, and what its refusal names.
-const LACKING: &[(&str, &str)] = &[("maps/inner", "map outer_array: BPF_MAP_CREATE: EINVAL")];
+const LACKING: &[(&str, &str)] = &[
+    ("maps/inner", "map outer_array: BPF_MAP_CREATE: EINVAL"),
+    ("maps/stacks", "map addresses: BPF_MAP_CREATE: EINVAL"),
+    ("maps/storage", "map storage: BPF_MAP_CREATE: EINVAL"),
+    ("maps/user_ring", "map commands: BPF_MAP_CREATE: EINVAL"),
+];
 
 fn lacking(row: &Row) -> Option<&'static str> {
     LACKING.iter().find(|(stem, _)| row.stem.ends_with(stem)).map(|(_, names)| *names)

@@ -211,6 +211,11 @@ fn ids(kernel: &Kernel, kind: ObjectKind) -> BTreeSet<u32> {
     ids
 }
 
+/// Opens a file of the machine's.
+pub(crate) fn open(path: &str) -> fs::File {
+    fs::File::open(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
