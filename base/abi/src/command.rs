@@ -165,6 +165,8 @@ macro_rules! layouts {
 /// Every command's attributes, by ascending command.
 ///
 /// `BPF_MAP_LOOKUP_ELEM` reads the value too: that is how a Bloom filter is asked (`map_lookup_elem`).
+/// `BPF_PROG_TEST_RUN` writes the context of a program of the type `SYSCALL` back to where it was read from
+/// (`bpf_prog_test_run_syscall`, net/bpf/test_run.c).
 #[rustfmt::skip]
 pub const LAYOUTS: &[Layout] = layouts! {
     MAP_CREATE MapCreate { excl_prog_hash: In Bytes(excl_prog_hash_size); }
@@ -189,7 +191,7 @@ pub const LAYOUTS: &[Layout] = layouts! {
     PROG_TEST_RUN ProgTestRun {
         data_in: In Bytes(data_size_in);
         data_out: Out Bytes(data_size_out);
-        ctx_in: In Bytes(ctx_size_in);
+        ctx_in: InOut Bytes(ctx_size_in);
         ctx_out: Out Bytes(ctx_size_out);
     }
     PROG_GET_NEXT_ID GetId {}

@@ -1,6 +1,7 @@
 //! The commands of `bpf(2)`: one file each, one table of all.
 
 mod btf;
+mod enable_stats;
 mod id;
 mod info;
 mod link;
@@ -55,6 +56,7 @@ const COMMANDS: &[(Cmd, Run)] = &[
     (Cmd::LINK_UPDATE, link::update),
     (Cmd::LINK_GET_FD_BY_ID, id::open_link),
     (Cmd::LINK_GET_NEXT_ID, id::next_link),
+    (Cmd::ENABLE_STATS, enable_stats::run),
     (Cmd::LINK_DETACH, link::detach),
 ];
 

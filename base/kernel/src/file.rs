@@ -8,6 +8,7 @@ use crate::map::MapObject;
 use crate::perf::PerfEvent;
 use crate::prog::Prog;
 use crate::request::Request;
+use crate::runner::Counting;
 use skep_abi::Errno;
 use skep_maps::Mode;
 use skep_mem::{FileObject, Shared};
@@ -25,6 +26,8 @@ pub(crate) enum File {
     Btf(Shared<BtfObject>),
     /// A perf event.
     Perf(Shared<PerfEvent>),
+    /// What has runs counted.
+    Stats(Counting),
 }
 
 impl File {

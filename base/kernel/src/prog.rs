@@ -51,14 +51,17 @@ pub(crate) struct ProgTypes {
 /// What the runs of a program came to.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
+    /// Runs that were counted, and how long they took.
     runs: AtomicU64,
+    time_ns: AtomicU64,
     /// Runs that did not take place, because the CPU was nested too deeply.
     missed: AtomicU64,
 }
 
 impl Stats {
-    pub(crate) fn count_run(&self) {
+    pub(crate) fn count_run(&self, took_ns: u64) {
         self.runs.fetch_add(1, Ordering::Relaxed);
+        self.time_ns.fetch_add(took_ns, Ordering::Relaxed);
     }
 
     pub(crate) fn count_missed(&self) {
@@ -67,6 +70,10 @@ impl Stats {
 
     pub(crate) fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn time_ns(&self) -> u64 {
+        self.time_ns.load(Ordering::Relaxed)
     }
 
     pub(crate) fn missed(&self) -> u64 {

@@ -39,7 +39,6 @@ pub(crate) fn run(
 ) -> Outcome {
     let holds: Holds = [const { OnceCell::new() }; MAX_TAIL_CALLS as usize + 1];
     let run = Run { host, on, first: prog, prog: Cell::new(prog), context, holds: &holds, cookie };
-    prog.body.stats.count_run();
     let fuel = Fuel::new(fuel);
     skep_exact::run(&prog.body.code, &run, stack, Entry::Context, &fuel)
 }
@@ -79,7 +78,6 @@ impl<'m> World<'m> for Run<'m> {
         let next = entry.object.clone().downcast::<Prog>().ok()?;
         let hold = self.holds.iter().find(|hold| hold.get().is_none())?;
         let next: &'m Prog = hold.get_or_init(|| next);
-        next.body.stats.count_run();
         Some(&next.body.code)
     }
 

@@ -30,6 +30,18 @@ pub(crate) struct Runner {
     spare: Locked<Vec<Stack>>,
     /// Runs under way on each logical CPU.
     depth: Vec<AtomicU32>,
+    /// How many want runs counted.
+    counting: AtomicU32,
+}
+
+/// Has the runs of a kernel counted for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counting(Arc<Runner>);
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.counting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Runner {
@@ -58,7 +70,23 @@ impl Runner {
         let mut spare = Vec::new();
         // Room for every stack there can ever be, so that giving one back never allocates.
         spare.try_reserve_exact(cpus * DEEPEST as usize).map_err(|_| Errno::ENOMEM)?;
-        Ok(Runner { host: Arc::clone(host), observer, fuel, spare: Locked::new(host, spare), depth })
+        let (host, spare) = (Arc::clone(host), Locked::new(host, spare));
+        Ok(Runner { host, observer, fuel, spare, depth, counting: AtomicU32::new(0) })
+    }
+
+    /// Has runs counted.
+    pub(crate) fn count(runner: &Arc<Runner>) -> Counting {
+        runner.counting.fetch_add(1, Ordering::Relaxed);
+        Counting(Arc::clone(runner))
+    }
+
+    /// Gives the time where runs are counted.
+    fn started(&self) -> Option<u64> {
+        (self.counting.load(Ordering::Relaxed) != 0).then(|| self.now_ns())
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.host.clock().map_or(0, |clock| clock.monotonic_ns())
     }
 
     /// Enters a CPU for one or more runs.
@@ -86,8 +114,13 @@ impl Entered<'_> {
     /// Runs a program once.
     pub(crate) fn run(&self, prog: &Prog, context: &Context<'_>, cookie: u64) -> Result<u64> {
         let stack = self.stack.as_ref().ok_or(Errno::ENOMEM)?;
+        let started = self.runner.started();
         let outcome: Outcome =
             run::run(&self.runner.host, &self.on, stack, prog, context, cookie, self.runner.fuel);
+        // What a tail call leads to counts for the program that was run, as on Linux (`__bpf_prog_run`).
+        if let Some(started) = started {
+            prog.body.stats.count_run(self.runner.now_ns().saturating_sub(started));
+        }
         outcome.result.map_err(|fault| {
             let report = FaultReport {
                 prog_id: prog.id,

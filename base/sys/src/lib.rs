@@ -35,8 +35,9 @@ pub use kernel::{Kernel, Sys};
 pub use mapping::{Mapping, RawMapping};
 pub use older::{Hidden, Insns, KernelVersion, Older};
 pub use ops::{
-    BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, MapFd, MapShape, ObjectKind, ProgFd,
-    ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory, UprobeMultiMemory,
+    BatchStep, BatchThen, BtfFd, CallError, FdArray, LinkAttr, LinkFd, LinkPlaces, MapFd, MapShape,
+    ObjectKind, ProgFd, ProgLists, ProgLoadMemory, ProgQueryMemory, Records, TaskFd, TestRunMemory,
+    UprobeMultiMemory,
 };
 pub use record::{Record, Recording, Replay};
 pub use vtable::{CStat, FdOrigin, Functions, PollFd, VTable};

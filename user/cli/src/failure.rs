@@ -175,7 +175,7 @@ impl From<skep::Error> for Failure {
         let at = Place {
             file: place.file.clone(),
             section: place.section.clone(),
-            symbol: [&place.program, &place.map, &place.variable, &place.path]
+            symbol: [&place.program, &place.map, &place.variable, &place.path, &place.object]
                 .into_iter()
                 .find_map(Clone::clone),
             insn: place.insn,

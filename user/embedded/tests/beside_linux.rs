@@ -184,7 +184,7 @@ fn test_runs_answer_alike() {
                 let memory = TestRunMemory {
                     data_in: data,
                     data_out: &mut out,
-                    ctx_in: ctx,
+                    ctx_in: &mut ctx.to_vec(),
                     ..TestRunMemory::default()
                 };
                 let answer = said(prog.test_run(&mut attr, memory));

@@ -72,6 +72,8 @@ pub struct Place {
     pub path: Option<String>,
     /// The feature that the kernel was asked for.
     pub feature: Option<String>,
+    /// What a kernel holds, by its kind and its id: `link 5`.
+    pub object: Option<String>,
 }
 
 impl fmt::Display for Place {
@@ -84,6 +86,7 @@ impl fmt::Display for Place {
             ("variable ", &self.variable),
             ("", &self.path),
             ("asking for ", &self.feature),
+            ("", &self.object),
         ];
         let mut parts: Vec<String> = Vec::new();
         for (what, name) in named {
@@ -169,6 +172,11 @@ impl Error {
 
     pub(crate) fn at_path(mut self, path: &str) -> Error {
         self.0.place.path.get_or_insert_with(|| path.to_owned());
+        self
+    }
+
+    pub(crate) fn of_object(mut self, object: impl fmt::Display) -> Error {
+        self.0.place.object.get_or_insert_with(|| object.to_string());
         self
     }
 

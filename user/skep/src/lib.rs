@@ -5,6 +5,8 @@
 //! - [`Loaded`] holds [`Map`]s, [`Program`]s and global variables ([`Global`]); each can be taken out and lives by itself.
 //! - [`Program::attach`] gives a [`Link`], [`Program::test_run`] runs a program on input of the caller's.
 //! - [`RingBuffer`] and [`PerfBuffer`] read what programs send.
+//! - [`Kernel::programs`], [`Kernel::maps`], [`Kernel::links`] and [`Kernel::btf_objects`] go through what a kernel holds,
+//!   whoever brought it: [`Program::details`], [`Program::code`], [`Link::target`], [`Kernel::holders`].
 //!
 //! Nothing is left behind: what a failed load has made is undone, and each value closes what it opened when it is
 //! dropped. Every error ([`Error`]) says what failed, in which file, program or map, and which call it was.
@@ -74,6 +76,10 @@ pub use self::core::{CoreOutcome, CoreRelocation};
 pub use attach::{Attach, Interface, XdpMode};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use features::{Feature, Known};
+pub use inspect::{
+    BtfObject, Holders, LinkTarget, ProbedFunction, ProbedOffset, Process, ProgramCode, ProgramFunction,
+    ProgramInfo, ProgramLine, RunStats, StatsGuard, Stream,
+};
 pub use kernel::Kernel;
 pub use link::Link;
 pub use loaded::Loaded;
@@ -96,7 +102,7 @@ pub use ring::{Record, RingBuffer};
 pub use test_run::{TestOutput, TestRun};
 pub use user_ring::{Reserved, UserRing};
 
-pub use skep_abi::{AttachType, Errno, FuncId, MapType, ProgType, XdpAction};
+pub use skep_abi::{AttachType, Errno, FuncId, LinkType, MapType, PerfEventType, ProgType, XdpAction};
 pub use skep_btf::{Btf, CoreRelocKind, Feature as BtfFeature, Literal, Value};
 pub use skep_model::platform::version::Version;
 pub use skep_model::{MapOrigin, MapSpec, ProgramSpec};

@@ -9,9 +9,16 @@ use skep_sys::{Handle, LinkFd};
 #[derive(Debug)]
 #[must_use = "dropping the link detaches the program"]
 pub struct Link {
-    /// The program's name, or the path of the pin.
-    name: String,
+    name: Name,
     held: Held,
+}
+
+/// What errors say of a link.
+#[derive(Debug)]
+enum Name {
+    /// The program's name, or the path of the pin.
+    Known(String),
+    Id(u32),
 }
 
 /// What is held for the program to stay attached. Fields are dropped in order: the link before the event it is on.
@@ -40,19 +47,23 @@ impl Drop for AttachedSocket {
 
 impl Link {
     pub(crate) fn of(name: &str, link: LinkFd) -> Link {
-        Link { name: name.to_owned(), held: Held::Link(link) }
+        Link { name: Name::Known(name.to_owned()), held: Held::Link(link) }
+    }
+
+    pub(crate) fn of_id(id: u32, link: LinkFd) -> Link {
+        Link { name: Name::Id(id), held: Held::Link(link) }
     }
 
     pub(crate) fn of_linked_event(name: &str, event: Handle, link: LinkFd) -> Link {
-        Link { name: name.to_owned(), held: Held::LinkOnEvent(link, event) }
+        Link { name: Name::Known(name.to_owned()), held: Held::LinkOnEvent(link, event) }
     }
 
     pub(crate) fn of_bare_event(name: &str, event: Handle) -> Link {
-        Link { name: name.to_owned(), held: Held::Event(event) }
+        Link { name: Name::Known(name.to_owned()), held: Held::Event(event) }
     }
 
     pub(crate) fn of_socket(name: &str, socket: Handle) -> Link {
-        Link { name: name.to_owned(), held: Held::Socket(AttachedSocket(socket)) }
+        Link { name: Name::Known(name.to_owned()), held: Held::Socket(AttachedSocket(socket)) }
     }
 
     /// Opens a link that is pinned.
@@ -124,14 +135,21 @@ impl Link {
         answer.map_err(|error| self.error("read", error))
     }
 
-    fn error(&self, call: &'static str, error: impl Into<skep_sys::CallError>) -> Error {
-        Error::call(call, error).in_program(&self.name)
+    pub(crate) fn error(&self, call: &'static str, error: impl Into<skep_sys::CallError>) -> Error {
+        self.placed(Error::call(call, error))
     }
 
-    fn linked(&self) -> Result<&LinkFd> {
+    fn placed(&self, error: Error) -> Error {
+        match &self.name {
+            Name::Known(name) => error.in_program(name),
+            Name::Id(id) => error.of_object(format_args!("link {id}")),
+        }
+    }
+
+    pub(crate) fn linked(&self) -> Result<&LinkFd> {
         self.fd().ok_or_else(|| {
             let what = "the program is attached without a link of the kernel's";
-            Error::new(ErrorKind::Unsupported, what).with_errno(Errno::EOPNOTSUPP).in_program(&self.name)
+            self.placed(Error::new(ErrorKind::Unsupported, what).with_errno(Errno::EOPNOTSUPP))
         })
     }
 }

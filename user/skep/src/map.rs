@@ -23,6 +23,7 @@ pub use value::{MapKey, MapValue, PerCpu, PlainKey, StoredValue};
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::name_of;
 use skep_abi::flags::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use skep_abi::{Errno, MapInfo, MapType};
 use skep_btf::{Btf, Def, Kind, TypeId, Value};
@@ -168,19 +169,18 @@ impl Map {
     pub fn from_id(kernel: &Kernel, id: u32) -> Result<Map> {
         kernel.possible_cpus()?;
         let fd = kernel.sys().map_by_id(id, 0).map_err(|error| {
-            let made = Error::call("BPF_MAP_GET_FD_BY_ID", error);
+            let made = Error::call("BPF_MAP_GET_FD_BY_ID", error).of_object(format_args!("map {id}"));
             match made.errno() {
                 Some(Errno::ENOENT) => made.kind_is(ErrorKind::NotFound),
                 _ => made,
             }
         })?;
-        Map::open(kernel, fd)
+        Map::open(kernel, fd).map_err(|error| error.of_object(format_args!("map {id}")))
     }
 
     fn open(kernel: &Kernel, fd: MapFd) -> Result<Map> {
         let info = fd.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))?;
-        let end = info.name.iter().position(|byte| *byte == 0).unwrap_or(info.name.len());
-        let name = String::from_utf8_lossy(&info.name[..end]).into_owned();
+        let name = name_of(&info.name);
         let types = match info.btf_id {
             0 => None,
             id => Some(Types {

@@ -1,6 +1,7 @@
 //! Loaded programs.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::name_of;
 use crate::{Kernel, TestOutput, TestRun, test_run};
 use skep_abi::{AttachType, Errno, ProgInfo, ProgType};
 use skep_model::ProgramSpec;
@@ -43,35 +44,21 @@ impl Program {
                 _ => made,
             }
         })?;
-        Program::open(kernel, ProgFd::from_handle(handle)).map_err(|error| error.at_path(path))
+        let fd = ProgFd::from_handle(handle);
+        let info = fd.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error).at_path(path))?;
+        Ok(Program::opened(kernel, fd, &info))
     }
 
-    /// Opens a program by its id. What it was loaded to be attached to is not known then.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no such program; [`ErrorKind::Permission`].
-    pub fn from_id(kernel: &Kernel, id: u32) -> Result<Program> {
-        let handle = kernel.sys().fd_by_id(ObjectKind::Prog, id, 0).map_err(|error| {
-            let made = Error::call("BPF_PROG_GET_FD_BY_ID", error);
-            match made.errno() {
-                Some(Errno::ENOENT) => made.kind_is(ErrorKind::NotFound),
-                _ => made,
-            }
-        })?;
-        Program::open(kernel, ProgFd::from_handle(handle))
-    }
-
-    fn open(kernel: &Kernel, fd: ProgFd) -> Result<Program> {
-        let info = fd.info().map_err(|error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error))?;
-        let end = info.name.iter().position(|byte| *byte == 0).unwrap_or(info.name.len());
-        Ok(Program {
-            name: String::from_utf8_lossy(&info.name[..end]).into_owned(),
+    /// Takes a program that was found in the kernel.
+    pub(crate) fn opened(kernel: &Kernel, fd: ProgFd, info: &ProgInfo) -> Program {
+        Program {
+            name: name_of(&info.name),
             section: String::new(),
             kernel: kernel.clone(),
             prog_type: ProgType(info.type_),
             attach_type: AttachType::default(),
             fd,
-        })
+        }
     }
 
     /// Gives its function's name; of one that was opened otherwise, the kernel's.

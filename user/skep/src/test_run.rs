@@ -2,7 +2,8 @@
 
 use crate::Program;
 use crate::error::{Error, ErrorKind, Result};
-use skep_abi::{Errno, ProgTestRun};
+use skep_abi::flags::BPF_F_TEST_XDP_LIVE_FRAMES;
+use skep_abi::{Errno, ProgTestRun, ProgType};
 use skep_model::platform::Platform;
 use skep_model::platform::prog;
 use skep_sys::TestRunMemory;
@@ -19,6 +20,7 @@ pub struct TestRun<'i> {
     repeat: u32,
     flags: u32,
     cpu: u32,
+    batch_size: u32,
     room: Option<usize>,
 }
 
@@ -31,7 +33,7 @@ pub struct TestOutput {
     pub duration_ns: u32,
     /// The packet as the program left it; empty for types without one.
     pub data: Vec<u8>,
-    /// The context as the program left it; empty unless one was given.
+    /// The context as the program left it; empty unless one was given, and for types whose context cannot change.
     pub ctx: Vec<u8>,
 }
 
@@ -82,6 +84,22 @@ impl<'i> TestRun<'i> {
         self
     }
 
+    /// Sends the packets that an XDP program makes on their way, instead of looking at what became of them: they are
+    /// dropped, handed to the network stack, sent or redirected as the program says, with the interface of its context
+    /// (Linux 5.18). `repeat` says how many there are.
+    #[must_use]
+    pub fn live_frames(mut self) -> TestRun<'i> {
+        self.flags |= BPF_F_TEST_XDP_LIVE_FRAMES;
+        self
+    }
+
+    /// Handles so many live frames at once, 256 at most; by default 64.
+    #[must_use]
+    pub fn batch_size(mut self, frames: u32) -> TestRun<'i> {
+        self.batch_size = frames;
+        self
+    }
+
     /// Makes room for a packet of so many bytes to come out; by default 4,096 more than went in.
     #[must_use]
     pub fn with_room(mut self, bytes: usize) -> TestRun<'i> {
@@ -100,18 +118,32 @@ pub(crate) fn run(program: &Program, run: &TestRun<'_>) -> Result<TestOutput> {
     }
     // Types that take no packet refuse room for one.
     let wants_data = run.room.is_some() || run.data.is_some();
-    let room = run.room.unwrap_or_else(|| run.data.map_or(0, |data| data.len().saturating_add(GROWTH)));
-    let takes_ctx_out = row.is_some_and(|row| row.test_run == prog::TestRun::Packet);
+    // Of frames that went their way nothing comes back.
+    let is_live = run.flags & BPF_F_TEST_XDP_LIVE_FRAMES != 0;
+    let room = match run.room {
+        _ if is_live => 0,
+        Some(room) => room,
+        None => run.data.map_or(0, |data| data.len().saturating_add(GROWTH)),
+    };
+    let takes_ctx_out = row.is_some_and(|row| row.test_run == prog::TestRun::Packet) && !is_live;
     let fail = |error| program.error("BPF_PROG_TEST_RUN", error);
     let mut data_out = buffer(if wants_data { room } else { 0 }).map_err(|e| fail(e.into()))?;
     let mut ctx_out =
         buffer(run.ctx.filter(|_| takes_ctx_out).map_or(0, <[u8]>::len)).map_err(|e| fail(e.into()))?;
-    let mut attr =
-        ProgTestRun { repeat: run.repeat, flags: run.flags, cpu: run.cpu, ..ProgTestRun::default() };
+    let ctx = run.ctx.unwrap_or_default();
+    let mut ctx_in = buffer(ctx.len()).map_err(|e| fail(e.into()))?;
+    ctx_in.copy_from_slice(ctx);
+    let mut attr = ProgTestRun {
+        repeat: run.repeat,
+        flags: run.flags,
+        cpu: run.cpu,
+        batch_size: run.batch_size,
+        ..ProgTestRun::default()
+    };
     let memory = TestRunMemory {
         data_in: run.data.unwrap_or_default(),
         data_out: &mut data_out,
-        ctx_in: run.ctx.unwrap_or_default(),
+        ctx_in: &mut ctx_in,
         ctx_out: &mut ctx_out,
     };
     program.fd().test_run(&mut attr, memory).map_err(|error| match error.errno() {
@@ -123,7 +155,9 @@ pub(crate) fn run(program: &Program, run: &TestRun<'_>) -> Result<TestOutput> {
     })?;
     data_out.truncate(attr.data_size_out as usize);
     ctx_out.truncate(attr.ctx_size_out as usize);
-    Ok(TestOutput { retval: attr.retval, duration_ns: attr.duration, data: data_out, ctx: ctx_out })
+    // The arguments of these come back where they were (`bpf_prog_test_run_syscall`, net/bpf/test_run.c).
+    let ctx = if program.prog_type() == ProgType::SYSCALL { ctx_in } else { ctx_out };
+    Ok(TestOutput { retval: attr.retval, duration_ns: attr.duration, data: data_out, ctx })
 }
 
 fn buffer(len: usize) -> std::result::Result<Vec<u8>, Errno> {

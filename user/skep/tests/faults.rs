@@ -262,7 +262,7 @@ fn missing_in(error: &Error, call: &str, errno: Errno) -> Option<&'static str> {
     if told != call && !(told == "read" && call == "open") {
         return Some("the call");
     }
-    let placed = place.map.is_some() || place.program.is_some() || place.path.is_some();
+    let placed = [&place.map, &place.program, &place.path, &place.object].into_iter().any(Option::is_some);
     (!placed).then_some("the place")
 }
 

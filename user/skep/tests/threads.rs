@@ -8,13 +8,15 @@ use skep::*;
 
 threads! {
     "plain data": yes Send, yes Sync =>
-        Attach, Autocreate, Autoload, CgroupStorageKey, CoreOutcome, CoreRelocation, ErrorKind, Feature, FieldAt, Frame, Instead,
-        Interface, Known, Lack, LpmKey<4>, Note, PerCpu<u64>, PerfOptions, Pinned, Place, Rejection, SourceLine, StackTrace, TestOutput, VerifierStats, Wakeup, When, XdpMode;
+        Attach, Autocreate, Autoload, CgroupStorageKey, CoreOutcome, CoreRelocation, ErrorKind, Feature, FieldAt, Frame, Holders,
+        Instead, Interface, Known, Lack, LinkTarget, LpmKey<4>, Note, PerCpu<u64>, PerfOptions, Pinned, Place, ProbedFunction,
+        ProbedOffset, Process, ProgramCode, ProgramFunction, ProgramInfo, ProgramLine, Rejection, RunStats, SourceLine,
+        StackTrace, Stream, TestOutput, VerifierStats, Wakeup, When, XdpMode;
     "crosses threads in every program that reports errors": yes Send, yes Sync => Error;
     "the public contract: a kernel is shared by cloning": yes Send, yes Sync => Kernel;
     "inert until it is loaded, or made": yes Send, yes Sync => Object, NewMap;
     "owned, and keeps its kernel; each method is calls of the kernel, which orders them": yes Send, yes Sync =>
-        Loaded, Map, Program, Link, TypedMap<u32, u64>;
+        BtfObject, Loaded, Map, Program, Link, StatsGuard, TypedMap<u32, u64>;
     "a reader is one: reading takes it by `&mut`, so sharing it gives nothing away": yes Send, yes Sync =>
         RingBuffer, PerfBuffer, UserRing;
     "borrows its reader, and gives shared bytes": yes Send, yes Sync => Record<'static>, Sample<'static>;

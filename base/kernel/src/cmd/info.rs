@@ -26,7 +26,7 @@ pub(super) fn run(_: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
         File::Prog(prog) => prog_info(request, &attr, prog),
         File::Btf(btf) => btf_info(request, &attr, btf),
         File::Link(link) => link_info(request, &attr, link),
-        File::Perf(_) => return Err(Errno::EINVAL),
+        File::Perf(_) | File::Stats(_) => return Err(Errno::EINVAL),
     }?;
     Ok(0)
 }
@@ -139,6 +139,7 @@ fn prog_info(request: &Request<'_>, attr: &InfoByFd, prog: &Prog) -> Result<()> 
         line_info_rec_size: LINE,
         nr_func_info: list(request, wanted.func_info, wanted.nr_func_info, functions, FUNC, sixteen)?,
         nr_line_info: list(request, wanted.line_info, wanted.nr_line_info, lines, LINE, sixteen)?,
+        run_time_ns: body.stats.time_ns(),
         run_cnt: body.stats.runs(),
         recursion_misses: body.stats.missed(),
         verified_insns: 0,

@@ -25,7 +25,7 @@ pub(super) fn pin(_: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
         File::Map(map, _) => File::of_map(map.clone(), Mode::ReadWrite),
         File::Prog(prog) => File::Prog(prog.clone()),
         File::Link(link) => File::Link(link.clone()),
-        File::Btf(_) | File::Perf(_) => return Err(Errno::EINVAL),
+        File::Btf(_) | File::Perf(_) | File::Stats(_) => return Err(Errno::EINVAL),
     };
     request.caller().files().pin(path, object.into_object()?)?;
     Ok(0)
@@ -47,7 +47,7 @@ pub(super) fn get(_: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
         _ if mode != Mode::ReadWrite => return Err(Errno::EINVAL),
         File::Prog(prog) => File::Prog(prog.clone()),
         File::Link(link) => File::Link(link.clone()),
-        File::Btf(_) | File::Perf(_) => return Err(Errno::EINVAL),
+        File::Btf(_) | File::Perf(_) | File::Stats(_) => return Err(Errno::EINVAL),
     };
     file::install(request, opened)
 }

@@ -7,8 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::{offset_of, size_of};
 use skep_abi::{
-    BtfInfo, Cmd, Errno, InfoByFd, LinkInfo, LinkInfoPerfEvent, LinkInfoRawTracepoint, LinkInfoUprobeMulti,
-    LinkType, MapInfo, PerfEventType, ProgInfo,
+    BtfInfo, Cmd, Errno, InfoByFd, LinkInfo, LinkInfoKprobeMulti, LinkInfoPerfEvent, LinkInfoRawTracepoint,
+    LinkInfoUprobeMulti, LinkType, MapInfo, PerfEventType, ProgInfo,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -57,6 +57,17 @@ impl MapFd {
     /// `EINVAL` before Linux 4.13.
     pub fn info(&self) -> Result<MapInfo, CallError> {
         map_info(self.handle())
+    }
+
+    /// Reads the SHA-256 of the map's values.
+    ///
+    /// # Errors
+    /// `EPERM` where the map is not frozen; `EINVAL` where its kind has no such number; `E2BIG` before Linux 6.18.
+    pub fn sha256(&self) -> Result<[u8; 32], CallError> {
+        let mut hash = [0; 32];
+        let mut info = MapInfo { hash_size: hash.len() as u32, ..MapInfo::default() };
+        info_by_fd(self.handle(), &mut info, [(offset_of!(MapInfo, hash), hash.as_mut_slice())])?;
+        Ok(hash)
     }
 }
 
@@ -213,6 +224,9 @@ impl BtfFd {
     }
 }
 
+/// Where in a link's info the part of its kind begins.
+const TAIL: usize = offset_of!(LinkInfo, tail);
+
 /// A name in the tail of a link's info: offsets of its pointer and of its 32-bit length.
 struct NameFields {
     pointer: usize,
@@ -222,7 +236,6 @@ struct NameFields {
 /// Finds where a link's info has a name. A kind that is not here may use the same bytes for another length, so none is
 /// ever guessed (`include/uapi/linux/bpf.h`, `struct bpf_link_info`).
 fn name_fields(info: &LinkInfo) -> Option<NameFields> {
-    const TAIL: usize = offset_of!(LinkInfo, tail);
     let (pointer, len) = match LinkType(info.type_) {
         // The iterator's target name lies at the same place.
         LinkType::RAW_TRACEPOINT | LinkType::ITER => {
@@ -275,6 +288,80 @@ impl LinkFd {
         info_by_fd(self.handle(), &mut info, [(fields.pointer, name.as_mut_slice())])?;
         Ok(Some(super::until_nul(name)))
     }
+}
+
+/// The places that a link to many of them is on, in one order; a list that its kind does not have is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkPlaces {
+    /// Addresses of functions, zero where the kernel does not show them; or bytes from a file's start.
+    pub at: Vec<u64>,
+    /// Where in the file the counter of each place's users is, or 0.
+    pub ref_ctr_offsets: Vec<u64>,
+    /// The number that the program reads at each place.
+    pub cookies: Vec<u64>,
+}
+
+impl LinkFd {
+    /// Reads the places that a link to many functions, or to many places of a file, is on; `None` for other kinds.
+    ///
+    /// # Errors
+    /// As [`LinkFd::info`]; `ENOMEM`.
+    pub fn places(&self) -> Result<Option<LinkPlaces>, CallError> {
+        // Neither the kind of a link nor its number of places ever changes.
+        let info = self.info()?;
+        let mut places = LinkPlaces::default();
+        match LinkType(info.type_) {
+            LinkType::KPROBE_MULTI => {
+                let tail: LinkInfoKprobeMulti = info.tail_as().ok_or(Errno::EPROTO)?;
+                let count = tail.count;
+                (places.at, places.cookies) = (numbers(count)?, numbers(count)?);
+                let mut asked = LinkInfo::default();
+                asked.set_tail(&LinkInfoKprobeMulti { count, ..Default::default() }).ok_or(Errno::EPROTO)?;
+                let lists = [
+                    (TAIL + offset_of!(LinkInfoKprobeMulti, addrs), places.at.as_mut_slice().as_mut_bytes()),
+                    (
+                        TAIL + offset_of!(LinkInfoKprobeMulti, cookies),
+                        places.cookies.as_mut_slice().as_mut_bytes(),
+                    ),
+                ];
+                info_by_fd(self.handle(), &mut asked, lists)?;
+            }
+            LinkType::UPROBE_MULTI => {
+                let tail: LinkInfoUprobeMulti = info.tail_as().ok_or(Errno::EPROTO)?;
+                let count = tail.count;
+                (places.at, places.ref_ctr_offsets) = (numbers(count)?, numbers(count)?);
+                places.cookies = numbers(count)?;
+                let mut asked = LinkInfo::default();
+                asked.set_tail(&LinkInfoUprobeMulti { count, ..Default::default() }).ok_or(Errno::EPROTO)?;
+                let refs = places.ref_ctr_offsets.as_mut_slice().as_mut_bytes();
+                let lists = [
+                    (
+                        TAIL + offset_of!(LinkInfoUprobeMulti, offsets),
+                        places.at.as_mut_slice().as_mut_bytes(),
+                    ),
+                    (TAIL + offset_of!(LinkInfoUprobeMulti, ref_ctr_offsets), refs),
+                    (
+                        TAIL + offset_of!(LinkInfoUprobeMulti, cookies),
+                        places.cookies.as_mut_slice().as_mut_bytes(),
+                    ),
+                ];
+                info_by_fd(self.handle(), &mut asked, lists)?;
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(places))
+    }
+}
+
+/// Makes a zeroed list of numbers of a length that the kernel has told.
+fn numbers(count: u32) -> Result<Vec<u64>, CallError> {
+    if count > MOST / 8 {
+        return Err(Errno::EFBIG.into());
+    }
+    let mut list = Vec::new();
+    list.try_reserve_exact(count as usize).map_err(|_| Errno::ENOMEM)?;
+    list.resize(count as usize, 0);
+    Ok(list)
 }
 
 #[cfg(test)]

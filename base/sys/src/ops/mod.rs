@@ -11,7 +11,7 @@ mod prog;
 mod wait;
 
 pub use btf::BtfFd;
-pub use info::ProgLists;
+pub use info::{LinkPlaces, ProgLists};
 pub use link::{LinkAttr, LinkFd, UprobeMultiMemory};
 pub use map::{BatchStep, BatchThen, MapFd, MapShape};
 pub use obj::{ObjectKind, TaskFd};

@@ -80,8 +80,9 @@ pub struct TestRunMemory<'a> {
     pub data_in: &'a [u8],
     /// Takes the packet as the program left it.
     pub data_out: &'a mut [u8],
-    /// The context, where the program type takes one.
-    pub ctx_in: &'a [u8],
+    /// The context, where the program type takes one. Programs of the type `SYSCALL` find their arguments here, and the
+    /// kernel writes back what became of them (`bpf_prog_test_run_syscall`, net/bpf/test_run.c).
+    pub ctx_in: &'a mut [u8],
     /// Takes the context as the program left it.
     pub ctx_out: &'a mut [u8],
 }
@@ -124,7 +125,7 @@ impl ProgFd {
         let attr = Attr::new(Cmd::PROG_TEST_RUN, run)
             .lend(offset_of!(ProgTestRun, data_in), AreaMemory::In(memory.data_in))
             .lend(offset_of!(ProgTestRun, data_out), AreaMemory::Out(memory.data_out))
-            .lend(offset_of!(ProgTestRun, ctx_in), AreaMemory::In(memory.ctx_in))
+            .lend(offset_of!(ProgTestRun, ctx_in), AreaMemory::InOut(memory.ctx_in))
             .lend(offset_of!(ProgTestRun, ctx_out), AreaMemory::Out(memory.ctx_out));
         self.handle.kernel().call(Call::Bpf(attr))?;
         Ok(())

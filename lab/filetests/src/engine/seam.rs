@@ -116,10 +116,11 @@ fn load_and_run(kernel: &Kernel, case: &Case, loaded: &Loaded) -> Result<Outcome
     };
     let mut test = ProgTestRun::default();
     let mut data_out = vec![0; run.data.len() + 256];
+    let mut context = run.context.as_ref().map(|context| context.as_bytes().to_vec()).unwrap_or_default();
     let memory = TestRunMemory {
         data_in: &run.data,
         data_out: &mut data_out,
-        ctx_in: run.context.as_ref().map(IntoBytes::as_bytes).unwrap_or_default(),
+        ctx_in: &mut context,
         ..Default::default()
     };
     if let Err(error) = program.test_run(&mut test, memory) {

@@ -264,7 +264,7 @@ pub(super) fn test_run(world: &mut World, input: &mut Input<'_>) {
             attr.ctx_size_out = context.len() as u32;
             lends.push(lend(offset_of!(ProgTestRun, ctx_out), Way::Out, vec![0; context.len()]));
         }
-        lends.push(lend(offset_of!(ProgTestRun, ctx_in), Way::In, context));
+        lends.push(lend(offset_of!(ProgTestRun, ctx_in), Way::InOut, context));
     }
     let _ = world.command(input, Cmd::PROG_TEST_RUN, &attr, lends);
 }

@@ -66,6 +66,7 @@ cases! {
     LINK_UPDATE: link_update = attach::link_update;
     LINK_GET_FD_BY_ID: link_get_fd_by_id = objects::fd_by_id;
     LINK_GET_NEXT_ID: link_get_next_id = objects::next_id;
+    ENABLE_STATS: enable_stats = objects::enable_stats;
     LINK_DETACH: link_detach = attach::link_detach;
 }
 

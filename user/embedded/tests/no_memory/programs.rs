@@ -115,14 +115,16 @@ enum On {
 fn run(prog: &ProgFd, on: On, ctx: &[u8]) -> Result<(), CallError> {
     let mut out = [0; 128];
     let mut ctx_out = [0; 256];
+    let mut ctx_in = [0; 256];
+    ctx_in[..ctx.len()].copy_from_slice(ctx);
     let memory = match on {
         On::Packet => TestRunMemory {
             data_in: &[7; 64],
             data_out: &mut out,
-            ctx_in: ctx,
+            ctx_in: &mut ctx_in[..ctx.len()],
             ctx_out: &mut ctx_out[..ctx.len()],
         },
-        On::Arguments => TestRunMemory { ctx_in: ctx, ..TestRunMemory::default() },
+        On::Arguments => TestRunMemory { ctx_in: &mut ctx_in[..ctx.len()], ..TestRunMemory::default() },
     };
     prog.test_run(&mut ProgTestRun::default(), memory)
 }

@@ -1,14 +1,79 @@
 //! The types that a kernel holds: its own, its modules', and those that programs brought.
 
+use super::INFO;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Kernel;
-use skep_abi::Errno;
+use skep_abi::{BtfInfo, Errno};
 use skep_btf::Btf;
 use skep_sys::{BtfFd, ObjectKind};
 use std::sync::Arc;
 
 /// The name of the kernel's own BTF among those that it has.
 const VMLINUX: &str = "vmlinux";
+
+/// Types that a kernel holds.
+#[derive(Debug)]
+pub struct BtfObject {
+    kernel: Kernel,
+    fd: BtfFd,
+    info: BtfInfo,
+    name: String,
+}
+
+impl BtfObject {
+    /// Opens types by their id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there are none with that id; [`ErrorKind::Permission`] without `CAP_SYS_ADMIN`.
+    pub fn from_id(kernel: &Kernel, id: u32) -> Result<BtfObject> {
+        let fd = BtfFd::from_handle(kernel.open_id(ObjectKind::Btf, id)?);
+        let fail = |error| Error::call(INFO, error).of_object(format_args!("BTF {id}"));
+        let (info, name) = (fd.info().map_err(fail)?, fd.name().map_err(fail)?);
+        Ok(BtfObject { kernel: kernel.clone(), fd, info, name })
+    }
+
+    /// Gives the id.
+    pub fn id(&self) -> u32 {
+        self.info.id
+    }
+
+    /// Gives the name: `vmlinux`, a module's, or whatever who loaded it has called it; mostly nothing.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells whether it is the kernel's own or a module's.
+    pub fn is_kernel(&self) -> bool {
+        self.info.kernel_btf != 0
+    }
+
+    /// Gives its size in bytes.
+    pub fn size(&self) -> u32 {
+        self.info.btf_size
+    }
+
+    /// Gives the seam's own value, for what this type has no word for.
+    pub fn fd(&self) -> &BtfFd {
+        &self.fd
+    }
+
+    /// Reads the types; a module's continue the kernel's own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if they cannot be read as BTF.
+    pub fn read(&self) -> Result<Btf<'static>> {
+        let object = || format!("BTF {}", self.info.id);
+        let bytes = self.fd.data().map_err(|error| Error::call(INFO, error).of_object(object()))?;
+        let btf = match self.is_kernel() && self.name != VMLINUX {
+            true => Btf::from_vec_split(bytes, self.kernel.vmlinux()?),
+            false => Btf::from_vec(bytes),
+        };
+        btf.map_err(|error| {
+            let what = format!("cannot be read: {error}");
+            Error::new(ErrorKind::Unsupported, what).of_object(object()).with_source(error)
+        })
+    }
+}
 
 impl Kernel {
     /// Reads the kernel's own BTF. It is shared: several megabytes, kept for as long as somebody uses it.
@@ -42,23 +107,8 @@ impl Kernel {
     /// Reads BTF by its id: a program's, the kernel's own, or a module's, which continues that.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none with that id; [`ErrorKind::Permission`] without `CAP_SYS_ADMIN`.
+    /// As [`BtfObject::from_id`] and [`BtfObject::read`].
     pub fn btf_by_id(&self, id: u32) -> Result<Btf<'static>> {
-        let info_error = |error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error);
-        let handle = self.sys().fd_by_id(ObjectKind::Btf, id, 0).map_err(|error| match error.errno() {
-            Errno::ENOENT => Error::not_found(format!("there is no BTF {id}")).with_errno(Errno::ENOENT),
-            _ => Error::call("BPF_BTF_GET_FD_BY_ID", error),
-        })?;
-        let fd = BtfFd::from_handle(handle);
-        let is_split =
-            fd.info().map_err(info_error)?.kernel_btf != 0 && fd.name().map_err(info_error)? != VMLINUX;
-        let bytes = fd.data().map_err(info_error)?;
-        let btf = match is_split {
-            true => Btf::from_vec_split(bytes, self.vmlinux()?),
-            false => Btf::from_vec(bytes),
-        };
-        btf.map_err(|error| {
-            Error::new(ErrorKind::Unsupported, format!("BTF {id} cannot be read: {error}")).with_source(error)
-        })
+        BtfObject::from_id(self, id)?.read()
     }
 }
