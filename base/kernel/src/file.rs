@@ -27,7 +27,7 @@ pub(crate) enum File {
     /// A perf event.
     Perf(Shared<PerfEvent>),
     /// What has runs counted.
-    Stats(Counting),
+    Stats(#[expect(dead_code, reason = "held for as long as it is open")] Counting),
 }
 
 impl File {

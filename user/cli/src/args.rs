@@ -37,6 +37,21 @@ pub(crate) enum Command {
     Feature(FeatureArgs),
     /// Run a program in skep's own kernel or in Linux, on a packet, a capture, or attached
     Run(RunArgs),
+    /// Look at links in the running kernel
+    Link {
+        #[command(subcommand)]
+        command: LinkCommand,
+    },
+    /// Look at maps in the running kernel, and what is in them
+    Map {
+        #[command(subcommand)]
+        command: MapCommand,
+    },
+    /// Look at programs in the running kernel, and their code
+    Prog {
+        #[command(subcommand)]
+        command: ProgCommand,
+    },
     /// Show what an object holds: sections, programs, maps, globals, types
     Show(ShowArgs),
 }
@@ -49,6 +64,17 @@ impl Command {
             Command::Btf { command: BtfCommand::Dump(args) } => {
                 args.json || args.format == Some(TypeFormat::Json)
             }
+            Command::Btf { command: BtfCommand::List(args) } => args.json,
+            Command::Btf { command: BtfCommand::Show(args) } => args.json,
+            Command::Link { command: LinkCommand::List(args) } => args.json,
+            Command::Link { command: LinkCommand::Show(args) } => args.json,
+            Command::Map { command: MapCommand::List(args) } => args.json,
+            Command::Map { command: MapCommand::Show(args) } => args.json,
+            Command::Map { command: MapCommand::Dump(args) } => args.json,
+            Command::Map { command: MapCommand::Lookup(args) } => args.json,
+            Command::Prog { command: ProgCommand::List(args) } => args.json,
+            Command::Prog { command: ProgCommand::Show(args) } => args.json,
+            Command::Prog { command: ProgCommand::Dump { command } } => command.args().json,
             Command::Check(args) => args.json,
             Command::Disasm(args) => args.json,
             Command::Gen { command: GenCommand::MinBtf(args) } => args.json,
@@ -83,6 +109,120 @@ pub(crate) struct AsmArgs {
 pub(crate) enum BtfCommand {
     /// Write types as C or Rust, or as they are stored
     Dump(BtfDumpArgs),
+    /// List the types in the running kernel
+    List(ListArgs),
+    /// Show types in the running kernel: `id N`, `name NAME`
+    Show(ShowOneArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct ShowOneArgs {
+    /// Which: `id N`, or what else the kind has: `name NAME`, `tag TAG`, `pinned PATH` [default: all]
+    #[arg(num_args = 1..=2, value_names = ["BY", "VALUE"])]
+    pub(crate) which: Vec<String>,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct PickArgs {
+    /// Which: `id N`, or what else the kind has: `name NAME`, `tag TAG`, `pinned PATH`
+    #[arg(num_args = 1..=2, required = true, value_names = ["BY", "VALUE"])]
+    pub(crate) which: Vec<String>,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with links.
+#[derive(Subcommand, Debug)]
+pub(crate) enum LinkCommand {
+    /// List all links
+    List(ListArgs),
+    /// Show links: `id N`, `pinned PATH`
+    Show(ShowOneArgs),
+}
+
+/// What to do with maps.
+#[derive(Subcommand, Debug)]
+pub(crate) enum MapCommand {
+    /// List all maps
+    List(ListArgs),
+    /// Show maps: `id N`, `name NAME`, `pinned PATH`
+    Show(ShowOneArgs),
+    /// Write the elements of maps by their types
+    Dump(PickArgs),
+    /// Write the value of one element
+    Lookup(MapLookupArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct MapLookupArgs {
+    /// Which map: `id N`, `name NAME`, `pinned PATH`
+    #[arg(num_args = 1..=2, required = true, value_names = ["BY", "VALUE"])]
+    pub(crate) which: Vec<String>,
+    /// The key, by its type: `7`, `addr:0x0a4d0001,port:80`; or the hexadecimal digits of its bytes
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: String,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with programs.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ProgCommand {
+    /// List all programs
+    List(ListArgs),
+    /// Show programs: `id N`, `name NAME`, `tag TAG`, `pinned PATH`
+    Show(ShowOneArgs),
+    /// Write the code of programs as the kernel runs it
+    Dump {
+        #[command(subcommand)]
+        command: ProgDump,
+    },
+}
+
+/// Which code of a program.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ProgDump {
+    /// The instructions after the verifier's rewrites
+    Xlated(ProgDumpArgs),
+    /// The machine code
+    Jited(ProgDumpArgs),
+}
+
+impl ProgDump {
+    /// What both have.
+    pub(crate) fn args(&self) -> &ProgDumpArgs {
+        match self {
+            ProgDump::Xlated(args) | ProgDump::Jited(args) => args,
+        }
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct ProgDumpArgs {
+    /// Which programs: `id N`, `name NAME`, `tag TAG`, `pinned PATH`
+    #[arg(num_args = 1..=2, required = true, value_names = ["BY", "VALUE"])]
+    pub(crate) which: Vec<String>,
+    /// Put the source lines between the instructions
+    #[arg(long)]
+    pub(crate) source: bool,
+    /// Write the bytes of each instruction below it
+    #[arg(long)]
+    pub(crate) opcodes: bool,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args, Debug)]

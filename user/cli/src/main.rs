@@ -36,6 +36,7 @@ mod commands {
     pub(crate) mod disasm;
     pub(crate) mod feature;
     pub(crate) mod generate;
+    pub(crate) mod inspect;
     pub(crate) mod run;
     pub(crate) mod show;
 }
@@ -64,6 +65,9 @@ fn run(command: Command) -> Result<Box<dyn Report>, Failure> {
         Command::Gen { command } => commands::generate::run(&command),
         Command::Run(args) => Ok(Box::new(commands::run::run(&args)?)),
         Command::Feature(args) => Ok(Box::new(commands::feature::run(&args)?)),
+        Command::Link { command } => commands::inspect::link(&command),
+        Command::Map { command } => commands::inspect::map(&command),
+        Command::Prog { command } => commands::inspect::prog(&command),
         Command::Show(args) => Ok(Box::new(commands::show::run(&args)?)),
     }
 }

@@ -103,7 +103,7 @@ pub use test_run::{TestOutput, TestRun};
 pub use user_ring::{Reserved, UserRing};
 
 pub use skep_abi::{AttachType, Errno, FuncId, LinkType, MapType, PerfEventType, ProgType, XdpAction};
-pub use skep_btf::{Btf, CoreRelocKind, Feature as BtfFeature, Literal, Value};
+pub use skep_btf::{Btf, CoreRelocKind, Feature as BtfFeature, Literal, TypeId, Value};
 pub use skep_model::platform::version::Version;
 pub use skep_model::{MapOrigin, MapSpec, ProgramSpec};
 

@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::name_of;
 use skep_abi::flags::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use skep_abi::{Errno, MapInfo, MapType};
-use skep_btf::{Btf, Def, Kind, TypeId, Value};
+use skep_btf::{Btf, Datasec, Def, FieldValue, Kind, TypeId, Value, Variable};
 use skep_model::{MapOrigin, MapSpec};
 use skep_sys::{MapFd, Mapping};
 use std::sync::{Arc, OnceLock};
@@ -425,7 +425,25 @@ impl Map {
     /// Reads a value, of one CPU, by its type; `None` where it has none.
     pub fn decode_value(&self, value: &[u8]) -> Option<Value<'_>> {
         let types = self.types.as_ref()?;
-        Some(types.btf.value(types.value?, value))
+        Some(match types.btf.resolve(types.value?).map(|ty| ty.def()) {
+            Ok(Def::Datasec(datasec)) => Value::Struct(variables(&types.btf, datasec, value)),
+            _ => types.btf.value(types.value?, value),
+        })
+    }
+
+    /// Gives the types that keys and values are of; `None` where there are none.
+    pub fn btf(&self) -> Option<&Btf<'static>> {
+        self.types.as_ref().map(|types| &*types.btf)
+    }
+
+    /// Gives the type of keys in [`Map::btf`].
+    pub fn key_type(&self) -> Option<TypeId> {
+        self.types.as_ref()?.key
+    }
+
+    /// Gives the type of values in [`Map::btf`].
+    pub fn value_type(&self) -> Option<TypeId> {
+        self.types.as_ref()?.value
     }
 
     /// Reads a record of a ring or perf buffer by its type; `None` where the object does not say it. An object says it
@@ -457,4 +475,15 @@ impl Map {
     fn error(&self, call: &'static str, error: impl Into<skep_sys::CallError>) -> Error {
         Error::call(call, error).in_map(&self.name)
     }
+}
+
+/// Reads the variables of a data section.
+fn variables<'t>(btf: &'t Btf<'static>, datasec: Datasec<'t>, bytes: &[u8]) -> Vec<FieldValue<'t>> {
+    let field = |variable: Variable<'t>| {
+        let start = variable.offset as usize;
+        let end = start.checked_add(variable.size as usize)?;
+        let value = btf.value(variable.type_id, bytes.get(start..end)?);
+        Some(FieldValue { name: variable.name, value })
+    };
+    btf.variables(datasec).filter_map(field).collect()
 }

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) fn run(command: &BtfCommand) -> Result<Box<dyn Report>, Failure> {
     match command {
         BtfCommand::Dump(args) => dump(args),
+        BtfCommand::List(args) => super::inspect::btf_list(args),
+        BtfCommand::Show(args) => super::inspect::btf_show(args),
     }
 }
 

@@ -30,11 +30,11 @@ pub(crate) enum Style {
     WithSource,
 }
 
-/// One slot's text.
-struct Line {
-    at: InsnIdx,
-    labels: Vec<String>,
-    text: String,
+/// One instruction's text.
+pub(crate) struct Line {
+    pub(crate) at: InsnIdx,
+    pub(crate) labels: Vec<String>,
+    pub(crate) text: String,
 }
 
 /// Reads what is to be disassembled.
@@ -72,7 +72,7 @@ fn bare(path: &Path, order: ByteOrder, dialect: DialectName) -> Result<Disasm, F
 }
 
 /// Disassembles slots into lines, in order. Labels that jumps need belong to the line that follows them.
-fn lines(slots: &[RawInsn], dialect: Dialect, names: &dyn Names) -> Vec<Line> {
+pub(crate) fn lines(slots: &[RawInsn], dialect: Dialect, names: &dyn Names) -> Vec<Line> {
     let Ok(labels) = Labels::find(slots, names) else { return Vec::new() };
     let mut text = String::new();
     // Writing to a String cannot fail.

@@ -2,10 +2,10 @@
 
 mod attach;
 mod choose;
-mod dump;
+pub(crate) mod dump;
 mod events;
 mod raw;
-mod settings;
+pub(crate) mod settings;
 mod test;
 
 use crate::args::{Checks, Engine, RunArgs, RunKernel};

@@ -6,6 +6,8 @@ mod command_line;
 mod common;
 mod feature;
 mod gen_object;
+#[cfg(target_os = "linux")]
+mod inspect;
 mod raw;
 mod run;
 mod show;

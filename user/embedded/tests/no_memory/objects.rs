@@ -107,6 +107,12 @@ pub(crate) fn fd_by_id(world: &World) {
     world.starve_made("open what there is not", || world.kernel.fd_by_id(kind, id + 1, 0));
 }
 
+pub(crate) fn enable_stats(world: &World) {
+    world.starve_good("runs and their time", || {
+        world.kernel.enable_stats(skep_abi::flags::BPF_STATS_RUN_TIME)
+    });
+}
+
 pub(crate) fn info(world: &World) {
     let objects = Objects::new(world);
     world.starve_good("of a map", || objects.map.info());

@@ -1,7 +1,7 @@
 //! What a link is on, by its kind.
 
 use super::INFO;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{Kernel, Link};
 use skep_abi::{
     AttachType, Errno, LinkInfo, LinkInfoCgroup, LinkInfoIter, LinkInfoKprobeMulti, LinkInfoNetfilter,

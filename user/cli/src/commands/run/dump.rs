@@ -36,7 +36,7 @@ pub(super) fn dump(
     for map in loaded.maps().filter(|map| map.section().is_none()) {
         let access = Platform::LINUX_6_18.map(map.map_type()).map(|row| row.access);
         let entries = match access {
-            Some(Access::Index | Access::Key) if holds_values(map) => elements(object, map)?,
+            Some(Access::Index | Access::Key) if holds_values(map) => elements(map)?,
             _ if is_queue(map) && queues == Queues::Emptied => queued(map)?,
             _ => continue,
         };
@@ -48,10 +48,11 @@ pub(super) fn dump(
     globals(object, loaded, report)
 }
 
-type Shown = (Json, (String, String));
+/// An element as JSON, and its key and value in words.
+pub(crate) type Shown = (Json, (String, String));
 
 /// Whether elements are values, and not programs, maps or sockets.
-fn holds_values(map: &Map) -> bool {
+pub(crate) fn holds_values(map: &Map) -> bool {
     use skep::MapType as T;
     const VALUES: [T; 7] =
         [T::ARRAY, T::PERCPU_ARRAY, T::HASH, T::PERCPU_HASH, T::LRU_HASH, T::LRU_PERCPU_HASH, T::LPM_TRIE];
@@ -67,7 +68,7 @@ fn is_array(map: &Map) -> bool {
 }
 
 /// The elements, sorted by key.
-fn elements(object: &Object, map: &Map) -> Result<Vec<Shown>, Failure> {
+pub(crate) fn elements(map: &Map) -> Result<Vec<Shown>, Failure> {
     let sparse = is_array(map) && map.max_entries()? > WHOLE;
     let mut found = Vec::new();
     for element in map.iter() {
@@ -77,10 +78,12 @@ fn elements(object: &Object, map: &Map) -> Result<Vec<Shown>, Failure> {
         }
     }
     found.sort_by(|(a, _), (b, _)| by_key(map, a, b));
-    let is_number = is_number(object, map);
     let shown = |(key, value): &(Vec<u8>, Vec<u8>)| {
         let (key_json, key_text) = match map.decode_key(key) {
-            Some(typed) if !is_array(map) && is_number => (hex_key(&typed, key.len()), typed.to_string()),
+            // Plain integers are identifiers or addresses, not amounts.
+            Some(typed @ Value::Unsigned(_)) if !is_array(map) => {
+                (hex_key(&typed, key.len()), typed.to_string())
+            }
             Some(typed) => (json::value(&typed), typed.to_string()),
             None => (Json::String(json::hex(key)), json::hex(key)),
         };
@@ -103,13 +106,6 @@ fn by_key(map: &Map, a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// Whether keys are plain integers: they are identifiers or addresses, not amounts.
-fn is_number(object: &Object, map: &Map) -> bool {
-    let id = object.map(map.name()).ok().and_then(|spec| spec.key_type);
-    let resolved = object.btf().zip(id).and_then(|(btf, id)| btf.resolve(skep_btf::TypeId(id.0)).ok());
-    resolved.is_some_and(|ty| matches!(ty.def(), Def::Int(_)))
-}
-
 /// A whole number with all its digits, so that keys line up and none is rounded.
 fn hex_key(value: &Value<'_>, size: usize) -> Json {
     match value {
@@ -119,7 +115,7 @@ fn hex_key(value: &Value<'_>, size: usize) -> Json {
 }
 
 /// Members of an element that tell its value, and the value in words.
-fn value_of(map: &Map, value: &[u8]) -> (JsonMap<String, Json>, String) {
+pub(crate) fn value_of(map: &Map, value: &[u8]) -> (JsonMap<String, Json>, String) {
     let mut members = JsonMap::new();
     if map.decode_value(value).is_none() {
         let each: Vec<String> = map.split_cpus(value).map(json::hex).collect();

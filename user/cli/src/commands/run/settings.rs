@@ -53,7 +53,12 @@ pub(super) fn fill(loaded: &Loaded, object: &Object, entries: &[String]) -> Resu
 
 /// Reads text by a type: a number or name for what is one, `member:text,member:text` for what has several, and hexadecimal digits
 /// where nothing says what the bytes mean.
-fn bytes(btf: Option<&Btf<'static>>, id: Option<TypeId>, text: &str, size: usize) -> Result<Vec<u8>, String> {
+pub(crate) fn bytes(
+    btf: Option<&Btf<'static>>,
+    id: Option<TypeId>,
+    text: &str,
+    size: usize,
+) -> Result<Vec<u8>, String> {
     let (Some(btf), Some(id)) = (btf, id) else { return digits(text, size) };
     let mut bytes = vec![0; size];
     let mut assign = |path: &str, text: &str| {
