@@ -28,7 +28,7 @@ use skep_abi::flags::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use skep_abi::{Errno, MapInfo, MapType};
 use skep_btf::{Btf, Datasec, Def, FieldValue, Kind, TypeId, Value, Variable};
 use skep_model::{MapOrigin, MapSpec};
-use skep_sys::{MapFd, Mapping};
+use skep_sys::{MapFd, Mapping, ObjectKind};
 use std::sync::{Arc, OnceLock};
 
 /// An open map.
@@ -168,12 +168,9 @@ impl Map {
     /// [`ErrorKind::NotFound`] where there is no such map; [`ErrorKind::Permission`].
     pub fn from_id(kernel: &Kernel, id: u32) -> Result<Map> {
         kernel.possible_cpus()?;
-        let fd = kernel.sys().map_by_id(id, 0).map_err(|error| {
-            let made = Error::call("BPF_MAP_GET_FD_BY_ID", error).of_object(format_args!("map {id}"));
-            match made.errno() {
-                Some(Errno::ENOENT) => made.kind_is(ErrorKind::NotFound),
-                _ => made,
-            }
+        let handle = kernel.open_id(ObjectKind::Map, id)?;
+        let fd = kernel.sys().map_from_handle(handle).map_err(|error| {
+            Error::call("BPF_OBJ_GET_INFO_BY_FD", error).of_object(format_args!("map {id}"))
         })?;
         Map::open(kernel, fd).map_err(|error| error.of_object(format_args!("map {id}")))
     }

@@ -9,8 +9,8 @@ mod common;
 use common::{Held, ROOT, linux, object, packet};
 use skep::sys::{Fault, Faulty, On, With};
 use skep::{
-    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Map, Object, PerfBuffer, PerfOptions,
-    ProgType, Result, RingBuffer, TestRun,
+    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Link, LinkTarget, Map, Object, PerfBuffer,
+    PerfOptions, ProgType, Program, Result, RingBuffer, Stream, TestRun,
 };
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
@@ -52,6 +52,7 @@ const PATHS: &[Path] = &[
     Path { name: "interface", run: interface },
     Path { name: "ring_buffer", run: ring_buffer },
     Path { name: "perf_buffer", run: perf_buffer },
+    Path { name: "read_back", run: read_back },
 ];
 
 fn load_and_run(kernel: &Kernel) -> Result<()> {
@@ -239,6 +240,27 @@ fn perf_buffer(kernel: &Kernel) -> Result<()> {
     Ok(())
 }
 
+/// What a kernel says of what it holds. Lists of all that there is are as long as others make them: tests/inspect.rs has
+/// the faults of those.
+fn read_back(kernel: &Kernel) -> Result<()> {
+    let loaded = object("examples/syscount/syscount").load(kernel)?;
+    let program = loaded.program("syscount")?;
+    let link = program.attach_auto()?;
+    let found = Program::from_id(kernel, program.info()?.id)?;
+    let details = found.details()?;
+    assert_eq!(found.full_name()?.as_deref(), Some("syscount"));
+    assert!(found.code()?.lines.len() > 3);
+    let first = details.map_ids.first().copied().unwrap_or_default();
+    assert_eq!(Map::from_id(kernel, first)?.info()?.id, first);
+    let target = Link::from_id(kernel, link.info()?.id)?.target()?;
+    assert!(matches!(target, LinkTarget::RawTracepoint { name, .. } if name == "sys_enter"));
+    drop(kernel.enable_stats()?);
+    if common::running() >= (6, 17) {
+        assert!(found.read_stream(Stream::Stdout)?.is_empty());
+    }
+    Ok(())
+}
+
 /// Runs a path with a fault; gives the names of its calls, how many were struck, and what came of it.
 fn with_fault(path: &Path, fault: Option<Fault>) -> (Vec<&'static str>, u64, Result<()>) {
     let faulty = Arc::new(Faulty::new(Kernel::linux().sys()));
@@ -262,7 +284,9 @@ fn missing_in(error: &Error, call: &str, errno: Errno) -> Option<&'static str> {
     if told != call && !(told == "read" && call == "open") {
         return Some("the call");
     }
-    let placed = [&place.map, &place.program, &place.path, &place.object].into_iter().any(Option::is_some);
+    let placed = [&place.map, &place.program, &place.path, &place.object, &place.feature]
+        .into_iter()
+        .any(Option::is_some);
     (!placed).then_some("the place")
 }
 

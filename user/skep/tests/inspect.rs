@@ -18,7 +18,7 @@ use skep_abi::{
 use skep_embedded::{Config, Embedded};
 use skep_sys::{AreaMemory, ProgLoadMemory};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Reads everything back that two objects have brought.
 fn read_back(kernel: &Kernel) {
@@ -67,7 +67,9 @@ fn read_back(kernel: &Kernel) {
     let names: Vec<&str> = code.functions.iter().filter_map(|function| function.name.as_deref()).collect();
     assert!(names.starts_with(&["from_xdp"]) && names.contains(&"twice_and_one"), "{names:?}");
     assert!(code.lines.windows(2).all(|pair| pair[0].insn < pair[1].insn) && code.lines.len() > 10);
-    assert!(code.lines.iter().all(|line| line.source.file.ends_with("subprograms.bpf.c") && line.source.line > 0));
+    assert!(
+        code.lines.iter().all(|line| line.source.file.ends_with("subprograms.bpf.c") && line.source.line > 0)
+    );
     assert!(code.lines.iter().any(|line| line.source.text.contains("number * 2")), "{:?}", code.lines);
     if let Some(jited) = &code.jited {
         let lens: usize = code.functions.iter().map(|function| function.jited.clone().unwrap().len()).sum();
@@ -77,7 +79,7 @@ fn read_back(kernel: &Kernel) {
     }
 
     let gone = info.id;
-    drop((own, again, found, loaded, firewall));
+    drop((again, found, loaded, firewall));
     // Some kernels free programs a little later.
     let start = std::time::Instant::now();
     let error = loop {
@@ -111,7 +113,8 @@ fn count(kernel: &Kernel) {
     let loaded = object("lab/vectors/code/subprograms").load(kernel).unwrap();
     let program = loaded.program("from_xdp").unwrap();
     let packet = packet();
-    let run = |times| assert_eq!(program.test_run(&TestRun::packet(&packet).repeat(times)).unwrap().retval, 0);
+    let run =
+        |times| assert_eq!(program.test_run(&TestRun::packet(&packet).repeat(times)).unwrap().retval, 0);
     let first = program.stats().unwrap();
     let guard = kernel.enable_stats().unwrap();
     let second = kernel.enable_stats().unwrap();
@@ -171,10 +174,8 @@ fn a_program_is_held_by_whom_has_a_descriptor() {
     let program = loaded.program("syscount").unwrap();
     let link = program.attach_auto().unwrap();
     let holders = turn.kernel.holders().unwrap();
-    let mut held = vec![
-        (ObjectKind::Prog, program.info().unwrap().id),
-        (ObjectKind::Link, link.info().unwrap().id),
-    ];
+    let mut held =
+        vec![(ObjectKind::Prog, program.info().unwrap().id), (ObjectKind::Link, link.info().unwrap().id)];
     held.extend(loaded.maps().map(|map| (ObjectKind::Map, map.info().unwrap().id)));
     for (kind, id) in held {
         let of = holders.of(kind, id);
@@ -205,8 +206,14 @@ fn what_a_program_prints_is_read_once() {
         Err(error) => panic!("{error:?}"),
     };
     let program = loaded.program("prints").unwrap();
-    assert_eq!(program.test_run(&TestRun::packet(&packet()).repeat(2)).unwrap().retval, 0);
     let read = |stream| String::from_utf8(program.read_stream(stream).unwrap()).unwrap();
+    assert_eq!((read(Stream::Stdout), read(Stream::Stderr)), (String::new(), String::new()));
+    if program.test_run(&TestRun::packet(&packet()).repeat(2)).unwrap().retval != 0 {
+        // Pages for streams come from an allocator that takes no locks, which some machines' kernels do not have
+        // (`alloc_pages_nolock`, mm/page_alloc.c).
+        assert_eq!((read(Stream::Stdout), read(Stream::Stderr)), (String::new(), String::new()));
+        return println!("skipped: {name}: this kernel has no memory for what programs print");
+    }
     assert_eq!(read(Stream::Stdout), "3 straws\n3 straws\n");
     assert_eq!(read(Stream::Stderr), "a hive of 3 straws is small\n".repeat(2));
     assert_eq!((read(Stream::Stdout), read(Stream::Stderr)), (String::new(), String::new()));
@@ -308,6 +315,41 @@ fn lists_say_which_call_failed_and_of_what() {
     assert_eq!(Held::left_since(&before), "");
 }
 
+/// A kernel with one program, and what that has printed.
+struct Printed(Mutex<Vec<u8>>);
+
+impl Sys for Printed {
+    fn call(&self, call: Call<'_>) -> Result<Reply, Errno> {
+        match call {
+            Call::Close(_) => Ok(Reply::None),
+            Call::Bpf(attr) if attr.cmd() == Cmd::PROG_GET_FD_BY_ID => Ok(Reply::Fd(Fd::Virtual(100))),
+            Call::Bpf(attr) if attr.cmd() == Cmd::OBJ_GET_INFO_BY_FD => Ok(Reply::Count(0)),
+            Call::Bpf(mut attr) if attr.cmd() == Cmd::PROG_STREAM_READ_BY_FD => {
+                let stream = u32::from_ne_bytes(*attr.bytes()[12..].first_chunk().unwrap());
+                assert_eq!(stream, skep_abi::flags::BPF_STREAM_STDERR);
+                let mut printed = self.0.lock().unwrap();
+                let (_, mut areas) = attr.parts_mut();
+                let into = areas.next().unwrap().memory.bytes_mut().unwrap();
+                // As many as fit, but for a byte that is left for the next time.
+                let count = printed.len().min(into.len() - 1);
+                into[..count].copy_from_slice(&printed[..count]);
+                printed.drain(..count);
+                Ok(Reply::Count(count as u64))
+            }
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+}
+
+#[test]
+fn a_stream_is_read_to_its_end() {
+    let printed: Vec<u8> = (0..10_000u32).map(|n| n as u8).collect();
+    let kernel = Kernel::from_sys(Printed(Mutex::new(printed.clone())));
+    let program = Program::from_id(&kernel, 1).unwrap();
+    assert_eq!(program.read_stream(Stream::Stderr).unwrap(), printed);
+    assert_eq!(program.read_stream(Stream::Stderr).unwrap(), []);
+}
+
 /// A kernel with one link, of the kind that is wanted.
 struct OneLink {
     info: LinkInfo,
@@ -319,14 +361,12 @@ impl Sys for OneLink {
     fn call(&self, call: Call<'_>) -> Result<Reply, Errno> {
         match call {
             Call::Close(_) => Ok(Reply::None),
-            Call::Bpf(attr) if attr.cmd() == Cmd::LINK_GET_FD_BY_ID => {
-                Ok(Reply::Fd(Fd::from_raw(100).ok_or(Errno::EPROTO)?))
-            }
+            Call::Bpf(attr) if attr.cmd() == Cmd::LINK_GET_FD_BY_ID => Ok(Reply::Fd(Fd::Virtual(100))),
             Call::Bpf(mut attr) if attr.cmd() == Cmd::OBJ_GET_INFO_BY_FD => {
                 let (_, areas) = attr.parts_mut();
                 for area in areas {
                     let (within, field) = (area.within, area.field);
-                    let AreaMemory::InOut(bytes) | AreaMemory::Out(bytes) = &mut area.memory else {
+                    let (AreaMemory::InOut(bytes) | AreaMemory::Out(bytes)) = &mut area.memory else {
                         return Err(Errno::EPROTO);
                     };
                     match within {
@@ -417,9 +457,7 @@ fn every_kind_of_link_says_what_it_is_on() {
     );
     check(
         LinkType::KPROBE_MULTI,
-        &|info| {
-            info.set_tail(&LinkInfoKprobeMulti { count: 2, flags: 1, missed: 6, ..Default::default() })
-        },
+        &|info| info.set_tail(&LinkInfoKprobeMulti { count: 2, flags: 1, missed: 6, ..Default::default() }),
         vec![(16, vec![0x10, 0x20]), (40, vec![1, 2])],
         LinkTarget::KprobeMulti {
             flags: 1,

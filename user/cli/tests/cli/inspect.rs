@@ -134,6 +134,11 @@ fn same_code(stem: &str, id: u32, is_jited: bool) {
             .args(["prog", "dump", form, "id", &number, "file", path.to_str().unwrap()])
             .output()
             .unwrap();
+        if *form == "jited" && String::from_utf8_lossy(&output.stderr).contains("support") {
+            // Built without a disassembler it writes no machine code, not even as bytes.
+            println!("skipped: programs_and_maps_are_those_that_bpftool_shows: machine code: {output:?}");
+            continue;
+        }
         assert!(output.status.success(), "{output:?}");
         let theirs = std::fs::read(&path).unwrap();
         let ours = skep(&["prog", "dump", form, "id", &number, "--json"]).expect(0).json();

@@ -74,7 +74,7 @@ impl Kernel {
     }
 
     /// Opens an object by its id.
-    pub(super) fn open_id(&self, kind: ObjectKind, id: u32) -> Result<Handle> {
+    pub(crate) fn open_id(&self, kind: ObjectKind, id: u32) -> Result<Handle> {
         self.sys().fd_by_id(kind, id, 0).map_err(|error| not_opened(kind, id, error))
     }
 }
