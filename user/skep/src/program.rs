@@ -5,7 +5,7 @@ use crate::inspect::name_of;
 use crate::{Kernel, TestOutput, TestRun, test_run};
 use skep_abi::{AttachType, Errno, ProgInfo, ProgType};
 use skep_model::ProgramSpec;
-use skep_sys::{ObjectKind, ProgFd};
+use skep_sys::ProgFd;
 
 /// A loaded program. It runs where it is attached ([`Program::attach`]), and on input of the caller's
 /// ([`Program::test_run`]).
