@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 /// Relocations that are answered; the rest would only take time.
 const ANSWERED: usize = 48;
-/// Types of the program's that are compared with all candidates.
-const COMPARED: usize = 8;
+/// Relocations whose types are compared with all candidates, and which are answered in the program's own types.
+const COMPARED: usize = 4;
 
 /// One relocation, with what it says.
 pub(crate) struct Asked<'r> {
@@ -80,7 +80,9 @@ fn answer(local: &Btf<'_>, asked: &[Asked<'_>], target: &[u8]) -> Vec<Option<Res
             Request { type_id: asked.record.type_id, access: asked.access, kind: asked.record.kind };
         check_candidates(local, &near, &targets, &request, at);
         check(local, &targets, &mut used, far.resolve(&request, &targets));
-        check_own(local, &request);
+        if at < COMPARED {
+            check_own(local, &request);
+        }
         answers.push(check(local, &targets, &mut used, near.resolve(&request, &targets)));
     }
     assert!(used.types().all(|(id, _)| target.get(id).is_some()), "what is used exists");

@@ -23,7 +23,7 @@ pub struct Candidate {
 /// The candidates of all types that an object's relocations start from, and the answers to these.
 ///
 /// A search looks once at every type of a BTF, however many are wanted; local types of one name share what it finds. All
-/// answers together may take only so many steps: hostile BTF makes one take a million.
+/// answers together may take only so many steps: hostile BTF makes one take half a million.
 #[derive(Clone, Debug)]
 pub struct Candidates<'l> {
     local: &'l Btf<'l>,

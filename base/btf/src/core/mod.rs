@@ -90,10 +90,9 @@ fn is_composite(ty: Type<'_>) -> bool {
 }
 
 /// How many members, enumerators and types one question may look at; only BTF made for it needs more.
-const QUESTION: u32 = 1 << 20;
-/// How many all questions of an object may: programs with ten thousand relocations of the longest struct of a kernel need
-/// a third of it.
-const OBJECT: u32 = 1 << 23;
+const QUESTION: u32 = 1 << 19;
+/// How many all questions of an object may: enough for seven thousand different ones about the longest struct of a kernel.
+const OBJECT: u32 = 1 << 21;
 
 /// How much looking is left.
 #[derive(Clone, Debug)]
