@@ -93,7 +93,7 @@ fn what_the_kernel_does_not_have_may_not_be_set() {
     assert_eq!((error.kind(), error.place().map.as_deref()), (ErrorKind::Unsupported, Some("straw")));
     assert!(error.to_string().contains("waggle"), "{error}");
     let mut object = congestion();
-    object.map_mut("linked").unwrap().set_member("nectar", "7").unwrap();
+    object.map_mut("linked").unwrap().set_autocreate(Autocreate::Yes).set_member("nectar", "7").unwrap();
     let error = refused(&object);
     assert!(error.to_string().contains("nectar"), "{error}");
     assert_eq!(error.place().map.as_deref(), Some("linked"));
