@@ -188,7 +188,7 @@ fn build() -> Result<PathBuf> {
 fn fetch_crates() -> Result<()> {
     let fetch = |offline: &[&str]| {
         let mut command = cargo::cargo();
-        command.args(["fetch", "--quiet", "--locked", "--manifest-path", "lab/corpus/Cargo.toml"]);
+        command.args(["fetch", "--quiet", "--manifest-path", "lab/corpus/Cargo.toml"]);
         command.args(offline).stdin(Stdio::null()).output().context("cannot run cargo fetch")
     };
     if fetch(&["--offline"])?.status.success() {
