@@ -5,9 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::data::{Data, SharedBytes};
 use crate::endian::Endian;
 use crate::error::{Error, Problem, Section};
 use crate::header::{self, Header};
+use crate::look::Look;
 use crate::record::Type;
 
 /// Identifies a type within a BTF; 0 is `void`.
@@ -49,7 +51,7 @@ pub const MAX_NAME_LEN: usize = 4096;
 /// by value is bounded and says so ([`Problem::Loop`], [`Problem::TooDeep`]).
 #[derive(Clone)]
 pub struct Btf<'a> {
-    data: Cow<'a, [u8]>,
+    data: Data<'a>,
     header: Header,
     index: Index,
     base: Option<Arc<Btf<'a>>>,
@@ -71,13 +73,12 @@ enum Index {
 /// How many records a sparse index steps over.
 const STRIDE: u32 = 32;
 
-/// How much of BTF is looked at before it is used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
+/// How much of BTF is checked before it is used.
+enum Depth<'k, 'x, 'l> {
     /// Every record, name and reference.
     Whole,
-    /// Where records start.
-    Skim,
+    /// Where records start; meanwhile something is looked for.
+    Skim(&'k mut Look<'x, 'l>),
 }
 
 impl<'a> Btf<'a> {
@@ -87,7 +88,7 @@ impl<'a> Btf<'a> {
     ///
     /// Says which record is malformed, and how.
     pub fn parse(bytes: &'a [u8]) -> Result<Btf<'a>, Error> {
-        Btf::load(Cow::Borrowed(bytes), None, Look::Whole)
+        Btf::load(Data::Borrowed(bytes), None, Depth::Whole)
     }
 
     /// Reads and checks split BTF, whose identifiers and strings continue those of `base` (as kernel modules' do).
@@ -96,7 +97,7 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse`]; [`Problem::MixedEndian`] if the base has the other byte order.
     pub fn parse_split(bytes: &'a [u8], base: Arc<Btf<'a>>) -> Result<Btf<'a>, Error> {
-        Btf::load(Cow::Borrowed(bytes), Some(base), Look::Whole)
+        Btf::load(Data::Borrowed(bytes), Some(base), Depth::Whole)
     }
 
     /// Reads and checks BTF that it then owns.
@@ -105,7 +106,7 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse`].
     pub fn from_vec(bytes: Vec<u8>) -> Result<Btf<'static>, Error> {
-        Btf::load(Cow::Owned(bytes), None, Look::Whole)
+        Btf::load(Data::Owned(bytes), None, Depth::Whole)
     }
 
     /// Reads and checks split BTF that it then owns.
@@ -114,7 +115,7 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse_split`].
     pub fn from_vec_split(bytes: Vec<u8>, base: Arc<Btf<'static>>) -> Result<Btf<'static>, Error> {
-        Btf::load(Cow::Owned(bytes), Some(base), Look::Whole)
+        Btf::load(Data::Owned(bytes), Some(base), Depth::Whole)
     }
 
     /// Takes BTF of which little will be asked, such as a kernel's: only its header and where its records start are looked
@@ -127,7 +128,7 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::parse`], of header and lengths.
     pub fn skim(bytes: Vec<u8>) -> Result<Btf<'static>, Error> {
-        Btf::load(Cow::Owned(bytes), None, Look::Skim)
+        Btf::load(Data::Owned(bytes), None, Depth::Skim(&mut Look::nothing()))
     }
 
     /// Takes split BTF of which little will be asked.
@@ -136,11 +137,25 @@ impl<'a> Btf<'a> {
     ///
     /// As [`Btf::skim`] and [`Btf::parse_split`].
     pub fn skim_split(bytes: Vec<u8>, base: Arc<Btf<'static>>) -> Result<Btf<'static>, Error> {
-        Btf::load(Cow::Owned(bytes), Some(base), Look::Skim)
+        Btf::load(Data::Owned(bytes), Some(base), Depth::Skim(&mut Look::nothing()))
     }
 
-    fn load<'x>(data: Cow<'x, [u8]>, base: Option<Arc<Btf<'x>>>, look: Look) -> Result<Btf<'x>, Error> {
-        let header = header::parse(&data)?;
+    /// Takes BTF of which little will be asked, and looks for something while it finds where its records start. Where this
+    /// fails, what was found so far is of no use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Btf::skim`]; [`Problem::NoMemory`].
+    pub fn skim_for(bytes: SharedBytes, look: &mut Look<'_, '_>) -> Result<Btf<'static>, Error> {
+        Btf::load(Data::Shared(bytes), None, Depth::Skim(look))
+    }
+
+    fn load<'x>(
+        data: Data<'x>,
+        base: Option<Arc<Btf<'x>>>,
+        depth: Depth<'_, '_, '_>,
+    ) -> Result<Btf<'x>, Error> {
+        let header = header::parse(data.bytes())?;
         let (mut first, mut first_string) = (1, 0);
         if let Some(base) = &base {
             if base.header.endian != header.endian {
@@ -150,10 +165,10 @@ impl<'a> Btf<'a> {
             first_string = base.string_end().ok_or(Error::at(Section::Strings, 0, Problem::TooLong))?;
         }
         let mut btf = Btf { data, header, index: Index::Each(Vec::new()), base, first, first_string };
-        btf.index = match look {
-            Look::Whole => Index::Each(btf.check()?),
-            Look::Skim => {
-                let (every, count) = btf.skim_records(STRIDE)?;
+        btf.index = match depth {
+            Depth::Whole => Index::Each(btf.check()?),
+            Depth::Skim(look) => {
+                let (every, count) = btf.skim_records(STRIDE, look)?;
                 Index::Sparse { every, count }
             }
         };
@@ -162,7 +177,7 @@ impl<'a> Btf<'a> {
 
     /// The bytes it was read from.
     pub fn bytes(&self) -> &[u8] {
-        &self.data
+        self.data.bytes()
     }
 
     /// The byte order of the records, and of the data they describe.
@@ -288,15 +303,15 @@ impl<'a> Btf<'a> {
     }
 
     pub(crate) fn types_bytes(&self) -> &[u8] {
-        self.data.get(self.header.types.clone()).unwrap_or(&[])
+        self.data.bytes().get(self.header.types.clone()).unwrap_or(&[])
     }
 
     pub(crate) fn strings(&self) -> &[u8] {
-        self.data.get(self.header.strings.clone()).unwrap_or(&[])
+        self.data.bytes().get(self.header.strings.clone()).unwrap_or(&[])
     }
 
     pub(crate) fn layout_bytes(&self) -> &[u8] {
-        self.data.get(self.header.layout.clone()).unwrap_or(&[])
+        self.data.bytes().get(self.header.layout.clone()).unwrap_or(&[])
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -328,7 +343,7 @@ impl Btf<'_> {
     pub fn into_owned(self) -> Btf<'static> {
         let base = self.base.map(|base| Arc::new(Arc::unwrap_or_clone(base).into_owned()));
         Btf {
-            data: Cow::Owned(self.data.into_owned()),
+            data: self.data.into_owned(),
             header: self.header,
             index: self.index,
             base,
@@ -343,7 +358,7 @@ impl fmt::Debug for Btf<'_> {
         f.debug_struct("Btf")
             .field("endian", &self.header.endian)
             .field("types", &self.len())
-            .field("bytes", &self.data.len())
+            .field("bytes", &self.data.bytes().len())
             .field("base", &self.base)
             .finish()
     }

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use crate::btf::{Btf, MAX_NAME_LEN, RECORD, StrOff, TypeId, kind_number, vlen};
 use crate::endian::Endian;
 use crate::error::{Error, Problem, Section};
-use crate::kind::{Kind, Third};
+use crate::kind::{Kind, Third, sizes};
+use crate::look::Look;
 
 impl Btf<'_> {
     /// Checks everything, and returns where each own record starts in the type section.
@@ -25,10 +26,14 @@ impl Btf<'_> {
         Ok(offsets)
     }
 
-    /// Finds where each `stride`th record starts, and how many there are, and looks at nothing else.
-    pub(crate) fn skim_records(&self, stride: u32) -> Result<(Vec<u32>, u32), Error> {
+    /// Finds where each `stride`th record starts, and how many there are, and looks for what is asked.
+    pub(crate) fn skim_records(
+        &self,
+        stride: u32,
+        look: &mut Look<'_, '_>,
+    ) -> Result<(Vec<u32>, u32), Error> {
         self.check_strings()?;
-        let types = self.types_bytes();
+        let (types, endian) = (self.types_bytes(), self.endian());
         let (mut every, mut count, mut at) = (Vec::new(), 0u32, 0);
         while at < types.len() {
             let id = self.first_own().0.checked_add(count).filter(|id| *id < u32::MAX);
@@ -39,6 +44,7 @@ impl Btf<'_> {
                 let problem = Problem::Short { wanted: size, found: rest.len() as u64 };
                 return Err(Error::of(id, at, problem));
             }
+            look.see(self, id, endian.word(rest, 4), StrOff(endian.word(rest, 0)))?;
             if count % stride == 0 {
                 every.try_reserve(1).map_err(|_| Error::of(id, at, Problem::NoMemory))?;
                 every.push(at as u32);
@@ -101,11 +107,13 @@ impl Btf<'_> {
     /// The size that the record at the start of `bytes` says it has.
     #[inline]
     fn record_size(&self, bytes: &[u8]) -> Result<u64, Problem> {
-        let short = Problem::Short { wanted: RECORD as u64, found: bytes.len() as u64 };
-        let info = self.endian().u32_at(bytes, 4).filter(|_| bytes.len() >= RECORD).ok_or(short)?;
+        let Some(&[_, _, _, _, a, b, c, d, ..]) = bytes.first_chunk::<RECORD>() else {
+            return Err(Problem::Short { wanted: RECORD as u64, found: bytes.len() as u64 });
+        };
+        let info = self.endian().u32([a, b, c, d]);
         let number = kind_number(info);
-        let (info_size, elem_size) = match Kind::from_number(number) {
-            Some(kind) => (kind.info_size(), kind.elem_size()),
+        let (info_size, elem_size) = match sizes(number) {
+            Some(sizes) => sizes,
             None => self.described(number).ok_or(Problem::UnknownKind(number))?,
         };
         Ok((RECORD + info_size) as u64 + u64::from(vlen(info)) * elem_size as u64)
@@ -113,6 +121,7 @@ impl Btf<'_> {
 
     /// What the layout section says about a kind that this reader does not know: bytes after the common record, and
     /// bytes of each element (`struct btf_layout`, include/uapi/linux/btf.h).
+    #[cold]
     fn described(&self, number: u8) -> Option<(usize, usize)> {
         let layouts = self.layout_bytes();
         let &[info_size, elem_size, ..] = layouts.chunks_exact(4).nth(usize::from(number))? else {

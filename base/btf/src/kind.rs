@@ -139,6 +139,26 @@ static TABLE: [Row; 19] = [
     row(Kind::Enum64, "enum64", Since(6, 0), Third::Size).elems(12, &[0], &[]),
 ];
 
+/// The sizes of [`TABLE`] by number, close together: this is what every record is walked by.
+static SIZES: [[u8; 2]; TABLE.len() + 1] = {
+    let mut sizes = [[0; 2]; TABLE.len() + 1];
+    let mut index = 0;
+    while index < TABLE.len() {
+        sizes[index + 1] = [TABLE[index].info_size, TABLE[index].elem_size];
+        index += 1;
+    }
+    sizes
+};
+
+/// Bytes after the common record, and of each element, of the kind with that number.
+#[inline]
+pub(crate) fn sizes(number: u8) -> Option<(usize, usize)> {
+    match SIZES.get(usize::from(number)) {
+        Some([info, elem]) if number != 0 => Some((usize::from(*info), usize::from(*elem))),
+        _ => None,
+    }
+}
+
 impl Kind {
     /// The number of the last kind.
     pub const MAX: u8 = Kind::Enum64 as u8;
@@ -251,7 +271,9 @@ mod tests {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(usize::from(row.kind.number()), index + 1);
             assert_eq!(Kind::from_number(row.kind.number()), Some(row.kind));
+            assert_eq!(sizes(row.kind.number()), Some((row.kind.info_size(), row.kind.elem_size())));
         }
+        assert_eq!((sizes(0), sizes(Kind::MAX + 1)), (None, None));
         assert_eq!(Kind::from_number(0), None);
         assert_eq!(Kind::from_number(Kind::MAX + 1), None);
     }

@@ -16,6 +16,13 @@ impl Btf<'_> {
             .map(|ty| ty.id())
     }
 
+    /// As [`Btf::find`], but among the types that are not the base's.
+    pub fn find_own(&self, name: &str, kind: Kind) -> Option<TypeId> {
+        self.own_types()
+            .find(|ty| ty.kind() == Some(kind) && self.is_named(ty.name_off(), name))
+            .map(|ty| ty.id())
+    }
+
     /// Whether the string at `off` is `name`, without measuring it first.
     pub(crate) fn is_named(&self, off: StrOff, name: &str) -> bool {
         let Some(tail) = self.string_tail(off) else { return false };

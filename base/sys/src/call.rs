@@ -1,13 +1,13 @@
 //! All that can be asked across the seam, and the shapes of the answers.
 
-use crate::{Attr, Fd, RawMapping};
+use crate::{Attr, Fd, RawImage, RawMapping};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::task::Waker;
 use skep_abi::{Errno, PerfEventAttr};
 
-/// One request. Each is one system call on Linux (none for `Watch` and `Refresh`), tried once: who wants a retry asks
-/// again.
+/// One request. Each is one system call on Linux (none for `Watch` and `Refresh`, several for `MapBtf`), tried once: who
+/// wants a retry asks again.
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "made on the stack, passed once, never stored")]
@@ -20,6 +20,13 @@ pub enum Call<'a> {
     Ioctl(Fd, Ioctl),
     /// `mmap(2)`, shared. Answers [`Reply::Mapping`].
     Map(MapCall),
+    /// Maps the BTF of the kernel itself, which never changes, for reading. Answers [`Reply::Image`].
+    ///
+    /// On Linux that is `mmap(2)`, private, of `/sys/kernel/btf/vmlinux`, since 6.16 (kernel/bpf/sysfs_btf.c). An error says
+    /// nothing but that the file is to be read: `ENODEV` of older kernels, `EOPNOTSUPP` of who has no such memory. It is a
+    /// call of its own because the kernel promises of this one file only what Rust asks of borrowed bytes: others may be
+    /// written or cut while they are mapped.
+    MapBtf,
     /// `munmap(2)`. Answers [`Reply::None`].
     Unmap(RawMapping),
     /// `poll(2)`. Answers [`Reply::Count`]: how many are ready; none after the timeout in milliseconds (`None` waits
@@ -50,6 +57,7 @@ impl Call<'_> {
             Call::PerfEvent(_) => "perf_event_open",
             Call::Ioctl(_, ioctl) => ioctl.name(),
             Call::Map(_) => "mmap",
+            Call::MapBtf => "mmap BTF",
             Call::Unmap(_) => "munmap",
             Call::Wait(..) => "poll",
             Call::Watch(..) => "watch",
@@ -72,6 +80,7 @@ impl Call<'_> {
             Call::PerfEvent(open) => Call::PerfEvent(*open),
             Call::Ioctl(fd, ioctl) => Call::Ioctl(*fd, *ioctl),
             Call::Map(map) => Call::Map(*map),
+            Call::MapBtf => Call::MapBtf,
             Call::Unmap(raw) => Call::Unmap(raw.stand_in()),
             Call::Wait(fds, timeout) => Call::Wait(fds, *timeout),
             Call::Watch(fd, waker) => Call::Watch(*fd, waker),
@@ -97,6 +106,8 @@ pub enum Reply {
     Fd(Fd),
     /// A mapping, now the caller's.
     Mapping(RawMapping),
+    /// Bytes that nobody writes, now the caller's.
+    Image(RawImage),
     /// What a path is.
     Stat(FileStat),
     /// Soft and hard limit.

@@ -1,6 +1,6 @@
 //! The one trait, and the shared value that everything above it holds.
 
-use crate::{Call, Handle, MapCall, Mapping, Protection, Reply, mapping::Writable};
+use crate::{Call, Handle, Image, MapCall, Mapping, Protection, Reply, mapping::Writable};
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::AtomicU32;
@@ -82,6 +82,17 @@ impl Kernel {
         };
         match self.call(Call::Map(MapCall { fd: handle.fd(), offset, len, protection }))? {
             Reply::Mapping(raw) => Ok(Mapping::new(self.clone(), raw, writable)),
+            _ => Err(Errno::EPROTO),
+        }
+    }
+
+    /// Maps the BTF of the kernel itself.
+    ///
+    /// # Errors
+    /// Where it is to be read instead, whatever the error is (see [`Call::MapBtf`]).
+    pub fn map_btf(&self) -> Result<Image, Errno> {
+        match self.call(Call::MapBtf)? {
+            Reply::Image(raw) => Ok(Image::new(self.clone(), raw)),
             _ => Err(Errno::EPROTO),
         }
     }

@@ -15,6 +15,7 @@ mod call;
 mod dirent;
 mod faulty;
 mod fd;
+mod image;
 mod kernel;
 mod mapping;
 pub mod older;
@@ -32,6 +33,7 @@ pub use dirent::add_dir_entries;
 pub use faulty::{Fault, Faulty, On, With};
 pub use fd::{Fd, Handle};
 pub use kernel::{Kernel, Sys};
+pub use image::{Image, RawImage};
 pub use mapping::{Mapping, RawMapping};
 pub use older::{Hidden, Insns, KernelVersion, Older};
 pub use ops::{

@@ -33,6 +33,11 @@ impl RawMapping {
         RawMapping { base, len, cookie }
     }
 
+    /// Describes memory of which nothing is promised but that it can be unmapped.
+    pub(crate) fn of_parts(base: NonNull<u8>, len: usize, cookie: usize) -> RawMapping {
+        RawMapping { base, len, cookie }
+    }
+
     /// Gives the address.
     pub fn base(&self) -> NonNull<u8> {
         self.base

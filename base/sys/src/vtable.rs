@@ -350,6 +350,8 @@ impl Sys for VTable {
             Call::PerfEvent(open) => self.perf_event_open(open),
             Call::Ioctl(fd, request) => self.ioctl(fd, request),
             Call::Map(call) => self.map(call),
+            // That nobody writes a file is not what these functions promise.
+            Call::MapBtf => Err(Errno::EOPNOTSUPP),
             Call::Unmap(raw) => self.unmap(raw),
             Call::Wait(fds, timeout_ms) => self.wait(fds, timeout_ms),
             Call::Watch(..) => Err(Errno::EOPNOTSUPP),

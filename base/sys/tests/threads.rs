@@ -19,6 +19,7 @@ threads! {
     "implements `Sys`; whoever makes one promises that the functions may be called from any thread, several at once":
         yes Send, yes Sync => VTable;
     "holds the caller's context, an address of which nobody has promised anything yet": no Send, no Sync => Functions;
+    "bytes that nobody writes": yes Send, yes Sync => Image, RawImage;
     "memory shared with a kernel anyway, reached through atomics only": yes Send, yes Sync => Mapping, RawMapping;
     "slices that the caller lends for one call, and numbers": yes Send, yes Sync =>
         Area<'static>, AreaMemory<'static>, Attr<'static>, FdArray<'static>, PerfEventOpen<'static>, ProgLists<'static>,

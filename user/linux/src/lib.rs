@@ -1,8 +1,9 @@
 //! The seam over the running Linux kernel: [`Linux`] answers each call with one system call.
 //!
 //! Descriptors are close-on-exec and never 0, 1 or 2: where the kernel gives such a number (the process has closed its
-//! standard streams), the descriptor is duplicated above them and the low one closed, the only calls that are made
-//! beside the one asked for. Nothing is retried, cached or remembered.
+//! standard streams), the descriptor is duplicated above them and the low one closed. To map the kernel's BTF is to open it,
+//! to see what file it is, and to close it. These are the only calls that are made beside the one asked for. Nothing is
+//! retried, cached or remembered.
 //!
 //! This crate knows nothing about ELF, BTF or programs, nor which calls a loader makes. On other systems it is empty.
 #[cfg(target_os = "linux")]
@@ -51,6 +52,7 @@ mod linux {
                 Call::PerfEvent(open) => perf::open(open),
                 Call::Ioctl(fd, request) => ioctl::ioctl(fd, request),
                 Call::Map(call) => map::map(call),
+                Call::MapBtf => map::map_btf(),
                 Call::Unmap(raw) => map::unmap(raw),
                 Call::Wait(fds, timeout_ms) => wait::wait(fds, timeout_ms),
                 Call::File(call) => file::file(call),

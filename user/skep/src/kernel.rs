@@ -4,10 +4,11 @@ use crate::error::{Error, Result};
 use crate::features::Answers;
 use crate::kernel_btf;
 use skep_abi::Errno;
-use skep_btf::Btf;
+use skep_btf::{Btf, Look};
 use skep_model::platform::version::Version;
-use skep_sys::{Call, CallError, Limit, Reply, Sys};
+use skep_sys::{Call, CallError, FileCall, Limit, OpenMode, Reply, Sys};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -42,6 +43,9 @@ struct Memlock {
 
 /// Memory is accounted to control groups from here on, and `RLIMIT_MEMLOCK` no longer matters (`kernel/bpf/syscall.c`).
 const NO_MEMLOCK: Version = Version::new(5, 11);
+
+/// Bytes that are read at once of a file that is read by lines.
+const LINES: usize = 16 << 10;
 
 impl Kernel {
     /// Takes the running Linux kernel. Nothing is asked of it yet.
@@ -118,11 +122,17 @@ impl Kernel {
 
     /// Gives the kernel's own BTF: from sysfs, or from an image of its release.
     pub(crate) fn vmlinux(&self) -> Result<Arc<Btf<'static>>> {
+        self.vmlinux_for(&mut Look::nothing())
+    }
+
+    /// Gives the kernel's own BTF, and looks for something in it.
+    pub(crate) fn vmlinux_for(&self, look: &mut Look<'_, '_>) -> Result<Arc<Btf<'static>>> {
         let mut known = self.known.vmlinux.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(btf) = known.upgrade() {
+            btf.look(look).map_err(|error| kernel_btf::bad(error, kernel_btf::SYSFS))?;
             return Ok(btf);
         }
-        let btf = Arc::new(kernel_btf::vmlinux(self)?);
+        let btf = Arc::new(kernel_btf::vmlinux(self, look)?);
         *known = Arc::downgrade(&btf);
         Ok(btf)
     }
@@ -137,6 +147,43 @@ impl Kernel {
         let bytes = self.sys.file_read(path).map_err(|error| Error::call("read", error).at_path(path))?;
         String::from_utf8(bytes)
             .map_err(|_| Error::call("read", Errno::EINVAL).at_path(path).hint("it holds no text"))
+    }
+
+    /// Reads a file of the kernel's line by line, until `each` has seen enough.
+    pub(crate) fn read_lines(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let file = self.sys.file_open(path, OpenMode::Read);
+        let file = file.map_err(|error| Error::call("open", error).at_path(path))?;
+        let mut buffer = vec![0; LINES];
+        let mut filled = 0;
+        loop {
+            let call = Call::File(FileCall::Read(file.fd(), &mut buffer[filled..]));
+            let count = match self.sys.call(call).and_then(Reply::into_count) {
+                Ok(count) => (count as usize).min(LINES - filled),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(Error::call("read", errno).at_path(path)),
+            };
+            let end = filled + count;
+            // The last line ends with the file, and one that no buffer could hold ends with it.
+            let whole = match buffer[..end].iter().rposition(|byte| *byte == b'\n') {
+                Some(last) if count != 0 => last + 1,
+                None if count != 0 && end < LINES => 0,
+                _ => end,
+            };
+            for line in buffer[..whole].split_inclusive(|byte| *byte == b'\n') {
+                if each(line)?.is_break() {
+                    return Ok(());
+                }
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            buffer.copy_within(whole..end, 0);
+            filled = end - whole;
+        }
     }
 
     /// Makes a call that locks memory; where the limit on it may be why it is refused, raises the limit and asks again.

@@ -3,11 +3,12 @@
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::Errno;
-use skep_btf::Btf;
+use skep_btf::{Btf, Look};
 use skep_sys::{Call, CallError, FileCall, Handle, OpenMode};
+use std::sync::Arc;
 
 /// Where a kernel shows its own BTF, since Linux 5.4.
-const SYSFS: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const SYSFS: &str = "/sys/kernel/btf/vmlinux";
 
 /// Where the image of a kernel of that release may be, which has BTF in a section; libbpf looks there in this order
 /// (`btf__load_vmlinux_btf`).
@@ -23,11 +24,17 @@ fn images(release: &str) -> [String; 7] {
     ]
 }
 
-/// Reads the BTF of the kernel itself.
-pub(crate) fn vmlinux(kernel: &Kernel) -> Result<Btf<'static>> {
+/// Takes the BTF of the kernel itself, and looks for something in it meanwhile.
+pub(crate) fn vmlinux(kernel: &Kernel, look: &mut Look<'_, '_>) -> Result<Btf<'static>> {
+    // What cannot be mapped is read, whatever the reason: reading says why nothing goes.
+    if let Ok(image) = kernel.sys().map_btf() {
+        return Btf::skim_for(Arc::new(image), look).map_err(|error| bad(error, SYSFS));
+    }
     let missing =
         match kernel.sys().file_read(SYSFS).map_err(|error| Error::call("read", error).at_path(SYSFS)) {
-            Ok(bytes) => return parse(bytes, SYSFS),
+            Ok(bytes) => {
+                return Btf::skim_for(Arc::new(bytes), look).map_err(|error| bad(error, SYSFS));
+            }
             Err(error) if error.errno() == Some(Errno::ENOENT) => error,
             Err(error) => return Err(error),
         };
@@ -35,7 +42,10 @@ pub(crate) fn vmlinux(kernel: &Kernel) -> Result<Btf<'static>> {
     let Ok(release) = kernel.read_text("/proc/sys/kernel/osrelease") else { return Err(missing) };
     for path in images(release.trim()) {
         match read(kernel, &path) {
-            Ok(btf) => return Ok(btf),
+            Ok(btf) => {
+                btf.look(look).map_err(|error| bad(error, &path))?;
+                return Ok(btf);
+            }
             // An image without BTF, or one that may not be read, is no reason not to look at the next.
             Err(_) => continue,
         }
@@ -67,9 +77,12 @@ pub(crate) fn read(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
 
 fn parse(bytes: Vec<u8>, path: &str) -> Result<Btf<'static>> {
     // It is megabytes, of which little is asked.
-    Btf::skim(bytes).map_err(|error| {
-        Error::new(ErrorKind::Unsupported, error.to_string()).at_path(path).with_source(error)
-    })
+    Btf::skim(bytes).map_err(|error| bad(error, path))
+}
+
+/// Says that a file's BTF is none.
+pub(crate) fn bad(error: skep_btf::Error, path: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, error.to_string()).at_path(path).with_source(error)
 }
 
 /// Reads until the buffer is full or the file ends.

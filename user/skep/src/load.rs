@@ -15,6 +15,7 @@ pub(crate) mod names;
 mod pins;
 mod programs;
 mod struct_ops;
+mod types;
 mod without;
 
 use self::core::Core;
@@ -30,6 +31,7 @@ use skep_sys::MapFd;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use struct_ops::Ops;
+use types::KernelTypes;
 
 /// A load under way.
 pub(crate) struct Loading<'o> {
@@ -39,6 +41,7 @@ pub(crate) struct Loading<'o> {
     /// One for each map of the object, in order; none where it is not made.
     maps: Vec<Option<Arc<MapFd>>>,
     pins: Vec<Pin>,
+    types: KernelTypes<'o>,
     externs: Externs<'o>,
     core: Core<'o>,
     /// The structs of functions that are made, or whose programs are asked for.
@@ -56,8 +59,9 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         btf: None,
         maps: Vec::new(),
         pins: Vec::new(),
+        types: KernelTypes::new(object, kernel, wanted(object)),
         externs: Externs::new(object, kernel),
-        core: Core::new(object, kernel, wanted(object)),
+        core: Core::new(object),
         ops: Vec::new(),
         notes: Vec::new(),
     };
@@ -94,7 +98,7 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
 
 /// Says of each CO-RE relocation of the programs that are to be loaded what it comes to.
 pub(crate) fn core_relocations(object: &Object, kernel: &Kernel) -> Result<Vec<CoreRelocation>> {
-    Core::new(object, kernel, wanted(object)).report()
+    Core::new(object).report(&mut KernelTypes::new(object, kernel, wanted(object)))
 }
 
 fn wanted(object: &Object) -> Vec<&ProgramSpec> {
@@ -126,7 +130,7 @@ impl<'o> Loading<'o> {
                 found.is_some_and(|at| object.programs[at].autoload == Some(Autoload::Yes))
             };
             if setting.autocreate == Autocreate::Yes || ops.functions.iter().any(|f| asked(&f.program)) {
-                let ops = Ops::prepare(&mut self.externs, spec, ops, setting.autocreate)
+                let ops = Ops::prepare(&mut self.types, object, spec, ops, setting.autocreate)
                     .map_err(|error| error.in_map(&spec.name))?;
                 self.ops.push(ops);
             }

@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use super::error::CoreError;
 use super::name::essential_name;
 use super::resolve::{Request, Resolution, resolve_within};
-use super::{Budget, is_enum, number_of};
+use super::{Budget, number_of};
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem, Section};
 use crate::kind::Kind;
+use crate::look::{Filter, Look};
 use crate::record::Type;
 
 /// A type of a target that may be meant.
@@ -112,21 +113,17 @@ impl<'l> Candidates<'l> {
         if !self.is_open() {
             return Ok(());
         }
-        for ty in btf.own_types() {
-            let off = ty.name_off();
-            if !self.filter.may_want(number_of(ty)) || off.0 == 0 {
-                continue;
-            }
-            let Some(tail) = btf.string_tail(off) else { continue };
-            if !self.filter.may_be(tail) {
-                continue;
-            }
-            let found = self.groups.binary_search_by(|group| group.key.cmp(&key(ty)));
-            let Some(group) = found.ok().and_then(|at| self.groups.get_mut(at)) else { continue };
-            if group.state == State::Open {
-                group.found.try_reserve(1).map_err(|_| ty.error(Problem::NoMemory))?;
-                group.found.push(Candidate { source, type_id: ty.id() });
-            }
+        btf.look(&mut Look::nothing().candidates(self, source))
+    }
+
+    /// Looks at a type of a name that may be wanted.
+    pub(crate) fn see(&mut self, source: u32, id: TypeId, number: u8, name: &str) -> Result<(), Error> {
+        let key = key_of(number, name);
+        let found = self.groups.binary_search_by(|group| group.key.cmp(&key));
+        let Some(group) = found.ok().and_then(|at| self.groups.get_mut(at)) else { return Ok(()) };
+        if group.state == State::Open {
+            group.found.try_reserve(1).map_err(no_memory)?;
+            group.found.push(Candidate { source, type_id: id });
         }
         Ok(())
     }
@@ -183,98 +180,29 @@ impl<'l> Candidates<'l> {
         wanted.own.as_ref().or_else(group).map(|list| &**list).unwrap_or_default()
     }
 
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     fn renew(&mut self) {
         self.filter = Filter::EMPTY;
         for group in self.groups.iter().filter(|group| group.state == State::Open) {
-            self.filter.add(group.key);
+            let (name, number) = group.key;
+            let own = [number];
+            // What follows a short name in the target is its end or a flavour.
+            self.filter.add(name.as_bytes(), if ENUMS.contains(&number) { &ENUMS } else { &own }, b"\0_");
         }
     }
 }
+
+/// Enumerations of either width may stand for each other.
+const ENUMS: [u8; 2] = [Kind::Enum.number(), Kind::Enum64.number()];
 
 fn key(ty: Type<'_>) -> Key<'_> {
-    let number = if is_enum(ty) { Kind::Enum.number() } else { number_of(ty) };
-    (essential_name(ty.name()), number)
+    key_of(number_of(ty), ty.name())
 }
 
-/// What most types of a target are told apart by without looking at their names as a whole: the kind, and a hash of the
-/// first four bytes.
-#[derive(Clone, Copy, Debug)]
-struct Filter {
-    kinds: u128,
-    starts: [u64; Filter::WORDS],
-}
-
-impl Filter {
-    const WORDS: usize = 64;
-    const EMPTY: Filter = Filter { kinds: 0, starts: [0; Filter::WORDS] };
-
-    fn add(&mut self, (name, number): Key<'_>) {
-        let enums = 1 << Kind::Enum.number() | 1 << Kind::Enum64.number();
-        self.kinds |= if number == Kind::Enum.number() { enums } else { 1 << (number & 0x7f) };
-        // What follows a short name in the target is its end or a flavour.
-        let name = name.as_bytes();
-        for fill in [0, b'_'] {
-            let byte = |at: usize| name.get(at).copied().unwrap_or(fill);
-            self.mark([byte(0), byte(1), byte(2), byte(3)]);
-        }
-    }
-
-    fn mark(&mut self, start: [u8; 4]) {
-        let (word, bit) = slot(start);
-        self.starts[word] |= bit;
-    }
-
-    #[inline]
-    fn may_want(&self, number: u8) -> bool {
-        self.kinds >> (number & 0x7f) & 1 != 0
-    }
-
-    /// Whether a string may start with a wanted name.
-    #[inline]
-    fn may_be(&self, tail: &[u8]) -> bool {
-        let start = match tail.first_chunk::<4>() {
-            Some(start) => *start,
-            None => {
-                let byte = |at: usize| tail.get(at).copied().unwrap_or(0);
-                [byte(0), byte(1), byte(2), byte(3)]
-            }
-        };
-        let (word, bit) = slot(clear_after_end(start));
-        self.starts[word] & bit != 0
-    }
-}
-
-/// Zeroes what stands behind the end of a string.
-#[inline]
-fn clear_after_end(start: [u8; 4]) -> [u8; 4] {
-    match start {
-        [0, ..] => [0; 4],
-        [a, 0, ..] => [a, 0, 0, 0],
-        [a, b, 0, _] => [a, b, 0, 0],
-        whole => whole,
-    }
-}
-
-#[inline]
-fn slot(start: [u8; 4]) -> (usize, u64) {
-    let hash = u32::from_le_bytes(start).wrapping_mul(0x9e37_79b1) >> 20;
-    ((hash >> 6) as usize % Filter::WORDS, 1 << (hash & 63))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_names_pass_with_and_without_a_flavour() {
-        let mut filter = Filter::EMPTY;
-        filter.add(("ab", 4));
-        filter.add(("longer", 4));
-        for name in ["ab\0", "ab\0x", "ab___1\0", "longer\0", "longer___x\0"] {
-            assert!(filter.may_be(name.as_bytes()), "{name}");
-        }
-        assert!(filter.may_want(4) && !filter.may_want(6));
-        filter.add(("e", 6));
-        assert!(filter.may_want(6) && filter.may_want(19));
-    }
+fn key_of(number: u8, name: &str) -> Key<'_> {
+    let number = if ENUMS.contains(&number) { Kind::Enum.number() } else { number };
+    (essential_name(name), number)
 }

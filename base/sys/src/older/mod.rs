@@ -291,6 +291,7 @@ impl Sys for Older {
             Call::File(FileCall::Open(path, _) | FileCall::Stat(path)) if self.hides(path) => {
                 Err(Errno::ENOENT)
             }
+            Call::MapBtf if self.version < table::MAPPED_BTF => Err(Errno::ENODEV),
             Call::File(call) if self.version != NEWEST => self.file(call),
             Call::Close(fd) => {
                 self.release.lock().end(fd);

@@ -299,6 +299,10 @@ pub(super) const PATHS: &[HiddenPath] = &[
     HiddenPath { path: "/sys/kernel/btf", since: KernelVersion::new(5, 4) },
 ];
 
+/// Since when the kernel's BTF can be mapped (a539e2a6d51d, "btf: Allow mmap of vmlinux btf"); before,
+/// kernfs has no `mmap` for it (fs/kernfs/file.c, `kernfs_fop_mmap`).
+pub(super) const MAPPED_BTF: KernelVersion = KernelVersion::new(6, 16);
+
 /// A kind of BTF type: how long its record is, and since when it is known.
 pub(super) struct BtfKind {
     pub(super) kind: u32,

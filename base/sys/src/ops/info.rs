@@ -215,12 +215,20 @@ impl BtfFd {
     /// Reads the name of the kernel's or a module's BTF; empty for a program's.
     ///
     /// # Errors
-    /// As [`BtfFd::info`]; `ENOMEM`.
+    /// As [`BtfFd::info_and_name`].
     pub fn name(&self) -> Result<String, CallError> {
+        Ok(self.info_and_name()?.1)
+    }
+
+    /// Reads what the kernel says of the BTF, its name included, in one call.
+    ///
+    /// # Errors
+    /// As [`BtfFd::info`]; `E2BIG` before Linux 5.11; `ENOMEM`.
+    pub fn info_and_name(&self) -> Result<(BtfInfo, String), CallError> {
         let mut name = list(LONGEST_NAME as u32)?;
         let mut info = BtfInfo { name_len: LONGEST_NAME as u32, ..BtfInfo::default() };
         info_by_fd(self.handle(), &mut info, [(offset_of!(BtfInfo, name), name.as_mut_slice())])?;
-        Ok(super::until_nul(name))
+        Ok((info, super::until_nul(name)))
     }
 }
 

@@ -143,7 +143,7 @@ pub(super) fn before(image: &mut Image, call: &Call<'_>) -> Result<(), NoMemory>
             image.fd(1, *prog)
         }
         Call::Socket(SocketCall::DetachBpf { socket }) => image.fd(0, *socket),
-        Call::Limit(Limit::Memlock) | Call::Refresh => Ok(()),
+        Call::Limit(Limit::Memlock) | Call::Refresh | Call::MapBtf => Ok(()),
         Call::Limit(Limit::SetMemlock { soft, hard }) => {
             image.number(0, *soft)?;
             image.number(1, *hard)

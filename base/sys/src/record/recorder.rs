@@ -139,6 +139,8 @@ impl Sys for Record {
         let outcome = match &mut call {
             Call::Map(map) => self.map(*map),
             Call::Unmap(shown) => self.unmap(shown),
+            // What is read is part of the recording, and what is mapped would not be.
+            Call::MapBtf => Err(Errno::EOPNOTSUPP),
             other => self.inner.call(other.reborrow()),
         };
         let answer = Answer::of(&outcome);

@@ -28,6 +28,8 @@ impl Answer {
             Ok(Reply::Count(count)) => Answer::Count(*count),
             Ok(Reply::Fd(Fd::Os(number) | Fd::Virtual(number))) => Answer::Fd(*number),
             Ok(Reply::Mapping(raw)) => Answer::Mapping { len: raw.len() as u64, id: raw.cookie() as u64 },
+            // Never let through by the recorder.
+            Ok(Reply::Image(_)) => Answer::Errno(Errno::EOPNOTSUPP),
             Ok(Reply::Stat(stat)) => Answer::Stat(*stat),
             Ok(Reply::Limits(soft, hard)) => Answer::Limits(*soft, *hard),
         }

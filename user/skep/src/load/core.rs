@@ -1,8 +1,9 @@
 //! CO-RE: what programs expect of the kernel's types, answered from its BTF and written into their instructions.
 
+use super::types::KernelTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::TargetBtf;
-use crate::{CoreOutcome, CoreRelocation, Kernel, Object, kernel_btf};
+use crate::{CoreOutcome, CoreRelocation, Object, kernel_btf};
 use skep_abi::Errno;
 use skep_btf::core::{
     Candidates, CoreError, CoreProblem, Outcome, POISON, Patched, RawInsn, Request, Resize, Resolution,
@@ -10,7 +11,6 @@ use skep_btf::core::{
 };
 use skep_btf::{Btf, CoreRelocKind, TypeId};
 use skep_model::{ProgramSpec, RelocTarget, Relocation};
-use skep_sys::{BtfFd, ObjectKind};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -18,9 +18,6 @@ use std::sync::Arc;
 /// The relocations of a load, answered when the first of a kind is met, and each question once.
 pub(super) struct Core<'o> {
     object: &'o Object,
-    kernel: &'o Kernel,
-    /// The programs that are to be loaded: their types are looked for at once.
-    wanted: Vec<&'o ProgramSpec>,
     search: Option<Search<'o>>,
     known: HashMap<(u32, &'o str, u32), Arc<Resolution>>,
 }
@@ -45,17 +42,18 @@ pub(super) struct Poisoned {
 }
 
 impl<'o> Core<'o> {
-    pub(super) fn new(object: &'o Object, kernel: &'o Kernel, wanted: Vec<&'o ProgramSpec>) -> Core<'o> {
-        Core { object, kernel, wanted, search: None, known: HashMap::new() }
+    pub(super) fn new(object: &'o Object) -> Core<'o> {
+        Core { object, search: None, known: HashMap::new() }
     }
 
     /// Writes the answer to a relocation into its instruction; gives it where that had to be poisoned.
     pub(super) fn apply(
         &mut self,
+        types: &mut KernelTypes<'o>,
         insns: &mut [RawInsn],
         relocation: &'o Relocation,
     ) -> Result<Option<Poisoned>> {
-        let resolution = self.resolution(relocation)?;
+        let resolution = self.resolution(types, relocation)?;
         let done = patch(insns, relocation.insn.index(), &resolution.outcome).map_err(|error| {
             let what = format!("CO-RE relocation of {}: {error}", self.access(&resolution));
             Error::new(ErrorKind::Object, what).with_source(error)
@@ -65,7 +63,11 @@ impl<'o> Core<'o> {
     }
 
     /// Answers a relocation.
-    fn resolution(&mut self, relocation: &'o Relocation) -> Result<Arc<Resolution>> {
+    fn resolution(
+        &mut self,
+        types: &mut KernelTypes<'o>,
+        relocation: &'o Relocation,
+    ) -> Result<Arc<Resolution>> {
         let (request, number) = request(relocation)?;
         let key = (request.type_id.0, request.access, number);
         if let Some(known) = self.known.get(&key) {
@@ -73,7 +75,7 @@ impl<'o> Core<'o> {
         }
         let needs_target = request.kind != CoreRelocKind::TypeIdLocal;
         if self.search.is_none() && needs_target {
-            self.search = Some(self.begin()?);
+            self.search = Some(self.begin(types)?);
         }
         let answer = match &mut self.search {
             Some(search) => {
@@ -92,34 +94,29 @@ impl<'o> Core<'o> {
 
     /// Looks for the types of all relocations: in the kernel's BTF, and for those that it does not have in the BTF of its
     /// modules. A BTF that the caller has set stands for all of them.
-    fn begin(&self) -> Result<Search<'o>> {
-        let local = local(self.object)?;
-        let relocations = self.wanted.iter().flat_map(|program| &program.relocations);
-        let types = relocations.filter_map(|relocation| match &relocation.target {
-            RelocTarget::Core { type_id, kind, .. } if *kind != CoreRelocKind::TypeIdLocal as u32 => {
-                Some(TypeId(type_id.0))
-            }
-            _ => None,
-        });
-        let candidates = Candidates::new(local, types).map_err(|error| bad_btf(error, ErrorKind::Object))?;
-        let mut search = Search { targets: Vec::new(), candidates };
-        match &self.object.target_btf {
-            Some(TargetBtf { name, btf: Some(btf) }) => search.add(name.clone(), Arc::clone(btf))?,
-            Some(TargetBtf { name, btf: None }) => {
-                search.add(name.clone(), Arc::new(kernel_btf::read(self.kernel, name)?))?;
-            }
+    fn begin(&self, types: &mut KernelTypes<'o>) -> Result<Search<'o>> {
+        let (name, file) = match &self.object.target_btf {
+            Some(TargetBtf { name, btf: Some(btf) }) => (name, Arc::clone(btf)),
+            Some(TargetBtf { name, btf: None }) => (name, Arc::new(kernel_btf::read(types.kernel(), name)?)),
             None => {
-                let vmlinux = self.kernel.vmlinux().map_err(|error| match error.errno() {
+                let vmlinux = types.vmlinux().map_err(|error| match error.errno() {
                     Some(Errno::ENOENT) => error.hint(
                         "CO-RE needs the kernel's BTF (CONFIG_DEBUG_INFO_BTF), or one set with Object::set_target_btf",
                     ),
                     _ => error,
                 })?;
-                search.add("vmlinux".to_owned(), Arc::clone(&vmlinux))?;
-                search.candidates.settle();
-                search.add_modules(self.kernel, &vmlinux)?;
+                let mut candidates = types.candidates(&vmlinux)?;
+                candidates.settle();
+                let vmlinux = Target { name: "vmlinux".to_owned(), btf: vmlinux };
+                let mut search = Search { targets: vec![vmlinux], candidates };
+                search.add_modules(types)?;
+                return Ok(search);
             }
-        }
+        };
+        let none = || Error::new(ErrorKind::Object, "has no CO-RE relocation of another type than its own");
+        let candidates = candidates(self.object, types.wanted())?.ok_or_else(none)?;
+        let mut search = Search { targets: Vec::new(), candidates };
+        search.add(name.clone(), file)?;
         Ok(search)
     }
 
@@ -179,15 +176,15 @@ impl<'o> Core<'o> {
     }
 
     /// Answers each relocation of the wanted programs, for a report.
-    pub(super) fn report(mut self) -> Result<Vec<CoreRelocation>> {
+    pub(super) fn report(mut self, types: &mut KernelTypes<'o>) -> Result<Vec<CoreRelocation>> {
         let mut report = Vec::new();
-        for program in self.wanted.clone() {
+        for program in types.wanted().to_vec() {
             for relocation in &program.relocations {
                 if !matches!(relocation.target, RelocTarget::Core { .. }) {
                     continue;
                 }
                 let (request, _) = request(relocation)?;
-                let answer = self.resolution(relocation);
+                let answer = self.resolution(types, relocation);
                 report.push(self.entry(program, relocation, request.kind, answer)?);
             }
         }
@@ -250,40 +247,16 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Searches the BTF of each module for what is still open. Whoever may not list BTF does without them, as libbpf does.
-    fn add_modules(&mut self, kernel: &Kernel, vmlinux: &Arc<Btf<'static>>) -> Result<()> {
-        let sys = kernel.sys();
-        let mut last = 0;
+    /// Searches the BTF of each module for what is still open.
+    fn add_modules(&mut self, types: &mut KernelTypes<'_>) -> Result<()> {
+        let Some(vmlinux) = self.targets.first().map(|target| Arc::clone(&target.btf)) else { return Ok(()) };
+        let mut place = 0;
         while self.candidates.is_open() {
-            let next = match sys.next_id(ObjectKind::Btf, last) {
-                Ok(next) => next,
-                // Before Linux 5.4 BTF cannot be listed, and before 5.11 modules have none.
-                Err(error) if [Errno::EPERM, Errno::EINVAL].contains(&error.errno()) => return Ok(()),
-                Err(error) => return Err(Error::call("BPF_BTF_GET_NEXT_ID", error)),
-            };
-            let Some(id) = next else { return Ok(()) };
-            last = id;
-            let fd = match sys.fd_by_id(ObjectKind::Btf, id, 0) {
-                Ok(handle) => BtfFd::from_handle(handle),
-                // It has gone since.
-                Err(error) if error.errno() == Errno::ENOENT => continue,
-                Err(error) if error.errno() == Errno::EPERM => return Ok(()),
-                Err(error) => return Err(Error::call("BPF_BTF_GET_FD_BY_ID", error)),
-            };
-            let info = |error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error);
-            if fd.info().map_err(info)?.kernel_btf == 0 {
-                continue;
-            }
-            let name = fd.name().map_err(info)?;
-            if name == "vmlinux" {
-                continue;
-            }
-            let bytes = fd.data().map_err(info)?;
-            let btf = Btf::skim_split(bytes, Arc::clone(vmlinux)).map_err(|error| {
-                let what = format!("the BTF of module {name} cannot be read: {error}");
-                Error::new(ErrorKind::Unsupported, what).with_source(error)
-            })?;
-            self.add(name, Arc::new(btf))?;
+            let kernel = types.kernel();
+            let Some(module) = types.modules.at(kernel, &vmlinux, place)? else { break };
+            let (name, btf) = (module.name.clone(), Arc::clone(&module.btf));
+            self.add(name, btf)?;
+            place += 1;
         }
         Ok(())
     }
@@ -302,6 +275,21 @@ fn patched_to(patched: Patched, to: u64) -> CoreOutcome {
         Patched::Wide { from, .. } => CoreOutcome::Patched { from, to, resized: None },
         Patched::Poisoned => CoreOutcome::Poisoned,
     }
+}
+
+/// Begins to look for the types of all relocations; `None` where there is none that needs a type of the kernel's.
+pub(super) fn candidates<'o>(object: &'o Object, wanted: &[&'o ProgramSpec]) -> Result<Option<Candidates<'o>>> {
+    let relocations = wanted.iter().flat_map(|program| &program.relocations);
+    let mut types = relocations.filter_map(|relocation| match &relocation.target {
+        RelocTarget::Core { type_id, kind, .. } if *kind != CoreRelocKind::TypeIdLocal as u32 => {
+            Some(TypeId(type_id.0))
+        }
+        _ => None,
+    });
+    let Some(first) = types.next() else { return Ok(None) };
+    let types = std::iter::once(first).chain(types);
+    let candidates = Candidates::new(local(object)?, types);
+    candidates.map(Some).map_err(|error| bad_btf(error, ErrorKind::Object))
 }
 
 fn local(object: &Object) -> Result<&Btf<'static>> {
@@ -330,7 +318,7 @@ fn failed(error: CoreError) -> Error {
     Error::new(kind, error.to_string()).with_source(error)
 }
 
-fn bad_btf(error: skep_btf::Error, kind: ErrorKind) -> Error {
+pub(super) fn bad_btf(error: skep_btf::Error, kind: ErrorKind) -> Error {
     Error::new(kind, error.to_string()).in_section(".BTF").with_source(error)
 }
 

@@ -1,14 +1,15 @@
 //! What the object expects of the kernel: its symbols and functions.
 
-use super::modules::{ModuleIdx, Modules};
+use super::modules::ModuleIdx;
+use super::types::{KernelType, KernelTypes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Kernel, Object};
 use skep_abi::Errno;
 use skep_btf::core::{essential_name, types_are_compatible};
-use skep_btf::{Btf, Def, Kind, TypeId};
+use skep_btf::{Def, Kind, TypeId};
 use skep_elf::{ExternKind, ExternSpec};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
 /// A symbol that the kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,26 +24,23 @@ pub(super) enum Symbol {
 pub(super) struct Externs<'o> {
     pub(super) object: &'o Object,
     pub(super) kernel: &'o Kernel,
-    vmlinux: Option<Arc<Btf<'static>>>,
-    pub(super) modules: Modules,
+    /// Each by its name, with what was found for it.
+    known: HashMap<&'o str, Extern<'o>>,
     addresses: Option<HashMap<&'o str, u64>>,
 }
 
-/// A type of the kernel's or of one of its modules.
-#[derive(Debug)]
-pub(super) struct KernelType {
-    pub(super) btf: Arc<Btf<'static>>,
-    pub(super) id: TypeId,
-    pub(super) module: Option<ModuleIdx>,
+struct Extern<'o> {
+    spec: &'o ExternSpec,
+    found: Option<Option<Symbol>>,
 }
 
 impl<'o> Externs<'o> {
     pub(super) fn new(object: &'o Object, kernel: &'o Kernel) -> Externs<'o> {
-        Externs { object, kernel, vmlinux: None, modules: Modules::default(), addresses: None }
-    }
-
-    fn spec(&self, name: &str) -> Option<&'o ExternSpec> {
-        self.object.spec.externs.iter().find(|spec| spec.name == name)
+        let mut known = HashMap::new();
+        for spec in &object.spec.externs {
+            known.entry(spec.name.as_str()).or_insert(Extern { spec, found: None });
+        }
+        Externs { object, kernel, known, addresses: None }
     }
 
     /// Gives the place of a symbol among the externs as libbpf sorts them: configuration values first, then symbols by name
@@ -54,12 +52,22 @@ impl<'o> Externs<'o> {
     }
 
     /// Finds a symbol; `None` where this kernel has none of that name and form.
-    pub(super) fn symbol(&mut self, name: &str) -> Result<Option<Symbol>> {
-        let Some(spec) = self.spec(name) else { return Ok(None) };
+    pub(super) fn symbol(&mut self, types: &mut KernelTypes<'_>, name: &str) -> Result<Option<Symbol>> {
+        let spec = match self.known.get(name) {
+            Some(Extern { found: Some(found), .. }) => return Ok(*found),
+            Some(Extern { spec, .. }) => *spec,
+            None => return Ok(None),
+        };
+        let found = self.look_up(types, spec)?;
+        self.known.insert(spec.name.as_str(), Extern { spec, found: Some(found) });
+        Ok(found)
+    }
+
+    fn look_up(&mut self, types: &mut KernelTypes<'_>, spec: &'o ExternSpec) -> Result<Option<Symbol>> {
         let found = match spec.kind {
             // Flavours of one function, which differ behind `___`, are declarations of one name.
-            ExternKind::Kfunc => self.find(None, essential_name(&spec.name), Kind::Func)?,
-            ExternKind::Variable if self.is_typed(spec) => self.find(None, &spec.name, Kind::Var)?,
+            ExternKind::Kfunc => types.find(None, essential_name(&spec.name), Kind::Func)?,
+            ExternKind::Variable if self.is_typed(spec) => types.find(None, &spec.name, Kind::Var)?,
             ExternKind::Variable => return Ok(self.address(&spec.name)?.map(Symbol::Address)),
             ExternKind::Kconfig { .. } => return Ok(None),
         };
@@ -71,7 +79,7 @@ impl<'o> Externs<'o> {
         if spec.kind == ExternKind::Kfunc && spec.weak {
             return Ok(None);
         }
-        let what = format!("this kernel's {name} has another type than the object declares");
+        let what = format!("this kernel's {} has another type than the object declares", spec.name);
         Err(Error::new(ErrorKind::Unsupported, what))
     }
 
@@ -89,30 +97,6 @@ impl<'o> Externs<'o> {
         types_are_compatible(local, declared, &found.btf, theirs).map_err(bad)
     }
 
-    /// Finds a type in the kernel's BTF, else in that of its modules; where a module is named, only there.
-    pub(super) fn find(
-        &mut self,
-        module: Option<&str>,
-        name: &str,
-        kind: Kind,
-    ) -> Result<Option<KernelType>> {
-        let vmlinux = Arc::clone(self.vmlinux()?);
-        if module.is_none_or(|module| module == "vmlinux") {
-            if let Some(id) = vmlinux.find(name, kind) {
-                return Ok(Some(KernelType { btf: vmlinux, id, module: None }));
-            }
-        }
-        let found = self.modules.find(self.kernel, &vmlinux, module, name, kind)?;
-        Ok(found.map(|(module, btf, id)| KernelType { btf, id, module: Some(module) }))
-    }
-
-    fn vmlinux(&mut self) -> Result<&Arc<Btf<'static>>> {
-        if self.vmlinux.is_none() {
-            self.vmlinux = Some(self.kernel.vmlinux()?);
-        }
-        self.vmlinux.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "there is no kernel BTF"))
-    }
-
     /// A variable declared `void` is known by its address only.
     fn is_typed(&self, spec: &ExternSpec) -> bool {
         let ty = self.object.btf.as_deref().and_then(|btf| btf.resolve(TypeId(spec.type_id.0)).ok());
@@ -126,24 +110,29 @@ impl<'o> Externs<'o> {
         Ok(self.addresses.as_ref().and_then(|known| known.get(name).copied()))
     }
 
-    /// Reads `/proc/kallsyms`: an address, a letter, a name, perhaps a module.
+    /// Reads `/proc/kallsyms`, as far as something is wanted of it: an address, a letter, a name, perhaps a module. It is
+    /// more than ten megabytes, so it is read line by line.
     fn read_addresses(&self) -> Result<HashMap<&'o str, u64>> {
         const PATH: &str = "/proc/kallsyms";
-        let wanted: HashMap<&str, &'o str> =
-            self.object.spec.externs.iter().map(|spec| (spec.name.as_str(), spec.name.as_str())).collect();
-        let text = self.kernel.read_text(PATH)?;
+        let is_variable = |known: &&Extern<'o>| known.spec.kind == ExternKind::Variable;
+        let wanted = self.known.values().filter(is_variable).filter(|known| !self.is_typed(known.spec));
+        let mut wanted: HashMap<&[u8], &'o str> =
+            wanted.map(|known| (known.spec.name.as_bytes(), known.spec.name.as_str())).collect();
         let mut found = HashMap::new();
-        for line in text.lines() {
-            let mut words = line.split_ascii_whitespace();
-            let (Some(address), Some(name)) = (words.next(), words.nth(1)) else { continue };
-            let Some(name) = wanted.get(name) else { continue };
-            let address = u64::from_str_radix(address, 16).unwrap_or(0);
-            if address == 0 {
+        self.kernel.read_lines(PATH, |line| {
+            let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            let (Some(address), Some(name)) = (words.next(), words.nth(1)) else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            let Some(name) = wanted.remove(name) else { return Ok(ControlFlow::Continue(())) };
+            let address = std::str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+            let Some(address) = address.filter(|address| *address != 0) else {
                 let error = Error::call("read", Errno::EPERM).at_path(PATH);
                 return Err(error.hint("addresses are hidden from this process (kernel.kptr_restrict)"));
-            }
-            found.entry(*name).or_insert(address);
-        }
+            };
+            found.insert(name, address);
+            Ok(if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
         Ok(found)
     }
 }

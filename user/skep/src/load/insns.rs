@@ -34,7 +34,7 @@ impl<'o> Loading<'o> {
             let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
             let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
             if let RelocTarget::Core { .. } = relocation.target {
-                poisoned.extend(self.core.apply(&mut insns, relocation).map_err(place)?);
+                poisoned.extend(self.core.apply(&mut self.types, &mut insns, relocation).map_err(place)?);
                 continue;
             }
             let code = insns.get(at).ok_or_else(outside)?.code;
@@ -81,11 +81,11 @@ impl<'o> Loading<'o> {
             },
             RelocTarget::Ksym { name, weak } | RelocTarget::Kfunc { name, weak } => {
                 let is_call = code == CALL;
-                match self.externs.symbol(name)? {
+                match self.externs.symbol(&mut self.types, name)? {
                     Some(Symbol::Type(id, module)) if is_call => {
                         let off = match module {
                             None => Some(0),
-                            Some(module) => self.externs.modules.call_index(module),
+                            Some(module) => self.types.modules.call_index(module),
                         };
                         let off = off.ok_or_else(|| {
                             Error::new(
@@ -96,7 +96,7 @@ impl<'o> Loading<'o> {
                         (Low { src: Some(BPF_PSEUDO_KFUNC_CALL), off: Some(off), imm: id.0 as i32 }, 0)
                     }
                     Some(Symbol::Type(id, module)) => {
-                        let fd = module.and_then(|module| self.externs.modules.fd(module));
+                        let fd = module.and_then(|module| self.types.modules.fd(module));
                         let low = Low { src: Some(BPF_PSEUDO_BTF_ID), off: Some(0), imm: id.0 as i32 };
                         (low, fd.map_or(0, |fd| fd.number()))
                     }

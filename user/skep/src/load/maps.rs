@@ -137,7 +137,7 @@ impl Loading<'_> {
             create.value_size = ops.value.len() as u32;
             create.btf_vmlinux_value_type_id = ops.value_type.0;
             create.btf_fd = self.btf.as_ref().map_or(0, |btf| btf.fd.fd().raw());
-            if let Some(fd) = ops.module.and_then(|module| self.externs.modules.fd(module)) {
+            if let Some(fd) = ops.module.and_then(|module| self.types.modules.fd(module)) {
                 create.map_flags |= BPF_F_VTYPE_BTF_OBJ_FD;
                 create.value_type_btf_obj_fd = fd.number();
             }

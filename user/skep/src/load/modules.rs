@@ -1,58 +1,85 @@
-//! The BTF of the kernel's modules: read when something is in none but theirs.
+//! The BTF of the kernel's modules: read when something is in none but theirs, one after the other.
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::Errno;
 use skep_btf::{Btf, Kind, TypeId};
-use skep_sys::{BtfFd, Fd, ObjectKind};
+use skep_sys::{BtfFd, CallError, Fd, ObjectKind};
 use std::sync::Arc;
 
 /// Position of a module in the list of those that have types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ModuleIdx(usize);
 
-/// The modules that have types, as they are when the first is asked for.
+/// The modules that have types, as far as they have been asked for.
 #[derive(Default)]
 pub(super) struct Modules {
-    list: Option<Vec<Module>>,
+    list: Vec<Module>,
+    /// The last BTF of the kernel's that was looked at.
+    last: u32,
+    rest: Rest,
     /// Those that programs call functions of, as they are given with a program: what stands in a call is the place behind
     /// this one, as 0 means the kernel itself.
     called: Vec<ModuleIdx>,
 }
 
-struct Module {
-    name: String,
+/// Whether there may be more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Rest {
+    #[default]
+    Unread,
+    None,
+}
+
+/// A module.
+pub(super) struct Module {
+    pub(super) name: String,
     /// Held open for the programs and maps that refer to it.
     fd: BtfFd,
-    btf: Arc<Btf<'static>>,
+    pub(super) btf: Arc<Btf<'static>>,
 }
 
 impl Modules {
+    /// Gives the module at a place of the list; `None` behind the last.
+    pub(super) fn at(
+        &mut self,
+        kernel: &Kernel,
+        vmlinux: &Arc<Btf<'static>>,
+        place: usize,
+    ) -> Result<Option<&Module>> {
+        while self.list.len() <= place && self.rest == Rest::Unread {
+            match next(kernel, vmlinux, &mut self.last)? {
+                Some(module) => self.list.push(module),
+                None => self.rest = Rest::None,
+            }
+        }
+        Ok(self.list.get(place))
+    }
+
     /// Finds a type that a module has itself, perhaps in the module of that name only.
     pub(super) fn find(
         &mut self,
         kernel: &Kernel,
         vmlinux: &Arc<Btf<'static>>,
-        module: Option<&str>,
+        name_of_module: Option<&str>,
         name: &str,
         kind: Kind,
     ) -> Result<Option<(ModuleIdx, Arc<Btf<'static>>, TypeId)>> {
-        if self.list.is_none() {
-            self.list = Some(read(kernel, vmlinux)?);
-        }
-        let list = self.list.iter().flatten().enumerate();
-        for (index, candidate) in list.filter(|(_, found)| module.is_none_or(|module| module == found.name)) {
-            let found = candidate.btf.own_types().find(|ty| ty.kind() == Some(kind) && ty.name() == name);
-            if let Some(found) = found {
-                return Ok(Some((ModuleIdx(index), Arc::clone(&candidate.btf), found.id())));
+        let mut place = 0;
+        while let Some(module) = self.at(kernel, vmlinux, place)? {
+            if name_of_module.is_none_or(|wanted| wanted == module.name) {
+                if let Some(id) = module.btf.find_own(name, kind) {
+                    return Ok(Some((ModuleIdx(place), Arc::clone(&module.btf), id)));
+                }
             }
+            place += 1;
         }
         Ok(None)
     }
 
     /// Gives the descriptor of a module's BTF.
     pub(super) fn fd(&self, module: ModuleIdx) -> Option<Fd> {
-        Some(self.list.as_ref()?.get(module.0)?.fd.fd())
+        Some(self.list.get(module.0)?.fd.fd())
     }
 
     /// Gives what a call of a function of the module has in its offset; `None` where no more fit.
@@ -73,42 +100,41 @@ impl Modules {
     }
 }
 
-/// Reads the BTF of each module. Whoever may not list BTF does without, as do kernels whose modules have none: before 5.11.
-fn read(kernel: &Kernel, vmlinux: &Arc<Btf<'static>>) -> Result<Vec<Module>> {
+/// Reads the BTF of the next module behind `last`. Whoever may not list BTF does without, as libbpf does, and so do kernels
+/// whose BTF cannot be listed (before Linux 5.4) or whose modules have none (before 5.11).
+fn next(kernel: &Kernel, vmlinux: &Arc<Btf<'static>>, last: &mut u32) -> Result<Option<Module>> {
     let sys = kernel.sys();
-    let (mut list, mut last) = (Vec::new(), 0);
+    let failed =
+        |call: &'static str| move |error: CallError| Error::call(call, error).at_path("the kernel's modules");
     loop {
-        let next = match sys.next_id(ObjectKind::Btf, last) {
+        let next = match sys.next_id(ObjectKind::Btf, *last) {
             Ok(next) => next,
-            Err(error) if [Errno::EPERM, Errno::EINVAL].contains(&error.errno()) => return Ok(list),
-            Err(error) => {
-                return Err(Error::call("BPF_BTF_GET_NEXT_ID", error).at_path("the kernel's modules"));
-            }
+            Err(error) if [Errno::EPERM, Errno::EINVAL].contains(&error.errno()) => return Ok(None),
+            Err(error) => return Err(failed("BPF_BTF_GET_NEXT_ID")(error)),
         };
-        let Some(id) = next else { return Ok(list) };
-        last = id;
+        let Some(id) = next else { return Ok(None) };
+        *last = id;
         let fd = match sys.fd_by_id(ObjectKind::Btf, id, 0) {
             Ok(handle) => BtfFd::from_handle(handle),
             // It has gone since.
             Err(error) if error.errno() == Errno::ENOENT => continue,
-            Err(error) if error.errno() == Errno::EPERM => return Ok(list),
-            Err(error) => {
-                return Err(Error::call("BPF_BTF_GET_FD_BY_ID", error).at_path("the kernel's modules"));
-            }
+            Err(error) if error.errno() == Errno::EPERM => return Ok(None),
+            Err(error) => return Err(failed("BPF_BTF_GET_FD_BY_ID")(error)),
         };
-        let failed = |error| Error::call("BPF_OBJ_GET_INFO_BY_FD", error).at_path("the kernel's modules");
-        if fd.info().map_err(failed)?.kernel_btf == 0 {
+        let (info, name) = match fd.info_and_name() {
+            Ok(known) => known,
+            // BTF had no names before modules had BTF.
+            Err(error) if error.errno() == Errno::E2BIG => return Ok(None),
+            Err(error) => return Err(failed("BPF_OBJ_GET_INFO_BY_FD")(error)),
+        };
+        if info.kernel_btf == 0 || name == "vmlinux" {
             continue;
         }
-        let name = fd.name().map_err(failed)?;
-        if name == "vmlinux" {
-            continue;
-        }
-        let bytes = fd.data().map_err(failed)?;
-        let btf = Btf::from_vec_split(bytes, Arc::clone(vmlinux)).map_err(|error| {
+        let bytes = fd.data().map_err(failed("BPF_OBJ_GET_INFO_BY_FD"))?;
+        let btf = Btf::skim_split(bytes, Arc::clone(vmlinux)).map_err(|error| {
             let what = format!("the BTF of module {name} cannot be read: {error}");
             Error::new(ErrorKind::Unsupported, what).with_source(error)
         })?;
-        list.push(Module { name, fd, btf: Arc::new(btf) });
+        return Ok(Some(Module { name, fd, btf: Arc::new(btf) }));
     }
 }

@@ -46,6 +46,32 @@ struct Target {
     fd: Option<Fd>,
 }
 
+/// How the kernel's types call what such a program is loaded for, and of which kind that is.
+fn of_kernel(setting: &ProgramSetting) -> Option<(&'static str, Kind)> {
+    match (setting.prog_type?, setting.attach_type.unwrap_or_default()) {
+        (ProgType::TRACING, AttachType::TRACE_RAW_TP) => Some(("btf_trace_", Kind::Typedef)),
+        (ProgType::TRACING, AttachType::TRACE_ITER) => Some(("bpf_iter_", Kind::Func)),
+        (ProgType::TRACING, _) => Some(("", Kind::Func)),
+        (ProgType::LSM, _) => Some(("bpf_lsm_", Kind::Func)),
+        _ => None,
+    }
+}
+
+/// What is of a module may be named with it: `module:function`.
+fn in_module(target: &str) -> (Option<&str>, &str) {
+    match target.split_once(':') {
+        Some((module, name)) => (Some(module), name),
+        None => (None, target),
+    }
+}
+
+/// What is looked for among the kernel's types for a program, if anything.
+pub(super) fn expected_target(setting: &ProgramSetting) -> Option<(String, Kind)> {
+    let (prefix, kind) = of_kernel(setting)?;
+    let (_, name) = in_module(setting.target.as_deref().filter(|_| setting.of_program.is_none())?);
+    Some((format!("{prefix}{name}"), kind))
+}
+
 /// The types and lines that go with a program.
 #[derive(Default)]
 pub(super) struct Info {
@@ -81,7 +107,7 @@ impl<'o> Loading<'o> {
             ..ProgLoad::default()
         };
         let mut attempt =
-            Attempt { attr, insns, info: self.info(spec), modules: self.externs.modules.fd_array() };
+            Attempt { attr, insns, info: self.info(spec), modules: self.types.modules.fd_array() };
         let fd = self.verified(spec, &mut attempt).map_err(|error| {
             let error = if poisoned.is_empty() { error } else { self.core.explain(error, &poisoned) };
             error.in_section(&spec.section)
@@ -102,34 +128,27 @@ impl<'o> Loading<'o> {
             let btf_id = self.function_of(program, function)?;
             return Ok(Target { attach_type, btf_id, fd: Some(program.fd()) });
         }
-        let (prefix, kind) = match (setting.prog_type, attach_type) {
-            (Some(ProgType::TRACING), AttachType::TRACE_RAW_TP) => ("btf_trace_", Kind::Typedef),
-            (Some(ProgType::TRACING), AttachType::TRACE_ITER) => ("bpf_iter_", Kind::Func),
-            (Some(ProgType::TRACING), _) => ("", Kind::Func),
-            (Some(ProgType::LSM), _) => ("bpf_lsm_", Kind::Func),
+        let (prefix, kind) = match (setting.prog_type, of_kernel(setting)) {
             (Some(ProgType::EXT), _) => {
                 let what =
                     "replaces a function of another program; say which with ProgramMut::set_target_program";
                 return Err(Error::new(ErrorKind::Setting, what));
             }
             (Some(ProgType::STRUCT_OPS), _) => return self.role(spec),
-            _ => return Ok(none),
+            (_, Some(of_kernel)) => of_kernel,
+            (_, None) => return Ok(none),
         };
         let Some(target) = &setting.target else {
             let what = "its section names no target; set one with ProgramMut::set_target";
             return Err(Error::new(ErrorKind::Object, what));
         };
-        // What is of a module may be named with it: `module:function`.
-        let (module, name) = match target.split_once(':') {
-            Some((module, name)) => (Some(module), name),
-            None => (None, target.as_str()),
-        };
-        let found = self.externs.find(module, &format!("{prefix}{name}"), kind)?;
+        let (module, name) = in_module(target);
+        let found = self.types.find(module, &format!("{prefix}{name}"), kind)?;
         let found = found.ok_or_else(|| {
             let what = format!("this kernel has no {target} that such a program could be attached to");
             Error::new(ErrorKind::Unsupported, what).with_errno(Errno::ENOENT)
         })?;
-        let fd = found.module.and_then(|module| self.externs.modules.fd(module));
+        let fd = found.module.and_then(|module| self.types.modules.fd(module));
         Ok(Target { attach_type, btf_id: found.id.0, fd })
     }
 
@@ -148,7 +167,7 @@ impl<'o> Loading<'o> {
         Ok(Target {
             attach_type: AttachType(role.member),
             btf_id: role.type_id.0,
-            fd: role.module.and_then(|module| self.externs.modules.fd(module)),
+            fd: role.module.and_then(|module| self.types.modules.fd(module)),
         })
     }
 

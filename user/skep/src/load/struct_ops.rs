@@ -3,8 +3,9 @@
 //! What is compatible with what is libbpf's (`bpf_map__init_kern_struct_ops`): members are found by name; one that the kernel
 //! does not have may be there if it is zero; sizes and kinds of the others must be the same.
 
-use super::externs::Externs;
 use super::modules::ModuleIdx;
+use super::types::KernelTypes;
+use crate::Object;
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::Autocreate;
 use skep_btf::core::essential_name;
@@ -50,28 +51,34 @@ pub(super) struct Role {
     pub(super) module: Option<ModuleIdx>,
 }
 
+/// What is looked for among the kernel's types for a struct of that name.
+pub(super) fn expected_names(name: &str) -> [(String, Kind); 2] {
+    let name = essential_name(name);
+    [(format!("{AROUND}{name}"), Kind::Struct), (name.to_owned(), Kind::Struct)]
+}
+
 impl Ops {
     /// Makes the kernel's struct of the object's.
     pub(super) fn prepare(
-        externs: &mut Externs<'_>,
+        types: &mut KernelTypes<'_>,
+        object: &Object,
         spec: &MapSpec,
         ops: &StructOps,
         autocreate: Autocreate,
     ) -> Result<Ops> {
         let bad =
             |error: skep_btf::Error| Error::new(ErrorKind::Object, error.to_string()).with_source(error);
-        let local = externs.object.btf.clone();
-        let (local, type_id) = match (&local, spec.value_type) {
-            (Some(btf), Some(id)) => (&**btf, TypeId(id.0)),
+        let (local, type_id) = match (object.btf.as_deref(), spec.value_type) {
+            (Some(btf), Some(id)) => (btf, TypeId(id.0)),
             _ => return Err(Error::new(ErrorKind::Object, "has no type; compile with -g")),
         };
         let ty = local.resolve(type_id).map_err(bad)?;
         let Def::Struct(layout) = ty.def() else { return Err(Error::new(ErrorKind::Object, "is no struct")) };
         let name = essential_name(ty.name());
-        let around = externs.find(None, &format!("{AROUND}{name}"), Kind::Struct)?;
+        let around = types.find(None, &format!("{AROUND}{name}"), Kind::Struct)?;
         let around = around.ok_or_else(|| unknown(name))?;
         let kernel = &*around.btf;
-        let type_id = kernel.find(name, Kind::Struct).ok_or_else(|| unknown(name))?;
+        let type_id = types.find_beside(&around, name, Kind::Struct).ok_or_else(|| unknown(name))?;
         let (whole, inner) = (composite(kernel, around.id)?, composite(kernel, type_id)?);
         let data =
             whole.members.iter().find(|member| member.type_id == type_id).ok_or_else(|| unknown(name))?;
