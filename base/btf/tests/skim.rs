@@ -4,7 +4,8 @@ mod common;
 
 use common::{BOTH, Blob, every_kind, k};
 use proptest::prelude::*;
-use skep_btf::{Btf, Endian, Kind, Problem, TypeId};
+use skep_btf::core::{Candidate, Candidates, essential_name};
+use skep_btf::{Answer, Btf, Endian, Kind, Look, Names, Problem, Type, TypeId};
 use std::sync::Arc;
 
 /// Looks at every type in order, at random and by name, in both.
@@ -100,6 +101,58 @@ fn what_was_not_looked_at_is_found_when_it_is_asked_for() {
     let mut cut = many(Endian::Little);
     cut.types.truncate(cut.types.len() - 4);
     assert!(matches!(Btf::skim(cut.bytes()).unwrap_err().problem, Problem::Short { .. }));
+}
+
+/// What one look finds, of every name that there is and of some that there are not.
+fn look(bytes: Vec<u8>) {
+    let btf = Btf::from_vec(bytes.clone()).unwrap();
+    let named = || btf.types().filter(|ty| !ty.name().is_empty());
+    let asked = named().map(|ty| (ty.name().to_owned(), ty.kind().unwrap()));
+    let absent = ["s", "s1_", "s100", "int9 "].map(|name| (name.to_owned(), Kind::Struct));
+    let mut names = Names::new(asked.chain(absent)).unwrap();
+    let mut candidates = Candidates::new(&btf, btf.types().map(|ty| ty.id())).unwrap();
+    let mut later = candidates.clone();
+    let mut both = Look::nothing().names(&mut names).candidates(&mut candidates, 3);
+    let skimmed = Btf::skim_for(Arc::new(bytes), &mut both).unwrap();
+    same(&btf, &skimmed);
+    later.search(3, &skimmed).unwrap();
+
+    let is_enum = |ty: &Type<'_>| matches!(ty.kind(), Some(Kind::Enum | Kind::Enum64));
+    for ty in btf.types() {
+        let found = names.of(ty.name(), ty.kind().unwrap());
+        let first = named().find(|other| (other.name(), other.kind()) == (ty.name(), ty.kind()));
+        assert_eq!(found, first.map_or(Answer::NotAsked, |first| Answer::Found(first.id())), "{ty:?}");
+        let alike = named().filter(|other| ty.kind() == other.kind() || (is_enum(&ty) && is_enum(other)));
+        let alike = alike.filter(|other| essential_name(other.name()) == essential_name(ty.name()));
+        let wanted: Vec<_> = alike.map(|other| Candidate { source: 3, type_id: other.id() }).collect();
+        assert_eq!(candidates.of(ty.id()), Some(&wanted[..]), "{ty:?}");
+        assert_eq!(later.of(ty.id()), Some(&wanted[..]), "{ty:?}");
+    }
+    assert_eq!(names.of("s100", Kind::Struct), Answer::Nobodys);
+    assert_eq!(names.of("s1", Kind::Enum), Answer::NotAsked);
+}
+
+#[test]
+fn one_look_finds_what_each_question_finds() {
+    for endian in BOTH {
+        let mut blob = many(endian);
+        let names = [
+            "s1",
+            "s1___old",
+            "ab",
+            "ab___1",
+            "a",
+            "a___b",
+            "a___b___c",
+            "longer_than_that",
+            "longer_than_that___9",
+        ];
+        for name in names {
+            blob.composite(k::STRUCT, name, 0, &[]);
+            blob.composite(k::UNION, name, 0, &[]);
+        }
+        look(blob.bytes());
+    }
 }
 
 proptest! {

@@ -32,8 +32,8 @@ pub use call::{
 pub use dirent::add_dir_entries;
 pub use faulty::{Fault, Faulty, On, With};
 pub use fd::{Fd, Handle};
-pub use kernel::{Kernel, Sys};
 pub use image::{Image, RawImage};
+pub use kernel::{Kernel, Sys};
 pub use mapping::{Mapping, RawMapping};
 pub use older::{Hidden, Insns, KernelVersion, Older};
 pub use ops::{

@@ -278,7 +278,10 @@ fn patched_to(patched: Patched, to: u64) -> CoreOutcome {
 }
 
 /// Begins to look for the types of all relocations; `None` where there is none that needs a type of the kernel's.
-pub(super) fn candidates<'o>(object: &'o Object, wanted: &[&'o ProgramSpec]) -> Result<Option<Candidates<'o>>> {
+pub(super) fn candidates<'o>(
+    object: &'o Object,
+    wanted: &[&'o ProgramSpec],
+) -> Result<Option<Candidates<'o>>> {
     let relocations = wanted.iter().flat_map(|program| &program.relocations);
     let mut types = relocations.filter_map(|relocation| match &relocation.target {
         RelocTarget::Core { type_id, kind, .. } if *kind != CoreRelocKind::TypeIdLocal as u32 => {

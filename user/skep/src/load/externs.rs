@@ -125,7 +125,8 @@ impl<'o> Externs<'o> {
                 return Ok(ControlFlow::Continue(()));
             };
             let Some(name) = wanted.remove(name) else { return Ok(ControlFlow::Continue(())) };
-            let address = std::str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+            let address =
+                std::str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
             let Some(address) = address.filter(|address| *address != 0) else {
                 let error = Error::call("read", Errno::EPERM).at_path(PATH);
                 return Err(error.hint("addresses are hidden from this process (kernel.kptr_restrict)"));

@@ -144,7 +144,8 @@ impl<'o> KernelTypes<'o> {
             }
         }
         let btf = self.object.btf.as_deref();
-        for spec in self.object.spec.maps.iter().filter(|spec| matches!(spec.origin, MapOrigin::StructOps(_))) {
+        for spec in self.object.spec.maps.iter().filter(|spec| matches!(spec.origin, MapOrigin::StructOps(_)))
+        {
             let ty = btf.zip(spec.value_type).and_then(|(btf, id)| btf.resolve(TypeId(id.0)).ok());
             names.extend(ty.map(|ty| super::struct_ops::expected_names(ty.name())).into_iter().flatten());
         }

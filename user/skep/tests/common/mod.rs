@@ -186,8 +186,14 @@ fn foreign_ids() -> Vec<(&'static str, u32)> {
         if !name.to_string_lossy().bytes().all(|c| c.is_ascii_digit()) || name == *me {
             continue;
         }
-        let Ok(fds) = fs::read_dir(process.path().join("fdinfo")) else { continue };
-        for text in fds.flatten().filter_map(|fd| fs::read_to_string(fd.path()).ok()) {
+        let Ok(fds) = fs::read_dir(process.path().join("fd")) else { continue };
+        // What a descriptor is, its link says (`bpf-map`, `bpf-prog`, `bpf_link`, `btf`), which costs less than its info.
+        let is_bpf = |fd: &fs::DirEntry| {
+            let target = fs::read_link(fd.path()).unwrap_or_default();
+            target.to_str().is_some_and(|target| ["bpf", "btf"].iter().any(|word| target.contains(word)))
+        };
+        let infos = fds.flatten().filter(is_bpf).map(|fd| process.path().join("fdinfo").join(fd.file_name()));
+        for text in infos.filter_map(|info| fs::read_to_string(info).ok()) {
             for line in text.lines() {
                 let Some((key, id)) = line.split_once("_id:") else { continue };
                 let kinds = ["map", "prog", "btf", "link"];
