@@ -122,7 +122,7 @@ impl<'l> Candidates<'l> {
         let found = self.groups.binary_search_by(|group| group.key.cmp(&key));
         let Some(group) = found.ok().and_then(|at| self.groups.get_mut(at)) else { return Ok(()) };
         if group.state == State::Open {
-            group.found.try_reserve(1).map_err(no_memory)?;
+            group.found.try_reserve(1).map_err(|_| Error::at(Section::Types, 0, Problem::NoMemory))?;
             group.found.push(Candidate { source, type_id: id });
         }
         Ok(())
