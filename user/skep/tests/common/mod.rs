@@ -84,6 +84,9 @@ pub(crate) struct Held {
     pins: BTreeSet<String>,
 }
 
+/// What is mapped of a kernel: its maps and buffers, and its BTF.
+const MAPPED: [&str; 2] = ["anon_inode:", "/sys/kernel/btf/"];
+
 impl Held {
     pub(crate) fn now() -> Held {
         let mut fds = BTreeMap::new();
@@ -96,7 +99,8 @@ impl Held {
         }
         fds.retain(|_, target| !target.ends_with("/fd"));
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        let mappings = maps.lines().filter(|line| line.contains("anon_inode:")).map(String::from).collect();
+        let mappings = maps.lines().filter(|line| MAPPED.iter().any(|what| line.contains(what)));
+        let mappings = mappings.map(String::from).collect();
         let kernel = Kernel::linux();
         let kinds = [
             ("map", ObjectKind::Map),
