@@ -38,12 +38,26 @@ pub(crate) fn run(data: &[u8]) {
         Ok(ext) => ext,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
+    read(&local, &ext);
     let asked: Vec<_> = asked(&local, &ext).take(ANSWERED).collect();
     let answers = answer(&local, &asked, target_bytes);
     if asked.is_empty() || answers.iter().all(Option::is_none) {
         return;
     }
     load(&object::elf(&local, local_bytes, ext_bytes, &asked, &answers), target_bytes);
+}
+
+/// The records beside the relocations: sections are found by their names, lines are of a number and a column.
+fn read(local: &Btf<'_>, ext: &Ext<'_>) {
+    for section in ext.func_info() {
+        let name = local.string(section.name).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        assert!(name.is_none_or(|name| ext.func_info().named(local, name).is_some()));
+        assert!(section.records.take(ANSWERED).all(|record| local.get(record.type_id).is_some()));
+    }
+    for record in ext.line_info().flat_map(|section| section.records).take(ANSWERED) {
+        assert_eq!(record.line_col, record.line_number() << 10 | record.column());
+        assert!(local.text(record.file_name).is_some() && local.text(record.line).is_some());
+    }
 }
 
 fn asked<'b>(local: &'b Btf<'b>, ext: &'b Ext<'_>) -> impl Iterator<Item = Asked<'b>> {
