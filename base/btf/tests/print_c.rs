@@ -444,28 +444,34 @@ fn kernels() -> Vec<PathBuf> {
 #[test]
 fn headers_of_kernels_compile_to_their_layouts() {
     let test = "headers_of_kernels_compile_to_their_layouts";
-    for (index, path) in kernels().iter().enumerate() {
-        let name = path.display();
-        let Ok(bytes) = std::fs::read(path) else {
-            println!("skipped: {test}: no {name}");
-            continue;
-        };
-        let btf = Btf::parse(&bytes).unwrap();
-        let wanted = layouts(&btf);
-        assert!(wanted.len() > 1000);
-        let Some(compiled) = compile(&header(&btf), &format!("kernel{index}")) else {
-            println!("skipped: {test}: no clang and llvm-objcopy");
-            return;
-        };
-        assert_same(&wanted, &layouts(&Btf::parse(&compiled).unwrap()));
-        println!("{name}: {} names of structs and unions, each as in the kernel", wanted.len());
-    }
+    // Compiling is what takes time: every header once, all kernels at once.
+    std::thread::scope(|scope| {
+        for (index, path) in kernels().into_iter().enumerate() {
+            scope.spawn(move || {
+                let name = path.display();
+                let Ok(bytes) = std::fs::read(&path) else {
+                    println!("skipped: {test}: no {name}");
+                    return;
+                };
+                let btf = Btf::parse(&bytes).unwrap();
+                let wanted = layouts(&btf);
+                assert!(wanted.len() > 1000);
+                let Some(compiled) = compile(&header(&btf), &format!("kernel{index}")) else {
+                    println!("skipped: {test}: no clang and llvm-objcopy");
+                    return;
+                };
+                let ours = layouts(&Btf::parse(&compiled).unwrap());
+                assert_same(&wanted, &ours);
+                println!("{name}: {} names of structs and unions, each as in the kernel", wanted.len());
+                check_with_bpftool(&path, index, &wanted, &ours);
+            });
+        }
+    });
 }
 
-/// `bpftool` 7.1 itself lays some types out otherwise than the kernel: those with enumerations of one byte. Wherever it agrees
-/// with the kernel, it agrees with us.
-#[test]
-fn headers_agree_with_those_of_bpftool() {
+/// Compares with the header that `bpftool` writes, where `cargo xtask headers` asks for it. `bpftool` 7.1 itself lays some types
+/// out otherwise than the kernel: those with enumerations of one byte. Wherever it agrees with the kernel, it agrees with us.
+fn check_with_bpftool(path: &Path, index: usize, in_kernel: &Layouts, ours: &Layouts) {
     let test = "headers_agree_with_those_of_bpftool";
     if std::env::var_os("SKEP_KERNEL_BTF").is_none() {
         println!("skipped: {test}: `cargo xtask headers` runs it");
@@ -475,25 +481,17 @@ fn headers_agree_with_those_of_bpftool() {
         println!("skipped: {test}: no bpftool");
         return;
     };
-    for (index, path) in kernels().iter().enumerate() {
-        let Ok(bytes) = std::fs::read(path) else { continue };
-        let dump =
-            Command::new(&bpftool).args(["btf", "dump", "file"]).arg(path).args(["format", "c"]).output();
-        let theirs = String::from_utf8(dump.unwrap().stdout).unwrap();
-        let Some(theirs) = compile(&theirs, &format!("theirs{index}")) else {
-            println!("skipped: {test}: no clang and llvm-objcopy");
-            return;
-        };
-        let btf = Btf::parse(&bytes).unwrap();
-        let ours = compile(&header(&btf), &format!("ours{index}")).unwrap();
-        let (ours, theirs) = (layouts(&Btf::parse(&ours).unwrap()), layouts(&Btf::parse(&theirs).unwrap()));
-        let in_kernel = layouts(&btf);
-        let right: Layouts =
-            theirs.into_iter().filter(|(name, all)| in_kernel.get(name) == Some(all)).collect();
-        assert!(right.len() * 10 > in_kernel.len() * 9, "{} of {}", right.len(), in_kernel.len());
-        assert_same(&right, &ours);
-        println!("{}: bpftool agrees on {} of {}", path.display(), right.len(), in_kernel.len());
-    }
+    let dump = Command::new(&bpftool).args(["btf", "dump", "file"]).arg(path).args(["format", "c"]).output();
+    let theirs = String::from_utf8(dump.unwrap().stdout).unwrap();
+    let Some(theirs) = compile(&theirs, &format!("theirs{index}")) else {
+        println!("skipped: {test}: no clang and llvm-objcopy");
+        return;
+    };
+    let theirs = layouts(&Btf::parse(&theirs).unwrap());
+    let right: Layouts = theirs.into_iter().filter(|(name, all)| in_kernel.get(name) == Some(all)).collect();
+    assert!(right.len() * 10 > in_kernel.len() * 9, "{} of {}", right.len(), in_kernel.len());
+    assert_same(&right, ours);
+    println!("{}: bpftool agrees on {} of {}", path.display(), right.len(), in_kernel.len());
 }
 
 #[test]
