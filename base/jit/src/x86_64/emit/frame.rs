@@ -78,35 +78,9 @@ impl Needs {
         for function in &code.functions {
             let mut kept = function.params.into_iter().fold(0, |set, loc| set | bits.of(loc));
             for (op, index) in code.ops[function.ops.start as usize..].iter().zip(function.ops.clone()) {
+                kept |= op.result().map_or(0, |loc| bits.of(loc));
                 let malformed = EmitError::Malformed { op: index };
-                let mut named = |region: Region| {
-                    needs.state = true;
-                    if let Region::Fixed(number) = region {
-                        needs.regions = needs.regions.max(u32::from(number) + 1);
-                    }
-                };
-                match *op {
-                    Op::Alu { dst, .. }
-                    | Op::AluImm { dst, .. }
-                    | Op::Load { dst, .. }
-                    | Op::LoadSum { dst, .. }
-                    | Op::Move { dst, .. }
-                    | Op::Const { dst, .. }
-                    | Op::Neg { dst, .. }
-                    | Op::Sext { dst, .. }
-                    | Op::Trunc { dst, .. }
-                    | Op::Swap { dst, .. }
-                    | Op::Rotl { dst, .. }
-                    | Op::Select { dst, .. }
-                    | Op::SelectImm { dst, .. }
-                    | Op::Set { dst, .. }
-                    | Op::SetImm { dst, .. } => kept |= bits.of(dst),
-                    Op::Store { .. }
-                    | Op::StoreImm { .. }
-                    | Op::StoreSum { .. }
-                    | Op::StoreImmSum { .. }
-                    | Op::Return { .. }
-                    | Op::ReturnNumber { .. } => {}
+                match op {
                     Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => {
                         if !function.ops.contains(&to.0) {
                             return Err(malformed);
@@ -119,35 +93,31 @@ impl Needs {
                         needs.state = true;
                         needs.fuel = true;
                     }
-                    Op::Check { region, .. } | Op::CheckRoom { region, .. } | Op::CheckSum { region, .. } => {
-                        named(region);
-                    }
-                    Op::Room { dst, region, .. } => {
-                        kept |= bits.of(dst);
-                        named(region);
-                    }
-                    Op::Helper { dst, .. }
-                    | Op::Packet { dst, .. }
-                    | Op::FramePointer { dst, .. }
-                    | Op::LoadAcquire { dst, .. }
-                    | Op::Atomic { dst, .. }
-                    | Op::Cmpxchg { dst, .. } => {
-                        kept |= bits.of(dst);
+                    Op::Check { region, .. }
+                    | Op::Room { region, .. }
+                    | Op::CheckRoom { region, .. }
+                    | Op::CheckSum { region, .. } => {
                         needs.state = true;
+                        if let Region::Fixed(number) = region {
+                            needs.regions = needs.regions.max(u32::from(*number) + 1);
+                        }
                     }
-                    Op::StoreRelease { .. } => needs.state = true,
-                    Op::CallReg { dst, .. } => {
-                        kept |= bits.of(dst);
-                        needs.by_number = true;
-                    }
-                    Op::Call { dst, function, .. } => {
-                        kept |= bits.of(dst);
-                        if code.functions.get(function as usize).is_none() {
+                    Op::Helper { .. }
+                    | Op::Packet { .. }
+                    | Op::FramePointer { .. }
+                    | Op::LoadAcquire { .. }
+                    | Op::StoreRelease { .. }
+                    | Op::Atomic { .. }
+                    | Op::Cmpxchg { .. } => needs.state = true,
+                    Op::CallReg { .. } => needs.by_number = true,
+                    Op::Call { function, .. } => {
+                        if code.functions.get(*function as usize).is_none() {
                             return Err(malformed);
                         }
                         needs.calls = true;
-                        needs.entry_is_called |= function == 0;
+                        needs.entry_is_called |= *function == 0;
                     }
+                    _ => {}
                 }
             }
             needs.kept |= kept;
