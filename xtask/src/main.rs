@@ -8,6 +8,7 @@
 
 mod abi;
 mod api;
+mod aya;
 mod bare;
 mod bench;
 mod boot;
@@ -65,6 +66,7 @@ const CHORES: &[Chore] = &[
         about: "compare the public crates' interface with the committed snapshots",
         run: api::run,
     },
+    Chore { name: "aya", about: "load the objects by aya and by skep, and compare", run: aya::run },
     Chore { name: "ci", about: "run every check and test, as continuous integration does", run: ci::run },
     Chore {
         name: "bare",
