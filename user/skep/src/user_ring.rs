@@ -21,8 +21,8 @@ use zerocopy::{Immutable, IntoBytes};
 /// use skep::UserRing;
 ///
 /// let mut commands = UserRing::new(loaded.map("commands")?)?;
-/// while !commands.send(b"flush")? {
-///     commands.wait(None)?;
+/// if !commands.send(b"flush")? {
+///     eprintln!("the program has not taken the last commands yet");
 /// }
 /// # Ok(())
 /// # }
@@ -142,8 +142,9 @@ impl UserRing {
         Ok(Some(Reserved { ring: self, len }))
     }
 
-    /// Waits until a program has taken records, or the time is over; tells which. A signal ends the wait like the time
-    /// does.
+    /// Waits until the ring is not full to the last byte, or the time is over; tells which. A signal ends the wait like the
+    /// time does. The kernel tells no more than that (`ringbuf_map_poll_user`, kernel/bpf/ringbuf.c): where a record needs
+    /// more room than there is, wait a while between attempts, or make the program run that drains.
     ///
     /// # Errors
     /// [`ErrorKind::Kernel`].
