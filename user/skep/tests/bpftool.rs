@@ -1,4 +1,5 @@
 //! What maps hold, read by their types, beside what bpftool makes of the same maps.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test looks at the machine itself")]
 
 mod common;
 

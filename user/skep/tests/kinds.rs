@@ -1,5 +1,6 @@
 //! Kinds of maps that only Linux has: rings that user space writes, stacks, storage that belongs to something, sockets, devices,
 //! control groups.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test looks at the machine itself")]
 
 mod common;
 

@@ -212,7 +212,7 @@ impl<'m, T: IntoBytes + TryFromBytes + Immutable> SharedCell<'m, T> {
                 self.part(&mut element)?.copy_from_slice(value.as_bytes());
                 let answer = self.map.fd.update(&self.index.to_ne_bytes(), &element, BPF_ANY);
                 answer.map_err(|error| match error.errno() {
-                    Errno::EPERM => self.frozen(),
+                    Errno::EPERM if self.map.section().is_some() => self.frozen(),
                     _ => self.map.error("BPF_MAP_UPDATE_ELEM", error),
                 })
             }
@@ -245,11 +245,13 @@ impl<'m, T: IntoBytes + TryFromBytes + Immutable> SharedCell<'m, T> {
 
 /// The mistake of whoever writes what must not be written.
 pub(super) fn frozen(map: &Map) -> Error {
-    let what = match map.section() {
-        Some(_) => "was frozen when it was loaded; set it before",
-        None => "is frozen, or was opened for reading only",
-    };
-    Error::new(ErrorKind::Permission, what).with_errno(Errno::EPERM).in_map(map.name())
+    match map.section() {
+        Some(_) => Error::new(ErrorKind::Permission, "was frozen when it was loaded; set it before")
+            .with_errno(Errno::EPERM)
+            .in_map(map.name()),
+        // It has been mapped for reading, after the kernel refused more.
+        None => map.error("mmap", Errno::EPERM).hint("it is frozen, or was opened for reading only"),
+    }
 }
 
 macro_rules! atomic {
