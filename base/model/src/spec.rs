@@ -47,6 +47,24 @@ pub struct MapSpec {
     pub origin: MapOrigin,
 }
 
+impl MapSpec {
+    /// Gives the variables that it holds: those of its data section, or those in an arena.
+    pub fn data(&self) -> Option<&MapData> {
+        match &self.origin {
+            MapOrigin::Data(data) | MapOrigin::Arena(data) => Some(data),
+            MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::StructOps(_) => None,
+        }
+    }
+
+    /// Gives the variables that it holds, for changes.
+    pub fn data_mut(&mut self) -> Option<&mut MapData> {
+        match &mut self.origin {
+            MapOrigin::Data(data) | MapOrigin::Arena(data) => Some(data),
+            MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::StructOps(_) => None,
+        }
+    }
+}
+
 /// How a map is shared by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pinning {
@@ -84,6 +102,8 @@ pub enum MapOrigin {
     Legacy,
     /// A data section, which becomes an array of one value.
     Data(MapData),
+    /// A BTF-described arena in `.maps` that holds the variables of `.addr_space.1`.
+    Arena(MapData),
     /// A variable in `.struct_ops` or `.struct_ops.link`: a struct of functions that the kernel calls.
     StructOps(StructOps),
 }
@@ -130,6 +150,8 @@ pub enum DataKind {
     Zero,
     /// `.kconfig`: filled from the kernel's configuration.
     Kconfig,
+    /// `.addr_space.1`: in the memory of an arena.
+    Arena,
 }
 
 /// A program to be loaded: one entry function with all the functions it calls, linked together.
@@ -229,11 +251,11 @@ pub struct Relocation {
 pub enum RelocTarget {
     /// A map (`LDDW` kind 1 or 5).
     Map(MapId),
-    /// A place in the one value of a data map (`LDDW` kind 2 or 6).
+    /// A place in the one value of a data map, or among the variables in an arena (`LDDW` kind 2 or 6).
     MapValue {
-        /// The data map.
+        /// The data map or arena.
         map: MapId,
-        /// Offset in its value in bytes.
+        /// Offset in its value, or in the section of the variables, in bytes.
         offset: u32,
     },
     /// A kernel variable (`LDDW` kind 3).

@@ -3,6 +3,7 @@
 use crate::{Attr, Fd, RawImage, RawMapping};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 use core::task::Waker;
 use skep_abi::{Errno, PerfEventAttr};
 
@@ -27,6 +28,8 @@ pub enum Call<'a> {
     /// call of its own because the kernel promises of this one file only what Rust asks of borrowed bytes: others may be
     /// written or cut while they are mapped.
     MapBtf,
+    /// `mmap(2)` of a whole arena (`BPF_MAP_TYPE_ARENA`), shared, for reading and writing. Answers [`Reply::Mapping`].
+    Arena(ArenaCall),
     /// `munmap(2)`. Answers [`Reply::None`].
     Unmap(RawMapping),
     /// `poll(2)`. Answers [`Reply::Count`]: how many are ready; none after the timeout in milliseconds (`None` waits
@@ -58,6 +61,7 @@ impl Call<'_> {
             Call::Ioctl(_, ioctl) => ioctl.name(),
             Call::Map(_) => "mmap",
             Call::MapBtf => "mmap BTF",
+            Call::Arena(_) => "mmap arena",
             Call::Unmap(_) => "munmap",
             Call::Wait(..) => "poll",
             Call::Watch(..) => "watch",
@@ -81,6 +85,7 @@ impl Call<'_> {
             Call::Ioctl(fd, ioctl) => Call::Ioctl(*fd, *ioctl),
             Call::Map(map) => Call::Map(*map),
             Call::MapBtf => Call::MapBtf,
+            Call::Arena(arena) => Call::Arena(*arena),
             Call::Unmap(raw) => Call::Unmap(raw.stand_in()),
             Call::Wait(fds, timeout) => Call::Wait(fds, *timeout),
             Call::Watch(fd, waker) => Call::Watch(*fd, waker),
@@ -197,6 +202,17 @@ pub struct MapCall {
     pub len: usize,
     /// For what.
     pub protection: Protection,
+}
+
+/// The arguments of an `mmap(2)` of an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaCall {
+    /// The arena.
+    pub fd: Fd,
+    /// How many bytes: all that it has, which is at most 4 GiB.
+    pub len: usize,
+    /// Where, if not anywhere: whatever is there already stays, and the answer is `EEXIST`.
+    pub at: Option<NonZeroUsize>,
 }
 
 /// What to wait for.

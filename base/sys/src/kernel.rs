@@ -1,8 +1,9 @@
 //! The one trait, and the shared value that everything above it holds.
 
-use crate::{Call, Handle, Image, MapCall, Mapping, Protection, Reply, mapping::Writable};
+use crate::{ArenaCall, Call, Handle, Image, MapCall, Mapping, Protection, Reply, mapping::Writable};
 use alloc::sync::Arc;
 use core::fmt;
+use core::num::NonZeroUsize;
 use core::sync::atomic::AtomicU32;
 use skep_abi::Errno;
 
@@ -93,6 +94,21 @@ impl Kernel {
     pub fn map_btf(&self) -> Result<Image, Errno> {
         match self.call(Call::MapBtf)? {
             Reply::Image(raw) => Ok(Image::new(self.clone(), raw)),
+            _ => Err(Errno::EPROTO),
+        }
+    }
+
+    /// Maps an arena as a whole, at an address that programs and this process then share for its pointers.
+    ///
+    /// Pages are there when someone touches them. Where the arena was made with `BPF_F_SEGV_ON_FAULT`, touching one that no
+    /// program has allocated ends this process; so does any where the kernel has no memory left for it.
+    ///
+    /// # Errors
+    /// `EEXIST` where something else is at that address; `EBUSY` where the arena is mapped at another; `EINVAL` where `len`
+    /// is not its size; `EOPNOTSUPP` where the kernel is wrapped so that it cannot be followed.
+    pub fn map_arena(&self, handle: &Handle, len: usize, at: Option<NonZeroUsize>) -> Result<Mapping, Errno> {
+        match self.call(Call::Arena(ArenaCall { fd: handle.fd(), len, at }))? {
+            Reply::Mapping(raw) => Ok(Mapping::new(self.clone(), raw, Writable::Yes)),
             _ => Err(Errno::EPROTO),
         }
     }

@@ -26,8 +26,8 @@ mod vtable;
 
 pub use attr::{Area, AreaMemory, Attr, AttrError, WITHHELD};
 pub use call::{
-    Call, DirEntry, FileCall, FileKind, FileStat, Interest, Ioctl, Limit, MapCall, OpenMode, PerfEventOpen,
-    Protection, Reply, SocketCall, WaitFd,
+    ArenaCall, Call, DirEntry, FileCall, FileKind, FileStat, Interest, Ioctl, Limit, MapCall, OpenMode,
+    PerfEventOpen, Protection, Reply, SocketCall, WaitFd,
 };
 pub use dirent::add_dir_entries;
 pub use faulty::{Fault, Faulty, On, With};

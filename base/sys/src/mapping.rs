@@ -99,6 +99,11 @@ impl Mapping {
         self.raw.len == 0
     }
 
+    /// Gives the address of the first byte, which pointers in an arena count from.
+    pub fn address(&self) -> usize {
+        self.raw.base.addr().get()
+    }
+
     /// Loads the aligned 64-bit integer at `offset`; what the kernel wrote before it stored the value is seen too.
     ///
     /// # Errors

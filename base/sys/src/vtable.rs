@@ -352,6 +352,8 @@ impl Sys for VTable {
             Call::Map(call) => self.map(call),
             // That nobody writes a file is not what these functions promise.
             Call::MapBtf => Err(Errno::EOPNOTSUPP),
+            // Its `mmap` has no argument for an address, and an arena without one has no pointers.
+            Call::Arena(_) => Err(Errno::EOPNOTSUPP),
             Call::Unmap(raw) => self.unmap(raw),
             Call::Wait(fds, timeout_ms) => self.wait(fds, timeout_ms),
             Call::Watch(..) => Err(Errno::EOPNOTSUPP),

@@ -10,7 +10,7 @@ use skep_sys::*;
 threads! {
     "plain data": yes Send, yes Sync =>
         AttrError, BatchStep, BatchThen, CStat, CallError, Difference, DirEntry, Fault, Fd, FdOrigin, FileKind, FileStat,
-        Hidden, Incomplete, Insns, Interest, KernelVersion, Limit, LinkPlaces, MapCall, MapShape, Mismatch, ObjectKind, On, OpenMode, PollFd,
+        Hidden, Incomplete, Insns, Interest, KernelVersion, Limit, LinkPlaces, ArenaCall, MapCall, MapShape, Mismatch, ObjectKind, On, OpenMode, PollFd,
         Protection, Recording, RecordingError, WaitFd, With;
     "shares an implementer of the seam, and `Sys` requires both": yes Send, yes Sync => Kernel, Handle;
     "a handle with its kind": yes Send, yes Sync => BtfFd, LinkFd, MapFd, ProgFd, TaskFd;

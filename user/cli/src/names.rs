@@ -109,7 +109,7 @@ pub(crate) fn describe(object: &ObjectSpec, target: &RelocTarget) -> String {
                 return format!("map {}+{offset}", map.0);
             };
             let section = match &spec.origin {
-                MapOrigin::Data(data) => data.section.as_str(),
+                MapOrigin::Data(data) | MapOrigin::Arena(data) => data.section.as_str(),
                 _ => spec.name.as_str(),
             };
             match object.btf.as_ref().and_then(|btf| variable_at(btf, section, *offset)) {

@@ -111,9 +111,14 @@ impl<'d> Functions<'d> {
         self.list.binary_search_by_key(&(section, start), |f| (f.section, f.start)).ok().map(FnIdx)
     }
 
+    /// All functions, in the order of the file.
+    pub(crate) fn all(&self) -> impl Iterator<Item = FnIdx> + '_ {
+        (0..self.list.len()).map(FnIdx)
+    }
+
     /// The functions that can be loaded, in the order of the file.
     pub(crate) fn programs(&self) -> impl Iterator<Item = FnIdx> + '_ {
-        (0..self.list.len()).map(FnIdx).filter(|index| self.get(*index).role == Role::Program)
+        self.all().filter(|index| self.get(*index).role == Role::Program)
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod btf;
 mod error;
+mod exceptions;
 mod externs;
 mod functions;
 mod image;

@@ -1,5 +1,6 @@
 //! Maps: one file per form of definition, and the list that instructions refer to.
 
+mod arena;
 mod btf;
 mod data;
 mod legacy;
@@ -9,7 +10,7 @@ use crate::error::{ElfError, Problem};
 use crate::functions::Functions;
 use crate::image::{Home, Image, SecIdx, SymIdx};
 use skep_btf::Btf;
-use skep_model::{MapId, MapSpec, RelocTarget};
+use skep_model::{MapId, MapOrigin, MapSpec, RelocTarget};
 use std::collections::HashMap;
 
 pub(crate) use btf::definition;
@@ -68,6 +69,12 @@ impl Maps {
                 maps.data.insert(section.index, id);
             }
         }
+        for section in image.sections.iter().filter(|section| section.name == arena::SECTION) {
+            let found = arena::hold(section, &mut maps.specs);
+            if let Some(id) = found.map_err(|error| error.in_section(section.name))? {
+                maps.data.insert(section.index, id);
+            }
+        }
         btf::fill_slots(image, functions, &mut maps, &slots).map_err(|error| error.in_section(".maps"))?;
         Ok(maps)
     }
@@ -110,7 +117,11 @@ impl Maps {
         let bad =
             |wanted| Problem::BadTarget { target: format!("{}+{addend:#x}", image.describe(symbol)), wanted };
         if let Some(map) = self.data.get(&section) {
-            let size = u64::from(self.specs[map.0 as usize].value_size);
+            let spec = &self.specs[map.0 as usize];
+            let size = match &spec.origin {
+                MapOrigin::Arena(data) => data.bytes.len() as u64,
+                _ => u64::from(spec.value_size),
+            };
             return Some(match offset <= size {
                 true => Ok(RelocTarget::MapValue { map: *map, offset: offset as u32 }),
                 false => Err(bad("a byte inside the data section")),

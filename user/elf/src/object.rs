@@ -1,6 +1,7 @@
 //! The whole object.
 
 use crate::error::{ElfError, Problem};
+use crate::exceptions::Callbacks;
 use crate::externs::{self, ExternSpec};
 use crate::functions::Functions;
 use crate::image::{Image, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SectionKind};
@@ -103,8 +104,16 @@ fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
     });
     maps.add_struct_ops(&image, btf.as_ref(), &functions)?;
     let by_name: HashMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
-    let linker =
-        Linker { image: &image, functions: &functions, maps: &maps, externs: &by_name, kconfig, info: &info };
+    let callbacks = Callbacks::find(btf.as_ref(), &functions);
+    let linker = Linker {
+        image: &image,
+        functions: &functions,
+        maps: &maps,
+        externs: &by_name,
+        kconfig,
+        info: &info,
+        callbacks: &callbacks,
+    };
     let mut programs = Vec::new();
     let mut names = HashSet::new();
     for entry in functions.programs() {

@@ -1,6 +1,7 @@
 //! Programs: an entry function linked with all that it calls, its references named.
 
 use crate::error::{ElfError, Problem};
+use crate::exceptions::Callbacks;
 use crate::externs::{ExternKind, ExternSpec};
 use crate::functions::{FnIdx, Functions};
 use crate::image::{Home, Image, R_BPF_64_32, R_BPF_64_64, Reloc, SecIdx, Section};
@@ -38,6 +39,7 @@ pub(crate) struct Linker<'o, 'd> {
     pub(crate) externs: &'o HashMap<&'o str, &'o ExternSpec>,
     pub(crate) kconfig: Option<MapId>,
     pub(crate) info: &'o Info,
+    pub(crate) callbacks: &'o Callbacks,
 }
 
 /// The load flags that a section's properties ask for.
@@ -92,7 +94,13 @@ impl Linker<'_, '_> {
         let mut queue = VecDeque::from([entry]);
         let mut calls = Vec::new();
         placed.insert(entry, usize::MAX);
-        while let Some(index) = queue.pop_front() {
+        // Behind all that is called, as libbpf has it.
+        let mut callback = self.callbacks.of(function.name);
+        while let Some(index) = queue.pop_front().or_else(|| callback.take()) {
+            // One that the program calls itself, which the kernel refuses.
+            if placed.get(&index).is_some_and(|start| *start != usize::MAX) {
+                continue;
+            }
             placed.insert(index, program.insns.len());
             self.append(index, &mut program, &mut calls, |callee| {
                 placed.entry(callee).or_insert_with(|| {
@@ -273,7 +281,7 @@ impl Linker<'_, '_> {
         match found {
             Some(function) => Ok(Meaning::Address(function)),
             None if self.image.section(home).name.starts_with(".addr_space.") => {
-                Err(Problem::Unsupported("arena variables").into())
+                Err(Problem::Unsupported("variables of an address space that is no arena's").into())
             }
             None => Err(bad().into()),
         }

@@ -53,6 +53,7 @@ mod linux {
                 Call::Ioctl(fd, request) => ioctl::ioctl(fd, request),
                 Call::Map(call) => map::map(call),
                 Call::MapBtf => map::map_btf(),
+                Call::Arena(call) => map::arena(call),
                 Call::Unmap(raw) => map::unmap(raw),
                 Call::Wait(fds, timeout_ms) => wait::wait(fds, timeout_ms),
                 Call::File(call) => file::file(call),

@@ -4,7 +4,7 @@ use crate::fd;
 use rustix::fs::{Mode, OFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 use skep_abi::Errno;
-use skep_sys::{MapCall, Protection, RawImage, RawMapping, Reply};
+use skep_sys::{ArenaCall, MapCall, Protection, RawImage, RawMapping, Reply};
 use std::ptr::{self, NonNull};
 
 /// What marks a mapping as made here: its address, which nobody else uses as a cookie.
@@ -52,6 +52,28 @@ pub(crate) fn map_btf() -> Result<Reply, Errno> {
     // write them, and neither shared nor writable mappings of them are given to anybody. They stay until `unmap` gets
     // these very numbers.
     Ok(Reply::Image(unsafe { RawImage::new(base, len, cookie()) }))
+}
+
+pub(crate) fn arena(call: ArenaCall) -> Result<Reply, Errno> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    let on = fd::borrow(call.fd)?;
+    let (wanted, flags) = match call.at {
+        None => (ptr::null_mut(), MapFlags::SHARED),
+        Some(at) => (ptr::without_provenance_mut(at.get()), MapFlags::SHARED | MapFlags::FIXED_NOREPLACE),
+    };
+    // SAFETY: a new mapping, at an address that the kernel chooses or where it finds nothing, touches no memory that is in
+    // use.
+    let base = unsafe { rustix::mm::mmap(wanted, call.len, protection, flags, on, 0) };
+    let base = NonNull::new(base.map_err(fd::errno)?.cast::<u8>()).ok_or(Errno::EPROTO)?;
+    // SAFETY: the range is page-aligned, has just been mapped as asked for, and is known to nobody else in this process but
+    // by its number; it is unmapped by `unmap` with this very value only.
+    let raw = unsafe { RawMapping::new(base, call.len, cookie()) };
+    if call.at.is_some_and(|at| at != raw.base().addr()) {
+        // A kernel that takes the flag for a hint (before 4.17).
+        unmap(raw)?;
+        return Err(Errno::EEXIST);
+    }
+    Ok(Reply::Mapping(raw))
 }
 
 pub(crate) fn unmap(raw: RawMapping) -> Result<Reply, Errno> {

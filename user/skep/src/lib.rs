@@ -89,8 +89,8 @@ pub use map::ByFd;
 #[doc(hidden)]
 pub use map::size_behind;
 pub use map::{
-    Cells, CgroupStorageKey, Entries, Entry, EntryValue, FieldAt, Fields, Frame, Global, Keys, LpmKey, Map,
-    MapKey, MapValue, NewMap, PerCpu, PlainKey, Redirect, SharedCell, StackTrace, StoredValue, TypedMap,
+    Arena, Cells, CgroupStorageKey, Entries, Entry, EntryValue, FieldAt, Fields, Frame, Global, Keys, LpmKey,
+    Map, MapKey, MapValue, NewMap, PerCpu, PlainKey, Redirect, SharedCell, StackTrace, StoredValue, TypedMap,
     When,
 };
 pub use note::{Instead, Note};

@@ -3,6 +3,7 @@
 //! Whatever has been made is owned by a value that undoes it when it is dropped; only a load that succeeds keeps
 //! its pins.
 
+mod arena;
 mod btf;
 mod core;
 mod externs;
@@ -22,6 +23,7 @@ use self::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Autocreate, Autoload};
 use crate::{CoreRelocation, Feature, Instead, Kernel, Loaded, Map, Note, Object, Program};
+use arena::Arena;
 use btf::ObjectBtf;
 use externs::Externs;
 use pins::Pin;
@@ -42,6 +44,7 @@ pub(crate) struct Loading<'o> {
     maps: Vec<Option<Arc<MapFd>>>,
     pins: Vec<Pin>,
     types: KernelTypes<'o>,
+    arenas: Vec<Arena>,
     externs: Externs<'o>,
     core: Core<'o>,
     /// The structs of functions that are made, or whose programs are asked for.
@@ -60,6 +63,7 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         maps: Vec::new(),
         pins: Vec::new(),
         types: KernelTypes::new(object, kernel, wanted(object)),
+        arenas: Vec::new(),
         externs: Externs::new(object, kernel),
         core: Core::new(object),
         ops: Vec::new(),
@@ -188,10 +192,15 @@ impl<'o> Loading<'o> {
             pin.keep();
         }
         let btf = self.object.btf.clone();
-        let maps = self.object.spec.maps.iter().zip(self.maps);
-        let made = maps.filter_map(|(spec, fd)| Some((spec, fd?)));
-        let maps = made.map(|(spec, fd)| {
-            Map::loaded(self.kernel, spec, fd, btf.clone()).with_ops(values.remove(&spec.name))
+        let mut arenas: HashMap<_, _> = self.arenas.into_iter().map(|arena| (arena.map, arena)).collect();
+        let maps = self.object.spec.maps.iter().zip(self.maps).zip(0..);
+        let made = maps.filter_map(|((spec, fd), index)| Some((spec, fd?, MapId(index))));
+        let maps = made.map(|(spec, fd, id)| {
+            let map = Map::loaded(self.kernel, spec, fd, btf.clone()).with_ops(values.remove(&spec.name));
+            match arenas.remove(&id) {
+                Some(arena) => map.with_arena(arena.variables, arena.memory),
+                None => map,
+            }
         });
         let maps = maps.collect();
         Loaded::new(self.object.file(), self.kernel, btf, maps, programs, self.notes)

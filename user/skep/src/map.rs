@@ -1,5 +1,6 @@
 //! Maps: elements by key, as bytes and as the values that their types make of them.
 
+mod arena;
 mod batch;
 mod cell;
 mod entries;
@@ -10,6 +11,7 @@ pub(crate) mod schema;
 mod typed;
 mod value;
 
+pub use arena::Arena;
 pub use cell::{Cells, SharedCell};
 pub use entries::{Entries, Entry, EntryValue, Keys};
 pub use global::Global;
@@ -20,6 +22,8 @@ pub use typed::TypedMap;
 #[cfg(target_os = "linux")]
 pub use value::ByFd;
 pub use value::{MapKey, MapValue, PerCpu, PlainKey, StoredValue};
+
+pub(crate) use arena::{Variables, map as map_arena};
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,7 +50,9 @@ pub struct Map {
     max_entries: OnceLock<u32>,
     /// The `BPF_F_*` flags that it was created with.
     flags: OnceLock<u32>,
-    /// Its memory, where it is an array that can be mapped.
+    /// Where the object's variables are, if it is an arena.
+    variables: Variables,
+    /// Its memory, where it is an array that can be mapped, or an arena.
     memory: OnceLock<Option<Mapping>>,
     /// Its value with its programs, where it is a struct of functions.
     ops: Option<Vec<u8>>,
@@ -92,7 +98,7 @@ impl Map {
         btf: Option<Arc<Btf<'static>>>,
     ) -> Map {
         let section = match &spec.origin {
-            MapOrigin::Data(data) => Some(data.section.clone()),
+            MapOrigin::Data(data) | MapOrigin::Arena(data) => Some(data.section.clone()),
             MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::StructOps(_) => None,
         };
         let types = btf.map(|btf| Types {
@@ -108,6 +114,7 @@ impl Map {
             section,
             max_entries: OnceLock::new(),
             flags: OnceLock::new(),
+            variables: Variables::default(),
             memory: OnceLock::new(),
             ops: None,
             record_type: OnceLock::new(),
@@ -194,6 +201,7 @@ impl Map {
             section: None,
             max_entries: OnceLock::from(info.max_entries),
             flags: OnceLock::from(info.map_flags),
+            variables: Variables::default(),
             memory: OnceLock::new(),
             ops: None,
             record_type: OnceLock::new(),

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::{CoreRelocation, Kernel, Loaded, load};
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
 use skep_elf::ObjectSpec;
-use skep_model::{MapOrigin, MapSpec, ProgramSpec};
+use skep_model::{MapSpec, ProgramSpec};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -206,9 +206,8 @@ impl Object {
         let place = self.locate(path)?;
         let btf = place.btf;
         let size = self.spec.maps[place.map].value_size as usize;
-        let MapOrigin::Data(data) = &mut self.spec.maps[place.map].origin else {
-            return Err(self.no_variable(path));
-        };
+        let unknown = self.no_variable(path);
+        let data = self.spec.maps[place.map].data_mut().ok_or(unknown)?;
         // Zeroes that were too many to hold are held once there is something among them.
         if let Some(more) = size.checked_sub(data.bytes.len()) {
             if data.bytes.try_reserve_exact(more).is_err() {
@@ -246,9 +245,7 @@ impl Object {
     pub fn global(&self, path: &str) -> Result<Value<'_>> {
         let place = self.locate(path)?;
         let btf = self.btf.as_deref().ok_or_else(|| self.no_btf(path))?;
-        let MapOrigin::Data(data) = &self.spec.maps[place.map].origin else {
-            return Err(self.no_variable(path));
-        };
+        let data = self.spec.maps[place.map].data().ok_or_else(|| self.no_variable(path))?;
         let bytes = data.bytes.get(place.start..place.start + place.len);
         let bytes = bytes.ok_or_else(|| {
             Error::not_found("lies among more zeroes than are held").in_variable(path).in_file(self.file())
@@ -351,7 +348,7 @@ struct Place<'p> {
 }
 
 fn is_data_of(map: &MapSpec, section: &str) -> bool {
-    matches!(&map.origin, MapOrigin::Data(data) if data.section == section)
+    map.data().is_some_and(|data| data.section == section)
 }
 
 /// Reads what `path` leads to in a variable.

@@ -24,7 +24,7 @@ threads! {
     "reaches shared memory by atomics only": yes Send, yes Sync => Cells<'static, u64>, SharedCell<'static, u64>;
     "borrows a program": yes Send, yes Sync => Redirect<'static>;
     "borrows a descriptor": yes Send, yes Sync => ByFd<'static>;
-    "borrows a map": yes Send, yes Sync => Entries<'static>, Entry<'static>, EntryValue<'static>, Keys<'static>;
+    "borrows a map": yes Send, yes Sync => Arena<'static>, Entries<'static>, Entry<'static>, EntryValue<'static>, Keys<'static>;
     "borrows what is loaded": yes Send, yes Sync => Global<'static>;
     "borrows an object that is not loaded": yes Send, yes Sync => MapMut<'static>, ProgramMut<'static>;
     "borrows the input": yes Send, yes Sync => TestRun<'static>;

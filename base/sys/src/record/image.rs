@@ -7,6 +7,7 @@ use crate::{
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroUsize;
 use skep_mem::NoMemory;
 use zerocopy::IntoBytes;
 
@@ -127,6 +128,11 @@ pub(super) fn before(image: &mut Image, call: &Call<'_>) -> Result<(), NoMemory>
             image.number(0, map.offset)?;
             image.number(1, map.len as u64)?;
             image.number(2, u64::from(map.protection == Protection::ReadWrite))
+        }
+        Call::Arena(arena) => {
+            image.fd(0, arena.fd)?;
+            image.number(0, arena.len as u64)?;
+            image.number(1, arena.at.map_or(0, NonZeroUsize::get) as u64)
         }
         Call::Unmap(raw) => image.number(0, raw.cookie() as u64),
         Call::Wait(fds, timeout_ms) => {

@@ -138,6 +138,8 @@ impl Sys for Record {
         let room = Room::of(&call);
         let outcome = match &mut call {
             Call::Map(map) => self.map(*map),
+            // To keep a copy is to touch every page, and who touches a page takes it from the programs.
+            Call::Arena(_) => Err(Errno::EOPNOTSUPP),
             Call::Unmap(shown) => self.unmap(shown),
             // What is read is part of the recording, and what is mapped would not be.
             Call::MapBtf => Err(Errno::EOPNOTSUPP),

@@ -188,6 +188,7 @@ fn map_notes(map: &MapSpec) -> String {
         MapOrigin::Legacy => notes.push("legacy definition".to_owned()),
         MapOrigin::StructOps(ops) => notes.push(format!("struct of {} functions", ops.functions.len())),
         MapOrigin::Data(data) => notes.push(data_kind(data.kind).to_owned()),
+        MapOrigin::Arena(data) => notes.push(format!("{} bytes of variables", data.bytes.len())),
     }
     if map.pinning == Pinning::ByName {
         notes.push("pinned by name".to_owned());
@@ -216,6 +217,7 @@ fn data_kind(kind: DataKind) -> &'static str {
         DataKind::Initialised => "data",
         DataKind::Zero => "zeroed data",
         DataKind::Kconfig => "kernel configuration",
+        DataKind::Arena => "data in an arena",
     }
 }
 
@@ -225,7 +227,7 @@ fn type_name(object: &ObjectSpec, id: Option<BtfId>) -> Option<String> {
 
 fn map_json(object: &ObjectSpec, map: &MapSpec) -> Value {
     let origin = match &map.origin {
-        MapOrigin::Btf => "btf",
+        MapOrigin::Btf | MapOrigin::Arena(_) => "btf",
         MapOrigin::Legacy => "legacy",
         MapOrigin::StructOps(_) => "struct_ops",
         MapOrigin::Data(_) => "data",
@@ -269,7 +271,7 @@ fn map_json(object: &ObjectSpec, map: &MapSpec) -> Value {
 /// The variables of every data section, in the order of their places.
 fn all_globals(object: &ObjectSpec) -> impl Iterator<Item = Global<'_>> {
     let data = object.maps.iter().filter_map(|map| match &map.origin {
-        MapOrigin::Data(data) if data.kind != DataKind::Kconfig => Some(data),
+        MapOrigin::Data(data) | MapOrigin::Arena(data) if data.kind != DataKind::Kconfig => Some(data),
         _ => None,
     });
     data.flat_map(|data| {

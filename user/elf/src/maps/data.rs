@@ -60,7 +60,7 @@ pub(super) fn find(
         max_entries: 1,
         flags: match kind {
             DataKind::ReadOnly => BPF_F_RDONLY_PROG,
-            DataKind::Initialised | DataKind::Zero | DataKind::Kconfig => 0,
+            DataKind::Initialised | DataKind::Zero | DataKind::Kconfig | DataKind::Arena => 0,
         },
         extra: 0,
         numa_node: None,

@@ -76,7 +76,10 @@ impl<'o> Loading<'o> {
                 None => return Ok(Found::Nothing(NO_SUCH_MAP + map.0 as i32)),
             },
             RelocTarget::MapValue { map, offset } => match self.map_fd(*map)? {
-                Some(fd) => (Low::imm(fd.fd().number()), *offset as i32),
+                Some(fd) => {
+                    let offset = offset.wrapping_add(self.start_in_arena(*map));
+                    (Low::imm(fd.fd().number()), offset as i32)
+                }
                 None => return Ok(Found::Nothing(NO_SUCH_MAP + map.0 as i32)),
             },
             RelocTarget::Ksym { name, weak } | RelocTarget::Kfunc { name, weak } => {

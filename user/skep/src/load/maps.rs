@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// Contents of a map that are there already: of one that was pinned, or that the caller gave.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Made {
+pub(super) enum Made {
     New,
     Before,
 }
@@ -60,6 +60,9 @@ impl Loading<'_> {
         };
         if let (MapOrigin::Data(data), Made::New) = (&spec.origin, made) {
             self.fill(&map, data, &used.settings)?;
+        }
+        if map.shape().map_type() == MapType::ARENA {
+            self.add_arena(MapId(index as u32), spec, &map, made)?;
         }
         Ok(Some(map))
     }

@@ -70,7 +70,7 @@ impl Map {
         self.value_size().next_multiple_of(8)
     }
 
-    /// Maps an array into memory, once; `None` where the kernel does not.
+    /// Maps an array or arena into memory, once; `None` where the kernel does not.
     pub(super) fn memory(&self) -> Result<Option<&Mapping>> {
         if let Some(memory) = self.memory.get() {
             return Ok(memory.as_ref());
@@ -80,6 +80,9 @@ impl Map {
     }
 
     fn map_memory(&self) -> Result<Option<Mapping>> {
+        if self.map_type() == MapType::ARENA {
+            return self.map_arena().map(Some);
+        }
         if self.flags()? & BPF_F_MMAPABLE == 0 || self.map_type() != MapType::ARRAY {
             return Ok(None);
         }

@@ -35,9 +35,12 @@ impl<'l> Global<'l> {
             Error::new(ErrorKind::NotFound, error.problem.to_string()).with_source(error)
         };
         let (start, len) = (found.variable.offset as usize, found.variable.size as usize);
-        if start.checked_add(len).is_none_or(|end| end > map.value_size()) {
+        // Of variables in an arena, no map has the value.
+        let size = map.value_size().max(map.variables.len);
+        if start.checked_add(len).is_none_or(|end| end > size) {
             return Err(Error::not_found("lies outside its section"));
         }
+        let start = map.variables.start + start;
         let type_id = found.variable.type_id;
         let field = btf.field(type_id, found.path).map_err(bad)?;
         let bits = match field.bitfield {

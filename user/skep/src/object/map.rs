@@ -109,6 +109,9 @@ impl MapMut<'_> {
     /// [`ErrorKind::Setting`] for the map of a data section, which is an array.
     pub fn set_type(&mut self, map_type: MapType) -> Result<&mut Self> {
         self.refuse_data("is an array")?;
+        if let MapOrigin::Arena(_) = self.spec.origin {
+            return Err(self.error("is an arena, which holds variables of the object"));
+        }
         self.spec.map_type = map_type;
         Ok(self)
     }
@@ -142,6 +145,12 @@ impl MapMut<'_> {
     /// Sets the `BPF_F_*` flags that it is created with.
     pub fn set_flags(&mut self, flags: u32) -> &mut Self {
         self.spec.flags = flags;
+        self
+    }
+
+    /// Sets what `map_extra` says, which is for each kind another thing: for an arena the address to be mapped at.
+    pub fn set_extra(&mut self, extra: u64) -> &mut Self {
+        self.spec.extra = extra;
         self
     }
 
@@ -263,7 +272,7 @@ impl MapMut<'_> {
             MapOrigin::StructOps(_) => {
                 Err(self.error(&format!("stands for a struct of functions and {what}")))
             }
-            MapOrigin::Btf | MapOrigin::Legacy => Ok(()),
+            MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::Arena(_) => Ok(()),
         }
     }
 
