@@ -145,7 +145,7 @@ pub(super) fn check_alike(spec: &MapSpec, wanted: &MapCreate, found: &MapInfo) -
     // Whether data can be mapped is the kernel's business, and asked for where it can.
     let counts = match spec.origin {
         MapOrigin::Data(_) => !BPF_F_MMAPABLE,
-        MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::StructOps(_) => u32::MAX,
+        MapOrigin::Btf | MapOrigin::Legacy | MapOrigin::StructOps(_) | MapOrigin::Arena(_) => u32::MAX,
     };
     let fields = [
         ("type", u64::from(wanted.map_type), u64::from(found.type_)),

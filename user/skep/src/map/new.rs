@@ -1,6 +1,7 @@
 //! Maps that no object describes.
 
 use super::Map;
+use super::Variables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::names::kernel_name;
 use crate::{Feature, Kernel, Known};
@@ -151,6 +152,7 @@ impl NewMap {
             section: None,
             max_entries: if counts { OnceLock::from(self.max_entries) } else { OnceLock::new() },
             flags: OnceLock::from(create.map_flags),
+            variables: Variables::default(),
             memory: OnceLock::new(),
             ops: None,
             record_type: OnceLock::new(),
