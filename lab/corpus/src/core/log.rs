@@ -41,10 +41,9 @@ impl Heard {
             let is_its = |open: &&mut Open| open.function == function && open.number == number;
             let failed = said.starts_with("failed to ");
             let Some(its) = open.as_mut().filter(is_its) else {
-                match failed {
-                    // The path itself is bad, and was not shown.
-                    true => self.failed(function, ours)?,
-                    false => {}
+                // Where the path itself is bad it was not shown.
+                if failed {
+                    self.failed(function, ours)?;
                 }
                 continue;
             };
