@@ -45,6 +45,7 @@ const PATHS: &[Path] = &[
     Path { name: "load_for_a_program", run: load_for_a_program },
     Path { name: "load_what_a_kernel_provides", run: load_what_a_kernel_provides },
     Path { name: "arena", run: arena },
+    Path { name: "load_relocated", run: load_relocated },
     Path { name: "globals", run: globals },
     Path { name: "elements", run: elements },
     Path { name: "pins", run: pins },
@@ -155,6 +156,14 @@ fn load_for_a_program(kernel: &Kernel) -> Result<()> {
 /// Values of the kernel's configuration, and the address of a symbol.
 fn load_what_a_kernel_provides(kernel: &Kernel) -> Result<()> {
     run_all(&object("lab/vectors/data/externs"), kernel)
+}
+
+/// CO-RE from the BTF in a file: the object's own, so that all is there that one program needs.
+fn load_relocated(kernel: &Kernel) -> Result<()> {
+    let mut object = object("lab/vectors/btf/core");
+    object.only_program("direct")?;
+    object.set_target_btf(&format!("{ROOT}/lab/vectors/btf/core.bpf.o"));
+    object.load(kernel).map(|_| ())
 }
 
 fn globals(kernel: &Kernel) -> Result<()> {
