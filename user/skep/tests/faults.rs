@@ -7,10 +7,12 @@
 mod common;
 
 use common::{Held, ROOT, linux, object, packet};
+use skep::flags::BPF_F_MMAPABLE;
 use skep::sys::{Call, Fault, Faulty, On, Reply, Sys, With};
 use skep::{
-    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Link, LinkTarget, Map, Object, PerfBuffer,
-    PerfOptions, ProgType, Program, Result, RingBuffer, Stream, TestRun,
+    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Link, LinkTarget, Map, MapType, NewMap,
+    Object, PerCpu, PerfBuffer, PerfOptions, Pinned, ProgType, Program, Result, RingBuffer, Stream, TestRun,
+    UserRing,
 };
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
@@ -48,7 +50,11 @@ const PATHS: &[Path] = &[
     Path { name: "load_relocated", run: load_relocated },
     Path { name: "globals", run: globals },
     Path { name: "elements", run: elements },
+    Path { name: "typed", run: typed },
+    Path { name: "in_place", run: in_place },
+    Path { name: "user_ring", run: user_ring },
     Path { name: "pins", run: pins },
+    Path { name: "replaced_pins", run: replaced_pins },
     Path { name: "raw_tracepoint", run: raw_tracepoint },
     Path { name: "tracepoint", run: tracepoint },
     Path { name: "socket", run: socket },
@@ -200,6 +206,71 @@ fn elements(kernel: &Kernel) -> Result<()> {
     hash.freeze()
 }
 
+/// Maps made by hand, in maps of maps, and programs by handle.
+fn typed(kernel: &Kernel) -> Result<()> {
+    let inner = NewMap::of::<u32, u64>(MapType::HASH, 4).name("inner").create(kernel)?;
+    let outer =
+        NewMap::of::<u32, u32>(MapType::HASH_OF_MAPS, 4).name("outer").inner(&inner).create(kernel)?;
+    let outer = outer.into_typed::<u32, Map>()?;
+    outer.insert(&1, &inner)?;
+    inner.typed::<u32, u64>()?.insert_all([(&1, &2), (&2, &3)])?;
+    let Some(found) = outer.get(&1)? else { panic!("it is there") };
+    let mut all = found.typed::<u32, u64>()?.read_all()?;
+    all.sort_unstable();
+    assert_eq!(all, [(1, 2), (2, 3)]);
+    let each = NewMap::of::<u32, u64>(MapType::PERCPU_HASH, 4).name("each").create(kernel)?;
+    let each = each.into_typed::<u32, PerCpu<u64>>()?;
+    each.insert(&1, &PerCpu::all(kernel, 7)?)?;
+    assert!(each.get(&1)?.is_some_and(|values| values.iter().all(|value| *value == 7)));
+    let loaded = object("lab/vectors/maps/typed_keys").load(kernel)?;
+    let programs = loaded.map("programs")?.typed::<u32, Program>()?;
+    let Some(program) = programs.get(&1)? else { panic!("the object has put it there") };
+    programs.insert(&0, &program)
+}
+
+/// An array in memory, and one that is not.
+fn in_place(kernel: &Kernel) -> Result<()> {
+    for flags in [0, BPF_F_MMAPABLE] {
+        let map = NewMap::of::<u32, u64>(MapType::ARRAY, 4).name("array").flags(flags).create(kernel)?;
+        let map = Map::from_id(kernel, map.info()?.id)?;
+        let cells = map.cells::<u64>()?;
+        cells.set(3, &5)?;
+        assert_eq!(cells.get(3)?, 5);
+    }
+    Ok(())
+}
+
+/// Only where the kernel has such rings.
+fn user_ring(kernel: &Kernel) -> Result<()> {
+    if common::running() < (6, 1) {
+        return Ok(());
+    }
+    let map = NewMap::new(MapType::USER_RINGBUF, 4096).name("ring").create(kernel)?;
+    let mut ring = UserRing::new(&map)?;
+    assert!(ring.send(b"for nobody")?);
+    ring.wait(Some(Duration::from_secs(1)))?;
+    Ok(())
+}
+
+/// One map takes another's place, and is found there again.
+fn replaced_pins(kernel: &Kernel) -> Result<()> {
+    let path = format!("/sys/fs/bpf/skep_faults_{}_replaced", std::process::id());
+    let other = NewMap::of::<u32, u64>(MapType::HASH, 4).create(&Kernel::linux())?;
+    other.pin(&path)?;
+    let run = || {
+        let mut object = object("lab/vectors/maps/shared.v1");
+        for program in object.programs().map(str::to_owned).collect::<Vec<_>>() {
+            object.program_mut(&program)?.set_autoload(Autoload::No);
+        }
+        object.map_mut("shared")?.pin_at(&path).set_pinned(Pinned::Replaced);
+        drop(object.load(kernel)?);
+        object.load(kernel)
+    };
+    let result = run();
+    let _ = Kernel::linux().sys().file_remove(&path);
+    result.map(|_| ())
+}
+
 fn pins(kernel: &Kernel) -> Result<()> {
     let path = |what| format!("/sys/fs/bpf/skep_faults_{}_{what}", std::process::id());
     let run = || {
@@ -211,7 +282,7 @@ fn pins(kernel: &Kernel) -> Result<()> {
         let loaded = object.load(kernel)?;
         let opened = Map::open_pinned(kernel, &path("map"))?;
         assert_eq!(opened.info()?.id, loaded.map("vector_pinned")?.info()?.id);
-        skep::Program::open_pinned(kernel, &path("program"))?.info()?;
+        Program::open_pinned(kernel, &path("program"))?.info()?;
         Ok(())
     };
     let result = run();
@@ -403,7 +474,9 @@ fn every_call_of_every_path_fails_and_nothing_is_left() {
     for path in PATHS {
         let (runs, failures) = sweep(path, &mut pairs, &mut wrong);
         println!("{}: {runs} runs, {failures} failed", path.name);
-        let needs_more = path.name == "arena" && common::running() < (6, 9);
+        let since =
+            [("arena", (6, 9)), ("user_ring", (6, 1))].into_iter().find(|(name, _)| *name == path.name);
+        let needs_more = since.is_some_and(|(_, since)| common::running() < since);
         assert!(failures > 0 || path.name == "interface" || needs_more, "{}", path.name);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
