@@ -37,7 +37,7 @@ fn bpftool(test: &str, args: &[&str]) -> Option<Value> {
 
 /// The object of a list that has this id.
 #[track_caller]
-fn with_id<'v>(list: &'v Value, id: u32) -> &'v Value {
+fn with_id(list: &Value, id: u32) -> &Value {
     let list = list.as_array().unwrap();
     list.iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("{id} is not in {list:?}"))
 }

@@ -10,7 +10,7 @@ use crate::render::table::{Table, plain};
 use crate::{json, kernel, vocabulary};
 use serde_json::{Value, json};
 use skep::sys::{MapFd, ObjectKind};
-use skep::{Error, ErrorKind, Holders, Kernel, Map, MapType};
+use skep::{ErrorKind, Holders, Kernel, Map, MapType};
 use skep_abi::MapInfo;
 use std::io::{self, Write};
 
@@ -58,7 +58,7 @@ fn name_of(info: &MapInfo) -> String {
 
 /// What the kernel says of maps, without reading their types.
 fn infos(kernel: &Kernel, selector: &Selector) -> Result<Vec<MapInfo>, Failure> {
-    let by_id = |id| -> Result<MapInfo, Error> { Ok(Map::from_id(kernel, id)?.info()?) };
+    let by_id = |id| Map::from_id(kernel, id)?.info();
     let by_pin = |path: &str| Map::open_pinned(kernel, path)?.info();
     let passes = |info: &MapInfo| match selector {
         Selector::Name(name) => name_of(info) == *name,
