@@ -10,9 +10,8 @@ use common::{Held, ROOT, linux, object, packet};
 use skep::flags::BPF_F_MMAPABLE;
 use skep::sys::{Call, Fault, Faulty, On, Reply, Sys, With};
 use skep::{
-    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Link, LinkTarget, Map, MapType, NewMap,
-    Object, PerCpu, PerfBuffer, PerfOptions, Pinned, ProgType, Program, Result, RingBuffer, Stream, TestRun,
-    UserRing,
+    Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Map, MapType, NewMap, Object, PerCpu,
+    PerfBuffer, PerfOptions, Pinned, ProgType, Program, Result, RingBuffer, Stream, TestRun, UserRing,
 };
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
@@ -349,20 +348,19 @@ fn perf_buffer(kernel: &Kernel) -> Result<()> {
     Ok(())
 }
 
-/// What a kernel says of what it holds. Lists of all that there is are as long as others make them: tests/inspect.rs has
-/// the faults of those.
+/// What a kernel says of what it holds. Lists of all that there is are as long as others make them, and links take the
+/// kernel long to undo: tests/inspect.rs has the faults of those.
 fn read_back(kernel: &Kernel) -> Result<()> {
     let loaded = object("examples/syscount/syscount").load(kernel)?;
     let program = loaded.program("syscount")?;
-    let link = program.attach_auto()?;
     let found = Program::from_id(kernel, program.info()?.id)?;
     let details = found.details()?;
-    assert_eq!(found.full_name()?.as_deref(), Some("syscount"));
-    assert!(found.code()?.lines.len() > 3);
+    // A load does without types where they are refused.
+    let has_types = details.btf_id.is_some();
+    assert_eq!(found.full_name()?.as_deref(), has_types.then_some("syscount"));
+    assert_eq!(found.code()?.lines.len() > 3, has_types);
     let first = details.map_ids.first().copied().unwrap_or_default();
     assert_eq!(Map::from_id(kernel, first)?.info()?.id, first);
-    let target = Link::from_id(kernel, link.info()?.id)?.target()?;
-    assert!(matches!(target, LinkTarget::RawTracepoint { name, .. } if name == "sys_enter"));
     drop(kernel.enable_stats()?);
     if common::running() >= (6, 17) {
         assert!(found.read_stream(Stream::Stdout)?.is_empty());
