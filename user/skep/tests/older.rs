@@ -255,6 +255,17 @@ fn releases_have_what_they_brought() {
     }
 }
 
+#[test]
+fn types_are_read_back_where_they_have_no_names() {
+    let Some(turn) = linux("types_are_read_back_where_they_have_no_names") else { return };
+    let kernel = Kernel::from_sys(Older::new(turn.kernel.sys(), KernelVersion::new(5, 10)));
+    let loaded = object("examples/xdp-firewall/xdp_firewall").load(&kernel).unwrap();
+    let id = loaded.program("xdp_firewall").unwrap().info().unwrap().btf_id;
+    let types = skep::BtfObject::from_id(&kernel, id).unwrap();
+    assert_eq!((types.id(), types.name(), types.is_kernel()), (id, "", false));
+    assert!(types.read().unwrap().types().len() > 10);
+}
+
 #[cfg(feature = "embedded")]
 #[test]
 fn each_lack_has_its_way_around_on_the_embedded_kernel() {

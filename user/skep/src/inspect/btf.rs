@@ -28,7 +28,11 @@ impl BtfObject {
     pub fn from_id(kernel: &Kernel, id: u32) -> Result<BtfObject> {
         let fd = BtfFd::from_handle(kernel.open_id(ObjectKind::Btf, id)?);
         let fail = |error| Error::call(INFO, error).of_object(format_args!("BTF {id}"));
-        let (info, name) = (fd.info().map_err(fail)?, fd.name().map_err(fail)?);
+        let (info, name) = match fd.info_and_name() {
+            // Names came with Linux 5.11, which has the kernel's own types among the others since then.
+            Err(error) if error.errno() == Errno::E2BIG => (fd.info().map_err(fail)?, String::new()),
+            answer => answer.map_err(fail)?,
+        };
         Ok(BtfObject { kernel: kernel.clone(), fd, info, name })
     }
 
