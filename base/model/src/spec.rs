@@ -174,6 +174,8 @@ pub struct ProgramSpec {
     pub func_info: Vec<FuncInfoSpec>,
     /// Source lines.
     pub line_info: Vec<LineInfoSpec>,
+    /// Where the function begins that the kernel calls when the program throws.
+    pub exception_callback: Option<InsnIdx>,
 }
 
 /// What a section's name says about its programs.

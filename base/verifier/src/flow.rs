@@ -24,12 +24,17 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
-    /// Walks every function from its start: each is called or has its address taken, or is the main one.
+    /// Walks every function from its start: each is called or has its address taken, or is the main one or the one that is
+    /// called when the program throws.
     ///
     /// # Errors
     ///
     /// Memory: it takes a few bytes for each slot.
-    pub(crate) fn walk(program: &Program, structure: &Structure) -> Result<Reached, Rejection> {
+    pub(crate) fn walk(
+        program: &Program,
+        structure: &Structure,
+        exception_callback: Option<InsnIdx>,
+    ) -> Result<Reached, Rejection> {
         let mut slots = Vec::new();
         let mut pending: Vec<InsnIdx> = Vec::new();
         slots.try_reserve_exact(program.len()).map_err(|_| no_memory())?;
@@ -42,6 +47,7 @@ impl Reached {
         for subprogram in structure.subprograms() {
             reached.mark(Some(subprogram.start), program, &mut pending);
         }
+        reached.mark(exception_callback, program, &mut pending);
         while let Some(at) = pending.pop() {
             let Some(insn) = program.at(at) else { continue };
             let next = InsnIdx(at.0 + insn.slots());

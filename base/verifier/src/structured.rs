@@ -86,7 +86,7 @@ pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
     for (at, insn) in program.iter() {
         rules::refers(subject, at, insn)?;
     }
-    let reached = Reached::walk(&program, &structure)?;
+    let reached = Reached::walk(&program, &structure, subject.exception_callback)?;
     reached.check(&program)?;
     refuse_certain(subject, prog, &program, &reached)?;
     let mut doubts = Vec::new();

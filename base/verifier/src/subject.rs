@@ -18,6 +18,8 @@ pub struct Subject<'a> {
     pub licence: Licence,
     /// What its instructions refer to.
     pub references: &'a dyn References,
+    /// Where the function begins that is called when the program throws, if it names one.
+    pub exception_callback: Option<InsnIdx>,
 }
 
 /// What an instruction refers to.

@@ -27,7 +27,14 @@ impl References for World {
 
 fn on(platform: &Platform, kind: ProgType, licence: Licence, text: &str) -> Result<Structured, Rejection> {
     let assembled = assemble(text, &()).unwrap();
-    structured(&Subject { slots: assembled.slots(), platform, kind, licence, references: &World })
+    structured(&Subject {
+        slots: assembled.slots(),
+        platform,
+        kind,
+        licence,
+        references: &World,
+        exception_callback: None,
+    })
 }
 
 fn xdp(text: &str) -> Result<Structured, Rejection> {
@@ -162,6 +169,7 @@ fn the_type_and_the_size_are_the_platforms() {
         kind: ProgType::XDP,
         licence: Licence::Gpl,
         references: &World,
+        exception_callback: None,
     };
     let rejection = structured(&subject).unwrap_err();
     assert_eq!((rejection.id(), rejection.errno()), ("limit-instructions", Errno::E2BIG));
@@ -195,4 +203,24 @@ fn the_first_in_the_order_of_control_is_named() {
     rejects("goto b\na: r10 = 0\nr0 = 0\nexit\nb: r0 = r3\ngoto a", "register-uninitialised", 4);
     // A call goes into its function, and what follows comes after that.
     rejects("call local f\nr10 = 0\nr0 = 0\nexit\nf: call 9999\nexit", "call-helper", 4);
+}
+
+#[test]
+fn what_is_called_when_the_program_throws_is_reached() {
+    let assembled = assemble("r0 = 0\nexit\nr0 = r1\nexit", &()).unwrap();
+    let with = |exception_callback| {
+        structured(&Subject {
+            slots: assembled.slots(),
+            platform: &Platform::LINUX_6_18,
+            kind: ProgType::XDP,
+            licence: Licence::Gpl,
+            references: &World,
+            exception_callback,
+        })
+    };
+    let rejection = with(None).unwrap_err();
+    assert_eq!((rejection.id(), rejection.insn), ("control-unreachable", Some(InsnIdx(2))));
+    with(Some(InsnIdx(2))).unwrap();
+    assert_eq!(with(Some(InsnIdx(3))).unwrap_err().insn, Some(InsnIdx(2)), "what leads to it is not reached");
+    assert!(with(Some(InsnIdx(u32::MAX))).is_err(), "it is no slot of the program");
 }

@@ -89,14 +89,16 @@ impl Linker<'_, '_> {
             functions: Vec::new(),
             func_info: Vec::new(),
             line_info: Vec::new(),
+            exception_callback: None,
         };
         let mut placed = HashMap::new();
         let mut queue = VecDeque::from([entry]);
         let mut calls = Vec::new();
         placed.insert(entry, usize::MAX);
         // Behind all that is called, as libbpf has it.
-        let mut callback = self.callbacks.of(function.name);
-        while let Some(index) = queue.pop_front().or_else(|| callback.take()) {
+        let callback = self.callbacks.of(function.name);
+        let mut unplaced = callback;
+        while let Some(index) = queue.pop_front().or_else(|| unplaced.take()) {
             // One that the program calls itself, which the kernel refuses.
             if placed.get(&index).is_some_and(|start| *start != usize::MAX) {
                 continue;
@@ -109,6 +111,8 @@ impl Linker<'_, '_> {
                 });
             })?;
         }
+        program.exception_callback =
+            callback.and_then(|index| placed.get(&index)).map(|start| InsnIdx(*start as u32));
         for (at, callee) in calls {
             // Both fit in 24 bits, so their difference fits an i32.
             program.insns[at].imm = placed[&callee] as i32 - at as i32 - 1;

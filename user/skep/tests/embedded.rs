@@ -35,6 +35,9 @@ const LACKING: &[(&str, &str)] = &[
     ("maps/stacks", "map addresses: BPF_MAP_CREATE: EINVAL"),
     ("maps/storage", "map storage: BPF_MAP_CREATE: EINVAL"),
     ("maps/user_ring", "map commands: BPF_MAP_CREATE: EINVAL"),
+    ("code/exceptions", "this kernel has no symbol bpf_throw"),
+    ("maps/arena", "map arena: BPF_MAP_CREATE: EINVAL"),
+    ("maps/arena.at", "map arena: BPF_MAP_CREATE: EINVAL"),
 ];
 
 fn lacking(row: &Row) -> Option<&'static str> {

@@ -17,6 +17,9 @@ fn a_callback_is_linked_for_its_tag() {
     assert_eq!(functions("tagged"), ["tagged", "caught", "double_of"]);
     assert_eq!(functions("untagged"), ["untagged"]);
     assert_eq!(functions("dangling"), ["dangling"]);
+    let tagged = object.program("tagged").unwrap();
+    assert_eq!(tagged.exception_callback, Some(tagged.functions[1].start));
+    assert_eq!(object.program("untagged").unwrap().exception_callback, None);
 }
 
 #[test]

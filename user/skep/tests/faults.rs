@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Held, ROOT, linux, object, packet};
+use common::{Held, Own, ROOT, linux, object, packet};
 use skep::flags::BPF_F_MMAPABLE;
 use skep::sys::{Call, Fault, Faulty, On, Reply, Sys, With};
 use skep::{
@@ -397,6 +397,9 @@ fn missing_in(error: &Error, call: &str, errno: Errno) -> Option<&'static str> {
     (!placed).then_some("the place")
 }
 
+/// So many runs may keep objects of the kernel before it is asked whether these are gone: that takes it milliseconds.
+const TOGETHER: usize = 32;
+
 /// Sweeps a path: gives the number of runs and of those that failed, and notes what was wrong.
 fn sweep(path: &Path, pairs: &mut BTreeSet<(String, String)>, wrong: &mut Vec<String>) -> (u32, u32) {
     let before = Held::now();
@@ -406,14 +409,19 @@ fn sweep(path: &Path, pairs: &mut BTreeSet<(String, String)>, wrong: &mut Vec<St
     pairs.extend(calls.iter().map(|call| (path.name.to_owned(), (*call).to_owned())));
 
     let (mut runs, mut failures) = (0, 0);
+    // Struck since the whole system's objects were looked at, which the kernel frees when it comes to it.
+    let mut unseen: Vec<String> = Vec::new();
     let mut strike = |call: &'static str, on: On, with: With| {
         let what = format!("{}: {call} {on:?} {with:?}", path.name);
         let (_, struck, result) = with_fault(path, Some(Fault { on, with }));
         runs += 1;
-        let left = Held::left_since(&before);
+        let left = Own::left_since(&before.own);
         if !left.is_empty() {
-            println!("{what}: left {left} after {result:?}");
             wrong.push(format!("{what}: left {left} after {result:?}"));
+        }
+        unseen.push(format!("{what}: {result:?}"));
+        if unseen.len() == TOGETHER {
+            wrong.extend(left_by(&before, &mut unseen));
         }
         match (with, result) {
             (With::Errno(errno), Err(error)) => {
@@ -448,7 +456,15 @@ fn sweep(path: &Path, pairs: &mut BTreeSet<(String, String)>, wrong: &mut Vec<St
             strike(call, On::Named(call), With::Errno(errno));
         }
     }
+    wrong.extend(left_by(&before, &mut unseen));
     (runs, failures)
+}
+
+/// Tells what some runs have left together.
+fn left_by(before: &Held, runs: &mut Vec<String>) -> Option<String> {
+    let left = Held::left_since(before);
+    let runs = std::mem::take(runs);
+    (!left.is_empty()).then(|| format!("left {left} after one of:\n  {}", runs.join("\n  ")))
 }
 
 /// A line of the list, unless it is about kernels whose BTF can be mapped (since Linux 6.16), or cannot, and this is none.

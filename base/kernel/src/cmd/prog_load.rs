@@ -122,6 +122,8 @@ fn load(
         kind: model.kind,
         licence,
         references: &linker,
+        // Nothing here can be thrown: there is no `bpf_throw`.
+        exception_callback: None,
     })
     .map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
     let attach_type = AttachType(attr.expected_attach_type);

@@ -247,8 +247,8 @@ impl<'o> Loading<'o> {
             larger.resize(size, 0);
             match ask(kernel, self.object.license(), attempt, &mut larger) {
                 Ok(fd) => return Ok(fd),
-                // A log that is full is better than none.
-                Err(CallError::Errno(Errno::ENOSPC)) => log = larger,
+                // A log that is full is better than none. Where nothing was written, it is not the log that was too small.
+                Err(CallError::Errno(Errno::ENOSPC)) if larger[0] != 0 => log = larger,
                 // A kernel that takes no log of this size.
                 Err(CallError::Errno(Errno::EINVAL)) if size > MOST_BEFORE_5_2 && larger[0] == 0 => break,
                 Err(error) => {

@@ -209,13 +209,13 @@ impl<'m, T: IntoBytes + TryFromBytes + Immutable> SharedCell<'m, T> {
     /// [`ErrorKind::Permission`] where the map is frozen, as `.rodata` is when it is loaded.
     pub fn set(&self, value: &T) -> Result<()> {
         match self.map.memory()? {
-            Some(memory) => store(memory, self.place(), value.as_bytes()).ok_or_else(|| self.frozen()),
+            Some(memory) => store(memory, self.place(), value.as_bytes()).ok_or_else(|| self.frozen("mmap")),
             None => {
                 let mut element = self.element()?;
                 self.part(&mut element)?.copy_from_slice(value.as_bytes());
                 let answer = self.map.fd.update(&self.index.to_ne_bytes(), &element, BPF_ANY);
                 answer.map_err(|error| match error.errno() {
-                    Errno::EPERM if self.map.section().is_some() => self.frozen(),
+                    Errno::EPERM if self.map.section().is_some() => self.frozen("BPF_MAP_UPDATE_ELEM"),
                     _ => self.map.error("BPF_MAP_UPDATE_ELEM", error),
                 })
             }
@@ -237,8 +237,8 @@ impl<'m, T: IntoBytes + TryFromBytes + Immutable> SharedCell<'m, T> {
         part.ok_or_else(|| self.fail(ErrorKind::Corrupt, "lies outside its element".to_owned()))
     }
 
-    fn frozen(&self) -> Error {
-        frozen(self.map)
+    fn frozen(&self, call: &'static str) -> Error {
+        frozen(self.map, call)
     }
 
     fn fail(&self, kind: ErrorKind, what: String) -> Error {
@@ -246,14 +246,12 @@ impl<'m, T: IntoBytes + TryFromBytes + Immutable> SharedCell<'m, T> {
     }
 }
 
-/// The mistake of whoever writes what must not be written.
-pub(super) fn frozen(map: &Map) -> Error {
+/// The mistake of whoever writes what must not be written, which `call` has said, now or when the memory was mapped.
+pub(super) fn frozen(map: &Map, call: &'static str) -> Error {
+    let error = map.error(call, Errno::EPERM);
     match map.section() {
-        Some(_) => Error::new(ErrorKind::Permission, "was frozen when it was loaded; set it before")
-            .with_errno(Errno::EPERM)
-            .in_map(map.name()),
-        // It has been mapped for reading, after the kernel refused more.
-        None => map.error("mmap", Errno::EPERM).hint("it is frozen, or was opened for reading only"),
+        Some(_) => error.hint("it was frozen when it was loaded: set it before"),
+        None => error.hint("it is frozen, or was opened for reading only"),
     }
 }
 
@@ -289,7 +287,7 @@ macro_rules! atomic {
             fn atomically<R>(&self, then: impl FnOnce(&$atomic) -> R) -> Result<R> {
                 let unsupported = |what: &str| self.fail(ErrorKind::Unsupported, what.to_owned());
                 let memory = self.map.memory()?.ok_or_else(|| unsupported("is not mapped into memory"))?;
-                let bytes = memory.bytes().ok_or_else(|| self.frozen())?;
+                let bytes = memory.bytes().ok_or_else(|| self.frozen("mmap"))?;
                 let cell = bytes.$cell(self.place());
                 let cell = cell.map_err(|error| self.fail(ErrorKind::Corrupt, error.to_string()))?;
                 Ok(then(cell.ok_or_else(|| unsupported("is not aligned"))?))

@@ -94,14 +94,14 @@ impl<'l> Global<'l> {
         let part = &bytes[self.part.clone()];
         let at = self.start + self.part.start;
         match self.map.memory()? {
-            Some(memory) => store(memory, at, part).ok_or_else(|| self.frozen()),
+            Some(memory) => store(memory, at, part).ok_or_else(|| self.frozen("mmap")),
             None => {
                 let mut whole = self.section()?;
                 // `new` has checked that the part lies inside.
                 whole[at..at + part.len()].copy_from_slice(part);
                 let answer = self.map.fd.update(&0u32.to_ne_bytes(), &whole, BPF_ANY);
                 answer.map_err(|error| match error.errno() {
-                    Errno::EPERM => self.frozen(),
+                    Errno::EPERM => self.frozen("BPF_MAP_UPDATE_ELEM"),
                     _ => self.map.error("BPF_MAP_UPDATE_ELEM", error),
                 })
             }
@@ -135,8 +135,8 @@ impl<'l> Global<'l> {
         Err(Error::new(ErrorKind::Setting, what).in_map(self.map.name()))
     }
 
-    fn frozen(&self) -> Error {
-        cell::frozen(self.map)
+    fn frozen(&self, call: &'static str) -> Error {
+        cell::frozen(self.map, call)
     }
 
     /// Reads the bytes of the variable.

@@ -78,17 +78,23 @@ pub(crate) fn packet() -> Vec<u8> {
 /// What a process and the kernel hold, to compare before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
+    pub(crate) own: Own,
+    ids: BTreeMap<&'static str, BTreeSet<u32>>,
+}
+
+/// What of it is this process's own, or has a path: it goes away at once, or stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
     fds: BTreeMap<String, String>,
     mappings: Vec<String>,
-    ids: BTreeMap<&'static str, BTreeSet<u32>>,
     pins: BTreeSet<String>,
 }
 
 /// What is mapped of a kernel: its maps and buffers, and its BTF.
 const MAPPED: [&str; 2] = ["anon_inode:", "/sys/kernel/btf/"];
 
-impl Held {
-    pub(crate) fn now() -> Held {
+impl Own {
+    fn now() -> Own {
         let mut fds = BTreeMap::new();
         for entry in fs::read_dir("/proc/self/fd").unwrap() {
             let path = entry.unwrap().path();
@@ -101,6 +107,35 @@ impl Held {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let mappings = maps.lines().filter(|line| MAPPED.iter().any(|what| line.contains(what)));
         let mappings = mappings.map(String::from).collect();
+        let pins = fs::read_dir("/sys/fs/bpf").map_or_else(
+            |_| BTreeSet::new(),
+            |dir| dir.map(|entry| entry.unwrap().path().display().to_string()).collect(),
+        );
+        Own { fds, mappings, pins }
+    }
+
+    /// Tells what is there now and was not before.
+    pub(crate) fn left_since(before: &Own) -> String {
+        Own::now().beyond(before)
+    }
+
+    fn beyond(&self, before: &Own) -> String {
+        let mut left = String::new();
+        for (path, target) in self.fds.iter().filter(|(path, target)| before.fds.get(*path) != Some(target)) {
+            left += &format!("{path} -> {target}; ");
+        }
+        for mapping in self.mappings.iter().filter(|mapping| !before.mappings.contains(mapping)) {
+            left += &format!("mapping {mapping}; ");
+        }
+        for pin in self.pins.difference(&before.pins) {
+            left += &format!("pin {pin}; ");
+        }
+        left
+    }
+}
+
+impl Held {
+    pub(crate) fn now() -> Held {
         let kernel = Kernel::linux();
         let kinds = [
             ("map", ObjectKind::Map),
@@ -109,11 +144,7 @@ impl Held {
             ("link", ObjectKind::Link),
         ];
         let ids = kinds.map(|(name, kind)| (name, ids(&kernel, kind))).into_iter().collect();
-        let pins = fs::read_dir("/sys/fs/bpf").map_or_else(
-            |_| BTreeSet::new(),
-            |dir| dir.map(|entry| entry.unwrap().path().display().to_string()).collect(),
-        );
-        Held { fds, mappings, ids, pins }
+        Held { own: Own::now(), ids }
     }
 
     /// Tells what is held now and was not before. What the kernel frees later it gets half a minute for: a struct of
@@ -162,20 +193,11 @@ impl Held {
     }
 
     fn beyond(&self, before: &Held) -> String {
-        let mut left = String::new();
-        for (path, target) in self.fds.iter().filter(|(path, target)| before.fds.get(*path) != Some(target)) {
-            left += &format!("{path} -> {target}; ");
-        }
-        for mapping in self.mappings.iter().filter(|mapping| !before.mappings.contains(mapping)) {
-            left += &format!("mapping {mapping}; ");
-        }
+        let mut left = self.own.beyond(&before.own);
         for (kind, ids) in &self.ids {
             for id in ids.difference(&before.ids[kind]) {
                 left += &format!("{kind} {id}; ");
             }
-        }
-        for pin in self.pins.difference(&before.pins) {
-            left += &format!("pin {pin}; ");
         }
         left
     }

@@ -60,6 +60,7 @@ pub(super) fn check(
         kind,
         licence: platform::licence(object.license.as_bytes()),
         references: &ByRelocation { object, targets: targets.collect() },
+        exception_callback: program.exception_callback,
     };
     let start = Instant::now();
     let result = structured(&subject);
