@@ -3,7 +3,9 @@
 //! Promised: whatever the bytes, parsing ends; what parses answers every question about every type without a panic,
 //! with an amount of work that the bytes bound.
 
-use skep_btf::{Btf, Builder, Def, Endian, Ext, Literal, NameIndex, Type, TypeId};
+use skep_btf::{
+    Answer, Btf, Builder, Def, Endian, Ext, FuncLinkage, Literal, Look, NameIndex, Names, Type, TypeId,
+};
 
 use std::sync::Arc;
 
@@ -76,6 +78,20 @@ fn check_names(btf: &Btf<'_>) {
             assert_eq!(index.find(btf, name, kind), slow, "the index finds what a search finds: {name:?}");
         }
     }
+    check_look(btf);
+}
+
+/// One look finds each name's first type among the BTF's own, as going through all does.
+fn check_look(btf: &Btf<'_>) {
+    let own = || btf.own_types().take(ASKED).filter_map(|ty| Some((ty, ty.kind()?)));
+    let wanted = own().map(|(ty, kind)| (ty.name().to_owned(), kind));
+    let mut names = Names::new(wanted).expect("memory");
+    btf.look(&mut Look::nothing().names(&mut names)).expect("memory");
+    for (ty, kind) in own().filter(|(ty, _)| !ty.name().is_empty()) {
+        let first = own().find(|(other, of)| *of == kind && other.name() == ty.name());
+        let first = first.map_or(Answer::Nobodys, |(first, _)| Answer::Found(first.id()));
+        assert_eq!(names.of(ty.name(), kind), first, "{ty:?}");
+    }
 }
 
 /// What only some kinds have: each part is of a type that exists.
@@ -83,7 +99,16 @@ fn check_parts(btf: &Btf<'_>, ty: &Type<'_>) {
     assert_eq!(ty.btf().len(), btf.len());
     assert!(ty.references().all(|target| btf.get(target).is_some()), "what is referred to exists");
     match ty.def() {
-        Def::Func(func) => assert!(func.linkage.number() < 1 << 24, "it is stored in 24 bits"),
+        Def::Func(func) => {
+            assert!(func.linkage.number() < 1 << 24, "it is stored in 24 bits");
+            assert_eq!(FuncLinkage::from_number(func.linkage.number()), func.linkage);
+        }
+        Def::Enum(values) => {
+            assert!(
+                values.values().take(ASKED).enumerate().all(|(at, value)| values.value(at) == Some(value))
+            );
+            assert_eq!((values.value(values.len()), values.is_empty()), (None, values.len() == 0));
+        }
         Def::Var(var) => assert!(btf.get(var.type_id).is_some()),
         _ => {}
     }

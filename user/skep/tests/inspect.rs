@@ -47,7 +47,9 @@ fn read_back(kernel: &Kernel) {
         }
     }
     let types: Vec<BtfObject> = kernel.btf_objects().collect::<Result<_, _>>().unwrap();
-    assert!(types.iter().any(|object| object.is_kernel() && object.name() == "vmlinux"));
+    // The kernel's own have been among them since 5.11; the embedded one has none.
+    let is_vmlinux = |object: &BtfObject| object.is_kernel() && object.name() == "vmlinux";
+    assert!(types.iter().any(is_vmlinux) || running() < (5, 11));
     let mine = types.iter().find(|object| Some(object.id()) == info.btf_id).unwrap();
     assert!(!mine.is_kernel() && mine.size() > 100);
     assert!(mine.read().unwrap().find("tally", skep_btf::Kind::Struct).is_some());
@@ -250,8 +252,8 @@ fn arguments_of_system_call_programs_come_back() {
     if running() < (5, 14) {
         return println!("skipped: {name}: Linux has had such programs since 5.14");
     }
-    // *(u64 *)(r1 + 8) = 7; r0 = 0; exit
-    let insns: [u64; 3] = [0x0000_0007_0008_017a, 0xb7, 0x95];
+    // r2 = 7; *(u64 *)(r1 + 8) = r2; r0 = 0; exit
+    let insns: [u64; 4] = [0x0000_0007_0000_02b7, 0x0008_217b, 0xb7, 0x95];
     let insns: Vec<u8> = insns.iter().flat_map(|slot| slot.to_le_bytes()).collect();
     if cfg!(target_endian = "big") {
         return println!("skipped: {name}: its instructions are of the other byte order");
