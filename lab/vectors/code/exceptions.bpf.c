@@ -47,4 +47,4 @@ int dangling(struct __sk_buff *skb __unused)
 	return 3;
 }
 
-LICENSE("GPL");
+LICENSE("Dual MIT/GPL");

@@ -20,4 +20,4 @@ int prints(struct __sk_buff *ctx __unused)
 	return 0;
 }
 
-LICENSE("GPL");
+LICENSE("Dual MIT/GPL");

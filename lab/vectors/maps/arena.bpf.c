@@ -66,4 +66,4 @@ int harvest(void *ctx __unused)
 	return 0;
 }
 
-LICENSE("GPL");
+LICENSE("Dual MIT/GPL");
