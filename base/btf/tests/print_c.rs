@@ -319,6 +319,14 @@ fn what_has_no_end_is_refused() {
     let last = b.next - 1;
     b.composite(k::STRUCT, "top", 4, &[("x", last, 0)]);
     assert_eq!(refusal(&b), Problem::TooComplex);
+    // Prototypes that have themselves as parameters, at once and behind a pointer.
+    for (own, target) in [(1, 1), (2, 1)] {
+        let mut b = Blob::new(Endian::Little);
+        b.add("", k::FUNC_PROTO, 1, 0, &[0, own]);
+        b.add("", k::PTR, 0, target, &[]);
+        b.add("t", k::TYPEDEF, 0, 2, &[]);
+        assert_eq!(refusal(&b), Problem::TooDeep);
+    }
     // A chain that is longer than any stack.
     let mut b = Blob::new(Endian::Little);
     b.int("int", 4, 1);

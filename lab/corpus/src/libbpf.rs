@@ -135,6 +135,7 @@ unsafe fn add(bytes: usize, format: *const c_char, values: *mut sys::__va_list_t
     len
 }
 
+// SAFETY: the declaration is C's own (C17, 7.21.6.12), with the `va_list` of this machine.
 unsafe extern "C" {
     fn vsnprintf(
         out: *mut c_char,

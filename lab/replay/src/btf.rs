@@ -107,7 +107,8 @@ fn check_parts(btf: &Btf<'_>, ty: &Type<'_>) {
             assert!(
                 values.values().take(ASKED).enumerate().all(|(at, value)| values.value(at) == Some(value))
             );
-            assert_eq!((values.value(values.len()), values.is_empty()), (None, values.len() == 0));
+            assert_eq!(values.value(values.len()), None);
+            assert_eq!(values.is_empty(), values.values().next().is_none());
         }
         Def::Var(var) => assert!(btf.get(var.type_id).is_some()),
         _ => {}

@@ -83,7 +83,7 @@ impl core::fmt::Display for Quoted<'_> {
 }
 
 impl<'b> CPrinter<'b> {
-    /// The declaration of `name` as a thing of that type, without a semicolon. `depth` counts the structs around it.
+    /// The declaration of `name` as a thing of that type, without a semicolon. `depth` counts the structs and prototypes around it.
     pub(super) fn declaration(&mut self, id: TypeId, name: &str, depth: usize) -> Result<String, Error> {
         let mut inner = name.to_owned();
         let mut beside = Beside::default();
@@ -119,6 +119,8 @@ impl<'b> CPrinter<'b> {
                     inner = format!("{}[{}]", in_parentheses(inner), array.len);
                     array.elem
                 }
+                // A prototype may be its own parameter.
+                Def::FuncProto(_) if depth > MAX_INLINE => return Err(ty.error(Problem::TooDeep)),
                 Def::FuncProto(proto) => {
                     inner = format!("{}({})", in_parentheses(inner), self.parameters(proto, depth)?);
                     // Functions have no qualifiers, and their attributes are not BTF's.

@@ -28,7 +28,7 @@ use self::tags::Tags;
 use self::words::Spelling;
 use super::{FREE_STEPS, PrintError, STEPS_PER_BYTE, table};
 
-/// How deep structs without a name may stand in each other, prototypes included.
+/// How deep structs without a name and prototypes may stand in each other.
 const MAX_INLINE: usize = 32;
 
 /// Writes types as C, each once, after what it needs.
