@@ -203,20 +203,21 @@ impl Place {
     }
 }
 
-/// Prints every step with its time, then what failed and what was skipped, and counts the steps.
+/// Prints what was skipped, every step with its time, and last what failed with the reasons, and counts the steps.
 fn summarise(reports: &[Report], took: Duration) -> Outcome {
     println!();
-    for report in reports {
-        println!("{:<10} {:<7} {:>6.1} s", report.step, report.word(), report.took.as_secs_f64());
-    }
-    for report in reports.iter().filter(|report| report.is_failed()) {
-        println!("failed:  {}: {}", report.step, report.note);
-    }
     for report in reports.iter().filter(|report| report.is_skipped()) {
         println!("skipped: {}: {}", report.step, report.note);
     }
     for report in reports {
         report.skipped_tests.iter().for_each(|skip| println!("skipped: {}: {skip}", report.step));
+    }
+    for report in reports {
+        println!("{:<10} {:<7} {:>6.1} s", report.step, report.word(), report.took.as_secs_f64());
+    }
+    for report in reports.iter().filter(|report| report.is_failed()) {
+        println!("failed:  {}: {}", report.step, report.note);
+        report.failures.iter().for_each(|line| println!("failed:  {}: {line}", report.step));
     }
     let tests: usize = reports.iter().map(|report| report.tests).sum();
     println!("{tests} tests ran within the steps, {:.0} s in all", took.as_secs_f64());

@@ -48,6 +48,8 @@ pub(super) struct Report {
     pub(super) note: String,
     /// `TEST: REASON` of each test that skipped itself.
     pub(super) skipped_tests: Vec<String>,
+    /// What the log of a failed step says went wrong, a line each.
+    pub(super) failures: Vec<String>,
     /// How many tests passed.
     pub(super) tests: usize,
     /// The end of the log.
@@ -169,7 +171,42 @@ fn judge(step: &Step, ended: Result<Ended>, log: &str) -> Report {
     let lines: Vec<_> = log.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     let skipped_tests = if kind == Kind::Skipped { Vec::new() } else { skipped_tests(log) };
-    Report { step: step.name, kind, note, skipped_tests, tests, tail, took: Duration::ZERO }
+    let failures = if kind == Kind::Failed { failures(log) } else { Vec::new() };
+    Report { step: step.name, kind, note, skipped_tests, failures, tests, tail, took: Duration::ZERO }
+}
+
+/// How many lines of what went wrong are kept of a step.
+const FAILURES: usize = 20;
+
+/// Failed tests, their panics with what they say, dead threads, errors of compilers and of chores.
+fn failures(log: &str) -> Vec<String> {
+    let failed_test = |line: &str| {
+        line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")).map(str::to_owned)
+    };
+    let tests: Vec<_> = log.lines().filter_map(failed_test).collect();
+    let mut found: Vec<_> = tests.iter().map(|test| format!("test {test}")).collect();
+    let lines: Vec<_> = log.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        // The message of a panic and the place of a compiler's error come with the next lines.
+        let with_next = |count: usize| {
+            lines[at..].iter().take(1 + count).map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+        };
+        let thread = line.strip_prefix("thread '").and_then(|line| line.split('\'').next());
+        match thread {
+            // Others panic because a test wants it.
+            Some(thread) if line.contains(" panicked at ") => {
+                if tests.is_empty() || tests.iter().any(|test| test == thread) {
+                    found.push(with_next(3));
+                }
+            }
+            Some(_) if line.contains(" has overflowed its stack") => found.push((*line).to_owned()),
+            None if line.starts_with("error") || line.starts_with("Error:") => found.push(with_next(1)),
+            _ => {}
+        }
+    }
+    found.dedup();
+    found.truncate(FAILURES);
+    found
 }
 
 fn skipped_tests(log: &str) -> Vec<String> {
@@ -188,6 +225,24 @@ mod tests {
     fn a_test_that_skips_itself_is_named_once() {
         let log = "skipped: loads_on_linux: needs root\nok\nskipped: loads_on_linux: needs root\n";
         assert_eq!(skipped_tests(log), ["loads_on_linux: needs root"]);
+    }
+
+    #[test]
+    fn what_went_wrong_is_said_in_few_lines() {
+        let log = "test a ... ok\nthread 'a' (6) panicked at src/a.rs:1:2:\nwanted\ntest b::c ... FAILED\n\
+                   thread 'b::c' (7) panicked at src/b.rs:1:2:\nnot equal\n  left: 1\n right: 2\nstack backtrace:\n\
+                   thread 'd' (8) has overflowed its stack\nerror[E0425]: no `x`\n --> src/lib.rs:3:4\nno error here\n";
+        assert_eq!(
+            failures(log),
+            [
+                "test b::c",
+                "thread 'b::c' (7) panicked at src/b.rs:1:2: not equal left: 1 right: 2",
+                "thread 'd' (8) has overflowed its stack",
+                "error[E0425]: no `x` --> src/lib.rs:3:4",
+            ]
+        );
+        let report = run_script(&["-c", "echo 'error: no kernel'; exit 1"], LONG);
+        assert_eq!(report.failures, ["error: no kernel"]);
     }
 
     /// Runs `script` as if it were a chore.
