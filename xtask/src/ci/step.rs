@@ -194,10 +194,11 @@ fn failures(log: &str) -> Vec<String> {
         let thread = line.strip_prefix("thread '").and_then(|line| line.split('\'').next());
         match thread {
             // Others panic because a test wants it.
-            Some(thread) if line.contains(" panicked at ") => {
-                if tests.is_empty() || tests.iter().any(|test| test == thread) {
-                    found.push(with_next(3));
-                }
+            Some(thread)
+                if line.contains(" panicked at ")
+                    && (tests.is_empty() || tests.iter().any(|test| test == thread)) =>
+            {
+                found.push(with_next(3));
             }
             Some(_) if line.contains(" has overflowed its stack") => found.push((*line).to_owned()),
             None if line.starts_with("error") || line.starts_with("Error:") => found.push(with_next(1)),
