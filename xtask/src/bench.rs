@@ -1,14 +1,21 @@
-//! Measurements beside named peers: `lab/bench`, built in release form and run.
+//! Measurements beside named peers: `lab/bench`, and for loads `lab/corpus`, which has libbpf, built in release form and run.
 
 use crate::cargo;
+use crate::corpus;
 use crate::outcome::Outcome;
 use crate::vectors;
 use anyhow::{Result, bail};
 
 /// What is measured where nothing is named.
-const EVERYTHING: [&str; 5] = ["loader", "encoder", "machine", "compile", "shapes"];
+const EVERYTHING: [&str; 6] = ["loads", "loader", "encoder", "machine", "compile", "shapes"];
+
+/// What `lab/corpus` measures.
+const LOADS: &str = "loads";
 
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
+    if args.first().is_some_and(|what| what == LOADS) {
+        return corpus::measure(&args[1..]);
+    }
     if let Err(reason) = vectors::compiler() {
         return Ok(Outcome::Skipped(reason));
     }
@@ -16,7 +23,14 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         [what, ..] if !what.starts_with('-') => measure(args)?,
         _ => {
             for what in EVERYTHING {
-                measure(&[&[what.to_owned()], args].concat())?;
+                match what {
+                    LOADS => {
+                        if let Outcome::Skipped(reason) = corpus::measure(args)? {
+                            println!("skipped: {what}: {reason}");
+                        }
+                    }
+                    _ => measure(&[&[what.to_owned()], args].concat())?,
+                }
             }
         }
     }

@@ -33,6 +33,22 @@ const SHORT: &[&str] = &[
     "bookworm_xdp-tools/xdp-filter",
 ];
 
+/// Objects of the repository whose loads are measured: a few instructions, loops, maps.
+const MEASURED: &[&str] = &[
+    "lab/vectors/code/branches.v1.bpf.o",
+    "lab/vectors/maps/kinds.bpf.o",
+    "examples/syscount/syscount.bpf.o",
+    "examples/xdp-firewall/xdp_firewall.bpf.o",
+];
+
+/// Debian's objects whose loads are measured, with 10, 21 and 53 CO-RE relocations and more.
+const MEASURED_FETCHED: &[&str] = &[
+    "bookworm_libbpf-tools/statsnoop@",
+    "bookworm_libbpf-tools/runqlat@",
+    "bookworm_libbpf-tools/tcptracer@",
+    "bookworm_libbpf-tools/ksnoop@",
+];
+
 /// What is known to differ, and why.
 const KNOWN: &str = "lab/corpus/known.txt";
 
@@ -120,6 +136,35 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let status = command.stdin(Stdio::null()).status().context("cannot run the comparison")?;
     ensure!(status.success(), "the comparison ended with {status}");
     Ok(Outcome::Done(format!("{} objects", objects.len())))
+}
+
+/// Measures loads by skep, libbpf, libbpf-rs and aya, with the arguments of `skep-lab-corpus time`; `--short` takes the
+/// repository's own objects, once, and fails where calls or heap are more than libbpf's.
+pub(crate) fn measure(args: &[String]) -> Result<Outcome> {
+    if !tools::is_root() {
+        return Ok(Outcome::Skipped("needs root (to load programs)".to_owned()));
+    }
+    let programs = ["cc", "make", "pkg-config"];
+    if let Some(reason) =
+        programs.iter().find_map(|program| tools::need(program).err()).or_else(debian::missing)
+    {
+        return Ok(Outcome::Skipped(reason));
+    }
+    let program = build()?;
+    let (short, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--short");
+    let mut files: Vec<PathBuf> = MEASURED.iter().map(|path| cargo::root().join(path)).collect();
+    let mut command = Command::new(&program);
+    command.arg("time").args(args).stdin(Stdio::null());
+    if short.is_empty() {
+        let fetched = objects::fetch()?.into_iter();
+        let fetched = fetched.filter(|object| is_wanted(&object.name(), MEASURED_FETCHED));
+        files.extend(fetched.map(|object| object.file));
+    } else {
+        command.args(["--rounds=1", "--check"]);
+    }
+    let status = command.args(files).status().context("cannot run the measurement")?;
+    ensure!(status.success(), "the measurement ended with {status}");
+    Ok(Outcome::Done(String::new()))
 }
 
 /// The words that say what is compared.

@@ -33,11 +33,15 @@ pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
     task.go(programs, |index| alone(&path, index))
 }
 
-/// Reads and loads a whole object.
-pub(crate) fn whole(file: &File) -> Outcome<Verdict> {
+/// Reads and loads a whole object, and tells `loaded` while it is there.
+pub(crate) fn whole(file: &File, loaded: &mut dyn FnMut()) -> Outcome<()> {
     // SAFETY: no function is none to call.
     unsafe { sys::libbpf_set_print(None) };
-    Ok(alone(&CString::new(file.path.as_os_str().as_bytes())?, None))
+    let refused = |errno: Errno| format!("{errno}");
+    let object = Object::open(&CString::new(file.path.as_os_str().as_bytes())?).map_err(refused)?;
+    object.set_up(None).and_then(|()| object.load()).map_err(refused)?;
+    loaded();
+    Ok(())
 }
 
 /// What libbpf says, with all details, while it answers the CO-RE relocations of all programs, or of one, from the BTF in
@@ -68,11 +72,7 @@ pub(crate) fn relocate(elf: &[u8], btf: &CStr, program: Option<&str>) -> Result<
 fn alone(path: &CStr, program: Option<usize>) -> Verdict {
     said();
     let loaded = Object::open(path).and_then(|object| {
-        if let Some(wanted) = program {
-            object.only(wanted)?;
-        }
-        object.programs().try_for_each(Program::set_up)?;
-        object.maps().try_for_each(Map::set_up)?;
+        object.set_up(program)?;
         object.load()
     });
     let Err(errno) = loaded else { return Verdict::Loaded };
@@ -206,6 +206,15 @@ impl Object {
     fn prepare(&self) -> Result<(), Errno> {
         // SAFETY: the object is open and was not loaded before.
         result(unsafe { sys::bpf_object__prepare(self.0.as_ptr()) })
+    }
+
+    /// Leaves out all programs but one, if one is named, and sets what a tool would set.
+    fn set_up(&self, program: Option<usize>) -> Result<(), Errno> {
+        if let Some(wanted) = program {
+            self.only(wanted)?;
+        }
+        self.programs().try_for_each(Program::set_up)?;
+        self.maps().try_for_each(Map::set_up)
     }
 
     fn load(&self) -> Result<(), Errno> {

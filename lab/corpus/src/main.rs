@@ -4,17 +4,19 @@
 //! both sides of every object and holds the answers beside each other. Both loaders get the same sizes for maps whose size
 //! their tool sets ([`sizes`]).
 //!
-//! This is an unsafe room for two reasons: libbpf is C, and [`seam`] stands in for the C library's `syscall` to see what
-//! both loaders ask of the kernel. What a difference means it is told: `known.txt` names
+//! This is an unsafe room for three reasons: libbpf is C, [`seam`] stands in for the C library's `syscall` to see what
+//! the loaders ask of the kernel, and [`heap`] for its `malloc` to count what they hold. What a difference means it is told: `known.txt` names
 //! those that are expected, and why.
 
 mod areas;
 mod compare;
 mod core;
 mod differ;
+mod heap;
 mod libbpf;
 mod load;
 mod ours;
+mod peers;
 mod report;
 mod seam;
 mod sent;
@@ -42,7 +44,7 @@ enum What {
     Load(load::Options),
     /// Load the programs of objects by both sides, and report.
     Compare(compare::Options),
-    /// Measure loads of whole objects by both sides.
+    /// Measure loads of whole objects by both sides and two more.
     Time(time::Options),
     /// Answer the CO-RE relocations of objects by both sides from another kernel's types, and compare.
     Core(core::Options),

@@ -21,15 +21,24 @@ pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
     task.go(programs, |index| verdict(alone(&name, &bytes, index.map(|index| names[index].as_str()))))
 }
 
-/// Reads and loads a whole object.
-pub(crate) fn whole(file: &File) -> Outcome<Verdict> {
-    let bytes = fs::read(&file.path)?;
-    Ok(verdict(alone(&file.path.display().to_string(), &bytes, None)))
+/// Reads and loads a whole object, and tells `loaded` while it is there.
+pub(crate) fn whole(file: &File, loaded: &mut dyn FnMut()) -> Outcome<()> {
+    let object = set_up(Object::open(&file.path)?, None)?;
+    let _loaded = object.load(&Kernel::linux())?;
+    // As libbpf does, which keeps what is of use later and frees what a load alone needs.
+    drop(object);
+    loaded();
+    Ok(())
 }
 
 /// Loads the whole object, or only one program of it, and lets it go.
 fn alone(name: &str, bytes: &[u8], program: Option<&str>) -> skep::Result<()> {
-    let mut object = Object::parse(name, bytes)?;
+    // A kernel of its own for each: what was found out for one must not help the next.
+    set_up(Object::parse(name, bytes)?, program)?.load(&Kernel::linux()).map(drop)
+}
+
+/// Sets what a tool would set.
+fn set_up(mut object: Object, program: Option<&str>) -> skep::Result<Object> {
     if let Some(program) = program {
         object.only_program(program)?;
         object.program_mut(program)?.set_autoload(Autoload::Yes);
@@ -53,8 +62,7 @@ fn alone(name: &str, bytes: &[u8], program: Option<&str>) -> skep::Result<()> {
             map.set_value_size(bytes)?;
         }
     }
-    // A kernel of its own for each: what was found out for one must not help the next.
-    object.load(&Kernel::linux()).map(drop)
+    Ok(object)
 }
 
 fn verdict(loaded: skep::Result<()>) -> Verdict {

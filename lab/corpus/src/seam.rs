@@ -57,8 +57,10 @@ pub(crate) fn listen<T>(work: impl FnOnce() -> T) -> (T, Vec<Call>) {
 /// The time that calls took.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Inside {
-    /// In `bpf(2)`.
-    pub(crate) nanoseconds: u64,
+    /// Nanoseconds on the clock in `bpf(2)`.
+    pub(crate) wall: u64,
+    /// Nanoseconds of the processor in `bpf(2)`.
+    pub(crate) cpu: u64,
     /// How many these were.
     pub(crate) calls: u64,
 }
@@ -74,10 +76,34 @@ pub(crate) fn measure<T>(work: impl FnOnce() -> T) -> (T, Inside) {
     (done, measured.unwrap_or_default())
 }
 
-fn add(began: Instant) {
-    if let Some(inside) = &mut *MEASURED.lock().unwrap_or_else(PoisonError::into_inner) {
-        inside.nanoseconds += u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        inside.calls += 1;
+/// Nanoseconds of the processor that this process has had.
+pub(crate) fn cpu_time() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes one such value.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
+}
+
+/// When a call began, on both clocks.
+struct Began {
+    wall: Instant,
+    cpu: u64,
+}
+
+impl Began {
+    /// Looks at the clocks, if somebody measures.
+    fn now() -> Option<Began> {
+        let measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
+        measured.as_ref().map(|_| Began { wall: Instant::now(), cpu: cpu_time() })
+    }
+
+    /// Adds the call, which has ended now. What the clocks take is the call's, so that many calls cost nothing outside.
+    fn add(self) {
+        if let Some(inside) = &mut *MEASURED.lock().unwrap_or_else(PoisonError::into_inner) {
+            inside.calls += 1;
+            inside.cpu += cpu_time().saturating_sub(self.cpu);
+            inside.wall += u64::try_from(self.wall.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        }
     }
 }
 
@@ -100,11 +126,11 @@ pub(crate) unsafe extern "C" fn syscall(
     let calls = heard.as_mut().and_then(|heard| heard.as_mut());
     let Some(calls) = calls else {
         drop(heard);
-        let began = (number == libc::SYS_bpf).then(Instant::now);
+        let began = (number == libc::SYS_bpf).then(Began::now).flatten();
         // SAFETY: the caller promises what the system call needs.
         let result = unsafe { enter(number, [a, b, c, d, e, f]) };
         if let Some(began) = began {
-            add(began);
+            began.add();
         }
         return answer(result);
     };
