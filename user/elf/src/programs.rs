@@ -11,7 +11,7 @@ use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
 use skep_isa::{InsnIdx, RawInsn};
 use skep_model::platform::sections::{self, Autoload, Flags};
 use skep_model::{AttachSpec, FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// The most slots of one linked program; Linux refuses a million instructions long before.
 const MOST_SLOTS: usize = 1 << 24;
@@ -92,24 +92,13 @@ impl Linker<'_, '_> {
             exception_callback: None,
         };
         let mut placed = HashMap::new();
-        let mut queue = VecDeque::from([entry]);
         let mut calls = Vec::new();
-        placed.insert(entry, usize::MAX);
+        self.place(entry, &mut program, &mut placed, &mut calls)?;
         // Behind all that is called, as libbpf has it.
         let callback = self.callbacks.of(function.name);
-        let mut unplaced = callback;
-        while let Some(index) = queue.pop_front().or_else(|| unplaced.take()) {
-            // One that the program calls itself, which the kernel refuses.
-            if placed.get(&index).is_some_and(|start| *start != usize::MAX) {
-                continue;
-            }
-            placed.insert(index, program.insns.len());
-            self.append(index, &mut program, &mut calls, |callee| {
-                placed.entry(callee).or_insert_with(|| {
-                    queue.push_back(callee);
-                    usize::MAX
-                });
-            })?;
+        // One that the program calls itself, which the kernel refuses, is there already.
+        if let Some(callback) = callback.filter(|callback| !placed.contains_key(callback)) {
+            self.place(callback, &mut program, &mut placed, &mut calls)?;
         }
         program.exception_callback =
             callback.and_then(|index| placed.get(&index)).map(|start| InsnIdx(*start as u32));
@@ -120,13 +109,40 @@ impl Linker<'_, '_> {
         Ok(program)
     }
 
-    /// Appends one function to the program; notes its calls and hands each callee to `meet`.
+    /// Places a function and all that it calls, each callee behind its first caller and before the caller's next one: the order
+    /// of libbpf (`bpf_object__reloc_code`), so that both send the same bytes.
+    fn place(
+        &self,
+        first: FnIdx,
+        program: &mut ProgramSpec,
+        placed: &mut HashMap<FnIdx, usize>,
+        calls: &mut Vec<(usize, FnIdx)>,
+    ) -> Result<(), ElfError> {
+        // Not on the stack: how deep calls go is the file's to say.
+        let mut left = vec![vec![first].into_iter()];
+        while let Some(callees) = left.last_mut() {
+            let Some(index) = callees.next() else {
+                left.pop();
+                continue;
+            };
+            if placed.contains_key(&index) {
+                continue;
+            }
+            placed.insert(index, program.insns.len());
+            let known = calls.len();
+            self.append(index, program, calls)?;
+            let callees: Vec<FnIdx> = calls[known..].iter().map(|(_, callee)| *callee).collect();
+            left.push(callees.into_iter());
+        }
+        Ok(())
+    }
+
+    /// Appends one function to the program, and notes its calls.
     fn append(
         &self,
         index: FnIdx,
         program: &mut ProgramSpec,
         calls: &mut Vec<(usize, FnIdx)>,
-        mut meet: impl FnMut(FnIdx),
     ) -> Result<(), ElfError> {
         let function = self.functions.get(index);
         let section = self.image.section(function.section);
@@ -154,14 +170,10 @@ impl Linker<'_, '_> {
             let insn = &mut program.insns[base + at];
             match meaning {
                 Meaning::Plain => {}
-                Meaning::Call(callee) => {
-                    calls.push((base + at, callee));
-                    meet(callee);
-                }
+                Meaning::Call(callee) => calls.push((base + at, callee)),
                 Meaning::Address(callee) => {
                     *insn = RawInsn::new(insn.code, insn.dst(), LDDW_CODE, insn.off, 0);
                     calls.push((base + at, callee));
-                    meet(callee);
                 }
                 Meaning::Refers(target, src) => {
                     *insn =

@@ -3,7 +3,8 @@
 use skep_abi::{AttachType, ProgType};
 use skep_btf::VarLinkage;
 use skep_elf::ObjectSpec;
-use skep_isa::ByteOrder;
+use skep_isa::{ByteOrder, RawInsn};
+use skep_model::ProgramSpec;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -100,4 +101,49 @@ fn variables_have_their_places() {
     let mut places: Vec<_> = btf.variables(data).map(|variable| variable.offset).collect();
     places.dedup();
     assert_eq!(places.len(), data.vars.len(), "each variable has a place of its own");
+}
+
+/// The functions that a function of a program calls or takes the address of, in the order of its instructions.
+fn callees(program: &ProgramSpec, function: usize) -> Vec<usize> {
+    let function = &program.functions[function];
+    let slots = function.start.0..function.start.0 + function.slots;
+    let refers = |insn: &RawInsn| matches!((insn.code, insn.src()), (0x85, 1) | (0x18, 4));
+    let from = slots.filter(|at| refers(&program.insns[*at as usize]));
+    let targets = from.map(|at| i64::from(at) + 1 + i64::from(program.insns[at as usize].imm));
+    let index = |target| program.functions.iter().position(|function| i64::from(function.start.0) == target);
+    targets.map(|target| index(target).expect("a function starts there")).collect()
+}
+
+/// As libbpf appends them: each is followed by what it calls, and that by what it calls, before its caller's next callee.
+fn depth_first(program: &ProgramSpec, function: usize, order: &mut Vec<usize>) {
+    order.push(function);
+    for callee in callees(program, function) {
+        if !order.contains(&callee) {
+            depth_first(program, callee, order);
+        }
+    }
+}
+
+#[test]
+fn functions_follow_their_callers_depth_first() {
+    let mut nested = 0;
+    for (stem, _) in rows().iter().filter(|(_, expect)| expect != "refuse") {
+        for program in &parse(stem).unwrap().programs {
+            let mut order = Vec::new();
+            depth_first(program, 0, &mut order);
+            let starts_at = |at| program.functions.iter().position(|function| function.start == at);
+            let callback = program.exception_callback.and_then(starts_at);
+            if let Some(callback) = callback.filter(|callback| !order.contains(callback)) {
+                depth_first(program, callback, &mut order);
+            }
+            assert_eq!(order, (0..program.functions.len()).collect::<Vec<_>>(), "{stem} {}", program.name);
+            // In the other order, the entry's callees come before theirs.
+            let mut first = callees(program, 0);
+            first.retain(|callee| *callee != 0);
+            first.sort_unstable();
+            first.dedup();
+            nested += usize::from(first.iter().enumerate().any(|(at, callee)| *callee != at + 1));
+        }
+    }
+    assert!(nested > 0, "no program tells the orders apart");
 }
