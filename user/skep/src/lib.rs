@@ -68,6 +68,7 @@ mod perf;
 mod program;
 mod rights;
 mod ring;
+mod ring_memory;
 mod test_run;
 mod user_ring;
 mod wait;

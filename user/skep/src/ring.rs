@@ -1,10 +1,10 @@
 //! Reading a ring buffer (`BPF_MAP_TYPE_RINGBUF`).
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ring_memory::{RingMemory, Writer};
 use crate::{Kernel, Map, wait};
 use skep_abi::ring::{BUSY_BIT, CONSUMER_POS, DISCARD_BIT, HDR_SIZE, PRODUCER_POS};
-use skep_abi::{Errno, MapType};
-use skep_sys::{MapFd, Mapping, Protection};
+use skep_sys::{MapFd, Mapping};
 use std::fmt;
 use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
@@ -61,27 +61,8 @@ impl RingBuffer {
     /// [`ErrorKind::Setting`] where it is a map of another kind; [`ErrorKind::Kernel`] where it cannot be mapped.
     pub fn new(map: &Map) -> Result<RingBuffer> {
         let fail = |error: Error| error.in_map(map.name());
-        if map.map_type() != MapType::RINGBUF {
-            let what = format!("is a map of type {}, wanted a ring buffer", map.map_type());
-            return Err(fail(Error::new(ErrorKind::Setting, what).with_errno(Errno::EINVAL)));
-        }
-        let kernel = map.kernel().clone();
-        let page = kernel.page_size().map_err(fail)?;
-        let size = map.max_entries()? as usize;
-        let too_large = || fail(Error::call("mmap", Errno::ENOMEM));
-        let len = size.checked_mul(2).and_then(|len| len.checked_add(page)).ok_or_else(too_large)?;
-        let handle = map.fd().handle();
-        let mmap = |offset: usize, len, protection| {
-            let mapping = kernel.sys().map(handle, offset as u64, len, protection);
-            mapping.map_err(|error| fail(Error::call("mmap", error)))
-        };
-        let consumer = mmap(0, page, Protection::ReadWrite)?;
-        let producer = mmap(page, len, Protection::Read)?;
-        let mapped = producer.len().saturating_sub(page);
-        if !size.is_power_of_two() || mapped < size {
-            let what = format!("a ring of {size} bytes, of which {mapped} are mapped");
-            return Err(fail(Error::new(ErrorKind::Corrupt, what)));
-        }
+        let RingMemory { kernel, consumer, producer, page, size, mapped } =
+            RingMemory::map(map, Writer::Programs)?;
         let read = consumer.load_acquire_u64(CONSUMER_POS);
         let at = read.map_err(|error| fail(Error::new(ErrorKind::Corrupt, error.to_string())))?;
         Ok(RingBuffer {
@@ -91,8 +72,8 @@ impl RingBuffer {
             consumer,
             producer,
             page,
-            size: size as u64,
-            mapped: mapped as u64,
+            size,
+            mapped,
             at,
             produced: at,
             record: Vec::new(),

@@ -1,10 +1,11 @@
 //! Writing a ring buffer that a program drains (`BPF_MAP_TYPE_USER_RINGBUF`, Linux 6.1).
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::ring_memory::{RingMemory, Writer};
 use crate::{Kernel, Map, wait};
+use skep_abi::Errno;
 use skep_abi::ring::{CONSUMER_POS, HDR_SIZE, PRODUCER_POS};
-use skep_abi::{Errno, MapType};
-use skep_sys::{MapFd, Mapping, Protection};
+use skep_sys::{MapFd, Mapping};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,27 +59,8 @@ impl UserRing {
     /// [`ErrorKind::Setting`] where it is a map of another kind; [`ErrorKind::Kernel`] where it cannot be mapped.
     pub fn new(map: &Map) -> Result<UserRing> {
         let fail = |error: Error| error.in_map(map.name());
-        if map.map_type() != MapType::USER_RINGBUF {
-            let what = format!("is a map of type {}, wanted a ring that user space writes", map.map_type());
-            return Err(fail(Error::new(ErrorKind::Setting, what).with_errno(Errno::EINVAL)));
-        }
-        let kernel = map.kernel().clone();
-        let page = kernel.page_size().map_err(fail)?;
-        let size = map.max_entries()? as usize;
-        let too_large = || fail(Error::call("mmap", Errno::ENOMEM));
-        let len = size.checked_mul(2).and_then(|len| len.checked_add(page)).ok_or_else(too_large)?;
-        let handle = map.fd().handle();
-        let mmap = |offset: usize, len, protection| {
-            let mapping = kernel.sys().map(handle, offset as u64, len, protection);
-            mapping.map_err(|error| fail(Error::call("mmap", error)))
-        };
-        // Each may be mapped in one way only (kernel/bpf/ringbuf.c, `ringbuf_map_mmap_user`).
-        let consumer = mmap(0, page, Protection::Read)?;
-        let producer = mmap(page, len, Protection::ReadWrite)?;
-        if !size.is_power_of_two() || producer.len() < len || consumer.len() < page {
-            let what = format!("a ring of {size} bytes, of which {} are mapped", producer.len());
-            return Err(fail(Error::new(ErrorKind::Corrupt, what)));
-        }
+        let memory = RingMemory::map(map, Writer::UserSpace)?;
+        let RingMemory { kernel, consumer, producer, page, size, .. } = memory;
         let at = producer.load_acquire_u64(PRODUCER_POS);
         let at = at.map_err(|error| fail(Error::new(ErrorKind::Corrupt, error.to_string())))?;
         Ok(UserRing {
@@ -88,7 +70,7 @@ impl UserRing {
             consumer,
             producer,
             page,
-            size: size as u64,
+            size,
             at,
         })
     }

@@ -4,14 +4,17 @@ mod common;
 
 use common::{Held, linux, object, packet};
 use skep::embedded::{Config, Embedded};
-use skep::flags::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
+use skep::flags::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, BPF_F_ZERO_SEED};
+use skep::sys::{Call, Reply, Sys};
 use skep::zerocopy::{FromBytes, Immutable, IntoBytes};
 use skep::{
     Autoload, Errno, ErrorKind, Kernel, Loaded, LpmKey, Map, MapType, NewMap, PerCpu, Program, TestRun,
     Version, When,
 };
+use skep_abi::{Cmd, MapBatch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// `struct key` of `lab/vectors/maps/kinds.bpf.c`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable)]
@@ -411,27 +414,55 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// One element of a batch is a megabyte, so that a bucket with two is more than was asked for. Its memory is taken when the map is
-/// made: a megabyte in one piece is not always there later.
+/// A kernel, and for how many elements each batch that was read had room.
+struct Rooms {
+    inner: Arc<dyn Sys>,
+    rooms: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Sys for Rooms {
+    fn call(&self, call: Call<'_>) -> Result<Reply, Errno> {
+        if let Call::Bpf(attr) = &call {
+            if [Cmd::MAP_LOOKUP_BATCH, Cmd::MAP_LOOKUP_AND_DELETE_BATCH].contains(&attr.cmd()) {
+                let at = std::mem::offset_of!(MapBatch, count);
+                let count = u32::from_ne_bytes(*attr.bytes()[at..].first_chunk().unwrap());
+                self.rooms.lock().unwrap().push(count);
+            }
+        }
+        self.inner.call(call)
+    }
+}
+
+/// One element of a batch is a megabyte, so that a bucket with two is more than was asked for; with a seed of zero, the same keys
+/// meet in a bucket each time. Its memory is taken when the map is made: a megabyte in one piece is not always there later.
 #[test]
 fn batches_grow_until_a_bucket_fits() {
     on_both("batches_grow_until_a_bucket_fits", |kernel| {
         const LEN: u32 = 1 << 20;
-        let map = NewMap::new(MapType::HASH, 8).sizes(4, LEN).create(kernel).unwrap();
+        let rooms = Arc::new(Mutex::new(Vec::new()));
+        let watched = Rooms { inner: Arc::clone(kernel.sys().sys()), rooms: Arc::clone(&rooms) };
+        let kernel = Kernel::from_sys(watched);
+        let new = NewMap::new(MapType::HASH, 8).sizes(4, LEN).flags(BPF_F_ZERO_SEED);
+        let map = new.create(&kernel).unwrap();
         let mut stored = BTreeSet::new();
         for number in 0..8u32 {
             map.insert(&number.to_ne_bytes(), &vec![number as u8; LEN as usize]).unwrap();
             stored.insert(number);
         }
-        let read = map.read_all().unwrap();
         let numbers = |elements: &[(Vec<u8>, Vec<u8>)]| -> BTreeSet<u32> {
             let number = |key: &Vec<u8>| u32::from_ne_bytes(key.as_slice().try_into().unwrap());
             assert!(elements.iter().all(|(key, value)| value[0] == key[0]));
             elements.iter().map(|(key, _)| number(key)).collect()
         };
+        let read = map.read_all().unwrap();
         assert_eq!((read.len(), numbers(&read)), (8, stored.clone()));
+        let read_with = std::mem::take(&mut *rooms.lock().unwrap());
         let drained = map.drain().unwrap();
         assert_eq!((drained.len(), numbers(&drained)), (8, stored));
         assert_eq!(map.keys().count(), 0);
+        for rooms in [read_with, rooms.lock().unwrap().clone()] {
+            assert_eq!(rooms.first(), Some(&1), "{rooms:?}");
+            assert!(rooms.last() > Some(&1) && rooms.is_sorted(), "{rooms:?}");
+        }
     });
 }

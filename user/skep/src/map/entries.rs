@@ -45,9 +45,13 @@ impl fmt::Display for EntryValue<'_> {
 /// The keys of a map, each once.
 ///
 /// What holds while others change the map:
-/// - A key that is there all the time is given. The kernel's order of keys does not change while they stay, and where the
-///   key that the walk stands on is deleted, it starts again from the front (`htab_map_get_next_key`,
-///   kernel/bpf/hashtab.c).
+/// - A key that is there all the time is given, but of a hash with preallocated elements (all without
+///   `BPF_F_NO_PREALLOC`). The kernel's order of keys does not change while they stay, and where the key that the walk
+///   stands on is deleted, it starts again from the front (`htab_map_get_next_key`, kernel/bpf/hashtab.c). A preallocated
+///   element that is deleted is used again at once, perhaps in another bucket (`free_htab_elem`, `alloc_htab_elem`
+///   there): where that happens while the kernel goes from it to the one behind it, without a lock, the walk goes on in
+///   the other bucket, and what it has not read of the one that it left is missing, or is met again and passed over. The
+///   key may be read while it is overwritten, too, and be a mixture of two.
 /// - No key is given twice: what was seen is passed over, one that was deleted and stored again meanwhile too.
 /// - A key that is stored or deleted meanwhile may be given or not.
 /// - The walk ends: where the map changes faster than it is read, after eight times as many steps as it has room for
