@@ -1,20 +1,21 @@
 //! Running made programs in many ways, and comparing what comes of them with the reference.
 
-use crate::flat::{Flat, Fuel, Function, MAP_HANDLE, Ran, Silent};
+use crate::flat::{Flat, Fuel, Function, MAP_HANDLE, Part, Ran, Silent};
 use crate::ground::{CodePlot, Ground};
-use crate::helpers::{self, Helpers, Seen};
+use crate::helpers::{self, FOLLOW, Helpers, MOST_FOLLOW, Seen};
 use crate::layout::{AREAS, Area, DEPTH, LATE, PAGE, Placement, Plot, Rights};
 use crate::make::{Kind, Made, make};
 use crate::ways::Way;
 use crate::{corral, signals};
+use skep_ir::join::{Joined, can_be_joined, join};
 use skep_ir::lower::compile;
 use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
 use skep_ir::{Address, BuildErrorKind, Link, Metering, Region, Source};
 use skep_isa::structure::{self, Structure};
-use skep_isa::{Addr, Program as Bytecode};
+use skep_isa::{Addr, InsnIdx, Program as Bytecode};
 use skep_lab_filetests::generate::Numbers;
-use skep_vm::jit::JitProgram;
+use skep_vm::jit::{JitOptions, JitProgram, TailCalls};
 use skep_vm::{Cpu, Program, Regions, Stop, StopKind};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct Tally {
     pub ends: BTreeMap<&'static str, u64>,
     /// Counts calls of functions by helpers.
     pub back: u64,
+    /// Counts programs that went on where another one called for it.
+    pub followed: u64,
     /// Counts runs that checked code ended at an access to memory that the pointer does not stem from.
     pub stricter: u64,
     /// Counts what was not compared, by reason.
@@ -55,8 +58,9 @@ impl fmt::Display for Tally {
         writeln!(f, "{} runs: {}", self.runs, list(&self.ends))?;
         write!(
             f,
-            "{} functions called by helpers; {} refused by the pointer's origin; not compared: {}",
+            "{} functions called by helpers; {} programs followed others; {} refused by the pointer's origin; not compared: {}",
             self.back,
+            self.followed,
             self.stricter,
             list(&self.passed_over)
         )
@@ -102,9 +106,13 @@ pub fn try_seed(ground: &Ground, seed: u64, tally: &mut Tally) -> Result<(), Fin
 /// # Errors
 /// What is wrong.
 pub fn try_way(ground: &Ground, made: &Made, way: usize, tally: &mut Tally) -> Result<(), String> {
-    let bytecode = Bytecode::decode(&made.slots).map_err(|error| error.to_string())?;
-    let structure = structure::check(&bytecode).map_err(|error| error.to_string())?;
-    Run { ground, made, bytecode: &bytecode, structure: &structure }.try_way(way, tally)
+    let mut programs = Vec::new();
+    for slots in [&made.slots].into_iter().chain(&made.more) {
+        let bytecode = Bytecode::decode(slots).map_err(|error| error.to_string())?;
+        let structure = structure::check(&bytecode).map_err(|error| error.to_string())?;
+        programs.push((bytecode, structure));
+    }
+    Run { ground, made, programs: &programs }.try_way(way, tally)
 }
 
 fn kind(kind: Kind) -> &'static str {
@@ -119,8 +127,7 @@ fn kind(kind: Kind) -> &'static str {
 struct Run<'a> {
     ground: &'a Ground,
     made: &'a Made,
-    bytecode: &'a Bytecode,
-    structure: &'a Structure,
+    programs: &'a [(Bytecode, Structure)],
 }
 
 /// What there is besides the program.
@@ -158,16 +165,31 @@ impl Run<'_> {
         let mut pass = |why| *tally.passed_over.entry(why).or_default() += 1;
         let target = way.target();
         let machine = target.as_ref().map_or(Machine::INTERPRETER, |target| target.machine());
-        let source = Source { program: self.bytecode, structure: self.structure, link: &Outside(self.made) };
-        let code = match compile(source, &machine, &way.options(self.made.layout.stack_bytes)) {
-            Ok(code) => code,
-            Err(error) => {
-                pass(refusal(error.kind));
-                return Ok(());
+        let mut codes = Vec::new();
+        for (program, structure) in self.programs {
+            let source = Source { program, structure, link: &Outside(self.made) };
+            match compile(source, &machine, &way.options(self.made.layout.stack_bytes)) {
+                Ok(code) => codes.push(code),
+                Err(error) => {
+                    pass(refusal(error.kind));
+                    return Ok(());
+                }
             }
+        }
+        // What cannot be joined, and what is interpreted, goes on in no other program.
+        if target.is_none() || !codes.iter().all(can_be_joined) {
+            codes.truncate(1);
+        }
+        let mut parts = Vec::new();
+        let joined = match codes.as_slice() {
+            [code] => Joined { code: code.clone(), starts: vec![InsnIdx::ZERO] },
+            several => join(several).map_err(|error| format!("{error:?}"))?,
         };
-        let uses_stack: Vec<bool> = code.functions.iter().map(|function| function.uses_stack).collect();
-        let functions = Function::all(self.bytecode, self.structure, &uses_stack);
+        for ((code, start), (program, structure)) in codes.iter().zip(&joined.starts).zip(self.programs) {
+            let uses_stack: Vec<bool> = code.functions.iter().map(|function| function.uses_stack).collect();
+            let functions = Function::all(program, structure, &uses_stack);
+            parts.push(Part { program, structure, functions, start: *start });
+        }
         let mut memory = self.made.memory.clone();
         memory[2] = self.ground.frozen(&self.made.layout.areas[2]).to_vec();
         let fuel = match way.metering {
@@ -176,7 +198,7 @@ impl Run<'_> {
         };
         let reference = |refused: Option<Stop>| {
             let layout = &self.made.layout;
-            Flat::run(self.bytecode, self.structure, &functions, layout, &memory, fuel, refused)
+            Flat::run(&parts, layout, &memory, fuel, refused)
         };
         let wanted = reference(None);
         // What nobody knows an end of may have none.
@@ -187,22 +209,23 @@ impl Run<'_> {
             });
             return Ok(());
         }
-        let found = self.run(&way, &code, fuel)?;
+        let found = self.run(&way, &joined.code, fuel)?;
         tally.runs += 1;
         tally.back += found.seen.back;
         let end = found.result.map_or_else(|stop| stop.kind.code(), |_| "returned");
         *tally.ends.entry(end).or_default() += 1;
         let mut strict = false;
         let wanted = match (wanted, found.result) {
-            (Ok(wanted), Err(stop)) if wanted != found && is_refusal(stop) => {
+            (Ok((wanted, _)), Err(stop)) if wanted != found && is_refusal(stop) => {
                 strict = true;
                 reference(Some(stop))
             }
             (wanted, _) => wanted,
         };
         match wanted {
-            Ok(wanted) if wanted == found => {
+            Ok((wanted, followed)) if wanted == found => {
                 tally.stricter += u64::from(strict);
+                tally.followed += u64::from(followed);
                 Ok(())
             }
             Err(Silent::Peeked) => {
@@ -210,7 +233,7 @@ impl Run<'_> {
                 Ok(())
             }
             Err(Silent::Endless) => Err("the reference does not end where it ended before".to_owned()),
-            Ok(wanted) => Err(difference(&wanted, &found)),
+            Ok((wanted, _)) => Err(difference(&wanted, &found)),
         }
     }
 
@@ -263,7 +286,9 @@ impl Run<'_> {
         let (result, allotted) = match way.target() {
             Some(target) => {
                 let host = CodePlot(layout.placement);
-                let program = JitProgram::checked(code, &target, layout.stack_bytes, host);
+                let tail_calls = TailCalls { ids: &[FOLLOW], most: MOST_FOLLOW };
+                let options = JitOptions { tail_calls, ..JitOptions::from(layout.stack_bytes) };
+                let program = JitProgram::checked(code, &target, options, host);
                 let program = program.map_err(|error| format!("{error}\n{code}"))?;
                 corral::open(layout.placement, stacks);
                 if has_earlier {

@@ -91,15 +91,16 @@ pub(crate) fn main() -> ExitCode {
     report(Ok(()), &tally, begin.elapsed())
 }
 
-/// Prints a program, in the dialect of Linux.
+/// Prints a seed's programs.
 fn show(seed: u64) {
     let made = make(seed);
     println!("{:?}, fuel {}, {:x?}", made.kind, made.fuel, made.layout);
-    match Program::decode(&made.slots) {
-        Ok(program) => {
-            program.iter().for_each(|(at, insn)| println!("{at:>4}: {insn:?}"));
+    for slots in [&made.slots].into_iter().chain(&made.more) {
+        match Program::decode(slots) {
+            Ok(program) => program.iter().for_each(|(at, insn)| println!("{at:>4}: {insn:?}")),
+            Err(error) => println!("{error}"),
         }
-        Err(error) => println!("{error}"),
+        println!();
     }
 }
 

@@ -4,7 +4,7 @@
 //! It knows what an engine knows of a value's history: which memory a pointer stems from. Checked code may refuse an access
 //! through a pointer to *other* memory than it stems from, even if the program may touch that; see [`Flat::run`].
 
-use crate::helpers::{self, Seen, World};
+use crate::helpers::{self, FOLLOW, MOST_FOLLOW, Seen, World};
 use crate::layout::{AREAS, DEPTH, LATE, Layout, Rights};
 use skep_ir::arith;
 use skep_isa::structure::Structure;
@@ -69,6 +69,19 @@ impl Value {
     }
 }
 
+/// Is one of the programs that may follow one another in a run.
+#[derive(Debug)]
+pub struct Part<'p> {
+    /// Is its bytecode.
+    pub program: &'p Program,
+    /// Says where its functions are.
+    pub structure: &'p Structure,
+    /// Says what is known of them.
+    pub functions: Vec<Function>,
+    /// Is the number of its first instruction in stops: they are numbered on from one program to the next.
+    pub start: InsnIdx,
+}
+
 /// What is known of a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
@@ -112,9 +125,11 @@ struct Frame {
 
 /// Is one run.
 pub struct Flat<'p> {
-    program: &'p Program,
-    structure: &'p Structure,
-    functions: &'p [Function],
+    parts: &'p [Part<'p>],
+    /// Is the position of the program that runs.
+    current: usize,
+    /// Counts how many programs may still follow.
+    follow: u32,
     layout: &'p Layout,
     memory: [Vec<u8>; AREAS.len()],
     /// Holds all stacks, the first function's at the end.
@@ -171,7 +186,7 @@ impl Place {
 }
 
 impl<'p> Flat<'p> {
-    /// Runs a program on this memory.
+    /// Runs the first of the programs on this memory, and says how many have followed it.
     ///
     /// `refused` is where an engine has refused an access. Where the program may touch that memory, but the pointer stems
     /// from other memory, or from nowhere that can be told, the run ends there as the engine's did.
@@ -179,22 +194,20 @@ impl<'p> Flat<'p> {
     /// # Errors
     /// Why there is nothing to compare with.
     pub fn run(
-        program: &'p Program,
-        structure: &'p Structure,
-        functions: &'p [Function],
+        parts: &'p [Part<'p>],
         layout: &'p Layout,
         memory: &[Vec<u8>; AREAS.len()],
         fuel: Fuel,
         refused: Option<Stop>,
-    ) -> Result<Ran, Silent> {
+    ) -> Result<(Ran, u32), Silent> {
         let left = match fuel {
             Fuel::Units(units) => units,
             Fuel::Free(_) => 0,
         };
         let mut flat = Flat {
-            program,
-            structure,
-            functions,
+            parts,
+            current: 0,
+            follow: MOST_FOLLOW,
             layout,
             memory: memory.clone(),
             stack: vec![0; DEPTH * layout.stack_bytes as usize],
@@ -210,16 +223,30 @@ impl<'p> Flat<'p> {
             seen: Rc::default(),
             refused,
         };
-        let input = layout.areas[0];
-        flat.regs[1] = Value { number: input.base, root: Some(0) };
-        flat.regs[2] = Value::number(input.len);
+        flat.point_to_input();
         let result = match flat.go(0, InsnIdx(0)) {
             End::Returned(number) | End::Unwound(number) => Ok(number),
             End::Stop(stop) => Err(stop),
             End::Silent(silent) => return Err(silent),
         };
         assert!(flat.executed <= flat.charged + u64::from(WINDOW) || matches!(fuel, Fuel::Free(_)));
-        Ok(Ran { result, memory: flat.memory, left: flat.left, seen: flat.seen.get() })
+        let followed = MOST_FOLLOW - flat.follow;
+        Ok((Ran { result, memory: flat.memory, left: flat.left, seen: flat.seen.get() }, followed))
+    }
+
+    fn part(&self) -> &'p Part<'p> {
+        &self.parts[self.current]
+    }
+
+    fn point_to_input(&mut self) {
+        let input = self.layout.areas[0];
+        self.regs[1] = Value { number: input.base, root: Some(0) };
+        self.regs[2] = Value::number(input.len);
+    }
+
+    /// Says where a stop at an instruction of the program that runs is.
+    fn place(&self, at: InsnIdx) -> InsnIdx {
+        InsnIdx(self.part().start.0 + at.0)
     }
 
     /// Runs a function that is called from outside, at an instruction.
@@ -241,7 +268,7 @@ impl<'p> Flat<'p> {
     }
 
     fn stop(&self, at: InsnIdx, kind: StopKind) -> End {
-        End::Stop(Stop { at, kind })
+        End::Stop(Stop { at: self.place(at), kind })
     }
 
     fn charge(&mut self, at: InsnIdx, units: u64) -> Result<(), End> {
@@ -263,7 +290,7 @@ impl<'p> Flat<'p> {
 
     /// Goes on with another instruction of the same function.
     fn edge(&mut self, from: InsnIdx, to: InsnIdx) -> Result<InsnIdx, End> {
-        let function = self.structure.subprograms()[self.frame().function];
+        let function = self.part().structure.subprograms()[self.frame().function];
         self.charge(from, u64::from(fuel::edge(function, from, to)))?;
         Ok(to)
     }
@@ -279,7 +306,7 @@ impl<'p> Flat<'p> {
         }
         let bytes = self.layout.stack_bytes;
         let [.., r6, r7, r8, r9, _] = self.regs;
-        let base = self.functions[function].uses_stack.then(|| self.low - u64::from(bytes));
+        let base = self.part().functions[function].uses_stack.then(|| self.low - u64::from(bytes));
         let mut own = Vec::new();
         match base {
             Some(base) => {
@@ -293,9 +320,25 @@ impl<'p> Flat<'p> {
         self.regs[0] = Value::default();
         self.regs[6..10].fill(Value::default());
         self.point_to_frame();
-        let function = self.structure.subprograms()[function];
+        let function = self.part().structure.subprograms()[function];
         self.charge(function.start, u64::from(fuel::entry(function)))?;
         Ok(function.start)
+    }
+
+    /// Goes on in another program, if there is one and not too many have followed.
+    fn follow(&mut self, at: InsnIdx, next: InsnIdx) -> Result<InsnIdx, End> {
+        let position = self.get(Reg::R3) as u32 as usize;
+        self.regs[1..6].fill(Value::default());
+        if position >= self.parts.len() || self.follow == 0 {
+            self.set(Reg::R0, helpers::NO_PROGRAM);
+            return self.edge(at, next);
+        }
+        self.follow -= 1;
+        self.current = position;
+        self.frames.clear();
+        self.low = self.layout.stack_top();
+        self.point_to_input();
+        self.enter(0, 0, at)
     }
 
     fn point_to_frame(&mut self) {
@@ -342,7 +385,7 @@ impl<'p> Flat<'p> {
     }
 
     fn step(&mut self, at: InsnIdx) -> Result<InsnIdx, End> {
-        let insn = self.program.at(at).expect("jumps lead to instructions");
+        let insn = self.part().program.at(at).expect("jumps lead to instructions");
         let next = InsnIdx(at.0 + insn.slots());
         let mut to = next;
         match insn {
@@ -400,11 +443,15 @@ impl<'p> Flat<'p> {
                     None => to = self.target(insn, at),
                 }
             }
+            // The main function of one of several; all others call the helper.
+            Insn::CallHelper { id: FOLLOW } if self.parts.len() > 1 && self.frames.len() == 1 => {
+                return self.follow(at, next);
+            }
             Insn::CallHelper { id } => self.help(at, id)?,
             Insn::CallReg { reg } => {
                 let found = self.get(reg);
                 let position = handle::function_of(found).map(|position| position as usize);
-                if let Some(function) = position.filter(|position| *position < self.functions.len()) {
+                if let Some(function) = position.filter(|position| *position < self.part().functions.len()) {
                     return self.enter(function, next.0, at);
                 }
                 match u32::try_from(found) {
@@ -414,7 +461,7 @@ impl<'p> Flat<'p> {
             }
             Insn::CallLocal { .. } => {
                 let start = insn.call_target(at).expect("calls lead to functions");
-                let function = self.structure.subprogram_at(start).expect("calls lead to functions");
+                let function = self.part().structure.subprogram_at(start).expect("calls lead to functions");
                 return self.enter(function, next.0, at);
             }
             Insn::Exit => return self.exit(),
@@ -435,7 +482,7 @@ impl<'p> Flat<'p> {
         match addr {
             Addr::Code { .. } => {
                 let start = Insn::LoadAddr { dst: Reg::R0, addr }.call_target(at);
-                let function = start.and_then(|start| self.structure.subprogram_at(start));
+                let function = start.and_then(|start| self.part().structure.subprogram_at(start));
                 Value::number(handle::function(function.expect("addresses are of functions") as u32))
             }
             Addr::MapValueFd { off, .. } | Addr::MapValueIndex { off, .. } => {
@@ -473,7 +520,7 @@ impl<'p> Flat<'p> {
         let bottom = self.low;
         let end = u128::from(address) + u128::from(bytes);
         if address >= bottom && end <= u128::from(self.layout.stack_top()) {
-            for frame in self.frames.iter().filter(|frame| !self.functions[frame.function].escapes) {
+            for frame in self.frames.iter().filter(|frame| !self.part().functions[frame.function].escapes) {
                 let Some(base) = frame.base else { continue };
                 let above = base + u64::from(self.layout.stack_bytes);
                 if u128::from(base) < end && address < above {
@@ -507,7 +554,7 @@ impl<'p> Flat<'p> {
             return Err(self.stop(at, refusal));
         };
         let elsewhere = pointer.root != Some(place.root());
-        if elsewhere && self.refused == Some(Stop { at, kind: refusal }) {
+        if elsewhere && self.refused == Some(Stop { at: self.place(at), kind: refusal }) {
             return Err(self.stop(at, refusal));
         }
         Ok(place)
@@ -634,7 +681,7 @@ impl World for Hands<'_, '_> {
 
     fn call_back(&mut self, function: u32, args: [u64; 5]) -> Result<u64, CallEnd> {
         let flat = &mut *self.flat;
-        if function as usize >= flat.functions.len() {
+        if function as usize >= flat.part().functions.len() {
             return Err(CallEnd::Stop(StopKind::BadCallTarget { found: handle::function(function) }));
         }
         let waiting = std::mem::replace(&mut flat.waiting, flat.frames.len());

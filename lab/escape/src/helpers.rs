@@ -31,8 +31,14 @@ pub const CLOSE: u32 = 9;
 /// the sum of what it returned.
 pub const EACH: u32 = 10;
 
+/// Goes on in the program whose position is in r3, where programs are joined: the engine does so. Else it gives -1.
+pub const FOLLOW: u32 = 11;
+
 /// Lists all of them.
-pub const ALL: [u32; 10] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN, OPEN, CLOSE, EACH];
+pub const ALL: [u32; 11] = [MIX, AREA, FILL, LOW, UNWIND, SUM, FROZEN, OPEN, CLOSE, EACH, FOLLOW];
+
+/// Bounds how many programs may follow one another in a run.
+pub const MOST_FOLLOW: u32 = 5;
 
 /// Says to which area a helper promises its result to point.
 pub const fn promised(id: u32) -> Option<u16> {
@@ -43,6 +49,8 @@ pub const fn promised(id: u32) -> Option<u16> {
     }
 }
 
+/// Is what a call gives that goes on in no other program.
+pub const NO_PROGRAM: u64 = u64::MAX;
 /// Is what a call of no function gives.
 const NO_FUNCTION: u64 = -22i64 as u64;
 /// The most bytes that a helper looks at.
@@ -146,6 +154,7 @@ pub fn call(
             }
             Ok(sum)
         }
+        FOLLOW => Ok(NO_PROGRAM),
         UNWIND if r1 % 4 == 0 => Err(CallEnd::Unwind(r1)),
         UNWIND => Ok(r1),
         SUM => {

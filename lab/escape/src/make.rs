@@ -33,6 +33,8 @@ pub struct Made {
     pub kind: Kind,
     /// Holds the program.
     pub slots: Vec<RawInsn>,
+    /// Holds programs that it may go on in, and they in it and in one another.
+    pub more: Vec<Vec<RawInsn>>,
     /// Says where its memory lies.
     pub layout: Layout,
     /// Holds what is in the areas before; the third one's bytes are the ground's own.
@@ -75,20 +77,23 @@ pub fn make(seed: u64) -> Made {
     if let Some(input) = input {
         memory[0] = input;
     }
-    let mut slots = match (kind, case) {
-        (_, Some(case)) => case.slots,
-        (Kind::Noise, None) => noise::slots(&mut n, &layout),
-        (_, None) => dig::slots(&mut n, &layout),
+    let count = if n.once_in(4) { 1 + n.below(3) } else { 0 };
+    let mut one = |first: Option<Vec<RawInsn>>| {
+        let slots = match (kind, first) {
+            (_, Some(slots)) => slots,
+            (Kind::Noise, None) => noise::slots(&mut n, &layout),
+            (_, None) => dig::slots(&mut n, &layout, count),
+        };
+        if kind == Kind::Mutated { mutated(&mut n, &slots) } else { slots }
     };
-    if kind == Kind::Mutated {
-        slots = mutated(&mut n, &slots);
-    }
+    let slots = one(case.map(|case| case.slots));
+    let more = (0..count).map(|_| one(None)).collect();
     let fuel = match n.below(8) {
         0 => n.below(200),
         1 => 100_000,
         _ => 200 + n.below(8000),
     };
-    Made { kind, slots, layout, memory, fuel }
+    Made { kind, slots, more, layout, memory, fuel }
 }
 
 /// Fills memory with numbers that are addresses now and then.
@@ -145,19 +150,23 @@ mod tests {
 
     #[test]
     fn every_kind_is_made_and_hangs_together() {
-        let mut counts = [0; Kind::ALL.len()];
+        let (mut counts, mut followed) = ([0; Kind::ALL.len()], 0);
         for seed in 0..400 {
             let made = make(seed);
             assert!(is_whole(&made.slots), "seed {seed}, {:?}", made.kind);
+            assert!(made.more.iter().all(|slots| is_whole(slots)), "seed {seed}, {:?}", made.kind);
+            followed += usize::from(!made.more.is_empty());
             let kind = Kind::ALL.iter().position(|kind| *kind == made.kind).unwrap();
             counts[kind] += 1;
         }
         assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
+        assert!(followed > 50, "{followed}");
     }
 
     #[test]
     fn the_same_number_makes_the_same() {
         let (one, other) = (make(7), make(7));
-        assert_eq!((one.slots, one.memory, one.fuel), (other.slots, other.memory, other.fuel));
+        assert_eq!((one.slots, one.more), (other.slots, other.more));
+        assert_eq!((one.memory, one.fuel), (other.memory, other.fuel));
     }
 }

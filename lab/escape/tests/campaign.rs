@@ -20,10 +20,12 @@ fn nothing_escapes() {
     for end in ["returned", "fuel", "out_of_bounds", "misaligned", "call_depth", "bad_helper_argument"] {
         assert!(said.contains(end), "no run ends so: {end}\n{said}");
     }
-    let called =
-        said.split(" functions called by helpers").next().and_then(|before| before.split_whitespace().last());
-    let called: u64 = called.and_then(|count| count.parse().ok()).expect("the line says how many");
-    assert!(called > 100, "helpers call functions too seldom\n{said}");
+    let count = |what: &str| -> u64 {
+        let before = said.split(what).next().and_then(|before| before.split_whitespace().last());
+        before.and_then(|count| count.parse().ok()).expect("the line says how many")
+    };
+    assert!(count(" functions called by helpers") > 100, "helpers call functions too seldom\n{said}");
+    assert!(count(" programs followed others") > 100, "programs follow others too seldom\n{said}");
 }
 
 /// What says that something has escaped says which seed it was.

@@ -13,11 +13,14 @@ use skep_lab_escape::ways::Way;
 #[global_allocator]
 static CORRAL: Corral = Corral;
 
+/// Puts programs, which `then` stands between, into memory of zeros.
 fn made(program: &str, placement: Placement) -> Made {
     let layout = Layout::new(placement, 512, [64; 5]);
     let memory = layout.areas.map(|area| vec![0; area.len as usize]);
-    let slots = text::assemble(program, &()).expect("it assembles").slots().to_vec();
-    Made { kind: Kind::Valid, slots, layout, memory, fuel: 10_000 }
+    let slots = |program: &str| text::assemble(program, &()).expect("it assembles").slots().to_vec();
+    let mut programs = program.split("\nthen\n").map(slots);
+    let slots = programs.next().expect("a program");
+    Made { kind: Kind::Valid, slots, more: programs.collect(), layout, memory, fuel: 10_000 }
 }
 
 /// Runs a program in all ways.
@@ -72,6 +75,25 @@ fn programs_end_as_they_say() {
     let deeper = each.replace("r0 += 5", "r1 = subprog[visit] ll\nr2 = r6\ncall 10");
     assert_eq!(ends(&deeper, "call_depth"), 0);
     assert_eq!(ends(&each.replace("r0 += 5", "r0 = *(u8 *)(r6 + 64)"), "out_of_bounds"), 0);
+    // One program goes on in another, with the same input and a stack of its own; not without end, and only from its main function.
+    let next = "r0 = 7\n*(u64 *)(r1 + 0) = r0\n*(u64 *)(r10 - 8) = r0\nr3 = 1\ncall 11\nr0 = 9\nexit\nthen\n\
+                r2 = r10\nr2 += -8\nr3 = *(u64 *)(r2 + 0)\nr0 = *(u8 *)(r1 + 56)\nr0 += r3\nexit";
+    assert_eq!(ends(next, "returned"), 0);
+    assert_eq!(ends(&next.replace("r1 + 56", "r6 + 0"), "out_of_bounds"), 0);
+    assert_eq!(
+        ends(&next.replace("r1 + 56", "r1 + 57").replace("u8 *)(r1", "u64 *)(r1"), "out_of_bounds"),
+        0
+    );
+    let around =
+        "r6 = *(u32 *)(r1 + 0)\nr6 += 1\n*(u32 *)(r1 + 0) = r6\nr3 = 0\ncall 11\nr0 += r6\nexit\nthen\nexit";
+    assert_eq!(ends(around, "returned"), 0);
+    assert_eq!(
+        ends("call f\nexit\nf: r3 = 1\ncall 11\nexit\nthen\nr0 = *(u8 *)(r1 - 1)\nexit", "returned"),
+        0
+    );
+    let tally = run(&ground, next);
+    // Of all ways, the interpreter's do not.
+    assert_eq!(tally.followed, tally.runs / 6 * 5, "{tally}");
     // From the input to other memory of the program's: what is known of the pointer says that it may not.
     let low = made("exit", Placement::Start).layout.areas;
     let hop = low[1].base.wrapping_sub(low[0].base);

@@ -28,18 +28,21 @@ struct Digger<'n, 'l> {
     borders: Vec<u64>,
     /// Counts, of a hundred choices, those that lead anywhere; all others lead to where the program may go on.
     boldness: u64,
+    /// Counts the other programs that it may go on in; where there are any, functions are not called by their numbers.
+    more: u64,
     functions: usize,
     calls: Vec<(usize, usize)>,
     /// One for each slot; the second of a wide load has none.
     insns: Vec<Option<Insn>>,
 }
 
-/// Makes a program.
-pub(super) fn slots(n: &mut Numbers, layout: &Layout) -> Vec<RawInsn> {
+/// Makes a program, one of several where there are more.
+pub(super) fn slots(n: &mut Numbers, layout: &Layout, more: u64) -> Vec<RawInsn> {
     let functions = n.below(3) as usize;
     let borders = layout.borders();
     let boldness = n.pick(&[0, 2, 5, 10, 30, 100]);
-    let mut digger = Digger { n, layout, borders, boldness, functions, calls: Vec::new(), insns: Vec::new() };
+    let mut digger =
+        Digger { n, layout, borders, boldness, more, functions, calls: Vec::new(), insns: Vec::new() };
     let starts: Vec<usize> = (0..=functions).map(|number| digger.function(number)).collect();
     for (at, function) in std::mem::take(&mut digger.calls) {
         let off = starts[function] as i32 - at as i32 - 1;
@@ -86,8 +89,12 @@ impl Digger<'_, '_> {
         if self.n.once_in(2) {
             self.put(Insn::Store { size: Size::Dw, base: Reg::FP, off: KEPT, src: Operand::Reg(Reg::R1) });
         }
-        let len = 3 + self.n.below(10);
+        let follows = number == 0 && self.more > 0;
+        let len = if follows && self.n.once_in(2) { 1 } else { 3 + self.n.below(10) };
         self.block(number, 0, len);
+        if follows {
+            self.follow();
+        }
         if self.boldness > 0 && !self.n.once_in(3) {
             self.leap();
         }
@@ -111,6 +118,7 @@ impl Digger<'_, '_> {
                 15 => self.guarded(),
                 16 if self.n.once_in(2) => self.borrow(),
                 16 => self.keep(),
+                17 if self.more > 0 && self.n.once_in(2) => self.follow(),
                 17 => self.help(),
                 19 if self.boldness > 0 && self.n.once_in(2) => self.hop(),
                 18 if function < self.functions => self.call(function + 1),
@@ -551,7 +559,7 @@ impl Digger<'_, '_> {
             2 => helpers::MIX,
             _ => helpers::FILL,
         };
-        match self.n.once_in(8) {
+        match self.more == 0 && self.n.once_in(8) {
             true => {
                 let named = if self.n.once_in(8) { -1 } else { id as i32 };
                 self.put(mov(Reg::R0, Operand::Imm(named)));
@@ -559,6 +567,20 @@ impl Digger<'_, '_> {
             }
             false => self.put(Insn::CallHelper { id }),
         }
+    }
+
+    /// Goes on in another program, or nearly.
+    fn follow(&mut self) {
+        let position = match self.is_bold() {
+            true => self.n.pick(&[-1, i32::MIN, i32::MAX, 1 << 16, self.more as i32 + 1]),
+            false => self.n.below(self.more + 2) as i32,
+        };
+        self.put(mov(Reg::R3, Operand::Imm(position)));
+        if self.is_bold() {
+            let (kind, off) = (self.n.pick(&LOADS), self.n.below(40) as i16);
+            self.put(Insn::Load { kind, dst: Reg::R3, base: Reg::R6, off });
+        }
+        self.put(Insn::CallHelper { id: helpers::FOLLOW });
     }
 
     fn call(&mut self, function: usize) {
@@ -569,11 +591,11 @@ impl Digger<'_, '_> {
         self.put(alu(AluOp::Add, Reg::R2, Operand::Imm(8)));
         // Now and then without end.
         let function = if self.n.once_in(8) { function.saturating_sub(1).max(1) } else { function };
-        if self.n.once_in(4) {
+        if self.more == 0 && self.n.once_in(3) {
             return self.visit(function);
         }
         self.calls.push((self.insns.len(), function));
-        if !self.n.once_in(4) {
+        if self.more > 0 || !self.n.once_in(4) {
             return self.put(Insn::CallLocal { off: 0 });
         }
         // By its number, or nearly.
