@@ -48,6 +48,7 @@ const NEEDS: &[Need] = &[
     Need { of: "-mcpu=v4", since: 18, what: "-mcpu=v4" },
     Need { of: "code/edges.v3", since: 15, what: "the assembly of code/edges" },
     Need { of: "code/may_goto", since: 19, what: "`may_goto`" },
+    Need { of: "code/context_arguments", since: 14, what: "tags on declarations" },
     Need { of: "btf/core", since: 15, what: "the relocation of matching types" },
     Need { of: "btf/core.be", since: 15, what: "the relocation of matching types" },
     // Until then the register was in the immediate, where no kernel and no document has it.

@@ -49,6 +49,9 @@ const MEASURED_FETCHED: &[&str] = &[
     "bookworm_libbpf-tools/ksnoop@",
 ];
 
+/// An object of ours whose types are other ones where the kernel knows no tags on declarations.
+const TAGGED: &str = "lab/vectors/code/context_arguments.bpf.o";
+
 /// What is known to differ, and why.
 const KNOWN: &str = "lab/corpus/known.txt";
 
@@ -135,6 +138,9 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     }
     let status = command.stdin(Stdio::null()).status().context("cannot run the comparison")?;
     ensure!(status.success(), "the comparison ended with {status}");
+    if options.short && options.bytes && options.kernel.is_none() {
+        without_tags(&program)?;
+    }
     Ok(Outcome::Done(format!("{} objects", objects.len())))
 }
 
@@ -165,6 +171,17 @@ pub(crate) fn measure(args: &[String]) -> Result<Outcome> {
     let status = command.args(files).status().context("cannot run the measurement")?;
     ensure!(status.success(), "the measurement ended with {status}");
     Ok(Outcome::Done(String::new()))
+}
+
+/// Compares what reaches a kernel that seems to know no tags on declarations.
+fn without_tags(program: &Path) -> Result<()> {
+    println!("without tags on declarations:");
+    let mut command = Command::new(program);
+    command.args(["compare", "--bytes", "--without-tags", "--known"]).arg(cargo::root().join(KNOWN));
+    let status = command.arg(cargo::root().join(TAGGED)).stdin(Stdio::null()).status();
+    let status = status.context("cannot run the comparison")?;
+    ensure!(status.success(), "the comparison ended with {status}");
+    Ok(())
 }
 
 /// The words that say what is compared.

@@ -163,6 +163,7 @@ fn patches_change_one_thing() {
         b.set_datasec_var(TypeId(20), 1, SecInfo { type_id: TypeId(19), offset: 56, size: 8 }).unwrap();
         b.set_var(TypeId(19), Var { type_id: TypeId(1), linkage: VarLinkage::Global }).unwrap();
         b.set_func(TypeId(17), Func { proto: TypeId(16), linkage: FuncLinkage::Static }).unwrap();
+        b.set_param_type(TypeId(16), 0, TypeId(2)).unwrap();
         b.set_name(TypeId(17), "renamed").unwrap();
         let wrong = |error: skep_btf::Error| matches!(error.problem, Problem::WrongKind { .. });
         assert!(wrong(b.set_datasec_size(TypeId(19), 0).unwrap_err()));
@@ -172,6 +173,9 @@ fn patches_change_one_thing() {
         let info = SecInfo { type_id: TypeId(19), offset: 0, size: 0 };
         let error = b.set_datasec_var(TypeId(20), 2, info).unwrap_err();
         assert_eq!(error.problem, Problem::NoElement { index: 2, len: 2 });
+        assert!(wrong(b.set_param_type(TypeId(17), 0, TypeId(2)).unwrap_err()));
+        let many = b.set_param_type(TypeId(16), 99, TypeId(2)).unwrap_err();
+        assert!(matches!(many.problem, Problem::NoElement { index: 99, .. }));
         assert_eq!(b.set_name(TypeId(99), "x").unwrap_err().problem, Problem::UnknownType(TypeId(99)));
         let patched = Btf::from_vec(b.finish().unwrap()).unwrap();
         let count = patched.variable(".rodata", "count").unwrap();
@@ -180,7 +184,17 @@ fn patches_change_one_thing() {
         assert!(
             matches!(patched.ty(TypeId(17)).unwrap().def(), Def::Func(f) if f.linkage == FuncLinkage::Static)
         );
-        let changed = [17, 19, 20].map(TypeId);
+        let params = |of: Def<'_>| match of {
+            Def::FuncProto(proto) => {
+                proto.params.into_iter().map(|p| (p.name.to_owned(), p.type_id)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        let proto = TypeId(16);
+        let (old, new) = (params(btf.ty(proto).unwrap().def()), params(patched.ty(proto).unwrap().def()));
+        assert_eq!((&new[0].0, new[0].1, &new[1..]), (&old[0].0, TypeId(2), &old[1..]));
+        assert_ne!(new, old);
+        let changed = [16, 17, 19, 20].map(TypeId);
         for (old, new) in btf.types().zip(patched.types()).filter(|(old, _)| !changed.contains(&old.id())) {
             assert_eq!(old.bytes(), new.bytes());
         }

@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Compare what reaches `bpf(2)`, too.
     #[arg(long)]
     bytes: bool,
+    /// Have the kernel seem to know no tags on declarations, as before Linux 5.16.
+    #[arg(long, requires = "bytes")]
+    without_tags: bool,
     /// Write the answers here, a line of JSON for each object as soon as it is done; `-` is stdout, which then has nothing
     /// else.
     #[arg(long)]
@@ -219,6 +222,7 @@ fn answers(side: Side, file: &File, unit: Unit, options: &Options) -> Outcome<Ve
         let mut child = Command::new("/proc/self/exe")
             .args(["load", "--by", side.word(), "--unit", unit.word(), "--skip", &loads.len().to_string()])
             .args(options.bytes.then_some("--record"))
+            .args(options.without_tags.then_some("--without-tags"))
             .arg(&file.path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

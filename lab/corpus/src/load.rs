@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Note what reaches `bpf(2)`.
     #[arg(long)]
     record: bool,
+    /// Have the kernel seem to know no tags on declarations, as before Linux 5.16. Of what is not noted nothing is hidden.
+    #[arg(long, requires = "record")]
+    without_tags: bool,
     /// Leave so many programs out: an earlier process has died of the last of them.
     #[arg(long, default_value_t = 0)]
     skip: usize,
@@ -146,6 +149,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         out.flush()?;
         Ok(())
     };
+    if options.without_tags {
+        seam::hide_tags();
+    }
     let task = Task {
         file: &File { path: options.file.clone() },
         unit: options.unit,

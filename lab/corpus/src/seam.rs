@@ -6,6 +6,10 @@
 
 use crate::areas;
 use libc::{c_int, c_long};
+use skep::Btf;
+use skep_abi::{BtfLoad, Cmd};
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -107,6 +111,24 @@ impl Began {
     }
 }
 
+/// Whether types with tags on declarations are refused, as kernels before 5.16 refuse them.
+static WITHOUT_TAGS: AtomicBool = AtomicBool::new(false);
+
+/// Has the kernel seem to know no tags from now on.
+pub(crate) fn hide_tags() {
+    WITHOUT_TAGS.store(true, Ordering::Relaxed);
+}
+
+/// Tells whether a call brings what the kernel is to seem not to know.
+fn is_hidden(call: &Bpf) -> bool {
+    const DECL_TAG: u8 = 17;
+    if call.cmd != Cmd::BTF_LOAD.0 || !WITHOUT_TAGS.load(Ordering::Relaxed) {
+        return false;
+    }
+    let btf = Btf::parse(call.area(offset_of!(BtfLoad, btf)));
+    btf.is_ok_and(|btf| btf.types().any(|ty| ty.kind().is_some_and(|kind| kind.number() == DECL_TAG)))
+}
+
 /// Makes a system call, as the C library's function of this name does.
 ///
 /// # Safety
@@ -139,8 +161,11 @@ pub(crate) unsafe extern "C" fn syscall(
         libc::SYS_bpf => Call::Bpf(unsafe { areas::note(a as u32, b as usize, c as usize) }),
         _ => Call::Dup { from: a as c_int, to: b as c_int },
     };
-    // SAFETY: the caller promises what the system call needs.
-    let result = unsafe { enter(number, [a, b, c, d, e, f]) };
+    let result = match &noted {
+        Call::Bpf(call) if is_hidden(call) => -c_long::from(libc::EINVAL),
+        // SAFETY: the caller promises what the system call needs.
+        _ => unsafe { enter(number, [a, b, c, d, e, f]) },
+    };
     match &mut noted {
         Call::Bpf(call) => {
             call.result = result;

@@ -5,6 +5,7 @@
 
 mod arena;
 mod btf;
+mod contexts;
 mod core;
 mod externs;
 mod gzip;
@@ -81,7 +82,9 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
     }
     let mut made = loading.ops.iter().filter(|ops| ops.autocreate == Autocreate::Yes);
     let needed_by = made.next().map(|ops| ops.name.as_str());
-    loading.btf = btf::load(object, kernel, needed_by, &mut loading.notes)?;
+    let programs: Vec<_> =
+        loading.programs().filter_map(|(spec, set)| Some((spec, set.prog_type?))).collect();
+    loading.btf = btf::load(object, kernel, &programs, needed_by, &mut loading.notes)?;
     let used = Used::by(&loading);
     for index in 0..object.spec.maps.len() {
         let map = loading.map(index, &used).map_err(|error| error.in_map(&object.spec.maps[index].name))?;

@@ -10,6 +10,7 @@ use skep::{
     TestRun, flags,
 };
 use skep_abi::Cmd;
+use skep_btf::Def;
 
 /// One thing that a kernel lacks, and what becomes of an object.
 struct Case {
@@ -108,7 +109,34 @@ static CASES: &[Case] = &[
         wanted: (Feature::BtfType(BtfFeature::EmptyDatasec), Instead::OlderTypes),
         check: |_| {},
     },
+    // Whoever knows no tags does not know this one either.
+    Case {
+        lacks: &[Hidden::BtfKind(17)],
+        object: "lab/vectors/code/context_arguments",
+        program: "packet",
+        wanted: (Feature::ArgCtxTag, Instead::ContextType),
+        check: |loaded| {
+            assert_eq!(arguments(loaded, "packet", "twice"), ["__sk_buff", "int", "__sk_buff"]);
+            assert_eq!(arguments(loaded, "packet", "arguments"), ["unsigned long long"], "nobody calls it");
+            let output = loaded.program("packet").unwrap().test_run(&TestRun::packet(&packet()));
+            assert_eq!(output.unwrap().retval, 0);
+        },
+    },
 ];
+
+/// What the arguments of the last function of a name point to, in the types that the kernel has.
+fn arguments(loaded: &Loaded, program: &str, function: &str) -> Vec<String> {
+    let id = loaded.program(program).unwrap().info().unwrap().btf_id;
+    let btf = skep::BtfObject::from_id(loaded.kernel(), id).unwrap().read().unwrap();
+    let last = btf.types().filter(|ty| ty.name() == function).last().unwrap();
+    let Def::Func(func) = last.def() else { panic!("{last:?}") };
+    let params = btf.ty(func.proto).unwrap().as_func_proto().unwrap().params;
+    let target = |id| match btf.resolve(id).unwrap().def() {
+        Def::Ptr(target) => btf.resolve(target).unwrap().name().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    params.into_iter().map(|param| target(param.type_id)).collect()
+}
 
 fn has_lines(loaded: &Loaded) {
     for program in loaded.programs() {
@@ -139,9 +167,12 @@ fn run_cases(inner: &Kernel) {
         let (feature, instead) = case.wanted;
         let notes = notes(&loaded, inner, feature);
         assert!(notes.contains(&(Some(feature), instead)), "{what}: {notes:?}");
-        // An empty section that has become a struct is no type of an array's value, so that one array has no types.
-        let follows = |note: &(Option<Feature>, Instead)| {
-            feature == Feature::BtfType(BtfFeature::EmptyDatasec) && *note == (None, Instead::NoTypes)
+        // What comes with it: an empty section that has become a struct is no type of an array's value, so that one array has no
+        // types; and a kernel without tags takes none.
+        let follows = |note: &(Option<Feature>, Instead)| match feature {
+            Feature::BtfType(BtfFeature::EmptyDatasec) => *note == (None, Instead::NoTypes),
+            Feature::ArgCtxTag => *note == (Some(Feature::BtfType(BtfFeature::DeclTag)), Instead::OlderTypes),
+            _ => false,
         };
         let is_due = |note: &(Option<Feature>, Instead)| *note == (Some(feature), instead) || follows(note);
         assert!(notes.iter().all(is_due), "{what}: {notes:?}");

@@ -60,6 +60,21 @@ impl Builder {
         Ok(())
     }
 
+    /// Sets the type of a parameter of a prototype.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::WrongKind`] if it is none, [`Problem::NoElement`] if it has no such parameter.
+    pub fn set_param_type(&mut self, id: TypeId, index: u32, type_id: TypeId) -> Result<(), Error> {
+        let at = self.of_kind(id, Kind::FuncProto, "func_proto")?;
+        let len = vlen(self.word(at + 4));
+        if index >= len {
+            return Err(Error::of(id, at, Problem::NoElement { index: index.into(), len }));
+        }
+        self.put(at + RECORD + index as usize * Kind::FuncProto.elem_size() + 4, type_id.0);
+        Ok(())
+    }
+
     /// Sets the name of a type.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! The object's BTF, as the kernel takes it.
 
+use super::contexts::{self, Twins};
 use crate::error::Result;
 use crate::{Error, ErrorKind, Feature, Instead, Kernel, Note, Object};
-use skep_abi::Errno;
+use skep_abi::{Errno, ProgType};
 use skep_btf::{Btf, Feature as BtfFeature, Support};
+use skep_model::ProgramSpec;
 use skep_sys::{BtfFd, CallError};
 
 /// BTF in the kernel.
@@ -14,6 +16,8 @@ pub(super) struct ObjectBtf {
     pub(super) functions: Part,
     /// Whether data sections can.
     pub(super) sections: Part,
+    /// The functions that the records of programs name instead.
+    pub(super) twins: Twins,
 }
 
 /// What became of a part of BTF.
@@ -32,6 +36,7 @@ pub(super) enum Part {
 pub(super) fn load(
     object: &Object,
     kernel: &Kernel,
+    programs: &[(&ProgramSpec, ProgType)],
     needed_by: Option<&str>,
     notes: &mut Vec<Note>,
 ) -> Result<Option<ObjectBtf>> {
@@ -51,8 +56,11 @@ pub(super) fn load(
         false => Some(Btf::from_vec(btf.place_externs().map_err(bad)?).map_err(bad)?),
     };
     let btf = placed.as_ref().unwrap_or(btf);
+    let (given, twins) = contexts::give_types(btf, programs, kernel, notes).map_err(bad)?.unzip();
+    let given = given.map(Btf::from_vec).transpose().map_err(bad)?;
+    let (btf, twins) = (given.as_ref().unwrap_or(btf), twins.unwrap_or_default());
     let refusal = match kernel.btf_load(btf.bytes()) {
-        Ok(fd) => return Ok(Some(ObjectBtf { fd, functions: Part::Kept, sections: Part::Kept })),
+        Ok(fd) => return Ok(Some(ObjectBtf { fd, functions: Part::Kept, sections: Part::Kept, twins })),
         Err(error) => error,
     };
     // Only of these it can be thought that the kernel does not know a kind; other refusals are of the call, and the
@@ -71,7 +79,7 @@ pub(super) fn load(
                 let part = |feature| if support.has(feature) { Part::Kept } else { Part::Lost };
                 let (functions, sections) = (part(BtfFeature::Func), part(BtfFeature::Datasec));
                 notes.extend(replaced(btf, support).map_err(bad)?);
-                return Ok(Some(ObjectBtf { fd, functions, sections }));
+                return Ok(Some(ObjectBtf { fd, functions, sections, twins }));
             }
             Err(error) => error,
         },

@@ -191,7 +191,9 @@ impl<'o> Loading<'o> {
 
     /// Gathers types and lines, where the kernel has the BTF that they refer to.
     fn info(&self, spec: &ProgramSpec) -> Info {
-        let Some(ObjectBtf { fd, functions: Part::Kept, .. }) = &self.btf else { return Info::default() };
+        let Some(ObjectBtf { fd, functions: Part::Kept, twins, .. }) = &self.btf else {
+            return Info::default();
+        };
         let mut info = Info { btf_fd: fd.fd().raw(), ..Info::default() };
         // The kernel wants the type of each function or of none (kernel/bpf/verifier.c, `check_btf_func`).
         let typed = spec.func_info.iter().map(|info| info.insn).eq(spec.functions.iter().map(|f| f.start));
@@ -200,7 +202,7 @@ impl<'o> Loading<'o> {
         }
         for record in &spec.func_info {
             info.functions.extend(record.insn.0.to_ne_bytes());
-            info.functions.extend(record.type_id.0.to_ne_bytes());
+            info.functions.extend(twins.of(&spec.name, record.type_id).0.to_ne_bytes());
         }
         // And a line for the start of each function, or none at all (`check_btf_line`).
         let starts = spec.functions.iter().all(|f| spec.line_info.iter().any(|line| line.insn == f.start));
