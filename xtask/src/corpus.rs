@@ -3,6 +3,7 @@
 mod core;
 mod elsewhere;
 mod selftests;
+mod shard;
 
 use crate::boot;
 use crate::debian::{self, Archive, Unreachable};
@@ -11,6 +12,7 @@ use crate::outcome::Outcome;
 use crate::{cargo, tools};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
+use shard::Shard;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -65,6 +67,9 @@ struct Options {
     /// Only some objects, of packages that other checks download too.
     #[arg(long, conflicts_with = "only")]
     short: bool,
+    /// Only a part of the objects, the K-th of N: every N-th.
+    #[arg(long, value_name = "K/N", value_parser = shard::parse)]
+    shard: Option<Shard>,
     /// The self-tests of Linux 6.12 instead, compiled from Debian's source of it.
     #[arg(long, conflicts_with = "short")]
     selftests: bool,
@@ -91,6 +96,13 @@ struct Options {
     json: Option<PathBuf>,
 }
 
+impl Options {
+    /// Whether all of Debian's objects are compared.
+    fn is_all(&self) -> bool {
+        self.only.is_empty() && self.shard.is_none() && !self.selftests
+    }
+}
+
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let options = Options::parse_from(std::iter::once("corpus").chain(args.iter().map(String::as_str)));
     if let Some(reason) = missing(&options) {
@@ -109,10 +121,14 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     let mut objects: Vec<Object> =
         all.into_iter().filter(|object| is_wanted(&object.name(), &only)).collect();
     objects.sort();
+    if let Some(shard) = options.shard {
+        objects = shard.of(objects);
+    }
     ensure!(!objects.is_empty(), "no object is called so");
     if options.core {
         return core::run(&program, options.kernel.as_deref(), &objects);
     }
+    let mut answers = None;
     let mut command = match &options.kernel {
         None if options.time => {
             let mut command = Command::new(&program);
@@ -122,21 +138,24 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         None => here(&program, &options, &objects),
         Some(version) => {
             let kernel = boot::kernel(version)?;
-            let answers = elsewhere::compare(&program, &words(&options), kernel, &objects)?;
+            let all = elsewhere::compare(&program, &words(&options), kernel, &objects)?;
             if let Some(json) = &options.json {
-                fs::copy(&answers, json).with_context(|| json.display().to_string())?;
+                fs::copy(&all, json).with_context(|| json.display().to_string())?;
             }
             let mut command = Command::new(&program);
-            command.arg("report").arg(answers);
+            command.arg("report").arg(answers.insert(all));
             command
         }
     };
     if options.check {
         command.arg("--known").arg(cargo::root().join(KNOWN));
         // What is known of others is not found among a few.
-        command.args((options.only.is_empty() && !options.selftests).then_some("--all-known"));
+        command.args(options.is_all().then_some("--all-known"));
     }
     let status = command.stdin(Stdio::null()).status().context("cannot run the comparison")?;
+    if let Some(answers) = answers {
+        fs::remove_file(&answers).with_context(|| answers.display().to_string())?;
+    }
     ensure!(status.success(), "the comparison ended with {status}");
     if options.short && options.bytes && options.kernel.is_none() {
         without_tags(&program)?;

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// Which objects, and what of them.
 #[derive(clap::Args)]
@@ -21,6 +24,9 @@ pub(crate) struct Options {
     /// Have the kernel seem to know no tags on declarations, as before Linux 5.16.
     #[arg(long, requires = "bytes")]
     without_tags: bool,
+    /// Give a program up after so many seconds; for machines that are emulated.
+    #[arg(long)]
+    limit: Option<u64>,
     /// Write the answers here, a line of JSON for each object as soon as it is done; `-` is stdout, which then has nothing
     /// else.
     #[arg(long)]
@@ -151,7 +157,7 @@ fn all_files(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
 fn pairs(file: &File, options: &Options) -> Outcome<Vec<Pair>> {
     let unit = options.unit;
     let by = |side| answers(side, file, unit, options).map_err(|error| error.to_string());
-    let (skep, libbpf) = std::thread::scope(|scope| {
+    let (skep, libbpf) = thread::scope(|scope| {
         let skep = scope.spawn(|| by(Side::Skep));
         let libbpf = by(Side::Libbpf);
         (skep.join().unwrap_or_else(|_| Err("a thread has panicked".to_owned())), libbpf)
@@ -228,14 +234,33 @@ fn answers(side: Side, file: &File, unit: Unit, options: &Options) -> Outcome<Ve
             .stdout(Stdio::piped())
             .spawn()?;
         let output = child.stdout.take().ok_or("no pipe")?;
-        for line in BufReader::new(output).lines() {
-            loads.push(serde_json::from_str(&line?)?);
+        let (say, said) = mpsc::channel();
+        let reader =
+            thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| say.send(line)));
+        let is_late = loop {
+            let line = match options.limit {
+                Some(limit) => said.recv_timeout(Duration::from_secs(limit)),
+                None => said.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match line {
+                Ok(line) => loads.push(serde_json::from_str(&line?)?),
+                Err(error) => break error == RecvTimeoutError::Timeout,
+            }
+        };
+        if is_late {
+            child.kill()?;
         }
         let status = child.wait()?;
+        // What it sends to is gone by now, or its pipe: it ends either way.
+        let _ = reader.join();
         if status.success() {
             return Ok(loads);
         }
-        let verdict = Verdict::Died { how: status.to_string() };
+        let how = match options.limit.filter(|_| is_late) {
+            Some(limit) => format!("no answer in {limit} s"),
+            None => status.to_string(),
+        };
+        let verdict = Verdict::Died { how };
         let program = next_program(file, loads.len());
         let is_last = program.is_none();
         loads.push(Load { program, section: None, verdict, sent: None });

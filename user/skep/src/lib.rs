@@ -78,8 +78,8 @@ pub use attach::{Attach, Interface, XdpMode};
 pub use error::{Error, ErrorKind, Place, Result};
 pub use features::{Feature, Known};
 pub use inspect::{
-    BtfObject, Holders, LinkTarget, ProbedFunction, ProbedOffset, Process, ProgramCode, ProgramFunction,
-    ProgramInfo, ProgramLine, RunStats, StatsGuard, Stream,
+    BtfObject, Holders, LinkTarget, MapUsage, Pins, ProbedFunction, ProbedOffset, Process, ProgramCode,
+    ProgramFunction, ProgramInfo, ProgramLine, RunStats, StatsGuard, Stream,
 };
 pub use kernel::Kernel;
 pub use link::Link;

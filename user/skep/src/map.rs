@@ -27,7 +27,7 @@ pub(crate) use arena::{Variables, map as map_arena};
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::name_of;
+use crate::inspect::{MapUsage, name_of};
 use skep_abi::flags::{BPF_ANY, BPF_EXIST, BPF_NOEXIST};
 use skep_abi::{Errno, MapInfo, MapType};
 use skep_btf::{Btf, Datasec, Def, FieldValue, Kind, TypeId, Value, Variable};
@@ -271,6 +271,14 @@ impl Map {
                 Ok(*self.flags.get_or_init(|| flags))
             }
         }
+    }
+
+    /// Reads what the map takes, and whether it is frozen; `None` on a kernel that does not show its descriptors.
+    ///
+    /// # Errors
+    /// As [`Kernel::map_usage`].
+    pub fn usage(&self) -> Result<Option<MapUsage>> {
+        self.kernel.map_usage(&self.fd).map_err(|error| error.in_map(&self.name))
     }
 
     /// Reads what the kernel says of the map.

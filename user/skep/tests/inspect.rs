@@ -1,5 +1,7 @@
 //! What a kernel holds, read back: the running one, the embedded one, and one that answers with every kind of link.
 
+#![allow(clippy::disallowed_methods, reason = "a test makes folders of pins")]
+
 mod common;
 
 use common::{Held, linux, object, packet, running};
@@ -188,6 +190,94 @@ fn a_program_is_held_by_whom_has_a_descriptor() {
     // A kernel without processes has no holders.
     let embedded = Kernel::from_sys(Embedded::new(Config::new()).unwrap());
     assert_eq!(embedded.holders().unwrap().hidden(), 0);
+}
+
+/// What a failed call of looking for pins comes to.
+enum Becomes {
+    Hidden,
+    Error,
+}
+
+const PIN_FAULTS: [(&str, Errno, Becomes); 6] = [
+    ("BPF_OBJ_GET", Errno::EPERM, Becomes::Hidden),
+    ("BPF_OBJ_GET", Errno::EMFILE, Becomes::Error),
+    ("getdents", Errno::EACCES, Becomes::Hidden),
+    ("getdents", Errno::ENOMEM, Becomes::Error),
+    ("read", Errno::EACCES, Becomes::Error),
+    ("read", Errno::ENOMEM, Becomes::Error),
+];
+
+/// Looks for pins where each call of a name fails.
+fn with_fault(
+    kernel: &Kernel,
+    (call, errno, _): &(&'static str, Errno, Becomes),
+) -> skep::Result<skep::Pins> {
+    let faulty = Arc::new(Faulty::new(kernel.sys()));
+    faulty.plan(Fault { on: On::Named(call), with: With::Errno(*errno) });
+    Kernel::from(skep::sys::Kernel::from_arc(faulty)).pins()
+}
+
+#[test]
+fn pins_are_found_wherever_they_are() {
+    let Some(turn) = linux("pins_are_found_wherever_they_are") else { return };
+    let before = Held::now();
+    let loaded = object("examples/syscount/syscount").load(&turn.kernel).unwrap();
+    let program = loaded.program("syscount").unwrap();
+    let link = program.attach_auto().unwrap();
+    let map = loaded.maps().find(|map| map.section().is_none()).unwrap();
+    let folder = format!("/sys/fs/bpf/skep inspect {}", std::process::id());
+    let path = |name: &str| format!("{folder}/{name}");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(path("below")).unwrap();
+    std::os::unix::fs::symlink(path("map"), path("leads to the map")).unwrap();
+    program.pin(&path("program")).unwrap();
+    map.pin(&path("map")).unwrap();
+    map.pin(&path("below/map")).unwrap();
+    link.pin(&path("below/link")).unwrap();
+    let pins = turn.kernel.pins();
+    let faulty: Vec<_> = PIN_FAULTS.iter().map(|fault| (fault, with_fault(&turn.kernel, fault))).collect();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let pins = pins.unwrap();
+    for ((call, errno, becomes), answer) in faulty {
+        match (becomes, answer) {
+            (Becomes::Hidden, Ok(pins)) => assert!(pins.hidden() > 0, "{call} {errno}"),
+            (Becomes::Error, Err(error)) => {
+                assert_eq!(error.errno(), Some(*errno), "{call}: {error}");
+                assert!(error.place().path.is_some(), "{call}: {error}");
+            }
+            (_, answer) => panic!("{call} {errno}: {answer:?}"),
+        }
+    }
+    let of = |kind, id| pins.of(kind, id).to_vec();
+    assert_eq!(of(ObjectKind::Prog, program.info().unwrap().id), [path("program")]);
+    assert_eq!(of(ObjectKind::Map, map.info().unwrap().id), [path("below/map"), path("map")]);
+    assert_eq!(of(ObjectKind::Link, link.info().unwrap().id), [path("below/link")]);
+    assert!(of(ObjectKind::Prog, u32::MAX).is_empty());
+    let after = turn.kernel.pins().unwrap();
+    assert!(after.of(ObjectKind::Map, map.info().unwrap().id).is_empty());
+    drop((link, loaded));
+    assert_eq!(Held::left_since(&before), "");
+    // A kernel without mounts has no pins.
+    let embedded = Kernel::from_sys(Embedded::new(Config::new()).unwrap());
+    assert_eq!(embedded.pins().unwrap().hidden(), 0);
+}
+
+#[test]
+fn maps_tell_whether_they_are_frozen_and_what_they_take() {
+    let Some(turn) = linux("maps_tell_whether_they_are_frozen_and_what_they_take") else { return };
+    let loaded = object("lab/vectors/data/globals").load(&turn.kernel).unwrap();
+    let mut frozen = 0;
+    for map in loaded.maps() {
+        let usage = map.usage().unwrap().unwrap();
+        let is_constant = map.section().is_some_and(|section| section.starts_with(".rodata"));
+        assert_eq!(usage.is_frozen, is_constant, "{}", map.name());
+        assert!(usage.memlock_bytes >= u64::from(map.info().unwrap().value_size), "{usage:?}");
+        frozen += usize::from(usage.is_frozen);
+    }
+    assert!(frozen > 0 && loaded.maps().count() > frozen);
+    let embedded = Kernel::from_sys(Embedded::new(Config::new()).unwrap());
+    let loaded = object("lab/vectors/data/globals").load(&embedded).unwrap();
+    assert_eq!(loaded.maps().next().unwrap().usage().unwrap(), None);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use skep::*;
 threads! {
     "plain data": yes Send, yes Sync =>
         Attach, Autocreate, Autoload, CgroupStorageKey, CoreOutcome, CoreRelocation, ErrorKind, Feature, FieldAt, Frame, Holders,
-        Instead, Interface, Known, Lack, LinkTarget, LpmKey<4>, Note, PerCpu<u64>, PerfOptions, Pinned, Place, ProbedFunction,
+        Instead, Interface, Known, Lack, LinkTarget, LpmKey<4>, MapUsage, Note, PerCpu<u64>, PerfOptions, Pinned, Pins, Place, ProbedFunction,
         ProbedOffset, Process, ProgramCode, ProgramFunction, ProgramInfo, ProgramLine, Rejection, RunStats, SourceLine,
         StackTrace, Stream, TestOutput, VerifierStats, Wakeup, When, XdpMode;
     "crosses threads in every program that reports errors": yes Send, yes Sync => Error;

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::render::table::plain;
 use serde_json::{Value, json};
 use skep::sys::ObjectKind;
-use skep::{Error, ErrorKind, Holders, Kernel, Process};
+use skep::{Error, ErrorKind, Holders, Kernel, Pins, Process};
 use std::path::{Path, PathBuf};
 
 /// Which objects are meant.
@@ -134,6 +134,34 @@ fn pick<T>(
         return Err(selector.nothing(noun));
     }
     Ok(picked)
+}
+
+/// What keeps objects there: processes with descriptors, and pins.
+struct Keepers {
+    holders: Holders,
+    pins: Pins,
+}
+
+impl Keepers {
+    fn read(kernel: &Kernel) -> Result<Keepers, Failure> {
+        Ok(Keepers { holders: kernel.holders()?, pins: kernel.pins()? })
+    }
+
+    /// Adds the processes and the pins of an object to its members.
+    fn add_to(&self, members: &mut Value, kind: ObjectKind, id: u32) {
+        members["pinned"] = json!(self.pins.of(kind, id));
+        members["pids"] = processes(&self.holders, kind, id);
+    }
+
+    /// The processes in words.
+    fn held_by(&self, kind: ObjectKind, id: u32) -> String {
+        held_by(&self.holders, kind, id)
+    }
+
+    /// The pins in words.
+    fn pinned(&self, kind: ObjectKind, id: u32) -> String {
+        self.pins.of(kind, id).join(", ")
+    }
 }
 
 /// The processes that hold an object, as JSON.

@@ -69,7 +69,7 @@ fn programs_and_maps_are_those_that_bpftool_shows() {
     if bpftool(TEST, &["version"]).is_none() {
         return;
     }
-    let (mut programs, mut maps) = (0, 0);
+    let (mut programs, mut maps, mut frozen) = (0, 0, 0);
     for stem in STEMS {
         let Some(loaded) = load(TEST, stem) else { return };
         let theirs = bpftool(TEST, &["prog", "list"]).unwrap();
@@ -116,12 +116,18 @@ fn programs_and_maps_are_those_that_bpftool_shows() {
             ] {
                 assert_eq!(ours[our], theirs[their], "{stem}: {our} of {ours} and {theirs}");
             }
+            assert_eq!(ours["memlock_bytes"], theirs["bytes_memlock"], "{stem}: {ours} and {theirs}");
+            assert_eq!(
+                ours["frozen"].as_bool().map(i32::from),
+                theirs["frozen"].as_i64().map(|is| is as i32)
+            );
+            frozen += usize::from(ours["frozen"] == true);
             let flags = ours["flags"].as_str().unwrap().trim_start_matches("0x");
             assert_eq!(u64::from_str_radix(flags, 16).unwrap(), theirs["flags"].as_u64().unwrap());
             maps += 1;
         }
     }
-    assert!(programs > 15 && maps > 25, "{programs} programs, {maps} maps");
+    assert!(programs > 15 && maps > 25 && frozen > 0, "{programs} programs, {maps} maps, {frozen} frozen");
 }
 
 /// The bytes that bpftool writes for a program, and those of our dumps.
@@ -188,6 +194,47 @@ fn links_and_types_are_those_that_bpftool_shows() {
     assert_eq!(vmlinux["btf"][0]["kernel"], true);
     let id = vmlinux["btf"][0]["id"].as_u64().unwrap() as u32;
     assert_eq!(vmlinux["btf"][0]["bytes"], with_id(&theirs, id)["size"]);
+}
+
+#[test]
+fn pins_are_those_that_bpftool_shows() {
+    const TEST: &str = "pins_are_those_that_bpftool_shows";
+    if bpftool(TEST, &["version"]).is_none() {
+        return;
+    }
+    let Some(loaded) = load(TEST, "examples/syscount/syscount") else { return };
+    let program = loaded.program("syscount").unwrap();
+    let link = program.attach_auto().unwrap();
+    let map = loaded.maps().next().unwrap();
+    let folder = format!("/sys/fs/bpf/skep_cli_pins_{}", std::process::id());
+    let path = |name: &str| format!("{folder}/{name}");
+    if let Err(error) = std::fs::create_dir(&folder) {
+        return println!("skipped: {TEST}: {folder}: {error}");
+    }
+    map.pin(&path("first")).unwrap();
+    map.pin(&path("second")).unwrap();
+    program.pin(&path("program")).unwrap();
+    link.pin(&path("link")).unwrap();
+    let kinds = [
+        ("prog", "programs", program.info().unwrap().id, 1),
+        ("map", "maps", map.info().unwrap().id, 2),
+        ("link", "links", link.info().unwrap().id, 1),
+    ];
+    let answers = kinds.map(|(noun, ..)| {
+        (bpftool(TEST, &["-f", noun, "list"]).unwrap(), skep(&[noun, "list", "--json"]).expect(0).json())
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+    for ((noun, list, id, count), (theirs, ours)) in kinds.into_iter().zip(answers) {
+        let sorted = |value: &Value| {
+            let paths = value["pinned"].as_array().unwrap().iter();
+            let mut paths: Vec<String> = paths.map(|path| path.as_str().unwrap().to_owned()).collect();
+            paths.sort_unstable();
+            paths
+        };
+        let (ours, theirs) = (sorted(with_id(&ours[list], id)), sorted(with_id(&theirs, id)));
+        assert_eq!(ours, theirs, "{noun}");
+        assert_eq!(ours.len(), count, "{noun}: {ours:?}");
+    }
 }
 
 #[test]

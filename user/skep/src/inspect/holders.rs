@@ -1,8 +1,6 @@
-//! Who holds what a kernel holds.
-//!
-//! The kernel shows for each open descriptor of a process what it is (`/proc/PID/fdinfo/FD`: `bpf_map_show_fdinfo`,
-//! `bpf_prog_show_fdinfo`, `bpf_link_show_fdinfo`, kernel/bpf/syscall.c; `bpf_btf_show_fdinfo`, kernel/bpf/btf.c).
+//! Who holds what a kernel holds: it shows of each open descriptor of a process what it is.
 
+use super::fdinfo::object_of;
 use crate::Kernel;
 use crate::error::{Error, Result};
 use skep_abi::Errno;
@@ -116,38 +114,5 @@ fn looked(error: CallError) -> Option<Looked> {
         Errno::ENOENT | Errno::ESRCH => Some(Looked::Gone),
         Errno::EACCES | Errno::EPERM => Some(Looked::Hidden),
         _ => None,
-    }
-}
-
-/// Reads what a descriptor is. A link names its program too, and some name their map.
-fn object_of(text: &str) -> Option<(ObjectKind, u32)> {
-    const KEYS: [(&str, ObjectKind); 4] = [
-        ("link_id", ObjectKind::Link),
-        ("map_id", ObjectKind::Map),
-        ("prog_id", ObjectKind::Prog),
-        ("btf_id", ObjectKind::Btf),
-    ];
-    let value = |key: &str| {
-        let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
-        pairs.find(|(name, _)| *name == key).and_then(|(_, value)| value.trim().parse().ok())
-    };
-    KEYS.into_iter().find_map(|(key, kind)| value(key).map(|id| (kind, id)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptors_tell_what_they_are() {
-        let link = "pos:\t0\nflags:\t02000000\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\tab\nprog_id:\t3\n";
-        assert_eq!(object_of(link), Some((ObjectKind::Link, 7)));
-        assert_eq!(object_of("link_type:\titer\nmap_id:\t2\nlink_id:\t9\n"), Some((ObjectKind::Link, 9)));
-        assert_eq!(object_of("map_type:\t1\nmap_id:\t12\nfrozen:\t0\n"), Some((ObjectKind::Map, 12)));
-        assert_eq!(object_of("prog_type:\t6\nprog_id:\t4\n"), Some((ObjectKind::Prog, 4)));
-        assert_eq!(object_of("btf_id:\t1\n"), Some((ObjectKind::Btf, 1)));
-        for other in ["", "pos:\t0\nino:\t5\n", "map_id:\tx\n", "map_id 5\n", "xmap_id:\t5\n"] {
-            assert_eq!(object_of(other), None, "{other}");
-        }
     }
 }

@@ -2,17 +2,21 @@
 
 mod btf;
 mod code;
+mod fdinfo;
 mod holders;
 mod link;
 mod objects;
+mod pins;
 mod program;
 mod stats;
 mod stream;
 
 pub use btf::BtfObject;
 pub use code::{ProgramCode, ProgramFunction, ProgramLine};
+pub use fdinfo::MapUsage;
 pub use holders::{Holders, Process};
 pub use link::{LinkTarget, ProbedFunction, ProbedOffset};
+pub use pins::Pins;
 pub use program::ProgramInfo;
 pub use stats::{RunStats, StatsGuard};
 pub use stream::Stream;

@@ -1,6 +1,6 @@
 //! `skep link`: links in the running kernel.
 
-use super::{By, Selector, fields, held_by, pick, processes};
+use super::{By, Keepers, Selector, fields, pick};
 use crate::args::LinkCommand;
 use crate::failure::Failure;
 use crate::output::Report;
@@ -8,7 +8,7 @@ use crate::render::table::{Table, plain};
 use crate::{json, kernel, vocabulary};
 use serde_json::{Map as Members, Value, json};
 use skep::sys::ObjectKind;
-use skep::{Error, Holders, Kernel, Link, LinkTarget, LinkType, PerfEventType, Program};
+use skep::{Error, Kernel, Link, LinkTarget, LinkType, PerfEventType, Program};
 use std::io::{self, Write};
 
 const PICKED_BY: &[By] = &[By::Id, By::Pinned];
@@ -31,8 +31,8 @@ pub(crate) fn run(command: &LinkCommand) -> Result<Box<dyn Report>, Failure> {
     let by_id = |id| Link::from_id(&kernel, id).and_then(read);
     let by_pin = |path: &str| Link::open_pinned(&kernel, path).and_then(read);
     let links = pick(&selector, "link", by_id, by_pin, kernel.ids(ObjectKind::Link), |_| true)?;
-    let holders = kernel.holders()?;
-    Ok(Box::new(Links { kernel, links, holders, form }))
+    let keepers = Keepers::read(&kernel)?;
+    Ok(Box::new(Links { kernel, links, keepers, form }))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ struct One {
 struct Links {
     kernel: Kernel,
     links: Vec<One>,
-    holders: Holders,
+    keepers: Keepers,
     form: Form,
 }
 
@@ -170,14 +170,15 @@ impl Links {
 impl Report for Links {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.form == Form::List {
-            let mut table = Table::new(&["id", "type", "program", "on", "held by"]);
+            let mut table = Table::new(&["id", "type", "program", "on", "pinned", "held by"]);
             for one in &self.links {
                 table.row([
                     one.id.to_string(),
                     kind(one.kind),
                     self.program(one),
                     words(&one.target),
-                    held_by(&self.holders, ObjectKind::Link, one.id),
+                    self.keepers.pinned(ObjectKind::Link, one.id),
+                    self.keepers.held_by(ObjectKind::Link, one.id),
                 ]);
             }
             return match self.links.is_empty() {
@@ -199,7 +200,8 @@ impl Report for Links {
                 .collect();
             let mut rows = vec![("program", self.program(one))];
             rows.extend(on.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            rows.push(("held by", held_by(&self.holders, ObjectKind::Link, one.id)));
+            rows.push(("pinned", self.keepers.pinned(ObjectKind::Link, one.id)));
+            rows.push(("held by", self.keepers.held_by(ObjectKind::Link, one.id)));
             fields(out, &rows)?;
             match &one.target {
                 LinkTarget::KprobeMulti { functions, .. } => {
@@ -224,7 +226,7 @@ impl Report for Links {
             for (name, value) in members(&one.target) {
                 document[name] = value;
             }
-            document["pids"] = processes(&self.holders, ObjectKind::Link, one.id);
+            self.keepers.add_to(&mut document, ObjectKind::Link, one.id);
             document
         });
         json!({ "links": each.collect::<Vec<_>>() })

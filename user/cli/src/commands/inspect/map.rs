@@ -1,6 +1,6 @@
 //! `skep map`: maps in the running kernel.
 
-use super::{By, Selector, fields, held_by, pick, processes};
+use super::{By, Keepers, Selector, fields, pick};
 use crate::args::MapCommand;
 use crate::commands::run::dump::{Shown, elements, holds_values, value_of};
 use crate::commands::run::settings;
@@ -10,7 +10,7 @@ use crate::render::table::{Table, plain};
 use crate::{json, kernel, vocabulary};
 use serde_json::{Value, json};
 use skep::sys::{MapFd, ObjectKind};
-use skep::{ErrorKind, Holders, Kernel, Map, MapType};
+use skep::{ErrorKind, Kernel, Map, MapType, MapUsage};
 use skep_abi::MapInfo;
 use std::io::{self, Write};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(command: &MapCommand) -> Result<Box<dyn Report>, Failure> {
         MapCommand::List(_) => list(&kernel),
         MapCommand::Show(args) => {
             let maps = infos(&kernel, &Selector::parse(&args.which, PICKED_BY)?)?;
-            Ok(Box::new(Maps { maps, holders: kernel.holders()?, form: Form::Each }))
+            Ok(Box::new(Maps { maps, keepers: Keepers::read(&kernel)?, form: Form::Each }))
         }
         MapCommand::Dump(args) => {
             let mut dumped = Vec::new();
@@ -56,12 +56,32 @@ fn name_of(info: &MapInfo) -> String {
     String::from_utf8_lossy(&info.name[..end]).into_owned()
 }
 
+/// What the kernel says of a map.
+struct One {
+    info: MapInfo,
+    usage: Option<MapUsage>,
+}
+
+impl One {
+    fn read(map: &Map) -> skep::Result<One> {
+        Ok(One { info: map.info()?, usage: map.usage()? })
+    }
+
+    /// What it takes and whether it is frozen, in words.
+    fn memory(&self) -> String {
+        self.usage.map_or_else(String::new, |usage| {
+            let frozen = if usage.is_frozen { ", frozen" } else { "" };
+            format!("{} B{frozen}", usage.memlock_bytes)
+        })
+    }
+}
+
 /// What the kernel says of maps, without reading their types.
-fn infos(kernel: &Kernel, selector: &Selector) -> Result<Vec<MapInfo>, Failure> {
-    let by_id = |id| Map::from_id(kernel, id)?.info();
-    let by_pin = |path: &str| Map::open_pinned(kernel, path)?.info();
-    let passes = |info: &MapInfo| match selector {
-        Selector::Name(name) => name_of(info) == *name,
+fn infos(kernel: &Kernel, selector: &Selector) -> Result<Vec<One>, Failure> {
+    let by_id = |id| One::read(&Map::from_id(kernel, id)?);
+    let by_pin = |path: &str| One::read(&Map::open_pinned(kernel, path)?);
+    let passes = |map: &One| match selector {
+        Selector::Name(name) => name_of(&map.info) == *name,
         _ => true,
     };
     pick(selector, "map", by_id, by_pin, kernel.ids(ObjectKind::Map), passes)
@@ -72,13 +92,13 @@ fn list(kernel: &Kernel) -> Result<Box<dyn Report>, Failure> {
     for id in kernel.ids(ObjectKind::Map) {
         let id = id?;
         // Types are not needed, and may be large.
-        match kernel.sys().map_by_id(id, 0).and_then(|map: MapFd| map.info()) {
-            Ok(info) => maps.push(info),
+        match kernel.sys().map_by_id(id, 0).and_then(|map: MapFd| Ok((map.info()?, map))) {
+            Ok((info, map)) => maps.push(One { info, usage: kernel.map_usage(&map)? }),
             Err(error) if error.errno() == skep::Errno::ENOENT => {}
-            Err(_) => maps.push(Map::from_id(kernel, id)?.info()?),
+            Err(_) => maps.push(One::read(&Map::from_id(kernel, id)?)?),
         }
     }
-    Ok(Box::new(Maps { maps, holders: kernel.holders()?, form: Form::List }))
+    Ok(Box::new(Maps { maps, keepers: Keepers::read(kernel)?, form: Form::List }))
 }
 
 fn maps(kernel: &Kernel, selector: &Selector) -> Result<Vec<Map>, Failure> {
@@ -97,17 +117,21 @@ enum Form {
 }
 
 struct Maps {
-    maps: Vec<MapInfo>,
-    holders: Holders,
+    maps: Vec<One>,
+    keepers: Keepers,
     form: Form,
 }
 
 impl Report for Maps {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.form == Form::List {
-            let heads = &["id", "type", "name", "key", "value", "entries", "flags", "types", "held by"];
+            let heads = &[
+                "id", "type", "name", "key", "value", "entries", "flags", "types", "memory", "pinned",
+                "held by",
+            ];
             let mut table = Table::new(heads);
-            for info in &self.maps {
+            for map in &self.maps {
+                let info = &map.info;
                 table.row([
                     info.id.to_string(),
                     vocabulary::map_type_name(MapType(info.type_)),
@@ -117,7 +141,9 @@ impl Report for Maps {
                     info.max_entries.to_string(),
                     if info.map_flags == 0 { String::new() } else { format!("{:#x}", info.map_flags) },
                     if info.btf_id == 0 { String::new() } else { format!("BTF {}", info.btf_id) },
-                    held_by(&self.holders, ObjectKind::Map, info.id),
+                    map.memory(),
+                    self.keepers.pinned(ObjectKind::Map, info.id),
+                    self.keepers.held_by(ObjectKind::Map, info.id),
                 ]);
             }
             return match self.maps.is_empty() {
@@ -125,7 +151,8 @@ impl Report for Maps {
                 false => table.write("maps", out),
             };
         }
-        for (index, info) in self.maps.iter().enumerate() {
+        for (index, map) in self.maps.iter().enumerate() {
+            let info = &map.info;
             if index > 0 {
                 writeln!(out)?;
             }
@@ -148,7 +175,9 @@ impl Report for Maps {
                         "device",
                         if info.ifindex == 0 { String::new() } else { format!("interface {}", info.ifindex) },
                     ),
-                    ("held by", held_by(&self.holders, ObjectKind::Map, info.id)),
+                    ("memory", map.memory()),
+                    ("pinned", self.keepers.pinned(ObjectKind::Map, info.id)),
+                    ("held by", self.keepers.held_by(ObjectKind::Map, info.id)),
                 ],
             )?;
         }
@@ -156,7 +185,8 @@ impl Report for Maps {
     }
 
     fn json(&self) -> Value {
-        let each = self.maps.iter().map(|info| {
+        let each = self.maps.iter().map(|map| {
+            let info = &map.info;
             let mut members = json!({
                 "id": info.id,
                 "type": vocabulary::map_type_name(MapType(info.type_)),
@@ -168,8 +198,10 @@ impl Report for Maps {
                 "btf_id": (info.btf_id != 0).then_some(info.btf_id),
                 "btf_key_type_id": info.btf_key_type_id,
                 "btf_value_type_id": info.btf_value_type_id,
-                "pids": processes(&self.holders, ObjectKind::Map, info.id),
+                "memlock_bytes": map.usage.map(|usage| json::integer(usage.memlock_bytes.into())),
+                "frozen": map.usage.map(|usage| usage.is_frozen),
             });
+            self.keepers.add_to(&mut members, ObjectKind::Map, info.id);
             if info.map_extra != 0 {
                 members["extra"] = json!(format!("{:#x}", info.map_extra));
             }

@@ -1,6 +1,6 @@
 //! `skep prog`: programs in the running kernel.
 
-use super::{By, Selector, age, code, fields, held_by, machine, pick, processes};
+use super::{By, Keepers, Selector, age, code, fields, machine, pick};
 use crate::args::{ProgCommand, ProgDump, ProgDumpArgs};
 use crate::failure::Failure;
 use crate::output::Report;
@@ -8,7 +8,7 @@ use crate::render::table::{Table, plain};
 use crate::{json, kernel, vocabulary};
 use serde_json::{Value, json};
 use skep::sys::ObjectKind;
-use skep::{Holders, Kernel, Program, ProgramInfo, RunStats};
+use skep::{Kernel, Program, ProgramInfo, RunStats};
 use std::io::{self, Write};
 
 const PICKED_BY: &[By] = &[By::Id, By::Name, By::Tag, By::Pinned];
@@ -84,7 +84,7 @@ enum Form {
 struct Programs {
     kernel: Kernel,
     programs: Vec<(String, ProgramInfo)>,
-    holders: Holders,
+    keepers: Keepers,
     form: Form,
 }
 
@@ -93,8 +93,8 @@ impl Programs {
         let programs = programs(&kernel, selector)?;
         let programs =
             programs.into_iter().map(|(program, info)| (full_name(&program, &info), info)).collect();
-        let holders = kernel.holders()?;
-        Ok(Programs { kernel, programs, holders, form })
+        let keepers = Keepers::read(&kernel)?;
+        Ok(Programs { kernel, programs, keepers, form })
     }
 }
 
@@ -108,7 +108,8 @@ fn average(stats: &RunStats) -> String {
 impl Report for Programs {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.form == Form::List {
-            let heads = &["id", "type", "name", "tag", "xlated", "jited", "maps", "runs", "held by"];
+            let heads =
+                &["id", "type", "name", "tag", "xlated", "jited", "maps", "runs", "pinned", "held by"];
             let mut table = Table::new(heads);
             for (name, info) in &self.programs {
                 let maps: Vec<String> = info.map_ids.iter().map(u32::to_string).collect();
@@ -121,7 +122,8 @@ impl Report for Programs {
                     if info.jited_len == 0 { String::new() } else { format!("{} B", info.jited_len) },
                     maps.join(","),
                     average(&info.stats),
-                    held_by(&self.holders, ObjectKind::Prog, info.id),
+                    self.keepers.pinned(ObjectKind::Prog, info.id),
+                    self.keepers.held_by(ObjectKind::Prog, info.id),
                 ]);
             }
             return match self.programs.is_empty() {
@@ -171,7 +173,8 @@ impl Report for Programs {
                     ),
                     ("runs", average(&info.stats)),
                     ("missed", misses),
-                    ("held by", held_by(&self.holders, ObjectKind::Prog, info.id)),
+                    ("pinned", self.keepers.pinned(ObjectKind::Prog, info.id)),
+                    ("held by", self.keepers.held_by(ObjectKind::Prog, info.id)),
                 ],
             )?;
         }
@@ -196,8 +199,8 @@ impl Report for Programs {
                 "run_time_ns": json::integer(info.stats.run_time_ns.into()),
                 "run_cnt": json::integer(info.stats.run_cnt.into()),
                 "recursion_misses": json::integer(info.stats.recursion_misses.into()),
-                "pids": processes(&self.holders, ObjectKind::Prog, info.id),
             });
+            self.keepers.add_to(&mut members, ObjectKind::Prog, info.id);
             if info.attach_btf_id != 0 {
                 members["attach_btf_obj_id"] = json!(info.attach_btf_obj_id);
                 members["attach_btf_id"] = json!(info.attach_btf_id);
