@@ -51,7 +51,11 @@ pub struct Args {
 
 /// Is one operation. Where it has two operands, they may be in the same place, and the result may be where either is, unless
 /// the [`Machine`](crate::machine::Machine) has [two addresses](crate::machine::Machine::two_address).
+///
+/// All have their result in the same two bytes, behind one byte at most, so that it can be read before it is known which
+/// operation it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 #[allow(missing_docs)]
 pub enum Op {
     /// `dst = src`.
@@ -61,9 +65,9 @@ pub enum Op {
     /// `dst = the address just above the function's stack`.
     FramePointer { dst: Loc },
     /// `dst = a op b`.
-    Alu { op: AluOp, width: Width, dst: Loc, a: Loc, b: Loc },
+    Alu { op: AluOp, dst: Loc, a: Loc, b: Loc, width: Width },
     /// `dst = a op imm`, the number sign-extended.
-    AluImm { op: AluOp, width: Width, dst: Loc, a: Loc, imm: i32 },
+    AluImm { op: AluOp, dst: Loc, a: Loc, width: Width, imm: i32 },
     /// `dst = -a`.
     Neg { width: Width, dst: Loc, a: Loc },
     /// `dst = sign-extended part of a`.
@@ -73,49 +77,49 @@ pub enum Op {
     /// `dst = swapped low bytes of a`.
     Swap { width: SwapWidth, dst: Loc, a: Loc },
     /// `dst = a rotated left`.
-    Rotl { width: Width, dst: Loc, a: Loc, amount: u8 },
+    Rotl { amount: u8, dst: Loc, a: Loc, width: Width },
     /// `dst = then` if the comparison holds, or else `other`.
-    Select { cond: Cond, width: Width, dst: Loc, a: Loc, b: Loc, then: Loc, other: Loc },
+    Select { cond: Cond, dst: Loc, a: Loc, b: Loc, then: Loc, other: Loc, width: Width },
     /// `dst = then` if the comparison with a number, sign-extended, holds, or else `other`.
-    SelectImm { cond: Cond, width: Width, dst: Loc, a: Loc, imm: i32, then: Loc, other: Loc },
+    SelectImm { cond: Cond, dst: Loc, a: Loc, then: Loc, imm: i32, other: Loc, width: Width },
     /// `dst = 1` if the comparison holds, or else 0. Only for machines that [have it](crate::machine::Machine::sets).
-    Set { cond: Cond, width: Width, dst: Loc, a: Loc, b: Loc },
+    Set { cond: Cond, dst: Loc, a: Loc, b: Loc, width: Width },
     /// `dst = 1` if the comparison with a number, sign-extended, holds, or else 0. Likewise.
-    SetImm { cond: Cond, width: Width, dst: Loc, a: Loc, imm: i32 },
+    SetImm { cond: Cond, dst: Loc, a: Loc, width: Width, imm: i32 },
     /// Ends the run unless `bytes` bytes at `base + off` may be accessed.
-    Check { base: Loc, off: i32, bytes: u16, write: bool, region: Region },
+    Check { write: bool, base: Loc, bytes: u16, region: Region, off: i32 },
     /// `dst` counts the indices, from 0 on, at which so much may be accessed that it ends `end + (index << scale)` bytes behind
     /// `base`: nothing where `base` is outside the region. Only for machines with [rooms](crate::machine::Machine::rooms).
-    Room { dst: Loc, base: Loc, end: u32, scale: u8, write: bool, region: Region },
+    Room { scale: u8, dst: Loc, base: Loc, region: Region, write: bool, end: u32 },
     /// Ends the run unless what `size` bytes at `base + off` need is in `room`, or they may be accessed nevertheless.
-    CheckRoom { base: Loc, room: Loc, off: i32, size: Size, write: bool, region: Region },
+    CheckRoom { size: Size, base: Loc, room: Loc, region: Region, write: bool, off: i32 },
     /// Ends the run unless what is [measured](Measure) is below `room`, or what is at `base + (index << scale) + off` may be
     /// accessed nevertheless.
-    CheckSum { base: Loc, index: Loc, room: Loc, off: i32, what: What, region: Region },
+    CheckSum { what: What, base: Loc, index: Loc, room: Loc, region: Region, off: i32 },
     /// `dst = *(base + off)`.
     Load { kind: LoadKind, dst: Loc, base: Loc, off: i32 },
     /// `*(base + off) = src`.
-    Store { size: Size, base: Loc, off: i32, src: Loc },
+    Store { size: Size, base: Loc, src: Loc, off: i32 },
     /// `*(base + off) = imm`, sign-extended.
     StoreImm { size: Size, base: Loc, off: i32, imm: i32 },
     /// `dst = *(base + (index << scale) + off)`.
     LoadSum { kind: LoadKind, dst: Loc, base: Loc, index: Loc, scale: u8, off: i32 },
     /// `*(base + (index << scale) + off) = src`.
-    StoreSum { size: Size, base: Loc, index: Loc, scale: u8, off: i32, src: Loc },
+    StoreSum { size: Size, base: Loc, index: Loc, src: Loc, off: i32, scale: u8 },
     /// `*(base + (index << scale) + off) = imm`, sign-extended.
     StoreImmSum { size: Size, base: Loc, index: Loc, scale: u8, off: i32, imm: i32 },
     /// Changes `*(base + off)` atomically; `dst` gets what was there, if wanted.
-    Atomic { op: AtomicOp, width: Width, dst: Loc, base: Loc, off: i32, src: Loc },
+    Atomic { op: AtomicOp, dst: Loc, base: Loc, src: Loc, width: Width, off: i32 },
     /// Stores `src` if `*(base + off)` equals `expected`; `dst` gets what was there.
-    Cmpxchg { width: Width, dst: Loc, base: Loc, off: i32, expected: Loc, src: Loc },
+    Cmpxchg { width: Width, dst: Loc, base: Loc, expected: Loc, src: Loc, off: i32 },
     /// `dst = *(base + off)` with acquire order.
     LoadAcquire { size: Size, dst: Loc, base: Loc, off: i32 },
     /// `*(base + off) = src` with release order.
-    StoreRelease { size: Size, base: Loc, off: i32, src: Loc },
+    StoreRelease { size: Size, base: Loc, src: Loc, off: i32 },
     /// `dst = helper(args)`.
-    Helper { id: u32, dst: Loc, args: Args },
+    Helper { dst: Loc, id: u32, args: Args },
     /// `dst = function(args)`.
-    Call { function: u32, dst: Loc, args: Args },
+    Call { dst: Loc, function: u32, args: Args },
     /// `dst = what the first of args names (the rest of args)`: a function, by its [number](crate::handle), or a helper.
     CallReg { dst: Loc, args: Args },
     /// `dst = *(the packet of the first of args + the second)`, in network order; where there are no such bytes, the function
@@ -126,9 +130,9 @@ pub enum Op {
     /// Goes on elsewhere.
     Jump { to: OpIdx },
     /// Goes on elsewhere if the comparison holds.
-    Branch { cond: Cond, width: Width, a: Loc, b: Loc, to: OpIdx },
+    Branch { cond: Cond, a: Loc, b: Loc, width: Width, to: OpIdx },
     /// Goes on elsewhere if the comparison with a number, sign-extended, holds.
-    BranchImm { cond: Cond, width: Width, a: Loc, imm: i32, to: OpIdx },
+    BranchImm { cond: Cond, a: Loc, width: Width, imm: i32, to: OpIdx },
     /// Leaves the function with a result.
     Return { src: Loc },
     /// Leaves the function with a number.
@@ -232,6 +236,7 @@ impl FunctionCode {
 
 impl Op {
     /// Returns where it writes its result, if it has one that is wanted.
+    #[inline(always)]
     pub fn result(&self) -> Option<Loc> {
         let dst = match *self {
             Op::Move { dst, .. }
@@ -282,6 +287,33 @@ impl Op {
             Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => Some(to),
             _ => None,
         }
+    }
+
+    /// Says whether it does nothing but compute, load or store: all that it does is to give a place or memory a value.
+    #[inline(always)]
+    pub fn only_computes(&self) -> bool {
+        matches!(
+            self,
+            Op::Move { .. }
+                | Op::Const { .. }
+                | Op::Alu { .. }
+                | Op::AluImm { .. }
+                | Op::Neg { .. }
+                | Op::Sext { .. }
+                | Op::Trunc { .. }
+                | Op::Swap { .. }
+                | Op::Rotl { .. }
+                | Op::Select { .. }
+                | Op::SelectImm { .. }
+                | Op::Set { .. }
+                | Op::SetImm { .. }
+                | Op::Load { .. }
+                | Op::Store { .. }
+                | Op::StoreImm { .. }
+                | Op::LoadSum { .. }
+                | Op::StoreSum { .. }
+                | Op::StoreImmSum { .. }
+        )
     }
 
     /// Says whether the next operation never follows.

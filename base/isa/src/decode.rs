@@ -1,8 +1,9 @@
 //! From slots to meaning.
 
-use crate::table::{self, Next, Op};
+use crate::table::{self, HotRow, Next, Op};
 use crate::{
-    Addr, AddrKind, DecodeError, DecodeErrorKind, Field, Insn, InsnIdx, Operand, OperandKind, RawInsn, Reg,
+    Addr, AddrKind, DecodeError, DecodeErrorKind, Facts, Field, Insn, InsnIdx, Operand, OperandKind, RawInsn,
+    Reg,
 };
 
 /// Decodes the instruction that starts with a slot, given the slot after it.
@@ -27,22 +28,65 @@ use crate::{
 /// ```
 #[inline]
 pub fn decode(slot: RawInsn, next: Option<RawInsn>) -> Result<Insn, DecodeErrorKind> {
-    decode_before(slot, next.as_slice())
+    Parts::of(slot, next.as_slice()).map(|parts| parts.insn())
 }
 
-/// Decodes the instruction that starts with a slot, given what follows, which is looked at only if it is part of it.
-#[inline(always)]
-pub(crate) fn decode_before(slot: RawInsn, rest: &[RawInsn]) -> Result<Insn, DecodeErrorKind> {
-    let Some(row) = table::find_hot(slot) else { return Err(refuse(slot)) };
-    // What is no operand is zero, or picks the row: r0 or another register that `build` does not look at.
-    let (Some(dst), Some(src)) = (Reg::new(slot.dst()), Reg::new(slot.src())) else {
-        return Err(unknown_register(slot));
-    };
-    let next_imm = match row.next {
-        Next::None => 0,
-        Next::Zero | Next::Imm => second(row.next, rest.first())?,
-    };
-    Ok(build(row.op, slot, dst, src, next_imm))
+/// Is what a slot holds, and the one behind it, that is an instruction.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts {
+    pub(crate) row: &'static HotRow,
+    pub(crate) slot: RawInsn,
+    pub(crate) dst: Reg,
+    pub(crate) src: Reg,
+    pub(crate) next_imm: i32,
+}
+
+impl Parts {
+    /// Takes apart the instruction that starts with a slot, given what follows, which is looked at only if it is part of it.
+    #[inline(always)]
+    pub(crate) fn of(slot: RawInsn, rest: &[RawInsn]) -> Result<Parts, DecodeErrorKind> {
+        let Some(row) = table::find_hot(slot) else { return Err(refuse(slot)) };
+        // What is no operand is zero, or picks the row: r0 or another register that `build` does not look at.
+        let (Some(dst), Some(src)) = (Reg::new(slot.dst()), Reg::new(slot.src())) else {
+            return Err(unknown_register(slot));
+        };
+        let next_imm = match row.next {
+            Next::None => 0,
+            Next::Zero | Next::Imm => second(row.next, rest.first())?,
+        };
+        Ok(Parts { row, slot, dst, src, next_imm })
+    }
+
+    /// Returns what it means.
+    #[inline(always)]
+    pub(crate) fn insn(self) -> Insn {
+        build(self.row.op, self.slot, self.dst, self.src, self.next_imm)
+    }
+
+    /// Puts what it means into its place. Each operation has its own way there, with nothing of the loop around it to keep in mind.
+    #[inline(never)]
+    pub(crate) fn put(
+        row: &HotRow,
+        slot: RawInsn,
+        dst: Reg,
+        src: Reg,
+        next_imm: i32,
+        place: &mut Option<Insn>,
+    ) {
+        *place = Some(build(row.op, slot, dst, src, next_imm));
+    }
+
+    /// Says what it does.
+    #[inline(always)]
+    pub(crate) fn facts(self) -> Facts {
+        self.row.facts(self.dst, self.src)
+    }
+
+    /// Says whether the next slot is part of it.
+    #[inline(always)]
+    pub(crate) fn is_wide(self) -> bool {
+        self.row.next != Next::None
+    }
 }
 
 /// Says why no row takes a slot.
@@ -88,17 +132,13 @@ fn second(kind: Next, next: Option<&RawInsn>) -> Result<i32, DecodeErrorKind> {
 
 /// Puts the operands into the operation.
 #[inline(always)]
-fn build(op: Op, slot: RawInsn, dst: Reg, src: Reg, next_imm: i32) -> Insn {
+pub(crate) const fn build(op: Op, slot: RawInsn, dst: Reg, src: Reg, next_imm: i32) -> Insn {
     let RawInsn { off, imm, .. } = slot;
-    let operand = |kind| match kind {
-        OperandKind::Imm => Operand::Imm(imm),
-        OperandKind::Reg => Operand::Reg(src),
-    };
     match op {
-        Op::Alu(width, op, kind) => Insn::Alu { width, op, dst, src: operand(kind) },
-        Op::Branch(width, cond, kind) => Insn::Branch { width, cond, dst, src: operand(kind), off },
+        Op::Alu(width, op, kind) => Insn::Alu { width, op, dst, src: operand(kind, imm, src) },
+        Op::Branch(width, cond, kind) => Insn::Branch { width, cond, dst, src: operand(kind, imm, src), off },
         Op::Load(kind) => Insn::Load { kind, dst, base: src, off },
-        Op::Store(size, kind) => Insn::Store { size, base: dst, off, src: operand(kind) },
+        Op::Store(size, kind) => Insn::Store { size, base: dst, off, src: operand(kind, imm, src) },
         Op::Atomic(width, op) => Insn::Atomic { width, op, base: dst, off, src },
         Op::LoadAcquire(size) => Insn::LoadAcquire { size, dst, base: src, off },
         Op::StoreRelease(size) => Insn::StoreRelease { size, base: dst, off, src },
@@ -108,9 +148,7 @@ fn build(op: Op, slot: RawInsn, dst: Reg, src: Reg, next_imm: i32) -> Insn {
         Op::AddrSpaceCast => {
             Insn::AddrSpaceCast { dst, src, to: (imm as u32 >> 16) as u16, from: imm as u16 }
         }
-        Op::LoadImm64 => {
-            Insn::LoadImm64 { dst, value: u64::from(next_imm as u32) << 32 | u64::from(imm as u32) }
-        }
+        Op::LoadImm64 => Insn::LoadImm64 { dst, value: (next_imm as u32 as u64) << 32 | imm as u32 as u64 },
         Op::LoadAddr(kind) => Insn::LoadAddr { dst, addr: addr(kind, imm, next_imm) },
         Op::LoadAbs(size) => Insn::LoadAbs { size, off: imm },
         Op::LoadInd(size) => Insn::LoadInd { size, src, off: imm },
@@ -126,7 +164,15 @@ fn build(op: Op, slot: RawInsn, dst: Reg, src: Reg, next_imm: i32) -> Insn {
     }
 }
 
-fn addr(kind: AddrKind, imm: i32, next_imm: i32) -> Addr {
+#[inline(always)]
+const fn operand(kind: OperandKind, imm: i32, src: Reg) -> Operand {
+    match kind {
+        OperandKind::Imm => Operand::Imm(imm),
+        OperandKind::Reg => Operand::Reg(src),
+    }
+}
+
+const fn addr(kind: AddrKind, imm: i32, next_imm: i32) -> Addr {
     match kind {
         AddrKind::MapFd => Addr::MapFd { fd: imm },
         AddrKind::MapValueFd => Addr::MapValueFd { fd: imm, off: next_imm as u32 },

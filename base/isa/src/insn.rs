@@ -32,6 +32,14 @@ impl Operand {
             Operand::Reg(reg) => Some(reg),
         }
     }
+
+    #[inline(always)]
+    const fn regs(self) -> RegSet {
+        match self {
+            Operand::Imm(_) => RegSet::EMPTY,
+            Operand::Reg(reg) => RegSet::of(reg),
+        }
+    }
 }
 
 impl From<Reg> for Operand {
@@ -243,17 +251,16 @@ impl Insn {
     /// A call counts as reading r1–r5, since only its prototype says which it needs; packet loads read r6, where the
     /// socket buffer is (`Documentation/bpf/classic_vs_extended.rst`); an exit reads r0.
     #[inline(always)]
-    pub fn reads(self) -> RegSet {
-        let operand = |src: Operand| src.reg().map_or(RegSet::EMPTY, RegSet::of);
+    pub const fn reads(self) -> RegSet {
         match self {
-            Insn::Alu { op: AluOp::Mov, src, .. } => operand(src),
-            Insn::Alu { dst, src, .. } | Insn::Branch { dst, src, .. } => operand(src).with(dst),
+            Insn::Alu { op: AluOp::Mov, src, .. } => src.regs(),
+            Insn::Alu { dst, src, .. } | Insn::Branch { dst, src, .. } => src.regs().with(dst),
             Insn::Neg { dst, .. } | Insn::ByteSwap { dst, .. } | Insn::Gotox { dst } => RegSet::of(dst),
             Insn::Movsx { src, .. } | Insn::AddrSpaceCast { src, .. } => RegSet::of(src),
             Insn::LoadAbs { .. } => RegSet::of(Reg::R6),
             Insn::LoadInd { src, .. } => RegSet::of(Reg::R6).with(src),
             Insn::Load { base, .. } | Insn::LoadAcquire { base, .. } => RegSet::of(base),
-            Insn::Store { base, src, .. } => operand(src).with(base),
+            Insn::Store { base, src, .. } => src.regs().with(base),
             Insn::Atomic { op: AtomicOp::Cmpxchg, base, src, .. } => RegSet::of(base).with(src).with(Reg::R0),
             Insn::Atomic { base, src, .. } | Insn::StoreRelease { base, src, .. } => {
                 RegSet::of(base).with(src)
@@ -271,7 +278,7 @@ impl Insn {
 
     /// Returns the registers whose value it changes; those that a call leaves undefined count.
     #[inline(always)]
-    pub fn writes(self) -> RegSet {
+    pub const fn writes(self) -> RegSet {
         match self {
             Insn::Alu { dst, .. }
             | Insn::Neg { dst, .. }

@@ -32,6 +32,7 @@ mod builder;
 mod decode;
 mod encode;
 mod error;
+mod facts;
 mod index;
 mod insn;
 mod kinds;
@@ -46,6 +47,7 @@ pub use builder::{BuildError, Builder, BuilderLabel};
 pub use decode::{Insns, decode, insns};
 pub use encode::Encoded;
 pub use error::{DecodeError, DecodeErrorKind};
+pub use facts::{Facts, Kind};
 pub use index::InsnIdx;
 pub use insn::{Addr, Flow, Insn, Operand};
 pub use kinds::{

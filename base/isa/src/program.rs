@@ -1,7 +1,7 @@
 //! A whole program, decoded once.
 
-use crate::decode::decode_before;
-use crate::{DecodeError, DecodeErrorKind, Insn, InsnIdx, RawInsn};
+use crate::decode::Parts;
+use crate::{DecodeError, DecodeErrorKind, Facts, Insn, InsnIdx, RawInsn};
 use alloc::vec::Vec;
 
 /// Holds a program whose every slot decodes, for access by slot.
@@ -11,6 +11,8 @@ use alloc::vec::Vec;
 pub struct Program {
     /// Holds one entry for each slot; none where the second half of a wide instruction is.
     slots: Vec<Option<Insn>>,
+    /// Says of each what it does.
+    facts: Vec<Facts>,
 }
 
 impl Program {
@@ -28,18 +30,23 @@ impl Program {
         insns.try_reserve_exact(slots.len()).map_err(out_of_memory)?;
         // Where there is no instruction, there is the second half of one.
         insns.resize(slots.len(), None);
-        let (mut rest, mut places) = (slots, insns.iter_mut());
-        while let ([slot, next @ ..], Some(place)) = (rest, places.next()) {
+        let mut facts = Vec::new();
+        facts.try_reserve_exact(slots.len()).map_err(out_of_memory)?;
+        facts.resize(slots.len(), Facts::HALF);
+        let (mut rest, mut places) = (slots, insns.iter_mut().zip(&mut facts));
+        while let ([slot, next @ ..], Some((place, said))) = (rest, places.next()) {
             let at = InsnIdx((slots.len() - rest.len()) as u32);
-            let insn = decode_before(*slot, next).map_err(|kind| DecodeError { at, kind })?;
-            *place = Some(insn);
+            let parts = Parts::of(*slot, next).map_err(|kind| DecodeError { at, kind })?;
+            let Parts { row, slot, dst, src, next_imm } = parts;
+            Parts::put(row, slot, dst, src, next_imm, place);
+            *said = parts.facts();
             rest = next;
-            if insn.slots() == 2 {
+            if parts.is_wide() {
                 rest = &next[1..];
                 places.next();
             }
         }
-        Ok(Program { slots: insns })
+        Ok(Program { slots: insns, facts })
     }
 
     /// Counts the slots.
@@ -58,6 +65,12 @@ impl Program {
     #[inline]
     pub fn at(&self, at: InsnIdx) -> Option<Insn> {
         self.slots.get(at.index()).copied().flatten()
+    }
+
+    /// Says of each slot what the instruction does that starts there.
+    #[inline]
+    pub fn facts(&self) -> &[Facts] {
+        &self.facts
     }
 
     /// Says whether a slot is inside the program, be it the second half of a wide instruction.

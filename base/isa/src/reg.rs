@@ -120,6 +120,12 @@ impl RegSet {
         self.0 == 0
     }
 
+    /// Returns the set whose bit mask this is.
+    #[inline(always)]
+    pub(crate) const fn from_bits(bits: u16) -> RegSet {
+        RegSet(bits)
+    }
+
     /// Returns the set as a bit mask: bit n is rn.
     #[inline]
     pub const fn bits(self) -> u16 {

@@ -2,7 +2,7 @@
 //!
 //! This is what `check_subprogs` and `add_subprog_and_kfunc` in `kernel/bpf/verifier.c` check, and answers EINVAL to.
 
-use crate::{Flow, InsnIdx, Program};
+use crate::{Flow, Insn, InsnIdx, Kind, Program};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -159,19 +159,19 @@ impl core::error::Error for StructureError {}
 pub fn check(program: &Program) -> Result<Structure, StructureError> {
     let structure = Structure { subprograms: subprograms(program)? };
     for subprogram in &structure.subprograms {
-        let mut last = None;
-        for at in subprogram.start.0..subprogram.end.0 {
+        let Subprogram { start, end } = *subprogram;
+        let facts = &program.facts()[start.index()..end.index()];
+        for (at, _) in (start.0..).zip(facts).filter(|(_, facts)| facts.kind == Kind::Jump) {
             let at = InsnIdx(at);
-            let Some(insn) = program.at(at) else { continue };
-            let flow = insn.flow();
-            if let Flow::Jump { off } | Flow::Branch { off } = flow {
+            if let Some(Flow::Jump { off } | Flow::Branch { off }) = program.at(at).map(Insn::flow) {
                 check_jump(program, *subprogram, at, off).map_err(|kind| StructureError { at, kind })?;
             }
-            last = Some((at, flow));
         }
+        let last =
+            (start.0..end.0).rev().find_map(|at| program.at(InsnIdx(at)).map(|insn| (at, insn.flow())));
         if let Some((at, Flow::Next | Flow::Branch { .. })) = last {
             let kind = StructureErrorKind::FallsThrough { subprogram: *subprogram };
-            return Err(StructureError { at, kind });
+            return Err(StructureError { at: InsnIdx(at), kind });
         }
     }
     Ok(structure)
@@ -205,8 +205,9 @@ fn subprograms(program: &Program) -> Result<Vec<Subprogram>, StructureError> {
     let mut starts = Vec::new();
     starts.try_reserve(1).map_err(out_of_memory(InsnIdx::ZERO))?;
     starts.push(InsnIdx::ZERO);
-    for (at, insn) in program.iter() {
-        let Some(off) = insn.function_offset() else { continue };
+    for (at, _) in (0..).zip(program.facts()).filter(|(_, facts)| facts.kind == Kind::Call) {
+        let at = InsnIdx(at);
+        let Some(off) = program.at(at).and_then(Insn::function_offset) else { continue };
         let (target, inside) = target(program, at, off);
         let len = program.len() as u32;
         let target =

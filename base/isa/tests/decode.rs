@@ -2,7 +2,8 @@
 
 use skep_isa::table::{self, INTERNAL, Next, Op, Pick, ROWS};
 use skep_isa::{
-    ByteOrder, DecodeError, DecodeErrorKind, Field, Insn, InsnIdx, RawInsn, Reg, decode, insns, raw,
+    ByteOrder, DecodeError, DecodeErrorKind, Field, Flow, Insn, InsnIdx, Kind, Program, RawInsn, Reg, decode,
+    insns, raw,
 };
 
 const OFFS: [i16; 13] = [0, 1, 2, 3, 8, 16, 32, 64, -1, -2, i16::MIN, i16::MAX, 0x100];
@@ -145,6 +146,32 @@ fn rows_and_decoder_say_the_same() {
                 false => Err(DecodeErrorKind::UnusedField { field, found: field.read(slot) }),
             };
             assert_eq!(decode(slot, next).map(Insn::op), wanted, "{row:?} with {field}");
+        }
+    }
+}
+
+/// What is kept of each instruction is what its meaning says, for every row and every pair of registers.
+#[test]
+fn facts_are_those_of_the_meaning() {
+    for row in &ROWS {
+        for (dst, src) in (0..11).flat_map(|dst| (0..11).map(move |src| (dst, src))) {
+            let base = row.base();
+            let dst = if row.fields.uses(Field::Dst) { dst } else { base.dst() };
+            let src = if row.fields.uses(Field::Src) { src } else { base.src() };
+            let first = RawInsn::new(row.code, dst, src, base.off, base.imm);
+            let slots = [first, RawInsn::default()];
+            let len = if row.next == Next::None { 1 } else { 2 };
+            let program = Program::decode(&slots[..len]).expect("it is a program");
+            let (insn, facts) = (program.at(InsnIdx(0)).expect("it starts there"), program.facts());
+            assert_eq!((facts[0].reads, facts[0].writes), (insn.reads(), insn.writes()), "{insn:?}");
+            assert_eq!(facts.len(), len);
+            assert!(facts[1..].iter().all(|facts| facts.kind == Kind::Half && facts.writes.is_empty()));
+            let goes_on = insn.flow() == Flow::Next && insn.function_offset().is_none() && !insn.is_call();
+            let is_plain = facts[0].kind.is_plain();
+            assert!(goes_on || !is_plain, "{insn:?} is looked at by whoever follows control");
+            assert_eq!(facts[0].kind == Kind::Jump, insn.flow() != Flow::Next, "{insn:?}");
+            let calls = insn.function_offset().is_some() || insn.is_call();
+            assert_eq!(facts[0].kind == Kind::Call, calls, "{insn:?}");
         }
     }
 }

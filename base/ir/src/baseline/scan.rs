@@ -6,27 +6,24 @@ use crate::build::vars::{Seen, Vars};
 use crate::machine::{Machine, RegMask};
 use crate::ops::OpIdx;
 use crate::source::{Access, Options, Source};
+use crate::ssa::grow;
+use alloc_crate::vec::Vec;
 use skep_isa::structure::Subprogram;
-use skep_isa::{AluOp, AtomicOp, Flow, Insn, InsnIdx, Operand, Reg, Width};
+use skep_isa::{Facts, Flow, Insn, InsnIdx, Kind, Reg, RegSet};
 
-/// Is what is known of one slot of the program. Sets of registers are bits: bit n is rn.
+/// Is what is known of one slot of the program, besides its [`Facts`]. Sets of registers are bits: bit n is rn.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
-    reads: u16,
-    writes: u16,
-    /// Holds the registers that somebody may still read where the slot begins.
+    /// Holds the registers that somebody may still read where the slot begins, in functions that call.
     pub(super) live: u16,
-    /// Holds the registers that are given another value, not only moved on by a sum, here or further on.
+    /// Holds the registers that are given another value, not only moved on by a sum, here or further on, where that is asked for.
     pub(super) remade: u16,
-    /// Names the slot that it may jump to.
-    to: u32,
     /// Holds where its operations begin.
     pub(super) start: OpIdx,
     /// Holds what registers point to where it begins, once control has led here.
     pub(super) origins: super::origins::Origins,
     /// Says how control comes here, but from the instruction before.
     pub(super) entered: Entered,
-    goes: Goes,
 }
 
 /// Says how control comes to a slot, but from the one before.
@@ -40,32 +37,14 @@ pub(super) enum Entered {
     Back,
 }
 
-/// Says where control goes from a slot, besides where it jumps.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Goes {
-    /// It is the second half of the one before.
-    Half,
-    /// To the next one.
-    On,
-    /// Nowhere.
-    Away,
-}
-
-/// Is no slot.
-const NOWHERE: u32 = u32::MAX;
-
 impl Default for Slot {
     fn default() -> Slot {
         Slot {
-            reads: 0,
-            writes: 0,
             live: 0,
             remade: 0,
-            to: NOWHERE,
             start: OpIdx(u32::MAX),
             origins: super::origins::Origins::UNSEEN,
             entered: Entered::Never,
-            goes: Goes::Half,
         }
     }
 }
@@ -121,43 +100,50 @@ pub(super) fn scan(
         calls_main: false,
         aside: false,
     };
+    let hazards = Hazards::new(machine);
     let mut noting = Noting {
         source,
-        machine,
         options,
         shape: &mut shape,
         slots,
         seen: Seen::default(),
-        early: 0,
-        read: 0,
+        frame: Vec::new(),
         is_early: true,
         goes_back: false,
     };
-    for at in function.start.0..function.end.0 {
-        let Some(insn) = source.program.at(InsnIdx(at)) else { continue };
-        let at = InsnIdx(at);
-        // The commonest each have a copy in which it is known what they are: everything below is one decision then.
-        match insn {
-            Insn::Alu { width, op, dst, src } => noting.note(at, Insn::Alu { width, op, dst, src })?,
-            Insn::Load { kind, dst, base, off } => noting.note(at, Insn::Load { kind, dst, base, off })?,
-            Insn::Store { size, base, off, src } => noting.note(at, Insn::Store { size, base, off, src })?,
-            Insn::Branch { width, cond, dst, src, off } => {
-                noting.note(at, Insn::Branch { width, cond, dst, src, off })?;
-            }
-            insn => noting.note_any(at, insn)?,
+    let facts = &source.program.facts()[function.start.index()..function.end.index()];
+    // The registers that are written before anything else is done with them, and before any way parts; and all that are read.
+    let (mut early, mut read) = (0, 0);
+    for (at, facts) in (function.start.0..).zip(facts) {
+        let (mut reads, writes) = (facts.reads.bits(), facts.writes.bits());
+        let touches_frame = (reads | writes) >> Reg::FP.number() & 1 != 0;
+        let is_early = noting.is_early;
+        // Whatever only computes or goes to memory is told by what it names; everything else is looked at.
+        if touches_frame | !facts.kind.is_plain() {
+            reads = noting.note(InsnIdx(at), *facts)?;
         }
+        read |= reads;
+        if is_early {
+            early |= writes & !read;
+        }
+        let shape = &mut *noting.shape;
+        shape.named |= reads | writes;
+        shape.counts.note(reads | writes);
+        let hazard = &hazards.of[facts.kind as usize];
+        shape.destroyed = shape.destroyed.union(hazard.destroyed);
+        // What is given two registers and names one only is given the same twice.
+        shape.aside |= hazard.takes_two & (reads == writes);
     }
-    let Noting { seen, early, read, goes_back, .. } = noting;
-    let uses_frame = |at: &u32| slots[*at as usize].reads >> Reg::FP.number() & 1 != 0;
-    let insns = (function.start.0..function.end.0).filter(uses_frame);
-    let insns = insns.filter_map(|at| source.program.at(InsnIdx(at)));
+    let Noting { seen, frame, goes_back, .. } = noting;
+    let insns = frame.into_iter().filter_map(|at| source.program.at(at));
     shape.vars = Vars::of(insns, options.stack_bytes, seen).map_err(|_| Elsewhere)?;
+    let slots = &mut slots[function.start.index()..function.end.index()];
     if goes_back && options.access == Access::Checked {
-        remade(&mut slots[function.start.index()..function.end.index()]);
+        remade(facts, slots);
     }
     shape.live = if shape.calls {
-        live(slots, function);
-        slots[function.start.index()].live
+        live(source, function, slots);
+        slots[0].live
     } else {
         // Only calls leave what must be made anew; here it is enough to know what may be read before it is written.
         read & ALL & !early
@@ -169,91 +155,91 @@ pub(super) fn scan(
 
 struct Noting<'n, 's> {
     source: Source<'s>,
-    machine: &'n Machine,
     options: &'n Options,
     shape: &'n mut Shape,
     slots: &'n mut [Slot],
     seen: Seen,
-    /// Holds the registers that are written before anything else is done with them, and before any way parts.
-    early: u16,
+    /// Lists the instructions that read r10.
+    frame: Vec<InsnIdx>,
     /// Says that no way has parted so far.
     is_early: bool,
-    /// Holds all registers that are read.
-    read: u16,
     /// Says whether a jump leads back.
     goes_back: bool,
 }
 
 impl Noting<'_, '_> {
+    /// Notes an instruction that does more than compute, or that names r10, and returns the registers that it reads.
     #[inline(never)]
-    fn note_any(&mut self, at: InsnIdx, insn: Insn) -> Result<(), Elsewhere> {
-        self.note(at, insn)
-    }
-
-    #[inline(always)]
-    fn note(&mut self, at: InsnIdx, insn: Insn) -> Result<(), Elsewhere> {
-        let reads = match insn {
-            Insn::CallHelper { id } => arguments(self.source.link.helper(id).unwrap_or(5)),
-            insn => insn.reads(),
-        };
-        let writes = insn.writes();
-        if writes.contains(Reg::FP) {
+    fn note(&mut self, at: InsnIdx, facts: Facts) -> Result<u16, Elsewhere> {
+        let Some(insn) = self.source.program.at(at) else { return Ok(0) };
+        if facts.writes.contains(Reg::FP) {
             return Err(Elsewhere);
         }
+        let reads = reads(self.source, insn, facts);
         self.seen.note(insn, reads);
-        let (reads, writes) = (reads.bits(), writes.bits());
-        self.read |= reads;
-        if self.is_early {
-            self.early |= writes & !self.read;
-            self.is_early = insn.flow() == Flow::Next;
+        if reads.contains(Reg::FP) {
+            grow(&mut self.frame, at).map_err(|_| Elsewhere)?;
         }
         let shape = &mut *self.shape;
-        shape.named |= reads | writes;
-        shape.counts.note(reads | writes);
-        shape.hazard(self.machine, insn);
-        if insn.is_call() {
-            let by_number = self.source.calls_by_number(insn, self.options);
-            shape.calls = true;
-            shape.by_number |= by_number;
-            shape.calls_main |= by_number || insn.call_target(at) == Some(InsnIdx::ZERO);
+        match facts.kind {
+            Kind::Atomic => {
+                // What returns what was there may return it in a register that it reads.
+                shape.aside |= matches!(insn, Insn::Atomic { op, .. } if op.fetches());
+            }
+            Kind::Call if insn.is_call() => {
+                let by_number = self.source.calls_by_number(insn, self.options);
+                shape.calls = true;
+                shape.by_number |= by_number;
+                shape.calls_main |= by_number || insn.call_target(at) == Some(InsnIdx::ZERO);
+            }
+            Kind::Jump => {
+                self.is_early = false;
+                if let Some(to) = insn.jump_target(at) {
+                    let target = &mut self.slots[to.index()];
+                    let entered = if to <= at { Entered::Back } else { Entered::Ahead };
+                    target.entered = target.entered.max(entered);
+                    self.goes_back |= entered == Entered::Back;
+                }
+            }
+            _ => {}
         }
-        let (to, goes) = match insn.flow() {
-            Flow::Next => (None, Goes::On),
-            Flow::Branch { .. } => (insn.jump_target(at), Goes::On),
-            _ => (insn.jump_target(at), Goes::Away),
-        };
-        if let Some(to) = to {
-            let target = &mut self.slots[to.index()];
-            let entered = if to <= at { Entered::Back } else { Entered::Ahead };
-            target.entered = target.entered.max(entered);
-            self.goes_back |= entered == Entered::Back;
-        }
-        let slot = &mut self.slots[at.index()];
-        (slot.reads, slot.writes, slot.goes) = (reads, writes, goes);
-        slot.to = to.map_or(NOWHERE, |to| to.0);
-        slot.remade = if is_moved_on(insn) { 0 } else { writes };
-        Ok(())
+        Ok(reads.bits())
     }
 }
 
-impl Shape {
-    /// Notes what an instruction's operation destroys, and whether its operands must be apart from its result.
-    #[inline(always)]
-    fn hazard(&mut self, machine: &Machine, insn: Insn) {
-        let (destroyed, meets) = match insn {
-            Insn::Alu { op, dst, src, .. } => {
-                let destroyed = match (op, src) {
-                    (AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod, _) => machine.divisions,
-                    (AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, Operand::Reg(_)) => machine.shifts,
-                    _ => RegMask(0),
-                };
-                (destroyed, src == Operand::Reg(dst))
-            }
-            Insn::Atomic { op, .. } => (machine.exchanges, op == AtomicOp::Cmpxchg || op.fetches()),
-            _ => return,
-        };
-        self.destroyed = self.destroyed.union(destroyed);
-        self.aside |= meets;
+/// Returns the registers that an instruction reads, with what is known of the helper that it calls.
+fn reads(source: Source<'_>, insn: Insn, facts: Facts) -> RegSet {
+    match insn {
+        Insn::CallHelper { id } => arguments(source.link.helper(id).unwrap_or(5)),
+        _ => facts.reads,
+    }
+}
+
+/// Says of each kind of instruction what its operation may do to others.
+struct Hazards {
+    of: [Hazard; Kind::COUNT],
+}
+
+#[derive(Clone, Copy)]
+struct Hazard {
+    /// Holds the places that it destroys.
+    destroyed: RegMask,
+    /// Says that it has two operands in registers, which must be apart where it writes one first.
+    takes_two: bool,
+}
+
+impl Hazards {
+    fn new(machine: &Machine) -> Hazards {
+        let mut of = [Hazard { destroyed: RegMask(0), takes_two: false }; Kind::COUNT];
+        for kind in [Kind::Divide, Kind::DivideReg] {
+            of[kind as usize].destroyed = machine.divisions;
+        }
+        of[Kind::ShiftReg as usize].destroyed = machine.shifts;
+        of[Kind::Atomic as usize].destroyed = machine.exchanges;
+        for kind in [Kind::AluReg, Kind::SumReg, Kind::ShiftReg, Kind::DivideReg] {
+            of[kind as usize].takes_two = true;
+        }
+        Hazards { of }
     }
 }
 
@@ -296,38 +282,43 @@ impl Counts {
     }
 }
 
-/// Says whether an instruction only adds to what it writes.
-fn is_moved_on(insn: Insn) -> bool {
-    matches!(insn, Insn::Alu { width: Width::W64, op: AluOp::Add | AluOp::Sub, .. })
-}
-
-/// Finds what is given another value from each slot of a function on.
-fn remade(slots: &mut [Slot]) {
+/// Finds what is given another value from each slot of a function on: all that is written, but for what is only moved on.
+fn remade(facts: &[Facts], slots: &mut [Slot]) {
     let mut remade = 0;
-    for slot in slots.iter_mut().rev() {
-        remade |= slot.remade;
+    for (facts, slot) in facts.iter().zip(slots).rev() {
+        let is_moved_on = matches!(facts.kind, Kind::Sum | Kind::SumReg);
+        remade |= if is_moved_on { 0 } else { facts.writes.bits() };
         slot.remade = remade;
     }
 }
 
-/// Finds what is live at each slot of a function.
-fn live(slots: &mut [Slot], function: Subprogram) {
+/// Finds what is live at each slot of a function, whose first is the first of these.
+fn live(source: Source<'_>, function: Subprogram, slots: &mut [Slot]) {
+    let facts = &source.program.facts()[function.start.index()..function.end.index()];
     for walk in 0..=WALKS {
         let last = walk == WALKS;
         let (mut changed, mut next) = (false, 0);
-        for at in (function.start.index()..function.end.index()).rev() {
-            let Slot { reads, writes, to, goes, entered, .. } = slots[at];
-            let mut after = match goes {
-                Goes::Half => continue,
-                Goes::On => next,
-                Goes::Away => 0,
-            };
-            if to != NOWHERE {
-                after |= if last && to as usize <= at { ALL } else { slots[to as usize].live };
+        for (place, facts) in facts.iter().enumerate().rev() {
+            let (mut reads, mut after) = (facts.reads, next);
+            match facts.kind {
+                Kind::Half => continue,
+                Kind::Jump | Kind::Call => {
+                    let at = InsnIdx(function.start.0 + place as u32);
+                    let Some(insn) = source.program.at(at) else { continue };
+                    reads = self::reads(source, insn, *facts);
+                    if !matches!(insn.flow(), Flow::Next | Flow::Branch { .. }) {
+                        after = 0;
+                    }
+                    if let Some(to) = insn.jump_target(at) {
+                        let to = (to.0 - function.start.0) as usize;
+                        after |= if last && to <= place { ALL } else { slots[to].live };
+                    }
+                }
+                _ => {}
             }
-            next = reads & ALL | after & !writes;
-            changed |= entered == Entered::Back && slots[at].live != next;
-            slots[at].live = next;
+            next = reads.bits() & ALL | after & !facts.writes.bits();
+            changed |= slots[place].entered == Entered::Back && slots[place].live != next;
+            slots[place].live = next;
         }
         if !changed || last {
             return;

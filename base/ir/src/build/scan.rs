@@ -8,7 +8,7 @@ use crate::source::{Options, Source};
 use crate::ssa::{filled, grow};
 use alloc_crate::vec::Vec;
 use skep_isa::structure::Subprogram;
-use skep_isa::{Flow, Insn, InsnIdx, Reg};
+use skep_isa::{Facts, Flow, Insn, InsnIdx, Reg};
 
 /// Is what is known of one slot; of a wide instruction's second half, nothing. Sets of registers are bits: bit n is rn.
 #[derive(Clone, Copy)]
@@ -54,17 +54,14 @@ pub(super) fn scan(
     slots[0].piece = STARTS;
     let scan = Scan { slots, frame: Vec::new(), seen: Seen::default(), calls: false, by_number: false };
     let mut noting = Noting { source, options, base, scan };
-    for at in (base..function.end.0).map(InsnIdx) {
-        let Some(insn) = source.program.at(at) else { continue };
-        // The commonest each have a copy in which it is known what they are: everything below is one decision then.
-        match insn {
-            Insn::Alu { width, op, dst, src } => noting.note(at, Insn::Alu { width, op, dst, src })?,
-            Insn::Load { kind, dst, base, off } => noting.note(at, Insn::Load { kind, dst, base, off })?,
-            Insn::Store { size, base, off, src } => noting.note(at, Insn::Store { size, base, off, src })?,
-            Insn::Branch { width, cond, dst, src, off } => {
-                noting.note(at, Insn::Branch { width, cond, dst, src, off })?;
-            }
-            insn => noting.note_any(at, insn)?,
+    let facts = &source.program.facts()[base as usize..function.end.index()];
+    for (place, facts) in facts.iter().enumerate() {
+        let slot = &mut noting.scan.slots[place];
+        slot.reads = facts.reads.bits() & VARIABLES;
+        slot.writes = facts.writes.bits() & VARIABLES;
+        // Whatever only computes or goes to memory is told by what it names; everything else is looked at.
+        if facts.reads.contains(Reg::FP) | !facts.kind.is_plain() {
+            noting.note(place, *facts)?;
         }
     }
     Ok(noting.scan)
@@ -79,20 +76,16 @@ struct Noting<'n> {
 }
 
 impl Noting<'_> {
+    /// Notes an instruction that does more than compute, or that reads r10.
     #[inline(never)]
-    fn note_any(&mut self, at: InsnIdx, insn: Insn) -> Result<(), BuildErrorKind> {
-        self.note(at, insn)
-    }
-
-    #[inline(always)]
-    fn note(&mut self, at: InsnIdx, insn: Insn) -> Result<(), BuildErrorKind> {
+    fn note(&mut self, place: usize, facts: Facts) -> Result<(), BuildErrorKind> {
         let Noting { source, options, base, .. } = *self;
+        let at = InsnIdx(base + place as u32);
+        let Some(insn) = source.program.at(at) else { return Ok(()) };
         let Scan { slots, frame, seen, calls, by_number } = &mut self.scan;
-        let slot = (at.0 - base) as usize;
-        let reads = insn.reads();
-        seen.note(insn, reads);
-        let mut read = reads.bits() & VARIABLES;
-        if reads.contains(Reg::FP) {
+        seen.note(insn, facts.reads);
+        let mut read = slots[place].reads;
+        if facts.reads.contains(Reg::FP) {
             grow(frame, at)?;
             read |= AGAIN;
         }
@@ -109,10 +102,9 @@ impl Noting<'_> {
             Insn::MayGoto { .. } => read |= AGAIN,
             _ => {}
         }
-        slots[slot].reads = read;
-        slots[slot].writes = insn.writes().bits() & VARIABLES;
+        slots[place].reads = read;
         if insn.flow() != Flow::Next {
-            slots[slot + insn.slots() as usize].piece = STARTS;
+            slots[place + insn.slots() as usize].piece = STARTS;
             if let Some(target) = insn.jump_target(at) {
                 slots[(target.0 - base) as usize].piece = STARTS;
             }

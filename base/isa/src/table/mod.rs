@@ -6,9 +6,11 @@
 
 mod rows;
 
+use crate::decode::build;
+use crate::facts::Names;
 use crate::{
-    AddrKind, AluOp, AtomicOp, Cond, Endian, LoadKind, Movsx, OperandKind, PacketSize, RawInsn, Size,
-    SwapWidth, Width,
+    AddrKind, AluOp, AtomicOp, Cond, Endian, Facts, Kind, LoadKind, Movsx, OperandKind, PacketSize, RawInsn,
+    Reg, Size, SwapWidth, Width,
 };
 use core::fmt;
 
@@ -359,13 +361,14 @@ pub(crate) struct HotRow {
     mask: u64,
     /// Holds what those bits must be.
     value: u64,
+    reads: Names,
+    writes: Names,
     pub(crate) op: Op,
     pub(crate) next: Next,
+    kind: Kind,
 }
 
 impl HotRow {
-    const NONE: HotRow = HotRow { mask: 0, value: u64::MAX, op: Op::Exit, next: Next::None };
-
     const fn new(row: &Row) -> HotRow {
         let mut mask = 0xff;
         let mut i = 0;
@@ -375,7 +378,22 @@ impl HotRow {
             }
             i += 1;
         }
-        HotRow { mask, value: row.base().word(), op: row.op, next: row.next }
+        let probe = build(row.op, row.base(), Names::DST, Names::SRC, 0);
+        HotRow {
+            mask,
+            value: row.base().word(),
+            reads: Names::from_probe(probe.reads()),
+            writes: Names::from_probe(probe.writes()),
+            op: row.op,
+            next: row.next,
+            kind: Kind::of(row.op),
+        }
+    }
+
+    /// Says what the row's instruction does with these registers.
+    #[inline(always)]
+    pub(crate) const fn facts(&self, dst: Reg, src: Reg) -> Facts {
+        Facts { reads: self.reads.with(dst, src), writes: self.writes.with(dst, src), kind: self.kind }
     }
 }
 
@@ -434,7 +452,7 @@ static ROW_OF_OP: [u8; Op::COUNT] = index_ops();
 static HOT_ROWS: [HotRow; Op::COUNT] = hot_rows();
 
 const fn hot_rows() -> [HotRow; Op::COUNT] {
-    let mut hot = [HotRow::NONE; Op::COUNT];
+    let mut hot = [HotRow::new(&ROWS[0]); Op::COUNT];
     let mut i = 0;
     while i < ROWS.len() {
         hot[i] = HotRow::new(&ROWS[i]);

@@ -78,7 +78,10 @@ impl Needs {
         for function in &code.functions {
             let mut kept = function.params.into_iter().fold(0, |set, loc| set | bits.of(loc));
             for (op, index) in code.ops[function.ops.start as usize..].iter().zip(function.ops.clone()) {
-                kept |= op.result().map_or(0, |loc| bits.of(loc));
+                kept |= bits.of(op.result().unwrap_or(Loc::NONE));
+                if op.only_computes() {
+                    continue;
+                }
                 let malformed = EmitError::Malformed { op: index };
                 match op {
                     Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => {
@@ -177,7 +180,8 @@ struct Bits([u8; 16]);
 impl Bits {
     fn new(target: &Target) -> Bits {
         let mut bits = [0; 16];
-        for (number, bits) in (0..).zip(&mut bits) {
+        // The last one stands for what is no register.
+        for (number, bits) in (0..).zip(&mut bits[..15]) {
             *bits = target.register(number).map_or(0, bit);
         }
         Bits(bits)
@@ -185,7 +189,7 @@ impl Bits {
 
     #[inline]
     fn of(&self, loc: Loc) -> u8 {
-        self.0.get(usize::from(loc.0)).copied().unwrap_or(0)
+        self.0[usize::from(loc.0.min(15))]
     }
 }
 
