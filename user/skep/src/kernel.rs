@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::features::Answers;
 use crate::kernel_btf;
+use crate::token::Tokens;
 use skep_abi::Errno;
 use skep_btf::{Btf, Look};
 use skep_model::platform::version::Version;
@@ -29,6 +30,7 @@ struct Known {
     release: OnceLock<Version>,
     answers: Answers,
     memlock: Memlock,
+    tokens: Tokens,
     /// Kept for as long as someone uses it: it is several megabytes.
     vmlinux: Mutex<Weak<Btf<'static>>>,
 }
@@ -51,7 +53,7 @@ impl Kernel {
     /// Takes the running Linux kernel. Nothing is asked of it yet.
     #[cfg(all(feature = "linux", target_os = "linux"))]
     pub fn linux() -> Kernel {
-        Kernel::from(skep_linux::kernel())
+        Kernel::from(skep_linux::kernel()).with_tokens(Tokens::of_environment())
     }
 
     /// Makes a kernel in this process; whoever wants to run its hooks keeps the [`crate::embedded::Embedded`] itself and
@@ -135,6 +137,16 @@ impl Kernel {
         let btf = Arc::new(kernel_btf::vmlinux(self, look)?);
         *known = Arc::downgrade(&btf);
         Ok(btf)
+    }
+
+    /// Gives the same kernel, of which nothing is known but where its token comes from.
+    pub(crate) fn with_tokens(&self, tokens: Tokens) -> Kernel {
+        Kernel { sys: self.sys.clone(), known: Arc::new(Known { tokens, ..Known::default() }) }
+    }
+
+    /// Gives the token, if there is one, and where it comes from.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.known.tokens
     }
 
     /// Gives what has been found out of features.

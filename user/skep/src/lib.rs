@@ -70,6 +70,7 @@ mod rights;
 mod ring;
 mod ring_memory;
 mod test_run;
+mod token;
 mod user_ring;
 mod wait;
 

@@ -57,6 +57,7 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
     if !object.spec.is_native() {
         return Err(Error::new(ErrorKind::Object, "is for machines of the other byte order"));
     }
+    kernel.insist_on_token()?;
     let mut loading = Loading {
         object,
         kernel,
@@ -75,7 +76,7 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         let why = format!("its section's name `{}` says no type", spec.section);
         loading.notes.push(Note::new(None, Instead::NoProgram).in_program(&spec.name).because(why));
     }
-    let had_memory = kernel.has_raised_memlock();
+    let (had_memory, had_token) = (kernel.has_raised_memlock(), kernel.has_token());
     // What cannot be loaded anyway is said before anything is made.
     for (spec, setting) in loading.programs() {
         programs::check(spec, setting).map_err(|error| error.in_program(&spec.name))?;
@@ -99,6 +100,9 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
     loading.fill_maps_of_programs(&loaded)?;
     if !had_memory && kernel.has_raised_memlock() {
         loading.notes.push(Note::new(Feature::MemcgAccounting, Instead::MoreLockedMemory));
+    }
+    if !had_token {
+        loading.notes.extend(kernel.token_note());
     }
     Ok(loading.finish(loaded))
 }

@@ -52,6 +52,8 @@ pub enum Instead {
     NoMap,
     /// The limit on locked memory (`RLIMIT_MEMLOCK`) was raised.
     MoreLockedMemory,
+    /// A token of a BPF file system was used, since this process alone was not permitted it.
+    Token,
 }
 
 impl Instead {
@@ -69,6 +71,7 @@ impl Instead {
             Instead::ContextType => "gave arguments that are the context its type",
             Instead::NoProgram | Instead::NoMap => "left out",
             Instead::MoreLockedMemory => "raised RLIMIT_MEMLOCK",
+            Instead::Token => "used a BPF token",
         }
     }
 }

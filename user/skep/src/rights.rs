@@ -1,8 +1,9 @@
 //! Why a kernel does not permit something, as far as a process can see.
 
 use crate::error::Error;
+use crate::token::{Delegated, Set};
 use crate::{Kernel, Version};
-use skep_abi::{Errno, MapType, ProgType};
+use skep_abi::{AttachType, Cmd, Errno, MapType, ProgType};
 use skep_model::platform::sets::ProgSet;
 use std::fmt;
 
@@ -14,6 +15,20 @@ pub enum Lack {
     Capability(&'static str),
     /// Capabilities outside of its user namespace, or a token of the kernel's (`BPF_TOKEN_CREATE`).
     InitialUserNamespace,
+    /// A token: none could be made.
+    Token {
+        /// The BPF file system that was to give it.
+        path: String,
+        /// Why it did not.
+        errno: Errno,
+    },
+    /// A right that its token does not have, since the BPF file system was mounted without it.
+    Delegation {
+        /// The mount option, such as `delegate_maps`.
+        option: &'static str,
+        /// What has to be among the option's values.
+        value: String,
+    },
     /// A setting of the kernel that lets processes without capabilities load.
     Sysctl {
         /// Its name.
@@ -34,6 +49,14 @@ impl fmt::Display for Lack {
             Lack::InitialUserNamespace => {
                 f.write_str("its capabilities are of a user namespace, which needs a BPF token")
             }
+            Lack::Token { path, errno } => {
+                write!(f, "no token could be made of {path}: {errno}")?;
+                // `bpf_token_create`: no option of such a file system delegates anything.
+                f.write_str(if *errno == Errno::ENOENT { ", so nothing is delegated there" } else { "" })
+            }
+            Lack::Delegation { option, value } => {
+                write!(f, "its token's BPF file system is mounted without {option}={value}")
+            }
             Lack::Sysctl { name, value } => write!(f, "{name} is {value}"),
             Lack::Lockdown(mode) => write!(f, "the kernel is locked down ({mode})"),
             Lack::Policy => f.write_str(
@@ -47,7 +70,23 @@ impl fmt::Display for Lack {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted {
     Map(MapType),
-    Program(ProgType),
+    Program(ProgType, AttachType),
+}
+
+impl Wanted {
+    /// What a token has to delegate for it (`bpf_token_allow_cmd` and its siblings, kernel/bpf/token.c).
+    fn delegated(self) -> Vec<Delegated> {
+        match self {
+            Wanted::Map(kind) => {
+                vec![Delegated::command(Cmd::MAP_CREATE), Delegated::new(Set::Maps, kind.0, kind)]
+            }
+            Wanted::Program(kind, attach) => vec![
+                Delegated::command(Cmd::PROG_LOAD),
+                Delegated::new(Set::Programs, kind.0, kind),
+                Delegated::new(Set::Attaching, attach.0, attach),
+            ],
+        }
+    }
 }
 
 /// A capability: its name and its number (include/uapi/linux/capability.h).
@@ -132,7 +171,7 @@ fn lacks(kernel: &Kernel, wanted: Wanted) -> Vec<Lack> {
     };
     let is_old = kernel.version().is_ok_and(|version| version < CAP_BPF_SINCE);
     let (needed, is_free) = match wanted {
-        Wanted::Program(kind) => (for_program(kind), UNPRIVILEGED.contains(kind)),
+        Wanted::Program(kind, _) => (for_program(kind), UNPRIVILEGED.contains(kind)),
         Wanted::Map(kind) => (vec![BPF], UNPRIVILEGED_MAPS.contains(&kind)),
     };
     let needed = if is_old { vec![SYS_ADMIN] } else { needed };
@@ -146,7 +185,10 @@ fn lacks(kernel: &Kernel, wanted: Wanted) -> Vec<Lack> {
         return missing.into_iter().chain(setting.map(|value| Lack::Sysctl { name: NAME, value })).collect();
     }
     if kernel.read_text("/proc/self/uid_map").is_ok_and(|map| !is_initial(&map)) {
-        return vec![Lack::InitialUserNamespace];
+        let lacks = kernel.token_lacks(&wanted.delegated());
+        if !lacks.is_empty() {
+            return lacks;
+        }
     }
     let lockdown = kernel.read_text("/sys/kernel/security/lockdown").ok();
     match lockdown.as_deref().and_then(locked) {

@@ -115,7 +115,8 @@ fn what_is_not_permitted_says_what_is_missing() {
     assert!(error.place().map.is_some() && error.lacks().contains(&sysctl), "{error:?} {:?}", error.lacks());
 
     let error = forbidden(pass, &[RELEASE, ALL, ("/proc/self/uid_map", "0 1000 1\n")]);
-    assert_eq!(error.lacks(), [Lack::InitialUserNamespace], "{error}");
+    let token = Lack::Token { path: "/sys/fs/bpf".to_owned(), errno: Errno::ENOENT };
+    assert_eq!(error.lacks(), [Lack::InitialUserNamespace, token], "{error}");
     let lockdown = ("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
     let initial = ("/proc/self/uid_map", "         0          0 4294967295\n");
     let error = forbidden(pass, &[RELEASE, ALL, initial, lockdown]);

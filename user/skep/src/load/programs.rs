@@ -232,9 +232,10 @@ impl<'o> Loading<'o> {
             Ok(fd) => return Ok(fd),
             Err(error) => error,
         };
+        let (kind, attach) =
+            (ProgType(attempt.attr.prog_type), AttachType(attempt.attr.expected_attach_type));
         let call = |error| {
-            let wanted = Wanted::Program(ProgType(attempt.attr.prog_type));
-            rights::explain(kernel, Error::call("BPF_PROG_LOAD", error), wanted)
+            rights::explain(kernel, Error::call("BPF_PROG_LOAD", error), Wanted::Program(kind, attach))
         };
         if matches!(refusal, CallError::Attr(_)) || WITHOUT_LOG.contains(&refusal.errno()) {
             return Err(call(refusal));
