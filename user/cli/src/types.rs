@@ -27,16 +27,29 @@ pub(crate) fn read(source: &Source<'_>) -> Result<Arc<Btf<'static>>, Failure> {
         Source::Kernel => Ok(kernel::linux()?.vmlinux_btf()?),
         Source::Id(id) => Ok(Arc::new(kernel::linux()?.btf_by_id(*id)?)),
         Source::Module(name) => Ok(Arc::new(kernel::linux()?.module_btf(name)?)),
-        Source::File { path, base: None } => Ok(Arc::new(whole(path)?)),
+        Source::File { path, base: None } => {
+            let found = bytes(path)?;
+            let Some(small) = found.base else { return Ok(Arc::new(whole(path, found.btf)?)) };
+            let small = Btf::from_vec(small).map_err(|error| malformed(path, &error))?;
+            split(path, found.btf, small).map(Arc::new)
+        }
         Source::File { path, base: Some(base) } => {
-            let base = Arc::new(whole(base)?);
-            Btf::from_vec_split(bytes(path)?, base).map(Arc::new).map_err(|error| malformed(path, &error))
+            let base = whole(base, bytes(base)?.btf)?;
+            let found = bytes(path)?;
+            let Some(small) = found.base else { return split(path, found.btf, base).map(Arc::new) };
+            let small = Btf::from_vec(small).map_err(|error| malformed(path, &error))?;
+            let fitted = split(path, found.btf, small)?.relocate(&base);
+            split(path, fitted.map_err(|error| malformed(path, &error))?, base).map(Arc::new)
         }
     }
 }
 
-fn whole(path: &Path) -> Result<Btf<'static>, Failure> {
-    Btf::from_vec(bytes(path)?).map_err(|error| {
+fn split(path: &Path, bytes: Vec<u8>, base: Btf<'static>) -> Result<Btf<'static>, Failure> {
+    Btf::from_vec_split(bytes, Arc::new(base)).map_err(|error| malformed(path, &error))
+}
+
+fn whole(path: &Path, bytes: Vec<u8>) -> Result<Btf<'static>, Failure> {
+    Btf::from_vec(bytes).map_err(|error| {
         let failure = malformed(path, &error);
         match error.problem {
             // Split BTF refers to types and names that the base has.
@@ -48,14 +61,23 @@ fn whole(path: &Path) -> Result<Btf<'static>, Failure> {
     })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+/// What a file has of types.
+struct Found {
+    btf: Vec<u8>,
+    /// What a module's types need of the kernel's (`.BTF.base`).
+    base: Option<Vec<u8>>,
+}
+
+fn bytes(path: &Path) -> Result<Found, Failure> {
     const ELF: &[u8] = b"\x7fELF";
     let bytes = object::read(path)?;
     if !bytes.starts_with(ELF) {
-        return Ok(bytes);
+        return Ok(Found { btf: bytes, base: None });
     }
-    match skep_elf::btf_bytes(&path.display().to_string(), &bytes)? {
-        Some(btf) => Ok(btf.to_vec()),
+    let name = path.display().to_string();
+    let base = skep_elf::btf_base_bytes(&name, &bytes)?.map(<[u8]>::to_vec);
+    match skep_elf::btf_bytes(&name, &bytes)? {
+        Some(btf) => Ok(Found { btf: btf.to_vec(), base }),
         None => Err(Failure::bad("btf", "wanted a section .BTF, found none").at(Place::file(path))),
     }
 }

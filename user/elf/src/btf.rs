@@ -10,20 +10,35 @@ use object::read::elf::{FileHeader, SectionHeader};
 /// # Errors
 /// Where the file is no ELF file, or its sections lie outside of it.
 pub fn btf_bytes<'d>(file: &str, bytes: &'d [u8]) -> Result<Option<&'d [u8]>, ElfError> {
+    section(file, bytes, b".BTF")
+}
+
+/// Finds the bytes of the section `.BTF.base`: what the file's types need of those that they continue.
+///
+/// # Errors
+/// As [`btf_bytes`].
+pub fn btf_base_bytes<'d>(file: &str, bytes: &'d [u8]) -> Result<Option<&'d [u8]>, ElfError> {
+    section(file, bytes, b".BTF.base")
+}
+
+fn section<'d>(file: &str, bytes: &'d [u8], name: &[u8]) -> Result<Option<&'d [u8]>, ElfError> {
     const CLASS: usize = 4;
     const CLASS_32: u8 = 1;
     let found = match bytes.get(CLASS) {
-        Some(&CLASS_32) => find::<FileHeader32<Endianness>>(bytes),
-        _ => find::<FileHeader64<Endianness>>(bytes),
+        Some(&CLASS_32) => find::<FileHeader32<Endianness>>(bytes, name),
+        _ => find::<FileHeader64<Endianness>>(bytes, name),
     };
     found.map_err(|error| ElfError::from(error).in_file(file))
 }
 
-fn find<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Option<&[u8]>, object::read::Error> {
+fn find<'d, H: FileHeader<Endian = Endianness>>(
+    bytes: &'d [u8],
+    name: &[u8],
+) -> Result<Option<&'d [u8]>, object::read::Error> {
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, bytes)?;
-    let Some((_, section)) = sections.section_by_name(endian, b".BTF") else { return Ok(None) };
+    let Some((_, section)) = sections.section_by_name(endian, name) else { return Ok(None) };
     if section.sh_type(endian) == SHT_NOBITS {
         return Ok(None);
     }

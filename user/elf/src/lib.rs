@@ -19,7 +19,7 @@ mod object;
 mod programs;
 mod section;
 
-pub use btf::btf_bytes;
+pub use btf::{btf_base_bytes, btf_bytes};
 pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
 pub use linker::{Input, link};

@@ -53,26 +53,60 @@ pub(crate) fn vmlinux(kernel: &Kernel, look: &mut Look<'_, '_>) -> Result<Btf<'s
     Err(missing)
 }
 
+/// Reads BTF from a file: as it stands in `/sys/kernel/btf`, or in the section `.BTF` of an ELF file. A module's, which comes
+/// with what it needs of the kernel that it was built for (`.BTF.base`), is fitted to the types of this kernel.
+pub(crate) fn read_fitted(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
+    let file = open(kernel, path)?;
+    let Some(small) = section(&file, path, ".BTF.base")? else { return read_open(kernel, &file, path) };
+    let split = section(&file, path, ".BTF")?.ok_or_else(|| no_section(path))?;
+    let failed = |error: skep_btf::Error| bad(error, path);
+    let small = Arc::new(Btf::from_vec(small).map_err(failed)?);
+    let split = Btf::from_vec_split(split, small).map_err(failed)?;
+    let vmlinux = kernel.vmlinux()?;
+    let fitted = split.relocate(&vmlinux).map_err(|error| {
+        let ty = error.place.type_id.and_then(|id| split.get(id));
+        let what = ty.map_or_else(String::new, |ty| {
+            let kind = ty.kind().map_or("type", |kind| kind.name());
+            format!("it is for a kernel with {kind} {}", ty.name())
+        });
+        failed(error).hint(&what)
+    })?;
+    Btf::from_vec_split(fitted, vmlinux).map_err(failed)
+}
+
 /// Reads BTF from a file: as it stands in `/sys/kernel/btf`, or in the section `.BTF` of an ELF file.
-pub(crate) fn read(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
+fn read(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
+    read_open(kernel, &open(kernel, path)?, path)
+}
+
+fn open(kernel: &Kernel, path: &str) -> Result<Handle> {
     let file = kernel.sys().file_open(path, OpenMode::Read);
-    let file = file.map_err(|error| Error::call("open", error).at_path(path))?;
-    let part = |error: CallError| Error::call("pread", error).at_path(path);
+    file.map_err(|error| Error::call("open", error).at_path(path))
+}
+
+fn read_open(kernel: &Kernel, file: &Handle, path: &str) -> Result<Btf<'static>> {
     let mut magic = [0; 4];
-    let filled = read_at(&file, 0, &mut magic).map_err(part)?;
+    let filled = read_at(file, 0, &mut magic).map_err(|error| Error::call("pread", error).at_path(path))?;
     if filled < magic.len() || magic != *b"\x7fELF" {
-        let bytes = kernel.sys().read_to_end(&file);
+        let bytes = kernel.sys().read_to_end(file);
         return parse(bytes.map_err(|error| Error::call("read", error).at_path(path))?, path);
     }
-    let whole = |at, into: &mut [u8]| Ok(read_at(&file, at, into)? == into.len());
-    let range = skep_elf::find_section(".BTF", whole).map_err(part)?;
-    let none = || {
-        let what = "wanted an ELF file with a section .BTF, found none in it";
-        Error::new(ErrorKind::Unsupported, what).at_path(path).with_errno(Errno::ENODATA)
-    };
-    let range = range.ok_or_else(none)?;
-    let bytes = read_range(&file, range.start, range.end - range.start).map_err(part)?;
-    parse(bytes.ok_or_else(none)?, path)
+    parse(section(file, path, ".BTF")?.ok_or_else(|| no_section(path))?, path)
+}
+
+/// Reads a section of an ELF file; `None` where it has none of that name, or is no ELF file.
+fn section(file: &Handle, path: &str, name: &str) -> Result<Option<Vec<u8>>> {
+    let part = |error: CallError| Error::call("pread", error).at_path(path);
+    let whole = |at, into: &mut [u8]| Ok(read_at(file, at, into)? == into.len());
+    match skep_elf::find_section(name, whole).map_err(part)? {
+        Some(range) => read_range(file, range.start, range.end - range.start).map_err(part),
+        None => Ok(None),
+    }
+}
+
+fn no_section(path: &str) -> Error {
+    let what = "wanted an ELF file with a section .BTF, found none in it";
+    Error::new(ErrorKind::Unsupported, what).at_path(path).with_errno(Errno::ENODATA)
 }
 
 fn parse(bytes: Vec<u8>, path: &str) -> Result<Btf<'static>> {

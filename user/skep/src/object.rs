@@ -255,7 +255,8 @@ impl Object {
 
     /// Answers CO-RE relocations from the BTF in a file, in place of the kernel's and its modules': BTF as it stands in
     /// `/sys/kernel/btf`, or an ELF file with a section `.BTF`. The file is read through the kernel, when the object is
-    /// loaded.
+    /// loaded. A module's types that come with the small base of the kernel that they were built for (`.BTF.base`) are fitted to
+    /// those of this kernel, and stand beside them.
     pub fn set_target_btf(&mut self, path: &str) -> &mut Object {
         self.target_btf = Some(TargetBtf { name: path.to_owned(), btf: None });
         self

@@ -9,10 +9,12 @@ mod common;
 
 use common::linux;
 use skep::{CoreOutcome, CoreRelocKind, CoreRelocation, ErrorKind, Kernel, Object, TestRun};
+use skep_btf::{Btf, Builder, Distilled, Endian, Int, IntEncoding, Member};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 const COMPILER: &str = "clang-19";
 
@@ -262,4 +264,110 @@ fn a_report_needs_no_rights_but_to_read_the_btf() {
         return;
     }
     assert!(report(&path, &Kernel::linux()).len() > 28);
+}
+
+/// Writes an ELF file that has just these sections.
+fn elf(path: &Path, sections: &[(&str, &[u8])]) {
+    const HEADER: usize = 64;
+    let mut names = b"\0.shstrtab\0".to_vec();
+    let (mut body, mut table) = (Vec::new(), vec![0; HEADER]);
+    let mut add = |name: usize, kind: u32, at: usize, len: usize| {
+        for word in [name as u32, kind] {
+            table.extend(word.to_le_bytes());
+        }
+        // Flags, address, offset, size; link and info; alignment, size of entries.
+        for word in [0, 0, at, len, 0, 1, 0] {
+            table.extend((word as u64).to_le_bytes());
+        }
+    };
+    for (name, bytes) in sections {
+        add(names.len(), 1, HEADER + body.len(), bytes.len());
+        names.extend(name.bytes().chain([0]));
+        body.extend_from_slice(bytes);
+    }
+    add(1, 3, HEADER + body.len(), names.len());
+    body.extend(&names);
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    for half in [1u16, 247] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend(1u32.to_le_bytes());
+    for word in [0, 0, HEADER + body.len()] {
+        file.extend((word as u64).to_le_bytes());
+    }
+    file.extend(0u32.to_le_bytes());
+    for half in [HEADER, 0, 0, 64, sections.len() + 2, sections.len() + 1] {
+        file.extend((half as u16).to_le_bytes());
+    }
+    assert_eq!(file.len(), HEADER);
+    fs::write(path, [file, body, table].concat()).unwrap();
+}
+
+/// Makes the types of a module of a kernel that has others: a driver's struct, which has a list of the kernel's in it and
+/// points to tasks. Gives them with their small base.
+fn module(unknown: Option<&str>) -> Distilled {
+    let int = Int { size: 4, bits: 32, offset: 0, encoding: IntEncoding::SIGNED };
+    let member = |name, type_id, bytes: u32| Member { name, type_id, bit_offset: bytes * 8, bitfield: None };
+    let mut other = Builder::new(Endian::NATIVE);
+    other.float("of another kernel", 2);
+    let int = other.int("int", int);
+    let list = other.structure("list_head", 16, &[]);
+    // It has grown since, and is only pointed to.
+    let task = other.structure("task_struct", 64, &[member("old", int, 0)]);
+    let unknown = unknown.map(|name| other.structure(name, 8, &[]));
+    let task = other.ptr(task);
+    let other = Arc::new(Btf::from_vec(other.finish().unwrap()).unwrap());
+    let mut module = Builder::split(&other);
+    let mut members = vec![member("owner", task, 0), member("links", list, 8), member("state", int, 24)];
+    members.extend(unknown.map(|id| member("lock", id, 32)));
+    module.structure("skep_driver", 40, &members);
+    let module = Btf::from_vec_split(module.finish().unwrap(), other).unwrap();
+    module.distill().unwrap()
+}
+
+const DRIVER: &str = r#"
+struct skep_driver { int state; struct list_head links; struct task_struct *owner; } CORE;
+SEC("raw_tp/sys_enter") int driver(void *ctx) {
+    if (__builtin_preserve_field_info(((struct skep_driver *)0)->state, 0) != 24) return 1;
+    if (__builtin_preserve_field_info(((struct skep_driver *)0)->links.prev, 0) != 16) return 2;
+    if (!exists(((struct task_struct *)0)->group_leader) || type_size(struct skep_driver) != 40) return 3;
+    return target_id(struct skep_driver) == 0;
+}
+"#;
+
+#[test]
+fn types_of_a_module_are_fitted_to_the_running_kernel() {
+    const TEST: &str = "types_of_a_module_are_fitted_to_the_running_kernel";
+    let Some(turn) = linux(TEST) else { return };
+    let Some(path) = compile(TEST, DRIVER) else { return };
+    let file = path.with_file_name("driver.ko");
+    let made = module(None);
+    elf(&file, &[(".BTF.base", &made.base), (".BTF", &made.split)]);
+    let mut object = Object::open(&path).unwrap();
+    object.set_target_btf(file.to_str().unwrap());
+    let report = object.core_relocations(&turn.kernel).unwrap();
+    assert!(report.iter().all(|entry| entry.matching == 1), "{report:?}");
+    let source = |access: &str| {
+        let entry = report.iter().find(|entry| entry.access.contains(access)).unwrap();
+        entry.source.clone().unwrap()
+    };
+    assert_eq!(source("group_leader"), "vmlinux");
+    assert_eq!(source("links"), file.to_str().unwrap());
+    let loaded = object.load(&turn.kernel).unwrap_or_else(|error| panic!("{error:?}"));
+    let run = loaded.program("driver").unwrap().test_run(&TestRun::new().with_ctx(&[0; 96])).unwrap();
+    assert_eq!(run.retval, 0, "the test of that number failed");
+
+    // What the kernel does not have is named, with the file that wants it.
+    let made = module(Some("skep_no_such_lock"));
+    elf(&file, &[(".BTF.base", &made.base), (".BTF", &made.split)]);
+    let error = object.load(&turn.kernel).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(
+        error.to_string().contains("driver.ko") && error.to_string().contains("skep_no_such_lock"),
+        "{error}"
+    );
+    // A base alone is no types of a module.
+    elf(&file, &[(".BTF.base", &made.base)]);
+    assert!(object.load(&turn.kernel).unwrap_err().to_string().contains("a section .BTF, found none"));
 }

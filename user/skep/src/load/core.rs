@@ -97,7 +97,9 @@ impl<'o> Core<'o> {
     fn begin(&self, types: &mut KernelTypes<'o>) -> Result<Search<'o>> {
         let (name, file) = match &self.object.target_btf {
             Some(TargetBtf { name, btf: Some(btf) }) => (name, Arc::clone(btf)),
-            Some(TargetBtf { name, btf: None }) => (name, Arc::new(kernel_btf::read(types.kernel(), name)?)),
+            Some(TargetBtf { name, btf: None }) => {
+                (name, Arc::new(kernel_btf::read_fitted(types.kernel(), name)?))
+            }
             None => {
                 let vmlinux = types.vmlinux().map_err(|error| match error.errno() {
                     Some(Errno::ENOENT) => error.hint(
@@ -116,6 +118,9 @@ impl<'o> Core<'o> {
         let none = || Error::new(ErrorKind::Object, "has no CO-RE relocation of another type than its own");
         let candidates = candidates(self.object, types.wanted())?.ok_or_else(none)?;
         let mut search = Search { targets: Vec::new(), candidates };
+        if file.base().is_some() {
+            search.add("vmlinux".to_owned(), types.kernel().vmlinux()?)?;
+        }
         search.add(name.clone(), file)?;
         Ok(search)
     }
