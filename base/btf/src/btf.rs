@@ -302,10 +302,30 @@ impl<'a> Btf<'a> {
         id.0.checked_sub(self.first).and_then(|own| self.start_of(own)).unwrap_or(0)
     }
 
+    /// Whether a string, or its end, starts at an offset.
+    #[inline]
+    pub(crate) fn has_string(&self, off: StrOff) -> bool {
+        match off.0.checked_sub(self.first_string) {
+            Some(own) => (own as usize) < self.header.strings.len(),
+            None => self.base.as_deref().is_some_and(|base| base.has_string(off)),
+        }
+    }
+
+    #[inline]
     pub(crate) fn types_bytes(&self) -> &[u8] {
         self.data.bytes().get(self.header.types.clone()).unwrap_or(&[])
     }
 
+    /// Writes words into the type section of BTF that owns its bytes.
+    pub(crate) fn write(&mut self, words: &[(usize, u32)]) {
+        let endian = self.endian();
+        if let (Data::Owned(bytes), types) = (&mut self.data, self.header.types.clone()) {
+            let types = bytes.get_mut(types).unwrap_or(&mut []);
+            words.iter().for_each(|(at, word)| endian.put(types, *at, *word));
+        }
+    }
+
+    #[inline]
     pub(crate) fn strings(&self) -> &[u8] {
         self.data.bytes().get(self.header.strings.clone()).unwrap_or(&[])
     }
@@ -321,6 +341,14 @@ impl<'a> Btf<'a> {
     /// The offset of the first string that is not the base's.
     pub(crate) fn first_string(&self) -> u32 {
         self.first_string
+    }
+
+    /// Where each own record starts in the type section, if that is kept.
+    pub(crate) fn starts(&self) -> Option<&[u32]> {
+        match &self.index {
+            Index::Each(offsets) => Some(offsets),
+            Index::Sparse { .. } => None,
+        }
     }
 
     /// Where each own record starts in the type section.
@@ -397,6 +425,9 @@ impl<'b> Iterator for Types<'b> {
         let id = TypeId(self.next);
         self.next += 1;
         let Some(own) = id.0.checked_sub(self.btf.first) else { return self.btf.get(id) };
+        if let Index::Each(_) = self.btf.index {
+            return self.btf.get(id);
+        }
         let start = match self.at {
             Some(start) => start,
             None => self.btf.start_of(own)?,

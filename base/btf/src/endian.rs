@@ -60,4 +60,12 @@ impl Endian {
     pub(crate) fn word(self, bytes: &[u8], at: usize) -> u32 {
         self.u32_at(bytes, at).unwrap_or(0)
     }
+
+    /// Writes the `u32` at byte `at`, if it lies within `bytes`.
+    #[inline]
+    pub(crate) fn put(self, bytes: &mut [u8], at: usize, word: u32) {
+        if let Some(bytes) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+            *bytes = self.bytes32(word);
+        }
+    }
 }

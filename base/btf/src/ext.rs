@@ -22,7 +22,7 @@ pub trait Record: Copy + fmt::Debug + sealed::Sealed {
     fn read(endian: Endian, bytes: &[u8]) -> Result<Self, Problem>;
     #[doc(hidden)]
     fn check(&self, btf: &Btf<'_>) -> Result<(), Problem>;
-    #[doc(hidden)]
+    /// The offset of its instruction, in bytes from the start of the section.
     fn insn_off(&self) -> u32;
 }
 
@@ -186,6 +186,7 @@ fn concat<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS], endian: E
 impl Record for FuncInfo {
     const SIZE: usize = 8;
 
+    #[inline]
     fn read(endian: Endian, bytes: &[u8]) -> Result<Self, Problem> {
         Ok(FuncInfo { insn_off: endian.word(bytes, 0), type_id: TypeId(endian.word(bytes, 4)) })
     }
@@ -202,6 +203,7 @@ impl Record for FuncInfo {
 impl Record for LineInfo {
     const SIZE: usize = 16;
 
+    #[inline]
     fn read(endian: Endian, bytes: &[u8]) -> Result<Self, Problem> {
         Ok(LineInfo {
             insn_off: endian.word(bytes, 0),
@@ -224,6 +226,7 @@ impl Record for LineInfo {
 impl Record for CoreRelo {
     const SIZE: usize = 16;
 
+    #[inline]
     fn read(endian: Endian, bytes: &[u8]) -> Result<Self, Problem> {
         let number = endian.word(bytes, 12);
         let kind = CoreRelocKind::from_number(number).ok_or(Problem::UnknownRelocation(number))?;
@@ -246,11 +249,11 @@ impl Record for CoreRelo {
 }
 
 fn known(btf: &Btf<'_>, id: TypeId) -> Result<(), Problem> {
-    btf.get(id).map(drop).ok_or(Problem::UnknownType(id))
+    if id.0 < btf.len() { Ok(()) } else { Err(Problem::UnknownType(id)) }
 }
 
 fn inside(btf: &Btf<'_>, off: StrOff) -> Result<(), Problem> {
-    btf.string_tail(off).filter(|tail| !tail.is_empty()).map(drop).ok_or(Problem::NameOutside(off.0))
+    if btf.has_string(off) { Ok(()) } else { Err(Problem::NameOutside(off.0)) }
 }
 
 /// `.BTF.ext` whose every section, record, name and reference has been checked against its BTF.
@@ -422,11 +425,37 @@ pub struct Records<'a, R> {
     record: PhantomData<fn() -> R>,
 }
 
+impl<R: Record> Records<'_, R> {
+    /// The record at an index of those that are left.
+    pub fn get(&self, index: usize) -> Option<R> {
+        self.clone().nth(index)
+    }
+
+    /// How many of the records that are left, which are in the order of their instructions, come before an offset.
+    pub fn count_before(&self, insn_off: u32) -> usize {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.get(middle) {
+                Some(record) if record.insn_off() < insn_off => from = middle + 1,
+                _ => to = middle,
+            }
+        }
+        from
+    }
+}
+
 impl<R: Record> Iterator for Records<'_, R> {
     type Item = R;
 
+    #[inline]
     fn next(&mut self) -> Option<R> {
         R::read(self.endian, self.chunks.next()?).ok()
+    }
+
+    #[inline]
+    fn nth(&mut self, skipped: usize) -> Option<R> {
+        R::read(self.endian, self.chunks.nth(skipped)?).ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

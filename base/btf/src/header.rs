@@ -25,6 +25,14 @@ pub(crate) struct Header {
     pub(crate) layout: Range<usize>,
 }
 
+impl Header {
+    /// Whether it describes types and strings, one behind the other, and nothing else of so many bytes.
+    pub(crate) fn is_plain(&self, len: usize) -> bool {
+        (self.len, self.types.start) == (SIZE, SIZE)
+            && (self.types.end, self.strings.end) == (self.strings.start, len)
+    }
+}
+
 /// Reads the fields that `.BTF` and `.BTF.ext` share: magic, version, flags, header length.
 pub(crate) fn preamble(bytes: &[u8], section: Section, least: usize) -> Result<(Endian, usize), Error> {
     let at = |offset, problem| Error::at(section, offset, problem);

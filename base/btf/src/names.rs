@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::btf::{Btf, StrOff, TypeId};
+use crate::btf::{Btf, StrOff, TypeId, kind_number};
 use crate::error::{Error, Problem, Section};
 use crate::kind::Kind;
 use crate::record::Type;
@@ -11,16 +11,30 @@ impl Btf<'_> {
     /// The first type with that name and kind. It looks at every type; for more than a few questions build a
     /// [`NameIndex`].
     pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
-        self.types()
-            .find(|ty| ty.kind() == Some(kind) && self.is_named(ty.name_off(), name))
-            .map(|ty| ty.id())
+        match self.base() {
+            Some(base) => base.find(name, kind).or_else(|| self.find_own(name, kind)),
+            None => self.find_own(name, kind),
+        }
     }
 
     /// As [`Btf::find`], but among the types that are not the base's.
     pub fn find_own(&self, name: &str, kind: Kind) -> Option<TypeId> {
-        self.own_types()
-            .find(|ty| ty.kind() == Some(kind) && self.is_named(ty.name_off(), name))
-            .map(|ty| ty.id())
+        let (types, endian) = (self.types_bytes(), self.endian());
+        let is_it = |at: usize| {
+            kind_number(endian.word(types, at + 4)) == kind.number()
+                && self.is_named(StrOff(endian.word(types, at)), name)
+        };
+        match self.starts() {
+            // Where each record starts is known, so most need no more than a look at their kinds.
+            Some(starts) => {
+                let own = starts.iter().position(|start| is_it(*start as usize))?;
+                Some(TypeId(self.first_own().0 + own as u32))
+            }
+            None => self
+                .own_types()
+                .find(|ty| ty.kind() == Some(kind) && self.is_named(ty.name_off(), name))
+                .map(|ty| ty.id()),
+        }
     }
 
     /// Whether the string at `off` is `name`, without measuring it first.

@@ -213,6 +213,10 @@ impl ObjectLayout for Object {
         let (_, offset, visibility) = all.into_iter().find(|found| section == ".data" && found.0 == name)?;
         Some(Symbol { offset, visibility })
     }
+
+    fn hides_function(&self, name: &str) -> bool {
+        name == "inner"
+    }
 }
 
 #[test]
@@ -226,8 +230,20 @@ fn sections_are_fixed_up_from_the_object() {
         b.add(".data", k::DATASEC, 3, 0, &[last, 0, 4, hidden, 0, 4, fixed, 4, 4]);
         let config = b.add("CONFIG", k::VAR, 0, int, &[2]);
         b.add(".kconfig", k::DATASEC, 1, 0, &[config, 0, 4]);
+        let proto = b.add("", k::FUNC_PROTO, 0, int, &[]);
+        let inner = b.add("inner", k::FUNC, 1, proto, &[]);
+        let outer = b.add("outer", k::FUNC, 1, proto, &[]);
         let bytes = b.bytes();
         let fixed_up = Btf::from_vec(Btf::parse(&bytes).unwrap().fix_up(&Object).unwrap()).unwrap();
+        // In the bytes that are given it comes to the same, and a file may have more bytes than that.
+        assert_eq!(Btf::from_object(bytes.clone(), &Object).unwrap().bytes(), fixed_up.bytes());
+        let longer = [bytes.as_slice(), &[7; 5]].concat();
+        assert_eq!(Btf::from_object(longer, &Object).unwrap().bytes(), fixed_up.bytes());
+        let linkage = |id: u32| match fixed_up.get(TypeId(id)).unwrap().def() {
+            Def::Func(func) => func.linkage,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([linkage(inner), linkage(outer)], [FuncLinkage::Static, FuncLinkage::Global]);
         let (_, datasec) = fixed_up.datasec(".data").unwrap();
         let vars: Vec<_> =
             fixed_up.variables(datasec).map(|var| (var.name, var.offset, var.linkage)).collect();
@@ -255,6 +271,7 @@ fn sections_are_fixed_up_from_the_object() {
             b.add(section, k::DATASEC, 1, 0, &[var, 0, 4]);
             let bytes = b.bytes();
             assert_eq!(Btf::parse(&bytes).unwrap().fix_up(&Object).unwrap_err().problem, problem);
+            assert_eq!(Btf::from_object(bytes, &Object).unwrap_err().problem, problem);
         }
     }
 }

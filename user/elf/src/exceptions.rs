@@ -2,9 +2,9 @@
 //! that they have to be linked for the tag's sake (kernel/bpf/verifier.c, `bpf_find_exception_callback_insn_off`).
 
 use crate::functions::{FnIdx, Functions, Role};
-use skep_btf::{Btf, Def};
+use skep_btf::{Btf, Def, Kind};
 use skep_model::Linkage;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What the tag begins with; the name of the function follows.
 const TAG: &str = "exception_callback:";
@@ -14,13 +14,13 @@ const TAG: &str = "exception_callback:";
 /// A tag that names nothing, no global function, or one of several is left to the kernel, which refuses the program and no
 /// other.
 #[derive(Debug, Default)]
-pub(crate) struct Callbacks(HashMap<String, Option<FnIdx>>);
+pub(crate) struct Callbacks(BTreeMap<String, Option<FnIdx>>);
 
 impl Callbacks {
     pub(crate) fn find(btf: Option<&Btf<'_>>, functions: &Functions<'_>) -> Callbacks {
-        let mut found = HashMap::new();
+        let mut found = BTreeMap::new();
         let Some(btf) = btf else { return Callbacks::default() };
-        for ty in btf.own_types() {
+        for ty in btf.own_types().filter(|ty| ty.kind() == Some(Kind::DeclTag)) {
             let (Def::DeclTag(tag), Some(name)) = (ty.def(), ty.name().strip_prefix(TAG)) else { continue };
             let Some(target) = btf.get(tag.target).filter(|_| tag.component.is_none()) else { continue };
             if matches!(target.def(), Def::Func(_)) {

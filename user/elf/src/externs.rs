@@ -5,7 +5,7 @@ use crate::image::{Binding, Home, Image};
 use skep_abi::{MapType, flags::BPF_F_RDONLY_PROG};
 use skep_btf::{Btf, Def};
 use skep_model::{BtfId, DataKind, MapData, MapOrigin, MapSpec, Pinning};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A symbol that the kernel defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(crate) fn find(
     btf: Option<&Btf<'_>>,
 ) -> Result<(Vec<ExternSpec>, Option<MapSpec>), ElfError> {
     let Some(btf) = btf else { return Ok((Vec::new(), None)) };
-    let undefined: HashMap<_, _> = (image.symbols.iter())
+    let undefined: BTreeMap<_, _> = (image.symbols.iter())
         .filter(|symbol| symbol.home == Home::Undefined && !symbol.name.is_empty())
         .map(|symbol| (symbol.name, symbol.binding))
         .collect();

@@ -3,7 +3,7 @@
 use crate::error::{ElfError, Problem};
 use crate::image::{Binding, Image, SecIdx, SectionKind};
 use skep_btf::Visibility;
-use skep_isa::{ByteOrder, RawInsn, raw};
+use skep_isa::{ByteOrder, RawInsn};
 use skep_model::Linkage;
 use std::collections::BTreeMap;
 
@@ -34,8 +34,9 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Functions<'d> {
     list: Vec<Function<'d>>,
-    /// The decoded slots of each code section.
-    code: BTreeMap<SecIdx, Vec<RawInsn>>,
+    order: ByteOrder,
+    /// The bytes of each code section, of whole slots.
+    code: BTreeMap<SecIdx, &'d [u8]>,
 }
 
 /// Position in the list of functions.
@@ -50,8 +51,11 @@ impl<'d> Functions<'d> {
             if section.kind != SectionKind::Code || section.data.is_empty() {
                 continue;
             }
-            let slots = decode(section.data, image.order).map_err(|e| e.in_section(section.name))?;
-            code.insert(section.index, slots);
+            if section.data.len() % RawInsn::BYTES != 0 {
+                let found = section.data.len() as u64;
+                return Err(ElfError::from(Problem::OddSize { unit: 8, found }).in_section(section.name));
+            }
+            code.insert(section.index, section.data);
             let mut symbols: Vec<_> =
                 image.symbols_in(section.index).filter(|symbol| symbol.is_func).collect();
             symbols.sort_by_key(|symbol| (symbol.value, symbol.binding == Binding::Local));
@@ -91,19 +95,25 @@ impl<'d> Functions<'d> {
             }
         }
         list.sort_by_key(|function| (function.section, function.start));
-        Ok(Functions { list, code })
+        Ok(Functions { list, order: image.order, code })
     }
 
     pub(crate) fn get(&self, index: FnIdx) -> &Function<'d> {
         &self.list[index.0]
     }
 
-    /// The function's slots.
-    pub(crate) fn slots(&self, index: FnIdx) -> &[RawInsn] {
+    /// Reads the function's slots.
+    pub(crate) fn slots(&self, index: FnIdx) -> impl ExactSizeIterator<Item = RawInsn> + '_ {
         let function = self.get(index);
-        self.code
-            .get(&function.section)
-            .map_or(&[], |code| &code[function.start..function.start + function.slots])
+        let code = self.code.get(&function.section).copied().unwrap_or(&[]);
+        let start = function.start * RawInsn::BYTES;
+        let bytes = code.get(start..start + function.slots * RawInsn::BYTES).unwrap_or(&[]);
+        let order = self.order;
+        bytes.chunks_exact(RawInsn::BYTES).map(move |slot| {
+            let mut bytes = [0; RawInsn::BYTES];
+            bytes.copy_from_slice(slot);
+            RawInsn::from_bytes(bytes, order)
+        })
     }
 
     /// The function that starts at a slot of a section.
@@ -120,8 +130,4 @@ impl<'d> Functions<'d> {
     pub(crate) fn programs(&self) -> impl Iterator<Item = FnIdx> + '_ {
         self.all().filter(|index| self.get(*index).role == Role::Program)
     }
-}
-
-fn decode(data: &[u8], order: ByteOrder) -> Result<Vec<RawInsn>, ElfError> {
-    raw::from_bytes(data, order).map_err(|_| Problem::OddSize { unit: 8, found: data.len() as u64 }.into())
 }

@@ -1,15 +1,15 @@
 //! The ELF file as sections, symbols and relocations, all checked once.
 
 use crate::error::{ElfError, Problem};
-use object::Endianness;
 use object::elf::{
     EM_BPF, ET_REL, FileHeader64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS,
     SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
 use object::read::elf::{FileHeader, SectionHeader, Sym};
-use skep_btf::{ObjectLayout, Visibility};
+use object::{Endianness, ReadRef};
+use skep_btf::Visibility;
 use skep_isa::ByteOrder;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Position of a section in the ELF table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,16 +112,51 @@ pub(crate) struct Image<'d> {
     pub(crate) order: ByteOrder,
     pub(crate) sections: Vec<Section<'d>>,
     pub(crate) symbols: Vec<Symbol<'d>>,
-    /// The symbols of each section, its own left out.
-    members: Vec<Vec<SymIdx>>,
+    /// The symbols of all sections, by section, those of sections themselves left out.
+    members: Vec<(SecIdx, SymIdx)>,
     /// The first section of each name.
-    by_name: HashMap<&'d str, SecIdx>,
+    by_name: BTreeMap<&'d str, SecIdx>,
 }
 
 type Header = FileHeader64<Endianness>;
 
+/// What of a file's sections is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// The bytes and the relocations of all.
+    Everything,
+    /// What a load needs.
+    Loadable,
+    /// What a load needs but `.BTF`, which is elsewhere.
+    LoadableWithoutBtf,
+}
+
+impl Keep {
+    /// Whether the bytes of a section are read.
+    pub(crate) fn bytes(self, name: &[u8]) -> bool {
+        match self {
+            Keep::Everything => true,
+            Keep::Loadable => !is_debug(name),
+            Keep::LoadableWithoutBtf => !is_debug(name) && name != BTF,
+        }
+    }
+
+    /// Whether the relocations of a section are read. Those of BTF tell addresses of sections, and these are zero.
+    pub(crate) fn relocations(self, name: &[u8]) -> bool {
+        self == Keep::Everything || !(is_debug(name) || name == BTF || name == BTF_EXT)
+    }
+}
+
+pub(crate) const BTF: &[u8] = b".BTF";
+const BTF_EXT: &[u8] = b".BTF.ext";
+
+/// Whether a section is for debuggers only (DWARF 5, 7.4).
+fn is_debug(name: &[u8]) -> bool {
+    name.starts_with(b".debug_")
+}
+
 impl<'d> Image<'d> {
-    pub(crate) fn parse(data: &'d [u8]) -> Result<Image<'d>, ElfError> {
+    pub(crate) fn parse(data: impl ReadRef<'d>, keep: Keep) -> Result<Image<'d>, ElfError> {
         let header = Header::parse(data)?;
         let endian = header.endian()?;
         if header.e_machine(endian) != EM_BPF {
@@ -135,7 +170,7 @@ impl<'d> Image<'d> {
             Endianness::Big => ByteOrder::Big,
         };
         let table = header.sections(endian, data)?;
-        let mut sections = Vec::new();
+        let mut sections = Vec::with_capacity(table.len());
         for (index, section) in table.enumerate() {
             let name = text(table.section_name(endian, section)?)?;
             let sh_type = section.sh_type(endian);
@@ -147,8 +182,9 @@ impl<'d> Image<'d> {
                 _ => SectionKind::Other,
             };
             let bytes = match kind {
-                SectionKind::Code | SectionKind::Bytes => section.data(endian, data)?,
-                SectionKind::NoBits | SectionKind::Other => &[],
+                SectionKind::Code => section.data(endian, data)?,
+                SectionKind::Bytes if keep.bytes(name.as_bytes()) => section.data(endian, data)?,
+                SectionKind::Bytes | SectionKind::NoBits | SectionKind::Other => &[],
             };
             let size = section.sh_size(endian);
             sections.push(Section {
@@ -163,8 +199,8 @@ impl<'d> Image<'d> {
                 relocs: Vec::new(),
             });
         }
-        let mut symbols = Vec::new();
         let symtab = table.symbols(endian, data, SHT_SYMTAB)?;
+        let mut symbols = Vec::with_capacity(symtab.len());
         for (index, symbol) in symtab.enumerate() {
             let name = text(symtab.symbol_name(endian, symbol)?)?;
             let home = match symbol.st_shndx(endian) {
@@ -208,7 +244,6 @@ impl<'d> Image<'d> {
                 SHT_RELA => return Err(Problem::Unsupported("relocations with addends").into()),
                 _ => continue,
             }
-            let Some((rels, _)) = section.rel(endian, data)? else { continue };
             let target = section.sh_info(endian) as usize;
             let Some(target) = sections.get_mut(target) else {
                 return Err(Problem::BadTarget {
@@ -217,6 +252,11 @@ impl<'d> Image<'d> {
                 }
                 .into());
             };
+            if !keep.relocations(target.name.as_bytes()) {
+                continue;
+            }
+            let Some((rels, _)) = section.rel(endian, data)? else { continue };
+            target.relocs.reserve(rels.len());
             for rel in rels {
                 let symbol = SymIdx(rel.r_sym(endian) as usize);
                 let offset = rel.r_offset.get(endian);
@@ -232,13 +272,13 @@ impl<'d> Image<'d> {
             }
             target.relocs.sort_by_key(|reloc| reloc.offset);
         }
-        let mut members = vec![Vec::new(); sections.len()];
-        for (index, symbol) in symbols.iter().enumerate() {
-            if let (Home::Section(section), false) = (symbol.home, symbol.is_section) {
-                members[section.0].push(SymIdx(index));
-            }
-        }
-        let mut by_name = HashMap::new();
+        let mut members = Vec::with_capacity(symbols.len());
+        members.extend(symbols.iter().enumerate().filter_map(|(index, symbol)| match symbol.home {
+            Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index))),
+            _ => None,
+        }));
+        members.sort_unstable();
+        let mut by_name = BTreeMap::new();
         for section in &sections {
             by_name.entry(section.name).or_insert(section.index);
         }
@@ -259,7 +299,9 @@ impl<'d> Image<'d> {
 
     /// The symbols that lie in a section, without the section's own.
     pub(crate) fn symbols_in(&self, section: SecIdx) -> impl Iterator<Item = &Symbol<'d>> {
-        self.members[section.0].iter().map(|index| self.symbol(*index))
+        let from = self.members.partition_point(|(home, _)| *home < section);
+        let members = self.members[from..].iter().take_while(move |(home, _)| *home == section);
+        members.map(|(_, index)| self.symbol(*index))
     }
 
     /// What to call a symbol in a message.
@@ -275,26 +317,13 @@ impl<'d> Image<'d> {
     }
 }
 
-impl ObjectLayout for Image<'_> {
-    fn section_size(&self, section: &str) -> Option<u32> {
-        u32::try_from(self.named(section)?.size).ok()
-    }
-
-    fn symbol(&self, section: &str, name: &str) -> Option<skep_btf::Symbol> {
-        let section = self.named(section)?;
-        let symbol = self
-            .symbols_in(section.index)
-            .find(|symbol| symbol.name == name && symbol.binding != Binding::Local)?;
-        let offset = u32::try_from(symbol.value).ok()?;
-        Some(skep_btf::Symbol { offset, visibility: symbol.visibility })
-    }
-}
-
 impl Section<'_> {
-    /// The relocation at an offset.
-    pub(crate) fn reloc_at(&self, offset: u64) -> Option<Reloc> {
-        let at = self.relocs.binary_search_by_key(&offset, |reloc| reloc.offset).ok()?;
-        Some(self.relocs[at])
+    /// The relocations of so many slots from one on, by offset.
+    pub(crate) fn relocs_of(&self, start: usize, slots: usize) -> &[Reloc] {
+        let (first, end) = (start as u64 * 8, (start + slots) as u64 * 8);
+        let from = self.relocs.partition_point(|reloc| reloc.offset < first);
+        let to = self.relocs.partition_point(|reloc| reloc.offset < end);
+        &self.relocs[from..to]
     }
 }
 

@@ -1,62 +1,42 @@
 //! Function types, source lines and CO-RE relocations of `.BTF.ext`, by section and instruction.
 
-use crate::error::ElfError;
-use skep_btf::{Btf, Ext, StrOff};
-use skep_isa::InsnIdx;
+use crate::programs::make_room;
+use skep_btf::{Btf, CoreRelo, Ext, FuncInfo, InfoSections, LineInfo, Record, Records};
+use skep_isa::{InsnIdx, RawInsn};
 use skep_model::{BtfId, FuncInfoSpec, LineInfoSpec, ProgramSpec, RelocTarget, Relocation};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::iter::Take;
 
 /// The records of an object.
-#[derive(Debug, Default)]
-pub(crate) struct Info {
-    sections: HashMap<String, Records>,
+#[derive(Debug)]
+pub(crate) struct Info<'d> {
+    btf: &'d Btf<'static>,
+    functions: Lists<'d, FuncInfo>,
+    lines: Lists<'d, LineInfo>,
+    core: Lists<'d, CoreRelo>,
 }
 
-/// The records of a section, each list by instruction slot.
-#[derive(Debug, Default)]
-struct Records {
-    functions: Vec<(u32, BtfId)>,
-    lines: Vec<(u32, LineInfoSpec)>,
-    core: Vec<(u32, RelocTarget)>,
+/// Records of one kind, by the name of the section.
+type Lists<'d, R> = BTreeMap<&'d [u8], List<'d, R>>;
+
+/// The records of a section, in the order of their instructions.
+#[derive(Debug)]
+enum List<'d, R: Record> {
+    /// As the file has them: compilers and linkers write them in order, so they can be left where they are.
+    Stored(Records<'d, R>),
+    /// Put in order.
+    Sorted(Vec<R>),
 }
 
-impl Info {
-    pub(crate) fn read(btf: &Btf<'_>, ext: &Ext<'_>) -> Result<Info, ElfError> {
-        let mut info = Info::default();
-        for section in ext.func_info() {
-            let records = info.section(btf, section.name);
-            records.functions.extend(section.records.map(|r| (r.insn_off / 8, BtfId(r.type_id.0))));
+impl<'d> Info<'d> {
+    pub(crate) fn read(btf: &'d Btf<'static>, ext: &Ext<'d>) -> Info<'d> {
+        Info {
+            btf,
+            functions: lists(btf, ext.func_info()),
+            lines: lists(btf, ext.line_info()),
+            core: lists(btf, ext.core_relos()),
         }
-        for section in ext.line_info() {
-            let records = info.section(btf, section.name);
-            records.lines.extend(section.records.map(|r| {
-                let insn = InsnIdx(r.insn_off / 8);
-                let (file_name, line_text) = (r.file_name.0, r.line.0);
-                (
-                    insn.0,
-                    LineInfoSpec { insn, file_name, line_text, line: r.line_number(), column: r.column() },
-                )
-            }));
-        }
-        for section in ext.core_relos() {
-            let records = info.section(btf, section.name);
-            for r in section.records {
-                let access = btf.text(r.access).unwrap_or_default().into_owned();
-                let target = RelocTarget::Core { type_id: BtfId(r.type_id.0), access, kind: r.kind as u32 };
-                records.core.push((r.insn_off / 8, target));
-            }
-        }
-        for records in info.sections.values_mut() {
-            records.functions.sort_by_key(|record| record.0);
-            records.lines.sort_by_key(|record| record.0);
-            records.core.sort_by_key(|record| record.0);
-        }
-        Ok(info)
-    }
-
-    fn section(&mut self, btf: &Btf<'_>, name: StrOff) -> &mut Records {
-        let name = btf.text(name).unwrap_or_default().into_owned();
-        self.sections.entry(name).or_default()
     }
 
     /// Adds the records of the function at `start` to the program that has it at `base`.
@@ -68,28 +48,109 @@ impl Info {
         base: usize,
         program: &mut ProgramSpec,
     ) {
-        let Some(records) = self.sections.get(section) else { return };
-        let (start, end) = (start as u32, (start + slots) as u32);
-        let moved = |insn: u32| InsnIdx(insn - start + base as u32);
-        if let [(_, type_id), ..] = within(&records.functions, start, start + 1) {
-            program.func_info.push(FuncInfoSpec { insn: moved(start), type_id: *type_id });
+        let name = section.as_bytes();
+        let range = (start, start + slots);
+        let moved = |insn_off: u32| InsnIdx((insn_off as usize / RawInsn::BYTES - start + base) as u32);
+        if let Some(r) = within(&self.functions, name, (start, start + 1)).next() {
+            program.func_info.push(FuncInfoSpec { insn: moved(r.insn_off), type_id: BtfId(r.type_id.0) });
         }
-        program.line_info.extend(
-            within(&records.lines, start, end)
-                .iter()
-                .map(|(insn, line)| LineInfoSpec { insn: moved(*insn), ..*line }),
-        );
-        program.relocations.extend(
-            within(&records.core, start, end)
-                .iter()
-                .map(|(insn, target)| Relocation { insn: moved(*insn), target: target.clone() }),
-        );
+        let lines = within(&self.lines, name, range);
+        make_room(&mut program.line_info, lines.len());
+        program.line_info.extend(lines.map(|r| LineInfoSpec {
+            insn: moved(r.insn_off),
+            file_name: r.file_name.0,
+            line_text: r.line.0,
+            line: r.line_number(),
+            column: r.column(),
+        }));
+        let core = within(&self.core, name, range);
+        make_room(&mut program.relocations, core.len());
+        program.relocations.extend(core.map(|r| {
+            let access = self.btf.text(r.access).unwrap_or_default().into_owned();
+            let target = RelocTarget::Core { type_id: BtfId(r.type_id.0), access, kind: r.kind as u32 };
+            Relocation { insn: moved(r.insn_off), target }
+        }));
     }
 }
 
-/// The part of a sorted list from `start` up to `end`.
-fn within<T>(records: &[(u32, T)], start: u32, end: u32) -> &[(u32, T)] {
-    let from = records.partition_point(|record| record.0 < start);
-    let to = records.partition_point(|record| record.0 < end);
-    &records[from..to]
+fn lists<'d, R: Record>(btf: &'d Btf<'static>, sections: InfoSections<'d, R>) -> Lists<'d, R> {
+    let mut lists = BTreeMap::new();
+    for section in sections {
+        let records = section.records;
+        match lists.entry(btf.string(section.name).unwrap_or_default()) {
+            Entry::Vacant(entry) => {
+                let is_sorted = records.clone().map(|record| record.insn_off()).is_sorted();
+                entry.insert(if is_sorted { List::Stored(records) } else { sorted(records) });
+            }
+            Entry::Occupied(mut entry) => {
+                let before = std::mem::replace(entry.get_mut(), List::Sorted(Vec::new()));
+                entry.insert(match before {
+                    List::Stored(before) => sorted(before.chain(records)),
+                    List::Sorted(before) => sorted(before.into_iter().chain(records)),
+                });
+            }
+        }
+    }
+    lists
 }
+
+fn sorted<'d, R: Record>(records: impl Iterator<Item = R>) -> List<'d, R> {
+    let mut records: Vec<R> = records.collect();
+    records.sort_by_key(R::insn_off);
+    List::Sorted(records)
+}
+
+/// The records of the slots from one up to another of a section.
+fn within<'i, R: Record>(
+    lists: &'i Lists<'_, R>,
+    section: &[u8],
+    (start, end): (usize, usize),
+) -> Within<'i, R> {
+    // What lies behind four gigabytes has no records, as no offset is that large.
+    let offset = |slot: usize| u32::try_from(slot * RawInsn::BYTES).unwrap_or(u32::MAX);
+    let (start, end) = (offset(start), offset(end));
+    match lists.get(section) {
+        Some(List::Stored(records)) => {
+            let from = records.count_before(start);
+            let count = records.count_before(end) - from;
+            let mut records = records.clone();
+            if let Some(last) = from.checked_sub(1) {
+                records.nth(last);
+            }
+            Within::Stored(records.take(count))
+        }
+        Some(List::Sorted(records)) => {
+            let from = records.partition_point(|record| record.insn_off() < start);
+            let to = records.partition_point(|record| record.insn_off() < end);
+            Within::Sorted(records[from..to].iter())
+        }
+        None => Within::Sorted([].iter()),
+    }
+}
+
+/// Iterates over records.
+enum Within<'i, R: Record> {
+    Stored(Take<Records<'i, R>>),
+    Sorted(std::slice::Iter<'i, R>),
+}
+
+impl<R: Record> Iterator for Within<'_, R> {
+    type Item = R;
+
+    #[inline]
+    fn next(&mut self) -> Option<R> {
+        match self {
+            Within::Stored(records) => records.next(),
+            Within::Sorted(records) => records.next().copied(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Within::Stored(records) => records.size_hint(),
+            Within::Sorted(records) => records.size_hint(),
+        }
+    }
+}
+
+impl<R: Record> ExactSizeIterator for Within<'_, R> {}

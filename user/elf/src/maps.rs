@@ -11,7 +11,7 @@ use crate::functions::Functions;
 use crate::image::{Home, Image, SecIdx, SymIdx};
 use skep_btf::Btf;
 use skep_model::{MapId, MapOrigin, MapSpec, RelocTarget};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 pub(crate) use btf::definition;
 pub(crate) use data::data_kind;
@@ -21,9 +21,9 @@ pub(crate) use data::data_kind;
 pub(crate) struct Maps {
     pub(crate) specs: Vec<MapSpec>,
     /// By section and offset of the definition.
-    defined: HashMap<(SecIdx, u64), MapId>,
+    defined: BTreeMap<(SecIdx, u64), MapId>,
     /// Sections that are one map as a whole.
-    data: HashMap<SecIdx, MapId>,
+    data: BTreeMap<SecIdx, MapId>,
 }
 
 /// One definition found: where it is, and what it says.
@@ -39,8 +39,8 @@ impl Maps {
         btf: Option<&Btf<'_>>,
         functions: &Functions<'_>,
     ) -> Result<Maps, ElfError> {
-        let mut maps = Maps { specs: Vec::new(), defined: HashMap::new(), data: HashMap::new() };
-        let mut names = HashMap::new();
+        let mut maps = Maps { specs: Vec::new(), defined: BTreeMap::new(), data: BTreeMap::new() };
+        let mut names = BTreeMap::new();
         let mut add = |maps: &mut Maps, spec: MapSpec| {
             let id = MapId(maps.specs.len() as u32);
             if names.insert(spec.name.clone(), id).is_some() {

@@ -4,14 +4,17 @@ use crate::error::{ElfError, Problem};
 use crate::exceptions::Callbacks;
 use crate::externs::{self, ExternSpec};
 use crate::functions::Functions;
-use crate::image::{Image, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SectionKind};
+use crate::image::{
+    Binding, Image, Keep, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SectionKind, Symbol,
+};
 use crate::info::Info;
 use crate::maps::{Maps, data_kind};
+use crate::parts::Parts;
 use crate::programs::Linker;
-use skep_btf::{Btf, Builder, Def, Ext, Func, FuncLinkage, Visibility};
+use skep_btf::{Btf, Ext, ObjectLayout, Visibility};
 use skep_isa::ByteOrder;
 use skep_model::{MapId, MapSpec, ProgramSpec};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An object file as plain data: what it defines, before any kernel sees it.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct ObjectSpec {
     pub programs: Vec<ProgramSpec>,
     /// The symbols that a kernel must define.
     pub externs: Vec<ExternSpec>,
-    /// The types; sizes and offsets that compilers leave open in `.BTF` are filled in ([`Btf::fix_up`]).
+    /// The types; sizes and offsets that compilers leave open in `.BTF` are filled in ([`Btf::from_object`]).
     pub btf: Option<Btf<'static>>,
     /// What the file's sections are, for people.
     pub sections: Vec<SectionSummary>,
@@ -64,7 +67,18 @@ impl ObjectSpec {
     /// # Errors
     /// Says which file, section, symbol and instruction is malformed or not supported, and how.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
-        parse(file, bytes).map_err(|error| error.in_file(file))
+        let read = || parse(file, &Image::parse(bytes, Keep::Loadable)?, None);
+        read().map_err(|error| error.in_file(file))
+    }
+
+    /// Reads an object from those parts of its file that are needed; it comes to the same as [`ObjectSpec::parse`] of all.
+    ///
+    /// # Errors
+    /// As [`ObjectSpec::parse`].
+    pub fn from_parts(file: &str, mut parts: Parts) -> Result<ObjectSpec, ElfError> {
+        let btf = parts.btf.take();
+        let read = || parse(file, &Image::parse(&parts, Keep::LoadableWithoutBtf)?, btf);
+        read().map_err(|error| error.in_file(file))
     }
 
     /// Tells whether its instructions and data have the byte order of this machine.
@@ -84,41 +98,41 @@ impl ObjectSpec {
     }
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
-    let image = Image::parse(bytes)?;
-    let btf = read_btf(&image)?;
+/// Makes the spec of an image; `btf` are the bytes of its `.BTF`, where it has them not itself.
+fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSpec, ElfError> {
+    let btf = read_btf(image, btf)?;
     let info = match (&btf, image.named(".BTF.ext")) {
         (Some(btf), Some(section)) if !section.data.is_empty() => {
             let ext =
                 Ext::parse(section.data, btf).map_err(|e| ElfError::from(e).in_section(section.name))?;
-            Info::read(btf, &ext)?
+            Some(Info::read(btf, &ext))
         }
-        _ => Info::default(),
+        _ => None,
     };
-    let functions = Functions::find(&image)?;
-    let mut maps = Maps::find(&image, btf.as_ref(), &functions)?;
-    let (externs, kconfig) = externs::find(&image, btf.as_ref())?;
+    let functions = Functions::find(image)?;
+    let mut maps = Maps::find(image, btf.as_ref(), &functions)?;
+    let (externs, kconfig) = externs::find(image, btf.as_ref())?;
     let kconfig = kconfig.map(|spec| {
         maps.specs.push(spec);
         MapId(maps.specs.len() as u32 - 1)
     });
-    maps.add_struct_ops(&image, btf.as_ref(), &functions)?;
-    let by_name: HashMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+    maps.add_struct_ops(image, btf.as_ref(), &functions)?;
+    let by_name: BTreeMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
     let callbacks = Callbacks::find(btf.as_ref(), &functions);
     let linker = Linker {
-        image: &image,
+        image,
         functions: &functions,
         maps: &maps,
         externs: &by_name,
         kconfig,
-        info: &info,
+        info: info.as_ref(),
         callbacks: &callbacks,
     };
     let mut programs = Vec::new();
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for entry in functions.programs() {
         let program = linker.link(entry)?;
-        if !names.insert(program.name.clone()) {
+        if !names.insert(functions.get(entry).name) {
             let error = ElfError::from(Problem::Twice(program.name.clone()));
             return Err(error.in_section(&program.section).in_symbol(&program.name));
         }
@@ -127,44 +141,59 @@ fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
     Ok(ObjectSpec {
         file: file.to_owned(),
         order: image.order,
-        license: license(&image)?,
-        kernel_version: kernel_version(&image)?,
+        license: license(image)?,
+        kernel_version: kernel_version(image)?,
         programs,
         externs,
-        sections: summaries(&image),
-        notes: notes(&image),
+        sections: summaries(image),
+        notes: notes(image),
         maps: maps.specs,
         btf,
     })
 }
 
-fn read_btf(image: &Image<'_>) -> Result<Option<Btf<'static>>, ElfError> {
-    let Some(section) = image.named(".BTF").filter(|section| !section.data.is_empty()) else {
+fn read_btf(image: &Image<'_>, bytes: Option<Vec<u8>>) -> Result<Option<Btf<'static>>, ElfError> {
+    let Some(section) = image.named(".BTF") else { return Ok(None) };
+    let bytes = bytes.unwrap_or_else(|| section.data.to_vec());
+    if bytes.is_empty() {
         return Ok(None);
-    };
-    let read = || {
-        let placed = Btf::from_vec(Btf::parse(section.data)?.fix_up(image)?)?;
-        Btf::from_vec(make_hidden_static(image, &placed)?)
-    };
-    Ok(Some(read().map_err(|error| ElfError::from(error).in_section(section.name))?))
+    }
+    let btf = Btf::from_object(bytes, &Layout::of(image));
+    Ok(Some(btf.map_err(|error| ElfError::from(error).in_section(section.name))?))
 }
 
-/// Makes the functions static that are hidden, for the same reason as [`crate::functions`] does.
-fn make_hidden_static(image: &Image<'_>, btf: &Btf<'_>) -> Result<Vec<u8>, skep_btf::Error> {
-    let symbols = image.symbols.iter();
-    let hidden: HashSet<_> = symbols
-        .filter(|symbol| symbol.is_func && symbol.visibility == Visibility::Hidden)
-        .map(|symbol| symbol.name)
-        .collect();
-    let mut builder = Builder::from_btf(btf);
-    for ty in btf.own_types() {
-        if let (Def::Func(func), true) = (ty.def(), hidden.contains(ty.name())) {
-            if func.linkage == FuncLinkage::Global {
-                builder.set_func(ty.id(), Func { linkage: FuncLinkage::Static, ..func })?;
-            }
-        }
+/// What BTF cannot know of its object.
+struct Layout<'i, 'd> {
+    image: &'i Image<'d>,
+    /// Functions that are seen within the object only: made static for the same reason as [`crate::functions`] does.
+    hidden: BTreeSet<&'d str>,
+}
+
+impl<'i, 'd> Layout<'i, 'd> {
+    fn of(image: &'i Image<'d>) -> Layout<'i, 'd> {
+        let is_hidden = |symbol: &&Symbol<'d>| symbol.is_func && symbol.visibility == Visibility::Hidden;
+        Layout { image, hidden: image.symbols.iter().filter(is_hidden).map(|symbol| symbol.name).collect() }
     }
-    builder.finish()
+}
+
+impl ObjectLayout for Layout<'_, '_> {
+    fn section_size(&self, section: &str) -> Option<u32> {
+        u32::try_from(self.image.named(section)?.size).ok()
+    }
+
+    fn symbol(&self, section: &str, name: &str) -> Option<skep_btf::Symbol> {
+        let section = self.image.named(section)?;
+        let symbol = self
+            .image
+            .symbols_in(section.index)
+            .find(|symbol| symbol.name == name && symbol.binding != Binding::Local)?;
+        let offset = u32::try_from(symbol.value).ok()?;
+        Some(skep_btf::Symbol { offset, visibility: symbol.visibility })
+    }
+
+    fn hides_function(&self, name: &str) -> bool {
+        self.hidden.contains(name)
+    }
 }
 
 fn license(image: &Image<'_>) -> Result<String, ElfError> {

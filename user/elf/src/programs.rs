@@ -11,7 +11,7 @@ use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
 use skep_isa::{InsnIdx, RawInsn};
 use skep_model::platform::sections::{self, Autoload, Flags};
 use skep_model::{AttachSpec, FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The most slots of one linked program; Linux refuses a million instructions long before.
 const MOST_SLOTS: usize = 1 << 24;
@@ -36,9 +36,9 @@ pub(crate) struct Linker<'o, 'd> {
     pub(crate) image: &'o Image<'d>,
     pub(crate) functions: &'o Functions<'d>,
     pub(crate) maps: &'o Maps,
-    pub(crate) externs: &'o HashMap<&'o str, &'o ExternSpec>,
+    pub(crate) externs: &'o BTreeMap<&'o str, &'o ExternSpec>,
     pub(crate) kconfig: Option<MapId>,
-    pub(crate) info: &'o Info,
+    pub(crate) info: Option<&'o Info<'o>>,
     pub(crate) callbacks: &'o Callbacks,
 }
 
@@ -91,7 +91,7 @@ impl Linker<'_, '_> {
             line_info: Vec::new(),
             exception_callback: None,
         };
-        let mut placed = HashMap::new();
+        let mut placed = BTreeMap::new();
         let mut calls = Vec::new();
         self.place(entry, &mut program, &mut placed, &mut calls)?;
         // Behind all that is called, as libbpf has it.
@@ -115,7 +115,7 @@ impl Linker<'_, '_> {
         &self,
         first: FnIdx,
         program: &mut ProgramSpec,
-        placed: &mut HashMap<FnIdx, usize>,
+        placed: &mut BTreeMap<FnIdx, usize>,
         calls: &mut Vec<(usize, FnIdx)>,
     ) -> Result<(), ElfError> {
         // Not on the stack: how deep calls go is the file's to say.
@@ -147,27 +147,39 @@ impl Linker<'_, '_> {
         let function = self.functions.get(index);
         let section = self.image.section(function.section);
         let slots = self.functions.slots(index);
-        let base = program.insns.len();
+        let (base, count) = (program.insns.len(), slots.len());
         let fail = |error: ElfError, at: usize| {
             error.in_section(section.name).in_symbol(function.name).at_insn(function.start + at)
         };
-        if base + slots.len() > MOST_SLOTS {
+        if base + count > MOST_SLOTS {
             return Err(fail(Problem::TooLarge.into(), 0));
         }
-        program.insns.extend_from_slice(slots);
+        make_room(&mut program.insns, count);
+        program.insns.extend(slots);
         program.functions.push(FunctionSpec {
             name: function.name.to_owned(),
             start: InsnIdx(base as u32),
-            slots: slots.len() as u32,
+            slots: count as u32,
             linkage: function.linkage,
         });
-        self.check_relocations(section, function.start, slots)?;
+        let slots = &mut program.insns[base..];
+        let relocs = section.relocs_of(function.start, count);
+        check_relocations(section, function.start, relocs, slots)?;
+        let mut relocs = relocs.iter().peekable();
         let mut at = 0;
-        while let Some(slot) = slots.get(at) {
-            let wide = slot.code == LDDW;
-            let meaning =
-                self.meaning(function.section, function.start + at, *slot).map_err(|e| fail(e, at))?;
-            let insn = &mut program.insns[base + at];
+        while let Some(insn) = slots.get_mut(at) {
+            let wide = insn.code == LDDW;
+            let place = function.start + at;
+            // Several for one instruction are one: the first. What lies between two instructions is of none.
+            let offset = place as u64 * 8;
+            let mut reloc = None;
+            while let Some(next) = relocs.next_if(|next| next.offset <= offset) {
+                reloc = reloc.or(Some(*next).filter(|next| next.offset == offset));
+            }
+            let meaning = match (reloc, insn.code) {
+                (None, code) if code != CALL => Meaning::Plain,
+                _ => self.meaning(function.section, place, *insn, reloc).map_err(|error| fail(error, at))?,
+            };
             match meaning {
                 Meaning::Plain => {}
                 Meaning::Call(callee) => calls.push((base + at, callee)),
@@ -181,7 +193,7 @@ impl Linker<'_, '_> {
                     program.relocations.push(Relocation { insn: InsnIdx((base + at) as u32), target });
                 }
             }
-            if wide && at + 1 == slots.len() {
+            if wide && at + 1 == count {
                 let wanted = "a second slot of the wide instruction";
                 return Err(fail(
                     Problem::BadTarget { target: "the end of the function".into(), wanted }.into(),
@@ -190,37 +202,20 @@ impl Linker<'_, '_> {
             }
             at += if wide { 2 } else { 1 };
         }
-        self.info.append(section.name, function.start, slots.len(), base, program);
-        Ok(())
-    }
-
-    /// Refuses relocations inside a function that no instruction can carry.
-    fn check_relocations(
-        &self,
-        section: &Section<'_>,
-        start: usize,
-        slots: &[RawInsn],
-    ) -> Result<(), ElfError> {
-        let (first, end) = (start as u64 * 8, (start + slots.len()) as u64 * 8);
-        let from = section.relocs.partition_point(|reloc| reloc.offset < first);
-        for reloc in section.relocs[from..].iter().take_while(|reloc| reloc.offset < end) {
-            let fail =
-                |problem: Problem| ElfError::from(problem).in_section(section.name).at_byte(reloc.offset);
-            let code = slots[((reloc.offset - first) / 8) as usize].code;
-            match reloc.r_type {
-                _ if reloc.offset % 8 != 0 => return Err(fail(Problem::MisplacedRelocation("instruction"))),
-                R_BPF_64_64 if code == LDDW => {}
-                R_BPF_64_32 if code == CALL => {}
-                R_BPF_64_64 => return Err(fail(Problem::MisplacedRelocation("wide load"))),
-                R_BPF_64_32 => return Err(fail(Problem::MisplacedRelocation("call"))),
-                other => return Err(fail(Problem::UnknownRelocation(other))),
-            }
+        if let Some(info) = self.info {
+            info.append(section.name, function.start, count, base, program);
         }
         Ok(())
     }
 
-    fn meaning(&self, section: SecIdx, at: usize, slot: RawInsn) -> Result<Meaning, ElfError> {
-        match self.image.section(section).reloc_at(at as u64 * 8) {
+    fn meaning(
+        &self,
+        section: SecIdx,
+        at: usize,
+        slot: RawInsn,
+        reloc: Option<Reloc>,
+    ) -> Result<Meaning, ElfError> {
+        match reloc {
             Some(reloc) if reloc.r_type == R_BPF_64_32 => self.call(reloc, slot),
             Some(reloc) => self.wide_load(reloc, slot),
             None if slot.code == CALL && slot.src() == CALL_LOCAL => {
@@ -306,4 +301,34 @@ impl Linker<'_, '_> {
     fn function(&self, section: SecIdx, start: i64) -> Option<FnIdx> {
         self.functions.at(section, usize::try_from(start).ok()?)
     }
+}
+
+/// Makes room for more elements: a quarter more than there are at least, as most programs are one function and keep what they
+/// are given.
+pub(crate) fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 4));
+    }
+}
+
+/// Refuses relocations inside a function that no instruction can carry.
+fn check_relocations(
+    section: &Section<'_>,
+    start: usize,
+    relocs: &[Reloc],
+    slots: &[RawInsn],
+) -> Result<(), ElfError> {
+    for reloc in relocs {
+        let fail = |problem: Problem| ElfError::from(problem).in_section(section.name).at_byte(reloc.offset);
+        let code = slots[(reloc.offset / 8) as usize - start].code;
+        match reloc.r_type {
+            _ if reloc.offset % 8 != 0 => return Err(fail(Problem::MisplacedRelocation("instruction"))),
+            R_BPF_64_64 if code == LDDW => {}
+            R_BPF_64_32 if code == CALL => {}
+            R_BPF_64_64 => return Err(fail(Problem::MisplacedRelocation("wide load"))),
+            R_BPF_64_32 => return Err(fail(Problem::MisplacedRelocation("call"))),
+            other => return Err(fail(Problem::UnknownRelocation(other))),
+        }
+    }
+    Ok(())
 }

@@ -31,7 +31,7 @@ use pins::Pin;
 use skep_abi::flags::BPF_ANY;
 use skep_model::{DataKind, MapId, MapOrigin, ProgramSpec, RelocTarget, SlotTarget};
 use skep_sys::MapFd;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use struct_ops::Ops;
 use types::KernelTypes;
@@ -125,7 +125,7 @@ impl<'o> Loading<'o> {
         let object = self.object;
         let made = self.ops.iter().filter(|ops| ops.autocreate == Autocreate::Yes);
         let slots = made.flat_map(|ops| &ops.slots);
-        let referred: HashSet<_> = slots.map(|slot| slot.program.clone()).collect();
+        let referred: BTreeSet<_> = slots.map(|slot| slot.program.clone()).collect();
         let all = object.spec.programs.iter().zip(&object.programs);
         all.filter(move |(spec, setting)| setting.is_loaded(|| referred.contains(&spec.name)))
     }
@@ -189,7 +189,7 @@ impl<'o> Loading<'o> {
     }
 
     fn finish(mut self, programs: Vec<Program>) -> Loaded {
-        let mut values = HashMap::new();
+        let mut values = BTreeMap::new();
         for ops in std::mem::take(&mut self.ops) {
             let name = ops.name.clone();
             let find = |name: &str| programs.iter().find(|program| program.name() == name);
@@ -199,7 +199,7 @@ impl<'o> Loading<'o> {
             pin.keep();
         }
         let btf = self.object.btf.clone();
-        let mut arenas: HashMap<_, _> = self.arenas.into_iter().map(|arena| (arena.map, arena)).collect();
+        let mut arenas: BTreeMap<_, _> = self.arenas.into_iter().map(|arena| (arena.map, arena)).collect();
         let maps = self.object.spec.maps.iter().zip(self.maps).zip(0..);
         let made = maps.filter_map(|((spec, fd), index)| Some((spec, fd?, MapId(index))));
         let maps = made.map(|(spec, fd, id)| {
@@ -216,9 +216,9 @@ impl<'o> Loading<'o> {
 
 /// What the programs that are loaded refer to.
 struct Used {
-    maps: HashSet<MapId>,
+    maps: BTreeSet<MapId>,
     /// Offsets in the map of configuration values.
-    settings: HashSet<u32>,
+    settings: BTreeSet<u32>,
 }
 
 impl Used {
@@ -228,7 +228,7 @@ impl Used {
             Some(MapOrigin::Data(data)) => data.kind == DataKind::Kconfig,
             _ => false,
         };
-        let mut used = Used { maps: HashSet::new(), settings: HashSet::new() };
+        let mut used = Used { maps: BTreeSet::new(), settings: BTreeSet::new() };
         let targets = loading.programs().flat_map(|(spec, _)| &spec.relocations).map(|found| &found.target);
         for target in targets {
             match target {

@@ -12,9 +12,9 @@ pub(crate) use program::ProgramSetting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{CoreRelocation, Kernel, Loaded, load};
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
-use skep_elf::ObjectSpec;
+use skep_elf::{ElfError, ObjectSpec, Parts};
 use skep_model::{MapSpec, ProgramSpec};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl Object {
     pub fn open(path: impl AsRef<Path>) -> Result<Object> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let bytes = read_file(path).map_err(|error| {
+        let spec = read_file(&name, path).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
                 std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
@@ -74,7 +74,7 @@ impl Object {
                 None => made.with_source(error),
             }
         })?;
-        Object::parse(&name, &bytes)
+        Ok(Object::from_spec(spec?))
     }
 
     /// Reads an object from its bytes; `name` stands for it in messages, and its part before the first dot in the names
@@ -385,9 +385,25 @@ pub(crate) fn read_part<'b>(
     clippy::disallowed_types,
     reason = "the object file is the caller's, not the kernel's: see Object::open"
 )]
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_file(name: &str, path: &Path) -> std::io::Result<std::result::Result<ObjectSpec, ElfError>> {
+    let mut file = std::fs::File::open(path)?;
+    let facts = file.metadata()?;
+    if facts.is_file() && facts.len() <= LARGEST {
+        let part = |at, into: &mut [u8]| {
+            file.seek(SeekFrom::Start(at))?;
+            match file.read_exact(into) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        if let Some(parts) = Parts::read(facts.len(), part)? {
+            return Ok(ObjectSpec::from_parts(name, parts));
+        }
+        file.rewind()?;
+    }
     let mut bytes = Vec::new();
     // What the file system says of the length is not believed; what is read is bounded.
-    std::fs::File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(ObjectSpec::parse(name, &bytes))
 }

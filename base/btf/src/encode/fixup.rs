@@ -1,4 +1,4 @@
-//! What compilers leave open in BTF, filled in from the object: section sizes, variable offsets, hidden variables.
+//! What compilers leave open in BTF, filled in from the object: section sizes, variable offsets, what is hidden.
 //!
 //! The rules are libbpf's (`btf_fixup_datasec`): clang writes zero as the size of every section and as the offset of
 //! every global variable, and the offsets of static ones itself; a static linker has filled in all of it.
@@ -6,10 +6,12 @@
 use alloc::vec::Vec;
 
 use super::Builder;
-use crate::btf::{Btf, TypeId};
+use crate::btf::{Btf, RECORD, TypeId};
 use crate::error::{Error, Problem};
+use crate::header;
+use crate::kind::Kind;
 use crate::record::Type;
-use crate::types::{Datasec, Def, SecInfo, Var, VarLinkage};
+use crate::types::{Datasec, Def, FuncLinkage, SecInfo, VarLinkage};
 
 /// How far a symbol is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +38,20 @@ pub trait ObjectLayout {
 
     /// The global or weak symbol of a variable in that section.
     fn symbol(&self, section: &str, name: &str) -> Option<Symbol>;
+
+    /// Whether the function of that name is seen within its object only; a global one then counts as static, which a kernel
+    /// verifies with each call.
+    fn hides_function(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
+/// A word to be written: where in the type section, and what.
+type Write = (usize, u32);
+
 impl Btf<'_> {
-    /// The same BTF with section sizes and variable offsets filled in, hidden variables made static, and the
+    /// The same BTF with section sizes and variable offsets filled in, hidden variables and functions made static, and the
     /// variables of each section in the order of their offsets.
     ///
     /// Sections `.kconfig` and `.ksyms`, whose variables are defined elsewhere, are only put in order.
@@ -49,22 +61,47 @@ impl Btf<'_> {
     /// [`Problem::NoSection`] or [`Problem::NoSymbol`] if the object has no such section or symbol, and
     /// [`Problem::WrongKind`] if something in a section is no variable.
     pub fn fix_up(&self, object: &impl ObjectLayout) -> Result<Vec<u8>, Error> {
-        let mut builder = Builder::from_btf(self);
+        let writes = self.left_open(object)?;
+        let mut bytes = Builder::from_btf(self).finish()?;
+        if let Some(types) = bytes.get_mut(header::SIZE..) {
+            writes.into_iter().for_each(|(at, word)| self.endian().put(types, at, word));
+        }
+        Ok(bytes)
+    }
+
+    /// What is to be written where.
+    fn left_open(&self, object: &impl ObjectLayout) -> Result<Vec<Write>, Error> {
+        let mut writes = Vec::new();
         for ty in self.own_types() {
-            if let Def::Datasec(datasec) = ty.def() {
-                self.fix_up_section(&mut builder, ty, datasec, object)?;
+            match ty.kind() {
+                Some(Kind::Datasec) => {
+                    if let Def::Datasec(datasec) = ty.def() {
+                        self.fix_up_section(&mut writes, ty, datasec, object)?;
+                    }
+                }
+                Some(Kind::Func) => match ty.def() {
+                    Def::Func(func)
+                        if func.linkage == FuncLinkage::Global && object.hides_function(ty.name()) =>
+                    {
+                        let info = u32::from(Kind::Func.number()) << 24 | FuncLinkage::Static.number();
+                        writes.push((self.record_offset(ty.id()) + 4, info));
+                    }
+                    _ => {}
+                },
+                _ => {}
             }
         }
-        builder.finish()
+        Ok(writes)
     }
 
     fn fix_up_section(
         &self,
-        builder: &mut Builder,
+        writes: &mut Vec<Write>,
         ty: Type<'_>,
         datasec: Datasec<'_>,
         object: &impl ObjectLayout,
     ) -> Result<(), Error> {
+        let at = self.record_offset(ty.id());
         let mut vars: Vec<SecInfo> = datasec.vars.iter().collect();
         if !matches!(ty.name(), ".kconfig" | ".ksyms") {
             let offsets = match datasec.size {
@@ -73,22 +110,25 @@ impl Btf<'_> {
             };
             if offsets == Offsets::Open {
                 let size = object.section_size(ty.name()).filter(|&size| size != 0);
-                builder.set_datasec_size(ty.id(), size.ok_or_else(|| ty.error(Problem::NoSection))?)?;
+                writes.push((at + 8, size.ok_or_else(|| ty.error(Problem::NoSection))?));
             }
             for info in &mut vars {
-                self.fix_up_var(builder, ty.name(), info, offsets, object)?;
+                self.fix_up_var(writes, ty.name(), info, offsets, object)?;
             }
         }
         vars.sort_by_key(|var| var.offset);
-        for (index, var) in vars.into_iter().enumerate() {
-            builder.set_datasec_var(ty.id(), index as u32, var)?;
+        for (index, (var, before)) in vars.into_iter().zip(datasec.vars).enumerate() {
+            if var != before {
+                let elem = at + RECORD + index * Kind::Datasec.elem_size();
+                writes.extend([(elem, var.type_id.0), (elem + 4, var.offset), (elem + 8, var.size)]);
+            }
         }
         Ok(())
     }
 
     fn fix_up_var(
         &self,
-        builder: &mut Builder,
+        writes: &mut Vec<Write>,
         section: &str,
         info: &mut SecInfo,
         offsets: Offsets,
@@ -105,13 +145,33 @@ impl Btf<'_> {
         }
         // A variable of a base is not this BTF's to change.
         if symbol.visibility == Visibility::Hidden && self.is_own(info.type_id) {
-            builder.set_var(info.type_id, Var { linkage: VarLinkage::Static, ..var })?;
+            writes.push((self.record_offset(info.type_id) + RECORD, VarLinkage::Static.number()));
         }
         Ok(())
     }
 
     fn is_own(&self, id: TypeId) -> bool {
         id >= self.first_own()
+    }
+}
+
+impl Btf<'static> {
+    /// Reads and checks the BTF of an object file, and fills in what compilers leave open, as [`Btf::fix_up`] does, in the
+    /// bytes that are given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Btf::parse`] and [`Btf::fix_up`].
+    pub fn from_object(bytes: Vec<u8>, object: &impl ObjectLayout) -> Result<Btf<'static>, Error> {
+        let mut btf = Btf::from_vec(bytes)?;
+        // A kernel takes nothing between the sections and behind them, and most know no layout.
+        if !btf.header().is_plain(btf.bytes().len()) {
+            btf = Btf::from_vec(Builder::from_btf(&btf).finish()?)?;
+        }
+        // Sizes, offsets and linkages; references change places only. So what was checked stays good.
+        let writes = btf.left_open(object)?;
+        btf.write(&writes);
+        Ok(btf)
     }
 }
 

@@ -104,9 +104,7 @@ impl Builder {
 
     /// Writes a word of a record that is there.
     pub(super) fn put(&mut self, at: usize, word: u32) {
-        if let Some(bytes) = self.types.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
-            *bytes = self.endian.bytes32(word);
-        }
+        self.endian.put(&mut self.types, at, word);
     }
 
     /// Where the name of the record or element at byte `at` is stored.

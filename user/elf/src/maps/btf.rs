@@ -11,7 +11,7 @@ use crate::image::{Home, Image, R_BPF_64_ABS64, SecIdx, Section};
 use skep_abi::MapType;
 use skep_btf::{Btf, Def, Type, TypeId};
 use skep_model::{BtfId, InitialSlot, MapOrigin, MapSpec, Pinning, SlotTarget};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Where a map's `values` are, to fill its slots from the relocations there.
 pub(super) struct Slots {
@@ -38,7 +38,7 @@ pub(super) fn find(
     }
     let btf = btf.ok_or(Problem::NoBtf)?;
     let (_, datasec) = btf.datasec(".maps").ok_or(Problem::NoBtf)?;
-    let symbols: HashMap<_, _> =
+    let symbols: BTreeMap<_, _> =
         image.symbols_in(section.index).map(|symbol| (symbol.name, symbol)).collect();
     let mut found = Vec::new();
     for variable in btf.variables(datasec) {

@@ -11,15 +11,15 @@ use skep_btf::core::{
 };
 use skep_btf::{Btf, CoreRelocKind, TypeId};
 use skep_model::{ProgramSpec, RelocTarget, Relocation};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The relocations of a load, answered when the first of a kind is met, and each question once.
 pub(super) struct Core<'o> {
     object: &'o Object,
     search: Option<Search<'o>>,
-    known: HashMap<(u32, &'o str, u32), Arc<Resolution>>,
+    known: BTreeMap<(u32, &'o str, u32), Arc<Resolution>>,
 }
 
 /// The BTFs that are searched, and what was found in them.
@@ -43,7 +43,7 @@ pub(super) struct Poisoned {
 
 impl<'o> Core<'o> {
     pub(super) fn new(object: &'o Object) -> Core<'o> {
-        Core { object, search: None, known: HashMap::new() }
+        Core { object, search: None, known: BTreeMap::new() }
     }
 
     /// Writes the answer to a relocation into its instruction; gives it where that had to be poisoned.

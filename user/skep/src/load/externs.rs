@@ -8,7 +8,7 @@ use skep_abi::Errno;
 use skep_btf::core::{essential_name, types_are_compatible};
 use skep_btf::{Def, Kind, TypeId};
 use skep_elf::{ExternKind, ExternSpec};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// A symbol that the kernel has.
@@ -25,8 +25,8 @@ pub(super) struct Externs<'o> {
     pub(super) object: &'o Object,
     pub(super) kernel: &'o Kernel,
     /// Each by its name, with what was found for it.
-    known: HashMap<&'o str, Extern<'o>>,
-    addresses: Option<HashMap<&'o str, u64>>,
+    known: BTreeMap<&'o str, Extern<'o>>,
+    addresses: Option<BTreeMap<&'o str, u64>>,
 }
 
 struct Extern<'o> {
@@ -36,7 +36,7 @@ struct Extern<'o> {
 
 impl<'o> Externs<'o> {
     pub(super) fn new(object: &'o Object, kernel: &'o Kernel) -> Externs<'o> {
-        let mut known = HashMap::new();
+        let mut known = BTreeMap::new();
         for spec in &object.spec.externs {
             known.entry(spec.name.as_str()).or_insert(Extern { spec, found: None });
         }
@@ -112,13 +112,13 @@ impl<'o> Externs<'o> {
 
     /// Reads `/proc/kallsyms`, as far as something is wanted of it: an address, a letter, a name, perhaps a module. It is
     /// more than ten megabytes, so it is read line by line.
-    fn read_addresses(&self) -> Result<HashMap<&'o str, u64>> {
+    fn read_addresses(&self) -> Result<BTreeMap<&'o str, u64>> {
         const PATH: &str = "/proc/kallsyms";
         let is_variable = |known: &&Extern<'o>| known.spec.kind == ExternKind::Variable;
         let wanted = self.known.values().filter(is_variable).filter(|known| !self.is_typed(known.spec));
-        let mut wanted: HashMap<&[u8], &'o str> =
+        let mut wanted: BTreeMap<&[u8], &'o str> =
             wanted.map(|known| (known.spec.name.as_bytes(), known.spec.name.as_str())).collect();
-        let mut found = HashMap::new();
+        let mut found = BTreeMap::new();
         self.kernel.read_lines(PATH, |line| {
             let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
             let (Some(address), Some(name)) = (words.next(), words.nth(1)) else {

@@ -65,7 +65,10 @@ impl<'o> Loading<'o> {
         let no_memory =
             |_| Error::new(ErrorKind::Kernel, "out of memory").with_errno(skep_abi::Errno::ENOMEM);
         bytes.try_reserve_exact(insns.len() * 8).map_err(no_memory)?;
-        bytes.extend(insns.iter().flat_map(|insn| insn.to_bytes(self.object.spec.order)));
+        bytes.resize(insns.len() * 8, 0);
+        for (slot, insn) in bytes.chunks_exact_mut(8).zip(&insns) {
+            slot.copy_from_slice(&insn.to_bytes(self.object.spec.order));
+        }
         Ok(Linked { insns: bytes, poisoned })
     }
 

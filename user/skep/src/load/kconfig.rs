@@ -11,7 +11,7 @@ use skep_abi::Errno;
 use skep_btf::{Btf, Def, IntEncoding, TypeId};
 use skep_elf::{ExternKind, ExternSpec};
 use skep_model::platform::version::Version;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a variable can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ enum Setting<'t> {
 impl Externs<'_> {
     /// Gives the contents of the map of configuration values, of `len` bytes. Only a variable at one of the offsets
     /// `used` must have a value.
-    pub(super) fn kconfig(&self, len: usize, used: &HashSet<u32>) -> Result<Vec<u8>> {
+    pub(super) fn kconfig(&self, len: usize, used: &BTreeSet<u32>) -> Result<Vec<u8>> {
         let Some(btf) = self.object.btf.as_deref() else { return Ok(Vec::new()) };
         let mut bytes = vec![0; len];
         let mut options = Vec::new();
@@ -71,9 +71,9 @@ impl Externs<'_> {
                 }
             }
         }
-        let mut wanted: HashMap<&str, _> =
+        let mut wanted: BTreeMap<&str, _> =
             options.iter().map(|option| (option.0.name.as_str(), *option)).collect();
-        let mut fill = |text: &str, wanted: &mut HashMap<&str, (&ExternSpec, u32, u32)>| {
+        let mut fill = |text: &str, wanted: &mut BTreeMap<&str, (&ExternSpec, u32, u32)>| {
             for line in text.lines().filter(|line| line.starts_with("CONFIG_")) {
                 let Some((name, value)) = line.split_once('=') else { continue };
                 let Some((spec, offset, size)) = wanted.remove(name) else { continue };

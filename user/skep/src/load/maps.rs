@@ -16,7 +16,7 @@ use skep_model::platform::maps::{Access, BtfUse, Copies};
 use skep_model::{DataKind, MapData, MapId, MapOrigin, MapSpec};
 use skep_sys::{CallError, MapFd};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Contents of a map that are there already: of one that was pinned, or that the caller gave.
@@ -238,7 +238,7 @@ impl Loading<'_> {
     }
 
     /// Writes the contents of a data section, and freezes what is read-only: the verifier takes it for constant then.
-    fn fill(&self, map: &MapFd, data: &MapData, settings: &HashSet<u32>) -> Result<()> {
+    fn fill(&self, map: &MapFd, data: &MapData, settings: &BTreeSet<u32>) -> Result<()> {
         let bytes = match data.kind {
             DataKind::Kconfig => Cow::Owned(self.externs.kconfig(data.bytes.len(), settings)?),
             _ => Cow::Borrowed(&data.bytes),

@@ -200,17 +200,24 @@ impl<'o> Loading<'o> {
         if !typed {
             return Info::default();
         }
+        info.functions.reserve_exact(spec.func_info.len() * 8);
         for record in &spec.func_info {
             info.functions.extend(record.insn.0.to_ne_bytes());
             info.functions.extend(twins.of(&spec.name, record.type_id).0.to_ne_bytes());
         }
         // And a line for the start of each function, or none at all (`check_btf_line`).
-        let starts = spec.functions.iter().all(|f| spec.line_info.iter().any(|line| line.insn == f.start));
+        let has_line = |start| match spec.line_info.is_sorted_by_key(|line| line.insn) {
+            true => spec.line_info.binary_search_by_key(&start, |line| line.insn).is_ok(),
+            false => spec.line_info.iter().any(|line| line.insn == start),
+        };
+        let starts = spec.functions.iter().all(|f| has_line(f.start));
         if starts {
-            for record in &spec.line_info {
+            info.lines.resize(spec.line_info.len() * 16, 0);
+            for (bytes, record) in info.lines.chunks_exact_mut(16).zip(&spec.line_info) {
                 let line_col = record.line << 10 | record.column & 0x3ff;
-                for word in [record.insn.0, record.file_name, record.line_text, line_col] {
-                    info.lines.extend(word.to_ne_bytes());
+                let words = [record.insn.0, record.file_name, record.line_text, line_col];
+                for (bytes, word) in bytes.chunks_exact_mut(4).zip(words) {
+                    bytes.copy_from_slice(&word.to_ne_bytes());
                 }
             }
         }
