@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Definitions of nine words in `maps/NAME`, the last two of which ask for nothing. */
+/* Definitions of nine words in `maps/NAME`, the last two of which are about maps of maps, which are not there. */
 #include "../vector.h"
 
 struct definition {
@@ -14,8 +14,8 @@ struct definition {
 	__u32 inner_index;
 };
 
-struct definition array SEC("maps/array") = { BPF_MAP_TYPE_ARRAY, 4, 8, 4, 0, 1, 0, 0, 0 };
-struct definition hash SEC("maps/hash") = { BPF_MAP_TYPE_HASH, 4, 16, 100, BPF_F_NO_PREALLOC, 2, 0, 0, 0 };
+struct definition array SEC("maps/array") = { BPF_MAP_TYPE_ARRAY, 4, 8, 4, 0, 1, 0, 1, 1 };
+struct definition hash SEC("maps/hash") = { BPF_MAP_TYPE_HASH, 4, 16, 100, BPF_F_NO_PREALLOC, 2, 0, 2, 2 };
 
 SEC("xdp")
 int legacy_maps(struct xdp_md *ctx __unused)

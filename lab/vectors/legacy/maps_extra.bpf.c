@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Definitions with words behind the known ones that are not zero: refused by name. */
+/* A map of maps that names its inner map as iproute2 has it: refused by name. */
 #include "../vector.h"
 
 struct definition {

@@ -1,8 +1,9 @@
 //! Definitions of up to seven words in `maps` and `maps/NAME`, as aya's programs and older ones carry them.
 //!
 //! The words are `type, key_size, value_size, max_entries, map_flags, id, pinning`; the last two may be missing, and
-//! `id` means nothing to a loader (aya's `bpf_map_def`, `aya-ebpf-bindings`). Words behind them must be zero: then whoever
-//! gave them a meaning asks for nothing by them (iproute2's `struct bpf_elf_map` goes on with inner maps).
+//! `id` means nothing to a loader (aya's `bpf_map_def`, `aya-ebpf-bindings`). iproute2's `struct bpf_elf_map` goes on with
+//! `inner_id` and `inner_idx`, which say what goes into a map of maps: they ask for nothing where the section has none (lib/bpf_legacy.c,
+//! `bpf_maps_attach_all`), and a map of maps that has them is refused. Words behind those must be zero.
 
 use super::Found;
 use crate::error::{ElfError, Problem};
@@ -13,6 +14,9 @@ use skep_model::{MapOrigin, MapSpec, Pinning};
 
 const LEAST: u64 = 20;
 const WORDS: usize = 7;
+/// With those that are about inner maps.
+const WITH_INNER: usize = 9;
+const OF_MAPS: [MapType; 2] = [MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS];
 
 /// Says whether a section of that name holds such definitions; the last is where the infrared decoders of v4l-utils have
 /// theirs (`utils/keytable/bpf_load.c`).
@@ -42,9 +46,6 @@ pub(super) fn find(image: &Image<'_>, section: &Section<'_>) -> Result<Vec<Found
         }
         let start = symbol.value as usize;
         let bytes = &section.data[start..start + size as usize];
-        if bytes.iter().skip(4 * WORDS).any(|byte| *byte != 0) {
-            return Err(fail(Problem::LegacyTooLong { found: size }));
-        }
         let mut words = [0; WORDS];
         for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
             let chunk = [chunk[0], chunk[1], chunk[2], chunk[3]];
@@ -54,6 +55,10 @@ pub(super) fn find(image: &Image<'_>, section: &Section<'_>) -> Result<Vec<Found
             };
         }
         let [map_type, key_size, value_size, max_entries, flags, _id, pinning] = words;
+        let known = if OF_MAPS.contains(&MapType(map_type)) { WORDS } else { WITH_INNER };
+        if bytes.iter().skip(4 * known).any(|byte| *byte != 0) {
+            return Err(fail(Problem::LegacyTooLong { found: size }));
+        }
         let pinning = match pinning {
             0 => Pinning::None,
             1 => Pinning::ByName,
