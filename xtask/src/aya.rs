@@ -18,8 +18,10 @@ const REFUSED: &str = "refused";
 #[command(name = "cargo xtask aya")]
 struct Options {
     /// Those that Debian ships, too.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     debian: bool,
+    /// These objects instead, such as aya's own tests, which no crate and no package carries.
+    files: Vec<PathBuf>,
 }
 
 pub(crate) fn run(args: &[String]) -> Result<Outcome> {
@@ -31,8 +33,11 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Skipped(reason));
     }
     let mut files = Vec::new();
-    for place in COMMITTED {
+    for place in COMMITTED.iter().filter(|_| options.files.is_empty()) {
         collect(&cargo::root().join(place), &mut files)?;
+    }
+    for file in options.files {
+        files.push(std::path::absolute(file)?);
     }
     if options.debian {
         files.extend(objects::fetch()?.into_iter().map(|object| object.file));
