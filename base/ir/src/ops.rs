@@ -289,31 +289,31 @@ impl Op {
         }
     }
 
-    /// Says whether it does nothing but compute, load or store: all that it does is to give a place or memory a value.
+    /// Returns the first place that it names, if all it does is to compute, load or store: that of its result, if it has one.
     #[inline(always)]
-    pub fn only_computes(&self) -> bool {
-        matches!(
-            self,
-            Op::Move { .. }
-                | Op::Const { .. }
-                | Op::Alu { .. }
-                | Op::AluImm { .. }
-                | Op::Neg { .. }
-                | Op::Sext { .. }
-                | Op::Trunc { .. }
-                | Op::Swap { .. }
-                | Op::Rotl { .. }
-                | Op::Select { .. }
-                | Op::SelectImm { .. }
-                | Op::Set { .. }
-                | Op::SetImm { .. }
-                | Op::Load { .. }
-                | Op::Store { .. }
-                | Op::StoreImm { .. }
-                | Op::LoadSum { .. }
-                | Op::StoreSum { .. }
-                | Op::StoreImmSum { .. }
-        )
+    pub fn first_if_plain(&self) -> Option<Loc> {
+        match *self {
+            Op::Move { dst: first, .. }
+            | Op::Const { dst: first, .. }
+            | Op::Alu { dst: first, .. }
+            | Op::AluImm { dst: first, .. }
+            | Op::Neg { dst: first, .. }
+            | Op::Sext { dst: first, .. }
+            | Op::Trunc { dst: first, .. }
+            | Op::Swap { dst: first, .. }
+            | Op::Rotl { dst: first, .. }
+            | Op::Select { dst: first, .. }
+            | Op::SelectImm { dst: first, .. }
+            | Op::Set { dst: first, .. }
+            | Op::SetImm { dst: first, .. }
+            | Op::Load { dst: first, .. }
+            | Op::Store { base: first, .. }
+            | Op::StoreImm { base: first, .. }
+            | Op::LoadSum { dst: first, .. }
+            | Op::StoreSum { base: first, .. }
+            | Op::StoreImmSum { base: first, .. } => Some(first),
+            _ => None,
+        }
     }
 
     /// Says whether the next operation never follows.

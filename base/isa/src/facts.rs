@@ -96,31 +96,44 @@ impl Kind {
 }
 
 /// Says which registers an operation names, whatever its fields hold: those that are always there, and whether the fields' are.
+/// What is read is in the lower halves, what is written in the upper ones, so that both are found at once.
 #[derive(Clone, Copy)]
 pub(crate) struct Names {
-    always: u16,
-    dst: u16,
-    src: u16,
+    always: u32,
+    dst: u32,
+    src: u32,
 }
+
+/// Is r0 in both halves.
+const BOTH: u32 = 1 << 16 | 1;
 
 impl Names {
     /// Stand in the fields while it is found out what an operation names, which names neither by itself.
     pub(crate) const DST: Reg = Reg::R8;
     pub(crate) const SRC: Reg = Reg::R9;
 
-    /// Finds out from what is named where the fields hold [`DST`](Self::DST) and [`SRC`](Self::SRC).
-    pub(crate) const fn from_probe(named: RegSet) -> Names {
+    /// Finds out from what is read and written where the fields hold [`DST`](Self::DST) and [`SRC`](Self::SRC).
+    pub(crate) const fn from_probe(reads: RegSet, writes: RegSet) -> Names {
         let probes = RegSet::of(Names::DST).with(Names::SRC);
         Names {
-            always: named.without(probes).bits(),
-            dst: if named.contains(Names::DST) { u16::MAX } else { 0 },
-            src: if named.contains(Names::SRC) { u16::MAX } else { 0 },
+            always: Names::join(reads.without(probes).bits(), writes.without(probes).bits()),
+            dst: Names::join(all_if(reads.contains(Names::DST)), all_if(writes.contains(Names::DST))),
+            src: Names::join(all_if(reads.contains(Names::SRC)), all_if(writes.contains(Names::SRC))),
         }
     }
 
-    /// Returns what is named where the fields hold these.
-    #[inline(always)]
-    pub(crate) const fn with(self, dst: Reg, src: Reg) -> RegSet {
-        RegSet::from_bits(self.always | self.dst & 1 << dst.number() | self.src & 1 << src.number())
+    const fn join(reads: u16, writes: u16) -> u32 {
+        reads as u32 | (writes as u32) << 16
     }
+
+    /// Returns what is read and what is written where the fields hold these.
+    #[inline(always)]
+    pub(crate) const fn with(self, dst: Reg, src: Reg) -> (RegSet, RegSet) {
+        let named = self.always | self.dst & BOTH << dst.number() | self.src & BOTH << src.number();
+        (RegSet::from_bits(named as u16), RegSet::from_bits((named >> 16) as u16))
+    }
+}
+
+const fn all_if(is_named: bool) -> u16 {
+    if is_named { u16::MAX } else { 0 }
 }

@@ -361,8 +361,7 @@ pub(crate) struct HotRow {
     mask: u64,
     /// Holds what those bits must be.
     value: u64,
-    reads: Names,
-    writes: Names,
+    names: Names,
     pub(crate) op: Op,
     pub(crate) next: Next,
     kind: Kind,
@@ -382,8 +381,7 @@ impl HotRow {
         HotRow {
             mask,
             value: row.base().word(),
-            reads: Names::from_probe(probe.reads()),
-            writes: Names::from_probe(probe.writes()),
+            names: Names::from_probe(probe.reads(), probe.writes()),
             op: row.op,
             next: row.next,
             kind: Kind::of(row.op),
@@ -393,7 +391,8 @@ impl HotRow {
     /// Says what the row's instruction does with these registers.
     #[inline(always)]
     pub(crate) const fn facts(&self, dst: Reg, src: Reg) -> Facts {
-        Facts { reads: self.reads.with(dst, src), writes: self.writes.with(dst, src), kind: self.kind }
+        let (reads, writes) = self.names.with(dst, src);
+        Facts { reads, writes, kind: self.kind }
     }
 }
 

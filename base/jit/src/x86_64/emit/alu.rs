@@ -40,23 +40,54 @@ const fn kind(op: AluOp) -> Kind {
     }
 }
 
+/// Turns a sum round whose number is shorter then: a sign-extended byte saves three, and there is one more negative one.
+#[inline(always)]
+const fn shorter(alu: Alu, imm: i32) -> (Alu, i32) {
+    match (alu, imm) {
+        (Alu::Add, 128) => (Alu::Sub, -128),
+        (Alu::Sub, 128) => (Alu::Add, -128),
+        other => other,
+    }
+}
+
+/// Returns the width to do an operation with a number in: what clears the upper half anyway needs no prefix that says 64.
+#[inline(always)]
+const fn bits_with(alu: Alu, width: Width, imm: i32) -> Bits {
+    match alu {
+        Alu::And if imm >= 0 => Bits::W32,
+        _ => bits(width),
+    }
+}
+
+/// Holds, for each operation, what the processor does with two operands, if that is all of it.
+const TWO: [Option<Alu>; AluOp::Arsh as usize + 1] = {
+    let mut two = [None; AluOp::Arsh as usize + 1];
+    let (ops, mut at) = ([AluOp::Add, AluOp::Sub, AluOp::Or, AluOp::And, AluOp::Xor], 0);
+    while at < ops.len() {
+        if let Kind::Two(alu) = kind(ops[at]) {
+            two[ops[at] as usize] = Some(alu);
+        }
+        at += 1;
+    }
+    two
+};
+
 impl Emitter<'_> {
+    #[inline(always)]
     pub(super) fn alu(&mut self, op: AluOp, width: Width, dst: Loc, a: Loc, b: Loc) -> Result<(), EmitError> {
         // The commonest: registers, and the result where the first operand is.
-        if let (Some(to), Some(second), true) = (self.register(dst), self.register(b), dst == a) {
-            match kind(op) {
-                Kind::Two(alu) => {
-                    self.put(Inst::alu(alu, bits(width), to, second));
-                    self.set_zero(width, to);
-                    return Ok(());
-                }
-                Kind::Multiply => {
-                    self.put(Inst::imul(bits(width), to, second));
-                    return Ok(());
-                }
-                _ => {}
-            }
+        if let (Some(to), Some(second), Some(alu), true) =
+            (self.register(dst), self.register(b), TWO[op as usize], dst == a)
+        {
+            self.put(Inst::alu(alu, bits(width), to, second));
+            self.set_zero(width, to);
+            return Ok(());
         }
+        self.any_alu(op, width, dst, a, b)
+    }
+
+    #[inline(never)]
+    fn any_alu(&mut self, op: AluOp, width: Width, dst: Loc, a: Loc, b: Loc) -> Result<(), EmitError> {
         match kind(op) {
             Kind::Two(alu) => self.two(alu, width, dst, a, b),
             Kind::Multiply => {
@@ -74,6 +105,7 @@ impl Emitter<'_> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn alu_imm(
         &mut self,
         op: AluOp,
@@ -82,6 +114,15 @@ impl Emitter<'_> {
         a: Loc,
         imm: i32,
     ) -> Result<(), EmitError> {
+        if let (Some(to), Some(alu), true) = (self.register(dst), TWO[op as usize], dst == a) {
+            self.two_imm_here(alu, width, to, imm);
+            return Ok(());
+        }
+        self.any_alu_imm(op, width, dst, a, imm)
+    }
+
+    #[inline(never)]
+    fn any_alu_imm(&mut self, op: AluOp, width: Width, dst: Loc, a: Loc, imm: i32) -> Result<(), EmitError> {
         match kind(op) {
             Kind::Two(alu) => self.two_imm(alu, width, dst, a, imm),
             Kind::Multiply => {
@@ -178,12 +219,7 @@ impl Emitter<'_> {
         let to = self.result(dst)?;
         let (is_slot, same) = (matches!(self.place(dst)?, Place::Slot(_)), dst == a);
         let a = self.place(a)?;
-        // A sign-extended byte is three bytes shorter, and there is one more negative number.
-        let (alu, imm) = match (alu, imm) {
-            (Alu::Add, 128) => (Alu::Sub, -128),
-            (Alu::Sub, 128) => (Alu::Add, -128),
-            other => other,
-        };
+        let (alu, imm) = shorter(alu, imm);
         match a {
             Place::Slot(mem) if is_slot && same && width == Width::W64 => {
                 self.put(Inst::alu_imm_to_mem(alu, mem, SizedImm::B8(imm)));
@@ -196,14 +232,19 @@ impl Emitter<'_> {
                 self.put(Inst::lea(bits(width), to, Mem::base(reg, -imm)));
             }
             a => {
-                // What clears the upper half anyway needs no prefix that says 64.
-                let bits = if alu == Alu::And && imm >= 0 { Bits::W32 } else { bits(width) };
-                self.bring(bits, to, a);
-                self.put(Inst::alu_imm(alu, bits, to, imm));
-                self.set_zero(width, to);
+                self.bring(bits_with(alu, width, imm), to, a);
+                self.two_imm_here(alu, width, to, imm);
             }
         }
         self.set(dst, to)
+    }
+
+    /// Does `to = to op imm`.
+    #[inline(always)]
+    fn two_imm_here(&mut self, alu: Alu, width: Width, to: Gpr, imm: i32) {
+        let (alu, imm) = shorter(alu, imm);
+        self.put(Inst::alu_imm(alu, bits_with(alu, width, imm), to, imm));
+        self.set_zero(width, to);
     }
 
     fn multiply_imm(&mut self, bits: Bits, to: Gpr, a: Place, imm: i32) {

@@ -82,7 +82,17 @@ impl Emitter<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     pub(super) fn branch(&mut self, cond: Cond, width: Width, a: Loc, b: Loc) -> Result<(), EmitError> {
+        if let (Some(a), Some(b), true) = (self.register(a), self.register(b), cond != Cond::Set) {
+            self.put(Inst::alu(Alu::Cmp, super::alu::bits(width), a, b));
+            return Ok(());
+        }
+        self.any_branch(cond, width, a, b)
+    }
+
+    #[inline(never)]
+    fn any_branch(&mut self, cond: Cond, width: Width, a: Loc, b: Loc) -> Result<(), EmitError> {
         let bits = super::alu::bits(width);
         let (a, b) = (self.place(a)?, self.place(b)?);
         match (cond, a, b) {

@@ -78,10 +78,12 @@ impl Needs {
         for function in &code.functions {
             let mut kept = function.params.into_iter().fold(0, |set, loc| set | bits.of(loc));
             for (op, index) in code.ops[function.ops.start as usize..].iter().zip(function.ops.clone()) {
-                kept |= bits.of(op.result().unwrap_or(Loc::NONE));
-                if op.only_computes() {
+                // What is only read counts too, which costs nothing: it has been written, or passed, or control never comes here.
+                if let Some(first) = op.first_if_plain() {
+                    kept |= bits.of(first);
                     continue;
                 }
+                kept |= op.result().map_or(0, |loc| bits.of(loc));
                 let malformed = EmitError::Malformed { op: index };
                 match op {
                     Op::Jump { to } | Op::Branch { to, .. } | Op::BranchImm { to, .. } => {

@@ -46,11 +46,17 @@ const fn sized(bytes: Bytes, imm: i32) -> SizedImm {
 }
 
 impl Emitter<'_> {
+    #[inline(always)]
     pub(super) fn load(&mut self, kind: LoadKind, dst: Loc, base: Loc, off: i32) -> Result<(), EmitError> {
         if let (Some(to), Some(base)) = (self.register(dst), self.register(base)) {
             self.put(extended(kind, to, Mem::base(base, off)));
             return Ok(());
         }
+        self.any_load(kind, dst, base, off)
+    }
+
+    #[inline(never)]
+    fn any_load(&mut self, kind: LoadKind, dst: Loc, base: Loc, off: i32) -> Result<(), EmitError> {
         let to = self.result(dst)?;
         // Where a result is wanted in a register, its base can be read there too.
         let base = self.read(base, to)?;
@@ -157,7 +163,17 @@ impl Emitter<'_> {
         self.store(size, base, off, src)
     }
 
+    #[inline(always)]
     pub(super) fn store(&mut self, bytes: Bytes, base: Loc, off: i32, src: Loc) -> Result<(), EmitError> {
+        if let (Some(base), Some(src)) = (self.register(base), self.register(src)) {
+            self.put(Inst::store(size(bytes), Mem::base(base, off), src));
+            return Ok(());
+        }
+        self.any_store(bytes, base, off, src)
+    }
+
+    #[inline(never)]
+    fn any_store(&mut self, bytes: Bytes, base: Loc, off: i32, src: Loc) -> Result<(), EmitError> {
         let (base, src) = (self.place(base)?, self.place(src)?);
         let store = |base, src| Inst::store(size(bytes), Mem::base(base, off), src);
         match (base, src) {

@@ -49,6 +49,9 @@ use skep_isa::InsnIdx;
 /// Is the emitter's own register.
 const SCRATCH: Gpr = Gpr::R11;
 
+/// Is no register's number, and above all that are: there are not more than sixteen, of which the emitter keeps some.
+const NO_REGISTER: usize = 15;
+
 /// Is a helper that code calls by its address: `extern "sysv64" fn(r1, r2, r3, r4, r5, word) -> r0`, with the run's
 /// [word](crate::state::State::word). It ends no run and sees neither memory nor fuel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,6 +190,8 @@ struct Emitter<'e> {
     regions: u32,
     /// Counts the windows that searches remember.
     remembered: u32,
+    /// Holds the allocator's registers by number; none at [`NO_REGISTER`].
+    registers: [Option<Gpr>; NO_REGISTER + 1],
     /// Names the operation that is emitted.
     index: u32,
     at: InsnIdx,
@@ -241,6 +246,7 @@ impl<'e> Emitter<'e> {
             refusals: Vec::new(),
             sites: Vec::new(),
             remembered: 0,
+            registers: core::array::from_fn(|number| target.register(number as u16)),
             index: 0,
             at: InsnIdx::ZERO,
             skip: 0,
@@ -473,7 +479,7 @@ impl<'e> Emitter<'e> {
     /// Returns the register that a place is, if it is one of the allocator's.
     #[inline(always)]
     fn register(&self, loc: Loc) -> Option<Gpr> {
-        self.target.register(loc.0)
+        self.registers[usize::from(loc.0).min(NO_REGISTER)]
     }
 
     /// Returns the register that a result is computed in: its own, or the scratch one.

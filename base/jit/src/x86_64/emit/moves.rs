@@ -1,7 +1,8 @@
 //! Values that change places at once.
 
-use super::{Emitter, Place, SCRATCH};
+use super::{EmitError, Emitter, Place, SCRATCH};
 use crate::x86_64::{Flags, Gpr, Inst, Size, SizedImm, Width};
+use skep_ir::ops::Loc;
 
 /// Says where a value comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,23 +91,25 @@ impl Emitter<'_> {
         self.put(Inst::mov_imm(reg, number, Flags::MayChange));
     }
 
-    pub(super) fn copy(
-        &mut self,
-        dst: skep_ir::ops::Loc,
-        src: skep_ir::ops::Loc,
-    ) -> Result<(), super::EmitError> {
+    #[inline(always)]
+    pub(super) fn copy(&mut self, dst: Loc, src: Loc) -> Result<(), EmitError> {
         if let (Some(to), Some(from)) = (self.register(dst), self.register(src)) {
             if to != from {
                 self.put(Inst::mov(Width::W64, to, from));
             }
             return Ok(());
         }
+        self.any_copy(dst, src)
+    }
+
+    #[inline(never)]
+    fn any_copy(&mut self, dst: Loc, src: Loc) -> Result<(), EmitError> {
         let (to, from) = (self.place(dst)?, self.place(src)?);
         self.one_move(to, From::Place(from));
         Ok(())
     }
 
-    pub(super) fn constant(&mut self, dst: skep_ir::ops::Loc, value: u64) -> Result<(), super::EmitError> {
+    pub(super) fn constant(&mut self, dst: Loc, value: u64) -> Result<(), EmitError> {
         if let Some(to) = self.register(dst) {
             self.put_number(to, value);
             return Ok(());
