@@ -17,6 +17,7 @@ mod libbpf;
 mod load;
 mod ours;
 mod peers;
+mod rebase;
 mod report;
 mod seam;
 mod sent;
@@ -48,6 +49,8 @@ enum What {
     Time(time::Options),
     /// Answer the CO-RE relocations of objects by both sides from another kernel's types, and compare.
     Core(core::Options),
+    /// Make the types of modules small and fit them to another kernel, by both sides, and compare.
+    Rebase(rebase::Options),
     /// Report what was compared earlier.
     Report(compare::Again),
 }
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         What::Compare(options) => compare::run(&options),
         What::Time(options) => time::run(&options),
         What::Core(options) => core::run(&options),
+        What::Rebase(options) => rebase::run(&options),
         What::Report(options) => compare::again(&options),
     };
     match done {
