@@ -10,6 +10,7 @@ use crate::endian::Endian;
 use crate::error::{Error, Problem, Section};
 use crate::header::{self, Header};
 use crate::look::Look;
+use crate::pointer::Pointers;
 use crate::record::Type;
 
 /// Identifies a type within a BTF; 0 is `void`.
@@ -59,6 +60,7 @@ pub struct Btf<'a> {
     first: u32,
     /// The offset of the first own string.
     first_string: u32,
+    pub(crate) pointers: Pointers,
 }
 
 /// Where own types' records start in the type section.
@@ -164,7 +166,9 @@ impl<'a> Btf<'a> {
             first = base.len();
             first_string = base.string_end().ok_or(Error::at(Section::Strings, 0, Problem::TooLong))?;
         }
-        let mut btf = Btf { data, header, index: Index::Each(Vec::new()), base, first, first_string };
+        let pointers = Pointers::default();
+        let mut btf =
+            Btf { data, header, index: Index::Each(Vec::new()), base, first, first_string, pointers };
         btf.index = match depth {
             Depth::Whole => Index::Each(btf.check()?),
             Depth::Skim(look) => {
@@ -377,6 +381,7 @@ impl Btf<'_> {
             base,
             first: self.first,
             first_string: self.first_string,
+            pointers: self.pointers,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::types::{Composite, Def};
 /// How deep types may nest by value: `MAX_RESOLVE_DEPTH` of kernel/bpf/btf.c.
 pub const MAX_DEPTH: usize = 32;
 
-/// Bytes of a pointer of the BPF target.
+/// Bytes of a pointer of the BPF target. How many they are in some BTF, [`Btf::pointer_size`] says.
 pub const POINTER_SIZE: u32 = 8;
 
 /// How many types one alignment may look at; `task_struct` of Linux 6.18 needs about one thousand.
@@ -59,7 +59,7 @@ impl Btf<'_> {
                     array.elem
                 }
                 Def::Var(var) => var.type_id,
-                def => match (own_size(&def), ty.modified()) {
+                def => match (self.own_size(&def), ty.modified()) {
                     (Some(size), _) => {
                         return count.checked_mul(size).ok_or_else(|| ty.error(Problem::TooLarge));
                     }
@@ -123,13 +123,31 @@ impl Btf<'_> {
             }
             Def::Array(array) => array.elem,
             Def::Var(var) => var.type_id,
-            def => match (own_size(&def), ty.modified()) {
-                (Some(size), _) => return Ok(scalar_align(size)),
+            def => match (self.own_size(&def), ty.modified()) {
+                (Some(size), _) => return Ok(self.scalar_align(size)),
                 (None, Some(next)) => next,
                 (None, None) => return Err(ty.error(Problem::Unsized)),
             },
         };
         self.align(next, depth + 1, steps)
+    }
+
+    /// The size that a type's record itself says, or that of a pointer.
+    fn own_size(&self, def: &Def<'_>) -> Option<u32> {
+        match def {
+            Def::Ptr(_) => Some(self.pointer_size().bytes()),
+            _ => own_size(def),
+        }
+    }
+
+    /// Sizes that are no power of two (an x87 `long double` of 12 bytes) align to their largest power of two; nothing aligns
+    /// to more than a pointer.
+    fn scalar_align(&self, size: u32) -> u32 {
+        match size {
+            0 => 1,
+            1 | 2 | 4 => size,
+            _ => (1 << size.trailing_zeros()).min(self.pointer_size().bytes()),
+        }
     }
 
     fn align_members(&self, composite: Composite<'_>, depth: usize, steps: &mut u32) -> Result<u32, Error> {
@@ -145,7 +163,7 @@ impl Btf<'_> {
     }
 }
 
-/// The size that a type's record itself says.
+/// The size that a type's record itself says; of a pointer that of the BPF target, which the kernel's own is too.
 pub(crate) fn own_size(def: &Def<'_>) -> Option<u32> {
     match def {
         Def::Int(int) => Some(int.size),
@@ -155,14 +173,6 @@ pub(crate) fn own_size(def: &Def<'_>) -> Option<u32> {
         Def::Datasec(datasec) => Some(datasec.size),
         Def::Float(size) => Some(*size),
         _ => None,
-    }
-}
-
-/// Sizes that are no power of two (an x87 `long double` of 12 bytes) align to their largest power of two.
-fn scalar_align(size: u32) -> u32 {
-    match size {
-        0 => 1,
-        _ => (1 << size.trailing_zeros()).min(POINTER_SIZE),
     }
 }
 

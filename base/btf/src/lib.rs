@@ -62,6 +62,7 @@ mod list;
 mod look;
 mod merge;
 mod names;
+mod pointer;
 mod print;
 mod record;
 mod types;
@@ -84,6 +85,7 @@ pub use list::{Item, Iter, List};
 pub use look::{Answer, Look, Names};
 pub use merge::{ExtBuilder, Fate, Renumbered};
 pub use names::NameIndex;
+pub use pointer::PointerSize;
 pub use print::{CPrinter, PrintError, Raw, RustPrinter};
 pub use record::Type;
 pub use types::{

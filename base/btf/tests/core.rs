@@ -138,6 +138,31 @@ fn sizes_and_existence_of_fields() {
     }
 }
 
+/// What a 32-bit kernel has: its `long` tells.
+fn small_task(b: &mut Blob) -> u32 {
+    let long = b.int("long unsigned int", 4, 0);
+    let int = b.int("int", 4, 1);
+    let char = b.int("char", 1, 1);
+    let comm = b.add("", k::ARRAY, 0, 0, &[char, int, 16]);
+    let void = b.add("", k::PTR, 0, 0, &[]);
+    let members =
+        [("state", long, 0), ("pid", int, 32), ("next", void, 64), ("comm", comm, 96), ("last", int, 224)];
+    b.composite(k::STRUCT, "task", 32, &members)
+}
+
+#[test]
+fn pointers_of_32_bit_kernels_are_loaded_as_such() {
+    let (local, id) = made(LE, task);
+    let (target, _) = made(LE, small_task);
+    check(&local, &target, id, "0:2", K::FieldByteOffset, 24, 8);
+    check(&local, &target, id, "0:2", K::FieldByteSize, 8, 4);
+    let found = values(&local, &target, id, "0:2", K::FieldByteOffset);
+    assert_eq!(found.resize, Resize::Change { from: 8, to: 4 });
+    // Shifts leave as many bits as are there.
+    check(&local, &target, id, "0:2", K::FieldLshiftU64, 0, 32);
+    check(&local, &target, id, "0:2", K::FieldRshiftU64, 0, 32);
+}
+
 #[test]
 fn elements_beyond_the_targets_array_are_missing_but_for_flexible_ones() {
     let array = |len: u32, last: bool| {

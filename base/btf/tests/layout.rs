@@ -3,7 +3,8 @@
 mod common;
 
 use common::{BOTH, Blob, every_kind, k};
-use skep_btf::{Btf, Endian, Field, Layout, Problem, TypeId, VarLinkage};
+use skep_btf::{Btf, Endian, Field, Layout, PointerSize, Problem, TypeId, VarLinkage};
+use std::sync::Arc;
 
 fn problem<T: std::fmt::Debug>(result: Result<T, skep_btf::Error>) -> Problem {
     result.unwrap_err().problem
@@ -43,6 +44,42 @@ fn packed_structs_align_to_one() {
     let btf = Btf::parse(&bytes).unwrap();
     for (id, align) in [(by_offset, 1), (by_size, 1), (regular, 4), (empty, 1), (x87, 4)] {
         assert_eq!(btf.align_of(TypeId(id)), Ok(align), "{id}");
+    }
+}
+
+#[test]
+fn pointers_are_as_long_as_the_type_called_long() {
+    // Of other lengths none is meant, and of two that are the first.
+    for (longs, wanted) in [
+        (&[("long", 4)][..], PointerSize::Four),
+        (&[("long unsigned int", 8), ("long", 4)], PointerSize::Eight),
+        (&[("long", 2), ("int long unsigned", 4)], PointerSize::Four),
+        (&[("long long", 4), ("longer", 4)], PointerSize::Eight),
+        (&[], PointerSize::Eight),
+    ] {
+        let mut b = Blob::new(Endian::Little);
+        let ids: Vec<u32> = longs.iter().map(|(name, size)| b.int(name, *size, 1)).collect();
+        let pointer = b.add("", k::PTR, 0, 0, &[]);
+        let wide = b.int("u64", 8, 0);
+        let three = b.add("", k::ARRAY, 0, 0, &[pointer, pointer, 3]);
+        let bytes = b.bytes();
+        let mut btf = Btf::parse(&bytes).unwrap();
+        assert_eq!(btf.pointer_size(), wanted, "{longs:?} {ids:?}");
+        let size = wanted.bytes();
+        assert_eq!(btf.layout(TypeId(pointer)), Ok(Layout { size, align: size }));
+        assert_eq!(btf.layout(TypeId(three)), Ok(Layout { size: 3 * size, align: size }));
+        assert_eq!(btf.layout(TypeId(wide)), Ok(Layout { size: 8, align: size }), "as libbpf has it");
+        let text = btf.value(TypeId(pointer), &[1, 0, 0, 0, 2, 0, 0, 0]).to_string();
+        assert_eq!(text, if size == 4 { "0x1" } else { "0x200000001" });
+        // What continues it has its pointers; and a file's class is better than a name.
+        let mut more = skep_btf::Builder::split(&btf);
+        let own = more.ptr(TypeId(0));
+        let more = Btf::from_vec_split(more.finish().unwrap(), Arc::new(btf.clone().into_owned())).unwrap();
+        assert_eq!(more.size_of(own), Ok(size));
+        for other in [PointerSize::Four, PointerSize::Eight] {
+            btf.set_pointer_size(other);
+            assert_eq!(btf.clone().size_of(TypeId(three)), Ok(3 * other.bytes()));
+        }
     }
 }
 

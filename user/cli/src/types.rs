@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Place};
 use crate::{kernel, object};
-use skep_btf::{Btf, Kind, Problem, TypeId};
+use skep_btf::{Btf, Kind, PointerSize, Problem, TypeId};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,27 +29,30 @@ pub(crate) fn read(source: &Source<'_>) -> Result<Arc<Btf<'static>>, Failure> {
         Source::Module(name) => Ok(Arc::new(kernel::linux()?.module_btf(name)?)),
         Source::File { path, base: None } => {
             let found = bytes(path)?;
-            let Some(small) = found.base else { return Ok(Arc::new(whole(path, found.btf)?)) };
-            let small = Btf::from_vec(small).map_err(|error| malformed(path, &error))?;
-            split(path, found.btf, small).map(Arc::new)
+            let Some(small) = &found.base else { return Ok(Arc::new(whole(path, found)?)) };
+            let small = Btf::from_vec(small.clone()).map_err(|error| malformed(path, &error))?;
+            split(path, found.btf.clone(), small, &found).map(Arc::new)
         }
         Source::File { path, base: Some(base) } => {
-            let base = whole(base, bytes(base)?.btf)?;
+            let base = whole(base, bytes(base)?)?;
             let found = bytes(path)?;
-            let Some(small) = found.base else { return split(path, found.btf, base).map(Arc::new) };
-            let small = Btf::from_vec(small).map_err(|error| malformed(path, &error))?;
-            let fitted = split(path, found.btf, small)?.relocate(&base);
-            split(path, fitted.map_err(|error| malformed(path, &error))?, base).map(Arc::new)
+            let Some(small) = &found.base else {
+                return split(path, found.btf.clone(), base, &found).map(Arc::new);
+            };
+            let small = Btf::from_vec(small.clone()).map_err(|error| malformed(path, &error))?;
+            let fitted = split(path, found.btf.clone(), small, &found)?.relocate(&base);
+            split(path, fitted.map_err(|error| malformed(path, &error))?, base, &found).map(Arc::new)
         }
     }
 }
 
-fn split(path: &Path, bytes: Vec<u8>, base: Btf<'static>) -> Result<Btf<'static>, Failure> {
-    Btf::from_vec_split(bytes, Arc::new(base)).map_err(|error| malformed(path, &error))
+fn split(path: &Path, bytes: Vec<u8>, base: Btf<'static>, found: &Found) -> Result<Btf<'static>, Failure> {
+    let btf = Btf::from_vec_split(bytes, Arc::new(base)).map_err(|error| malformed(path, &error))?;
+    Ok(found.with_pointers(btf))
 }
 
-fn whole(path: &Path, bytes: Vec<u8>) -> Result<Btf<'static>, Failure> {
-    Btf::from_vec(bytes).map_err(|error| {
+fn whole(path: &Path, mut found: Found) -> Result<Btf<'static>, Failure> {
+    let btf = Btf::from_vec(std::mem::take(&mut found.btf)).map_err(|error| {
         let failure = malformed(path, &error);
         match error.problem {
             // Split BTF refers to types and names that the base has.
@@ -58,26 +61,38 @@ fn whole(path: &Path, bytes: Vec<u8>) -> Result<Btf<'static>, Failure> {
             }
             _ => failure,
         }
-    })
+    })?;
+    Ok(found.with_pointers(btf))
 }
 
 /// What a file has of types.
 struct Found {
     btf: Vec<u8>,
+    /// How long pointers are, where the file says so.
+    pointers: Option<PointerSize>,
     /// What a module's types need of the kernel's (`.BTF.base`).
     base: Option<Vec<u8>>,
+}
+
+impl Found {
+    fn with_pointers(&self, mut btf: Btf<'static>) -> Btf<'static> {
+        if let Some(size) = self.pointers {
+            btf.set_pointer_size(size);
+        }
+        btf
+    }
 }
 
 fn bytes(path: &Path) -> Result<Found, Failure> {
     const ELF: &[u8] = b"\x7fELF";
     let bytes = object::read(path)?;
     if !bytes.starts_with(ELF) {
-        return Ok(Found { btf: bytes, base: None });
+        return Ok(Found { btf: bytes, pointers: None, base: None });
     }
     let name = path.display().to_string();
     let base = skep_elf::btf_base_bytes(&name, &bytes)?.map(<[u8]>::to_vec);
     match skep_elf::btf_bytes(&name, &bytes)? {
-        Some(btf) => Ok(Found { btf: btf.to_vec(), base }),
+        Some(btf) => Ok(Found { btf: btf.to_vec(), pointers: skep_elf::pointer_size(&bytes), base }),
         None => Err(Failure::bad("btf", "wanted a section .BTF, found none").at(Place::file(path))),
     }
 }

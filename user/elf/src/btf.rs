@@ -4,6 +4,7 @@ use crate::error::ElfError;
 use object::Endianness;
 use object::elf::{FileHeader32, FileHeader64, SHT_NOBITS};
 use object::read::elf::{FileHeader, SectionHeader};
+use skep_btf::PointerSize;
 
 /// Finds the bytes of the section `.BTF` in an ELF file of any machine; none where it has no such section, or an empty one.
 ///
@@ -19,6 +20,18 @@ pub fn btf_bytes<'d>(file: &str, bytes: &'d [u8]) -> Result<Option<&'d [u8]>, El
 /// As [`btf_bytes`].
 pub fn btf_base_bytes<'d>(file: &str, bytes: &'d [u8]) -> Result<Option<&'d [u8]>, ElfError> {
     section(file, bytes, b".BTF.base")
+}
+
+/// How many bytes of an ELF file say its class.
+pub const CLASS_END: usize = 5;
+
+/// Tells how long pointers are on the machine that an ELF file is for: its class (`EI_CLASS`). `None` for other files.
+pub fn pointer_size(bytes: &[u8]) -> Option<PointerSize> {
+    match bytes.get(..CLASS_END)? {
+        [0x7f, b'E', b'L', b'F', 1] => Some(PointerSize::Four),
+        [0x7f, b'E', b'L', b'F', 2] => Some(PointerSize::Eight),
+        _ => None,
+    }
 }
 
 fn section<'d>(file: &str, bytes: &'d [u8], name: &[u8]) -> Result<Option<&'d [u8]>, ElfError> {

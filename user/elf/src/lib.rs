@@ -20,7 +20,7 @@ mod parts;
 mod programs;
 mod section;
 
-pub use btf::{btf_base_bytes, btf_bytes};
+pub use btf::{CLASS_END, btf_base_bytes, btf_bytes, pointer_size};
 pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
 pub use linker::{Input, link};

@@ -11,7 +11,7 @@ use crate::info::Info;
 use crate::maps::{Maps, data_kind};
 use crate::parts::Parts;
 use crate::programs::Linker;
-use skep_btf::{Btf, Ext, ObjectLayout, Visibility};
+use skep_btf::{Btf, Ext, ObjectLayout, PointerSize, Visibility};
 use skep_isa::ByteOrder;
 use skep_model::{MapId, MapSpec, ProgramSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,7 +159,10 @@ fn read_btf(image: &Image<'_>, bytes: Option<Vec<u8>>) -> Result<Option<Btf<'sta
         return Ok(None);
     }
     let btf = Btf::from_object(bytes, &Layout::of(image));
-    Ok(Some(btf.map_err(|error| ElfError::from(error).in_section(section.name))?))
+    let mut btf = btf.map_err(|error| ElfError::from(error).in_section(section.name))?;
+    // Those of BPF, whatever a type is called.
+    btf.set_pointer_size(PointerSize::Eight);
+    Ok(Some(btf))
 }
 
 /// What BTF cannot know of its object.

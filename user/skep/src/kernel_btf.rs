@@ -91,7 +91,13 @@ fn read_open(kernel: &Kernel, file: &Handle, path: &str) -> Result<Btf<'static>>
         let bytes = kernel.sys().read_to_end(file);
         return parse(bytes.map_err(|error| Error::call("read", error).at_path(path))?, path);
     }
-    parse(section(file, path, ".BTF")?.ok_or_else(|| no_section(path))?, path)
+    let mut btf = parse(section(file, path, ".BTF")?.ok_or_else(|| no_section(path))?, path)?;
+    let mut class = [0; skep_elf::CLASS_END];
+    read_at(file, 0, &mut class).map_err(|error| Error::call("pread", error).at_path(path))?;
+    if let Some(size) = skep_elf::pointer_size(&class) {
+        btf.set_pointer_size(size);
+    }
+    Ok(btf)
 }
 
 /// Reads a section of an ELF file; `None` where it has none of that name, or is no ELF file.

@@ -10,7 +10,6 @@ use crate::btf::{Btf, TypeId};
 use crate::datasec::Variable;
 use crate::error::{Error, Problem};
 use crate::field::Field;
-use crate::layout::POINTER_SIZE;
 use crate::record::Type;
 use crate::types::{Array, Def, Enum, Sign};
 
@@ -185,7 +184,7 @@ impl<'a> Btf<'a> {
                 (field.bit_offset, width(item.size), number.fit(width(item.size), item.sign)?)
             }
             Def::Ptr(_) => {
-                let width = width(POINTER_SIZE);
+                let width = width(self.pointer_size().bytes());
                 (field.bit_offset, width, integer(value)?.fit(width, Sign::Unsigned)?)
             }
             Def::Float(size) => (field.bit_offset, size.saturating_mul(8), float(value, size)?),

@@ -9,7 +9,7 @@ use super::{FieldValue, Unreadable, Value};
 use crate::btf::{Btf, TypeId};
 use crate::endian::Endian;
 use crate::error::Problem;
-use crate::layout::{MAX_DEPTH, POINTER_SIZE};
+use crate::layout::MAX_DEPTH;
 use crate::record::Type;
 use crate::types::{Array, Composite, Def, Enum, Int, Sign};
 
@@ -65,7 +65,7 @@ impl<'b> Reader<'b, '_> {
         match ty.def() {
             Def::Int(int) => self.int(ty, int, offset, bitfield),
             Def::Enum(item) => self.enumeration(item, whole(item.size)),
-            Def::Ptr(_) => match self.bits(whole(POINTER_SIZE)) {
+            Def::Ptr(_) => match self.bits(whole(self.btf.pointer_size().bytes())) {
                 Ok(value) => Value::Ptr(value as u64),
                 Err(why) => Value::Unreadable(why),
             },

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem};
-use crate::layout::{MAX_DEPTH, POINTER_SIZE};
+use crate::layout::MAX_DEPTH;
+use crate::pointer::PointerSize;
 use crate::record::Type;
 use crate::types::{Composite, Def, Member};
 
@@ -137,6 +138,16 @@ impl<'b> Shapes<'b> {
         Ok(Some(Slot { member, index, start: u64::from(member.bit_offset), len, align, unit }))
     }
 
+    /// The alignment that what is written for a number has.
+    fn number_align(&self, size: u32) -> u32 {
+        let align = number_align(size);
+        match self.btf.pointer_size() {
+            // Some 32-bit machines align 64-bit numbers to eight bytes, others to four: where they do, they lie so anyway.
+            PointerSize::Four => align.min(4),
+            PointerSize::Eight => align,
+        }
+    }
+
     /// The alignment that what is written for a type has.
     fn align(&mut self, id: TypeId, depth: usize) -> Result<u32, Error> {
         let ty = self.btf.ty(id)?;
@@ -144,10 +155,10 @@ impl<'b> Shapes<'b> {
             return Err(ty.error(Problem::TooDeep));
         }
         match ty.def() {
-            Def::Int(int) => Ok(number_align(int.size)),
-            Def::Float(size) => Ok(number_align(size)),
-            Def::Enum(item) => Ok(number_align(item.size)),
-            Def::Ptr(_) => Ok(POINTER_SIZE),
+            Def::Int(int) => Ok(self.number_align(int.size)),
+            Def::Float(size) => Ok(self.number_align(size)),
+            Def::Enum(item) => Ok(self.number_align(item.size)),
+            Def::Ptr(_) => Ok(self.btf.pointer_size().bytes()),
             Def::Struct(_) | Def::Union(_) => Ok(self.shape_within(ty, depth)?.align),
             Def::Array(array) => self.align(array.elem, depth + 1),
             _ => match ty.modified() {

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use crate::btf::{Btf, TypeId};
 use crate::error::{Error, Problem};
-use crate::layout::{MAX_DEPTH, POINTER_SIZE};
+use crate::layout::MAX_DEPTH;
+use crate::pointer::PointerSize;
 use crate::record::Type;
 use crate::types::{Def, Member};
 
@@ -84,16 +85,25 @@ impl<'b> Shapes<'b> {
         Ok(shape)
     }
 
+    fn number_align(&self, size: u32) -> u32 {
+        let align = number_align(size);
+        match self.btf.pointer_size() {
+            // Some 32-bit machines align 64-bit numbers to eight bytes, others to four: where they do, they lie so anyway.
+            PointerSize::Four => align.min(4),
+            PointerSize::Eight => align,
+        }
+    }
+
     fn align(&mut self, id: TypeId, depth: usize) -> Result<u32, Error> {
         let ty = self.btf.ty(id)?;
         if depth >= MAX_DEPTH {
             return Err(ty.error(Problem::TooDeep));
         }
         match ty.def() {
-            Def::Int(int) => Ok(number_align(int.size)),
-            Def::Enum(item) => Ok(number_align(item.size)),
+            Def::Int(int) => Ok(self.number_align(int.size)),
+            Def::Enum(item) => Ok(self.number_align(item.size)),
             Def::Float(size) => Ok(if super::float(size).is_some() { size } else { 1 }),
-            Def::Ptr(_) => Ok(POINTER_SIZE),
+            Def::Ptr(_) => Ok(self.btf.pointer_size().bytes()),
             Def::Struct(_) | Def::Union(_) => Ok(self.shape_within(ty, depth)?.align),
             Def::Array(array) => self.align(array.elem, depth + 1),
             _ => match ty.modified() {
