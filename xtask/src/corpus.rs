@@ -43,8 +43,9 @@ const MEASURED: &[&str] = &[
     "examples/xdp-firewall/xdp_firewall.bpf.o",
 ];
 
-/// Debian's objects whose loads are measured, with 10, 21 and 53 CO-RE relocations and more.
+/// Debian's objects whose loads are measured: two instructions, then 10, 21, 53 and 7 CO-RE relocations.
 const MEASURED_FETCHED: &[&str] = &[
+    "bookworm_xdp-tests/xdp_drop@",
     "bookworm_libbpf-tools/statsnoop@",
     "bookworm_libbpf-tools/runqlat@",
     "bookworm_libbpf-tools/tcptracer@",
@@ -53,6 +54,9 @@ const MEASURED_FETCHED: &[&str] = &[
 
 /// An object of ours whose types are other ones where the kernel knows no tags on declarations.
 const TAGGED: &str = "lab/vectors/code/context_arguments.bpf.o";
+
+/// The self-test with the most CO-RE relocations, 271, of those that load as a whole with nobody's help.
+const MEASURED_COMPILED: &str = "xdp_synproxy_kern";
 
 /// What is known to differ, and why.
 const KNOWN: &str = "lab/corpus/known.txt";
@@ -184,6 +188,10 @@ pub(crate) fn measure(args: &[String]) -> Result<Outcome> {
         let fetched = objects::fetch()?.into_iter();
         let fetched = fetched.filter(|object| is_wanted(&object.name(), MEASURED_FETCHED));
         files.extend(fetched.map(|object| object.file));
+        match selftests::compiled(MEASURED_COMPILED)? {
+            Some(file) => files.push(file),
+            None => println!("skipped: {MEASURED_COMPILED}: `cargo xtask corpus --selftests` compiles it"),
+        }
     } else {
         command.args(["--rounds=1", "--check"]);
     }

@@ -9,15 +9,14 @@ use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{Endianness, ReadRef};
 use skep_btf::Visibility;
 use skep_isa::ByteOrder;
-use std::collections::BTreeMap;
 
 /// Position of a section in the ELF table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SecIdx(pub(crate) usize);
+pub(crate) struct SecIdx(pub(crate) u32);
 
 /// Position of a symbol in the ELF table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SymIdx(pub(crate) usize);
+pub(crate) struct SymIdx(pub(crate) u32);
 
 /// One section.
 #[derive(Debug)]
@@ -114,8 +113,8 @@ pub(crate) struct Image<'d> {
     pub(crate) symbols: Vec<Symbol<'d>>,
     /// The symbols of all sections, by section, those of sections themselves left out.
     members: Vec<(SecIdx, SymIdx)>,
-    /// The first section of each name.
-    by_name: BTreeMap<&'d str, SecIdx>,
+    /// The sections by name, those of one name by number.
+    by_name: Vec<SecIdx>,
 }
 
 type Header = FileHeader64<Endianness>;
@@ -188,7 +187,7 @@ impl<'d> Image<'d> {
             };
             let size = section.sh_size(endian);
             sections.push(Section {
-                index: SecIdx(index.0),
+                index: SecIdx(index.0 as u32),
                 name,
                 kind,
                 data: bytes,
@@ -207,7 +206,7 @@ impl<'d> Image<'d> {
                 SHN_UNDEF => Home::Undefined,
                 SHN_ABS | SHN_COMMON => Home::Nowhere,
                 _ => match symtab.symbol_section(endian, symbol, index)? {
-                    Some(section) if section.0 < sections.len() => Home::Section(SecIdx(section.0)),
+                    Some(section) if section.0 < sections.len() => Home::Section(SecIdx(section.0 as u32)),
                     _ => {
                         return Err(ElfError::from(Problem::BadTarget {
                             target: format!("section {}", symbol.st_shndx(endian)),
@@ -258,9 +257,9 @@ impl<'d> Image<'d> {
             let Some((rels, _)) = section.rel(endian, data)? else { continue };
             target.relocs.reserve(rels.len());
             for rel in rels {
-                let symbol = SymIdx(rel.r_sym(endian) as usize);
+                let symbol = SymIdx(rel.r_sym(endian));
                 let offset = rel.r_offset.get(endian);
-                if symbol.0 >= symbols.len() {
+                if symbol.0 as usize >= symbols.len() {
                     return Err(ElfError::from(Problem::BadTarget {
                         target: format!("symbol {}", symbol.0),
                         wanted: "a symbol that exists",
@@ -274,27 +273,28 @@ impl<'d> Image<'d> {
         }
         let mut members = Vec::with_capacity(symbols.len());
         members.extend(symbols.iter().enumerate().filter_map(|(index, symbol)| match symbol.home {
-            Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index))),
+            Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index as u32))),
             _ => None,
         }));
         members.sort_unstable();
-        let mut by_name = BTreeMap::new();
-        for section in &sections {
-            by_name.entry(section.name).or_insert(section.index);
-        }
+        let mut by_name = Vec::with_capacity(sections.len());
+        by_name.extend(sections.iter().map(|section| section.index));
+        by_name.sort_unstable_by_key(|index| (sections[index.0 as usize].name, *index));
         Ok(Image { order, sections, symbols, members, by_name })
     }
 
     pub(crate) fn section(&self, index: SecIdx) -> &Section<'d> {
-        &self.sections[index.0]
+        &self.sections[index.0 as usize]
     }
 
     pub(crate) fn symbol(&self, index: SymIdx) -> &Symbol<'d> {
-        &self.symbols[index.0]
+        &self.symbols[index.0 as usize]
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Section<'d>> {
-        self.by_name.get(name).map(|&index| self.section(index))
+        let first = self.by_name.partition_point(|index| self.section(*index).name < name);
+        let found = self.section(*self.by_name.get(first)?);
+        (found.name == name).then_some(found)
     }
 
     /// The symbols that lie in a section, without the section's own.

@@ -4,8 +4,6 @@ use crate::programs::make_room;
 use skep_btf::{Btf, CoreRelo, Ext, FuncInfo, InfoSections, LineInfo, Record, Records};
 use skep_isa::{InsnIdx, RawInsn};
 use skep_model::{BtfId, FuncInfoSpec, LineInfoSpec, ProgramSpec, RelocTarget, Relocation};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::iter::Take;
 
 /// The records of an object.
@@ -17,8 +15,8 @@ pub(crate) struct Info<'d> {
     core: Lists<'d, CoreRelo>,
 }
 
-/// Records of one kind, by the name of the section.
-type Lists<'d, R> = BTreeMap<&'d [u8], List<'d, R>>;
+/// Records of one kind, by the name of the section, in the order of these.
+type Lists<'d, R> = Vec<(&'d [u8], List<'d, R>)>;
 
 /// The records of a section, in the order of their instructions.
 #[derive(Debug)]
@@ -74,24 +72,19 @@ impl<'d> Info<'d> {
 }
 
 fn lists<'d, R: Record>(btf: &'d Btf<'static>, sections: InfoSections<'d, R>) -> Lists<'d, R> {
-    let mut lists = BTreeMap::new();
-    for section in sections {
-        let records = section.records;
-        match lists.entry(btf.string(section.name).unwrap_or_default()) {
-            Entry::Vacant(entry) => {
-                let is_sorted = records.clone().map(|record| record.insn_off()).is_sorted();
-                entry.insert(if is_sorted { List::Stored(records) } else { sorted(records) });
+    let named = sections.map(|section| (btf.string(section.name).unwrap_or_default(), section.records));
+    let mut named: Vec<_> = named.collect();
+    named.sort_by_key(|(name, _)| *name);
+    let lists = named.chunk_by(|a, b| a.0 == b.0).map(|same| {
+        let list = match same {
+            [(_, records)] if records.clone().map(|record| record.insn_off()).is_sorted() => {
+                List::Stored(records.clone())
             }
-            Entry::Occupied(mut entry) => {
-                let before = std::mem::replace(entry.get_mut(), List::Sorted(Vec::new()));
-                entry.insert(match before {
-                    List::Stored(before) => sorted(before.chain(records)),
-                    List::Sorted(before) => sorted(before.into_iter().chain(records)),
-                });
-            }
-        }
-    }
-    lists
+            _ => sorted(same.iter().flat_map(|(_, records)| records.clone())),
+        };
+        (same[0].0, list)
+    });
+    lists.collect()
 }
 
 fn sorted<'d, R: Record>(records: impl Iterator<Item = R>) -> List<'d, R> {
@@ -102,14 +95,15 @@ fn sorted<'d, R: Record>(records: impl Iterator<Item = R>) -> List<'d, R> {
 
 /// The records of the slots from one up to another of a section.
 fn within<'i, R: Record>(
-    lists: &'i Lists<'_, R>,
+    lists: &'i [(&[u8], List<'_, R>)],
     section: &[u8],
     (start, end): (usize, usize),
 ) -> Within<'i, R> {
     // What lies behind four gigabytes has no records, as no offset is that large.
     let offset = |slot: usize| u32::try_from(slot * RawInsn::BYTES).unwrap_or(u32::MAX);
     let (start, end) = (offset(start), offset(end));
-    match lists.get(section) {
+    let found = lists.binary_search_by_key(&section, |(name, _)| *name).ok();
+    match found.map(|index| &lists[index].1) {
         Some(List::Stored(records)) => {
             let from = records.count_before(start);
             let count = records.count_before(end) - from;

@@ -39,7 +39,16 @@ impl Maps {
         btf: Option<&Btf<'_>>,
         functions: &Functions<'_>,
     ) -> Result<Maps, ElfError> {
-        let mut maps = Maps { specs: Vec::new(), defined: BTreeMap::new(), data: BTreeMap::new() };
+        // About as many as there are: more only where a section defines some that no symbol names.
+        let expected = image.sections.iter().map(|section| match section.name {
+            ".maps" => image.symbols_in(section.index).count(),
+            name => usize::from(data_kind(name).is_some()),
+        });
+        let mut maps = Maps {
+            specs: Vec::with_capacity(expected.sum()),
+            defined: BTreeMap::new(),
+            data: BTreeMap::new(),
+        };
         let mut names = BTreeMap::new();
         let mut add = |maps: &mut Maps, spec: MapSpec| {
             let id = MapId(maps.specs.len() as u32);

@@ -128,7 +128,7 @@ fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSp
         info: info.as_ref(),
         callbacks: &callbacks,
     };
-    let mut programs = Vec::new();
+    let mut programs = Vec::with_capacity(functions.programs().count());
     let mut names = BTreeSet::new();
     for entry in functions.programs() {
         let program = linker.link(entry)?;

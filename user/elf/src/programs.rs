@@ -165,6 +165,7 @@ impl Linker<'_, '_> {
         let slots = &mut program.insns[base..];
         let relocs = section.relocs_of(function.start, count);
         check_relocations(section, function.start, relocs, slots)?;
+        make_room(&mut program.relocations, relocs.len());
         let mut relocs = relocs.iter().peekable();
         let mut at = 0;
         while let Some(insn) = slots.get_mut(at) {

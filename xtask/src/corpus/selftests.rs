@@ -68,6 +68,12 @@ pub(super) fn fetch() -> Result<Vec<Object>> {
     Ok(files.into_iter().map(|file| Object { package: package.clone(), file }).collect())
 }
 
+/// One of them, where they have been compiled.
+pub(super) fn compiled(name: &str) -> Result<Option<PathBuf>> {
+    let file = cache::dir("objects")?.join(format!("selftests-{KERNEL}/{name}.bpf.o"));
+    Ok(Some(file).filter(|file| file.is_file()))
+}
+
 fn make(out: &Path) -> Result<()> {
     let scratch = out.with_extension("source");
     let _ = fs::remove_dir_all(&scratch);

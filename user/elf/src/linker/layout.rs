@@ -88,7 +88,7 @@ impl<'d> Layout<'d> {
 
     /// Where a section of a file went; nowhere if it was left out.
     pub(super) fn part(&self, file: FileIdx, section: SecIdx) -> Option<Part> {
-        self.parts.get(file.0)?.get(section.0).copied().flatten()
+        self.parts.get(file.0)?.get(section.0 as usize).copied().flatten()
     }
 
     /// The section of that name.

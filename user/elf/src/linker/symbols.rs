@@ -86,7 +86,7 @@ impl<'d> Symbols<'d> {
 
     /// What became of a symbol of a file; nothing if its section was left out.
     pub(super) fn became(&self, file: FileIdx, symbol: SymIdx) -> Option<SymRef> {
-        self.became.get(file.0)?.get(symbol.0).copied().flatten()
+        self.became.get(file.0)?.get(symbol.0 as usize).copied().flatten()
     }
 
     /// The shared symbol of that name.
