@@ -117,27 +117,21 @@ fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSp
         MapId(maps.specs.len() as u32 - 1)
     });
     maps.add_struct_ops(image, btf.as_ref(), &functions)?;
-    let by_name: BTreeMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
-    let callbacks = Callbacks::find(btf.as_ref(), &functions);
-    let linker = Linker {
-        image,
-        functions: &functions,
-        maps: &maps,
-        externs: &by_name,
-        kconfig,
-        info: info.as_ref(),
-        callbacks: &callbacks,
+    let programs = {
+        let by_name: BTreeMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+        let linker = Linker {
+            image,
+            functions: &functions,
+            maps: &maps,
+            externs: &by_name,
+            kconfig,
+            info: info.as_ref(),
+            callbacks: &Callbacks::find(btf.as_ref(), &functions),
+        };
+        link(&linker)?
     };
-    let mut programs = Vec::with_capacity(functions.programs().count());
-    let mut names = BTreeSet::new();
-    for entry in functions.programs() {
-        let program = linker.link(entry)?;
-        if !names.insert(functions.get(entry).name) {
-            let error = ElfError::from(Problem::Twice(program.name.clone()));
-            return Err(error.in_section(&program.section).in_symbol(&program.name));
-        }
-        programs.push(program);
-    }
+    // What follows is in the place of these: a load holds the most where it has read its object.
+    drop((info, functions));
     Ok(ObjectSpec {
         file: file.to_owned(),
         order: image.order,
@@ -150,6 +144,22 @@ fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSp
         maps: maps.specs,
         btf,
     })
+}
+
+/// Links all programs, in the order of the file.
+fn link(linker: &Linker<'_, '_>) -> Result<Vec<ProgramSpec>, ElfError> {
+    let functions = linker.functions;
+    let mut programs = Vec::with_capacity(functions.programs().count());
+    let mut names = BTreeSet::new();
+    for entry in functions.programs() {
+        let program = linker.link(entry)?;
+        if !names.insert(functions.get(entry).name) {
+            let error = ElfError::from(Problem::Twice(program.name.clone()));
+            return Err(error.in_section(&program.section).in_symbol(&program.name));
+        }
+        programs.push(program);
+    }
+    Ok(programs)
 }
 
 fn read_btf(image: &Image<'_>, bytes: Option<Vec<u8>>) -> Result<Option<Btf<'static>>, ElfError> {
