@@ -70,6 +70,7 @@ impl Maps {
                 maps.defined.insert((found.section, found.offset), id);
             }
         }
+        arena::only_one(&maps.specs).map_err(|error| error.in_section(".maps"))?;
         let mut zeroes = data::ZEROES;
         for section in &image.sections {
             let found = data::find(section, btf, &mut zeroes);

@@ -9,12 +9,13 @@ use skep_model::ProgramSpec;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The refused objects and what the refusal has to name.
-const CULPRITS: [(&str, &str); 5] = [
+const CULPRITS: [(&str, &str); 6] = [
     ("legacy/maps_extra", "outer_array"),
     ("refused/undefined_function", "defined_nowhere"),
     ("refused/undefined_variable", "defined_nowhere"),
     ("refused/unknown_attribute", "max_entires"),
     ("refused/sizes_disagree", "contradictory"),
+    ("refused/two_arenas", "second"),
 ];
 
 /// A row of the table of objects: the object's path without its suffix, and what is expected of it.

@@ -11,6 +11,16 @@ use skep_model::{DataKind, MapData, MapId, MapOrigin, MapSpec};
 /// The name that clang gives the section (`BPFTargetMachine`: `.addr_space.` and the number).
 pub(super) const SECTION: &str = ".addr_space.1";
 
+/// Refuses a second arena, as libbpf does (`bpf_object__init_user_btf_maps`): a program uses one ("Only one arena per program", kernel/bpf/verifier.c).
+pub(super) fn only_one(maps: &[MapSpec]) -> Result<(), ElfError> {
+    match maps.iter().filter(|map| map.map_type == MapType::ARENA).nth(1) {
+        Some(second) => {
+            Err(ElfError::from(Problem::Unsupported("a second map of type arena")).in_symbol(&second.name))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Gives the section's variables to the arena among the maps; `None` where it has none.
 pub(super) fn hold(section: &Section<'_>, maps: &mut [MapSpec]) -> Result<Option<MapId>, ElfError> {
     let bytes = match section.kind {
