@@ -11,6 +11,9 @@ use skep_isa::{Flow as Goes, Insn, InsnIdx, Program};
 /// Is no block.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// Stands for a way that has been gone.
+const GONE: u32 = NONE - 1;
+
 /// Is a straight piece of the function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
@@ -103,21 +106,26 @@ fn reach(pieces: &mut [Piece]) -> Result<(Vec<u32>, Option<Loops>), BuildErrorKi
 /// Walks all that can be reached, and orders it: what a piece lists last stands first behind it.
 fn walk(count: usize, ways: impl Fn(u32) -> [u32; 2]) -> Result<Vec<u32>, BuildErrorKind> {
     let mut order = Vec::new();
-    let mut seen = filled(false, count)?;
-    // Pieces that are being left, with how many of their ways out have been gone.
-    let mut open: Vec<(u32, u8)> = Vec::new();
+    order.try_reserve_exact(count).map_err(|_| BuildErrorKind::OutOfMemory)?;
+    // One entry more stands for no piece, where nobody wants to go.
+    let mut seen = filled(false, count + 1)?;
+    seen[count] = true;
+    // Pieces that are being left, with the ways out that have not been gone.
+    let mut open: Vec<(u32, [u32; 2])> = Vec::new();
     seen[0] = true;
-    grow(&mut open, (0, 0))?;
-    while let Some((index, gone)) = open.last_mut() {
-        let Some(to) = ways(*index).get(usize::from(*gone)).copied() else {
+    grow(&mut open, (0, ways(0)))?;
+    while let Some((index, left)) = open.last_mut() {
+        let to = left[0];
+        if to == GONE {
             grow(&mut order, *index)?;
             open.pop();
             continue;
-        };
-        *gone += 1;
-        if let Some(seen) = seen.get_mut(to as usize).filter(|seen| !**seen) {
+        }
+        *left = [left[1], GONE];
+        let seen = &mut seen[(to as usize).min(count)];
+        if !*seen {
             *seen = true;
-            grow(&mut open, (to, 0))?;
+            grow(&mut open, (to, ways(to)))?;
         }
     }
     order.reverse();
@@ -238,21 +246,33 @@ struct Preds {
 
 impl Preds {
     fn new(pieces: &[Piece], order: &[u32]) -> Result<Preds, BuildErrorKind> {
-        let mut starts = filled(0u32, pieces.len() + 1)?;
-        let ways = || order.iter().flat_map(|from| pieces[*from as usize].succs().map(move |to| (*from, to)));
-        for (_, to) in ways() {
-            starts[to + 1] += 1;
+        // Ways to nowhere are counted as those of one piece more, so that none has to be told apart.
+        let count = pieces.len();
+        let ways = |from: u32| {
+            let Piece { jump, next, .. } = pieces[from as usize];
+            [jump, next].map(|to| (to as usize).min(count))
+        };
+        let mut starts = filled(0u32, count + 2)?;
+        for from in order.iter().copied() {
+            let [jump, next] = ways(from);
+            starts[jump + 1] += 1;
+            starts[next + 1] += 1;
         }
-        for index in 0..pieces.len() {
-            starts[index + 1] += starts[index];
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
         }
-        let mut next = starts.clone();
-        let mut from = filled(NONE, starts[pieces.len()] as usize)?;
-        for (piece, to) in ways() {
-            from[next[to] as usize] = piece;
-            next[to] += 1;
+        let mut places = filled(0u32, count + 1)?;
+        places.copy_from_slice(&starts[..=count]);
+        let mut list = filled(NONE, 2 * order.len())?;
+        for from in order.iter().copied() {
+            for to in ways(from) {
+                list[places[to] as usize] = from;
+                places[to] += 1;
+            }
         }
-        Ok(Preds { from, starts })
+        Ok(Preds { from: list, starts })
     }
 
     fn of(&self, piece: u32) -> impl Iterator<Item = u32> + use<'_> {
