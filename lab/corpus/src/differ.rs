@@ -25,13 +25,15 @@ impl fmt::Display for Difference {
 }
 
 /// Maps that libbpf makes to find out what the kernel can do (libbpf's src/features.c).
-const PROBES: &[&str] = &["map ", "map libbpf_mmap", "map libbpf_global", "map libbpf_det_bind"];
+const PROBES: &[&str] = &["map ", "map arr", "map libbpf_mmap", "map libbpf_global", "map libbpf_det_bind"];
 
 /// Lists what is not the same; of a list the first entry.
 pub(crate) fn between(skep: &Sent, libbpf: &Sent) -> Vec<Difference> {
     let names: BTreeSet<_> = skep.things.keys().chain(libbpf.things.keys()).collect();
     let mut found = Vec::new();
-    for name in names.into_iter().filter(|name| !PROBES.contains(&name.as_str())) {
+    // An object may have a map that is called so, too.
+    let is_probe = |name: &String| PROBES.contains(&name.as_str()) && !skep.things.contains_key(name);
+    for name in names.into_iter().filter(|name| !is_probe(name)) {
         let what = name.split(' ').next().unwrap_or(name);
         let (ours, theirs) = match (skep.things.get(name), libbpf.things.get(name)) {
             (Some(ours), Some(theirs)) => (ours, theirs),
@@ -84,5 +86,16 @@ mod tests {
         assert_eq!((found[0].kind.as_str(), found[0].libbpf.as_str()), ("program insns", "nothing"));
         assert_eq!(found[0].place, "program p insns 1 of 2 and 1");
         assert_eq!(between(&sent(&[]), &Sent::default())[0].kind, "a program of only one side");
+    }
+
+    #[test]
+    fn a_map_that_only_libbpf_makes_may_be_a_probe() {
+        let with = |name: &str| Sent {
+            things: BTreeMap::from([(name.to_owned(), BTreeMap::new())]),
+            ..Sent::default()
+        };
+        assert_eq!(between(&Sent::default(), &with("map arr")), []);
+        assert_eq!(between(&Sent::default(), &with("map other"))[0].kind, "a map of only one side");
+        assert_eq!(between(&with("map arr"), &Sent::default())[0].kind, "a map of only one side");
     }
 }
