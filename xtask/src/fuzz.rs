@@ -77,6 +77,7 @@ const TARGETS: &[Target] = &[
             "user/elf/src/maps",
             "user/elf/src/maps.rs",
             "user/elf/src/object.rs",
+            "user/elf/src/parts.rs",
             "user/elf/src/programs.rs",
         ],
         longest: 16384,

@@ -1,14 +1,18 @@
 //! Object files: the input is the file.
 //!
 //! Promised: reading ends, whatever the bytes; a refusal names the file; what is read is consistent: every place in a program that a relocation, a
-//! line or a function names exists, every map that is referred to is there, and names are told apart.
+//! line or a function names exists, every map that is referred to is there, and names are told apart; what is read from parts of the
+//! file is what is read from all of it, or there are no parts.
 
-use skep_elf::ObjectSpec;
+use skep_elf::{ElfError, ObjectSpec, Parts};
 use skep_model::ProgramSpec;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 pub(crate) fn run(data: &[u8]) {
-    let object = match ObjectSpec::parse("input.o", data) {
+    let whole = ObjectSpec::parse("input.o", data);
+    check_parts(data, &whole);
+    let object = match whole {
         Ok(object) => object,
         Err(error) => return assert!(error.to_string().contains("input.o"), "{error}"),
     };
@@ -31,6 +35,23 @@ pub(crate) fn run(data: &[u8]) {
                 .max()
                 .unwrap_or(0)
     );
+}
+
+fn check_parts(data: &[u8], whole: &Result<ObjectSpec, ElfError>) {
+    let read = |at: u64, into: &mut [u8]| -> Result<bool, Infallible> {
+        let from = usize::try_from(at).ok().and_then(|at| data.get(at..)?.get(..into.len()));
+        if let Some(from) = from {
+            into.copy_from_slice(from);
+        }
+        Ok(from.is_some())
+    };
+    let Ok(parts) = Parts::read(data.len() as u64, read);
+    let Some(parts) = parts else { return };
+    match (ObjectSpec::from_parts("input.o", parts), whole) {
+        (Ok(parts), Ok(whole)) => assert_eq!(format!("{parts:?}"), format!("{whole:?}")),
+        (Err(parts), Err(whole)) => assert_eq!(parts.to_string(), whole.to_string()),
+        (parts, whole) => panic!("{parts:?} of the parts, {whole:?} of the whole"),
+    }
 }
 
 fn check_program(program: &ProgramSpec) {

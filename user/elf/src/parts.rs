@@ -1,7 +1,7 @@
 //! An object file of which only those parts are read that a load needs: most of a file that clang writes is for debuggers.
 
 use crate::image::{BTF, Keep};
-use object::elf::{FileHeader64, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SectionHeader64};
+use object::elf::{FileHeader64, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SectionHeader64};
 use object::pod::slice_from_all_bytes;
 use object::read::elf::{FileHeader, SectionHeader};
 use object::{Endianness, ReadRef, StringTable};
@@ -72,7 +72,7 @@ impl<'d> ReadRef<'d> for &'d Parts {
 
     fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'d [u8], ()> {
         match size {
-            0 if offset <= self.len => Ok(&[]),
+            0 => Ok(&[]),
             _ => self.from(offset)?.read_bytes_at(0, size),
         }
     }
@@ -122,6 +122,13 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
         let name_of = name(section)?;
         let is_wanted = match section.sh_type(endian) {
             SHT_NOBITS => false,
+            // What says that it is code is read as code, whatever its name.
+            SHT_PROGBITS if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => {
+                if name_of == BTF && btf.is_none() {
+                    btf = Some(range(section)?);
+                }
+                true
+            }
             SHT_PROGBITS if name_of == BTF && btf.is_none() => {
                 btf = Some(range(section)?);
                 false
