@@ -33,7 +33,8 @@ enum Source {
     Nowhere,
 }
 
-type Made = std::result::Result<Token, CallError>;
+/// A token, or which call was refused, and how.
+type Made = std::result::Result<Token, (&'static str, CallError)>;
 
 /// A token.
 struct Token {
@@ -91,7 +92,7 @@ impl Kernel {
         let Source::Path(path) = &self.tokens().source else { return Ok(()) };
         match self.made(path) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Error::call("BPF_TOKEN_CREATE", *error).at_path(path)),
+            Err((call, error)) => Err(Error::call(call, *error).at_path(path)),
         }
     }
 
@@ -120,8 +121,9 @@ impl Kernel {
 
     fn made(&self, path: &str) -> &Made {
         self.tokens().made.get_or_init(|| {
-            let folder = self.sys().file_open(path, OpenMode::Directory)?;
-            Ok(Token { handle: self.sys().token_create(&folder)?, path: path.to_owned() })
+            let folder = self.sys().file_open(path, OpenMode::Directory).map_err(|error| ("open", error))?;
+            let handle = self.sys().token_create(&folder).map_err(|error| ("BPF_TOKEN_CREATE", error))?;
+            Ok(Token { handle, path: path.to_owned() })
         })
     }
 
@@ -147,7 +149,7 @@ impl Kernel {
                 let missing = wanted.iter().filter(|one| !one.is_in(&info));
                 missing.map(|one| Lack::Delegation { option: one.kind.option(), value: one.name() }).collect()
             }
-            (Some(Err(error)), Some(path)) => {
+            (Some(Err((_, error))), Some(path)) => {
                 vec![Lack::InitialUserNamespace, Lack::Token { path: path.to_owned(), errno: error.errno() }]
             }
             _ => vec![Lack::InitialUserNamespace],
