@@ -15,7 +15,7 @@ pub(super) const SECTION: &str = ".addr_space.1";
 pub(super) fn only_one(maps: &[MapSpec]) -> Result<(), ElfError> {
     match maps.iter().filter(|map| map.map_type == MapType::ARENA).nth(1) {
         Some(second) => {
-            Err(ElfError::from(Problem::Unsupported("a second map of type arena")).in_symbol(&second.name))
+            Err(ElfError::from(Problem::Unsupported("several maps of type arena")).in_symbol(&second.name))
         }
         None => Ok(()),
     }
