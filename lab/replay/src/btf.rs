@@ -4,7 +4,8 @@
 //! with an amount of work that the bytes bound.
 
 use skep_btf::{
-    Answer, Btf, Builder, Def, Endian, Ext, FuncLinkage, Literal, Look, NameIndex, Names, Type, TypeId,
+    Answer, Btf, Builder, Def, Endian, Ext, FuncLinkage, Literal, Look, NameIndex, Names, PointerSize,
+    Record, Records, Type, TypeId,
 };
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) fn run(data: &[u8]) {
             }
         }
     }
+    check_pointers(&btf);
     check_ext(&btf, other);
     check_merging(&btf, other);
     check_path(&btf, other);
@@ -192,9 +194,11 @@ fn check_ext(btf: &Btf<'_>, bytes: &[u8]) {
     for section in ext.func_info() {
         let found = name(section.name).and_then(|name| ext.func_info().named(btf, &name));
         assert_eq!(found.is_some(), name(section.name).is_some(), "a section is found by its name");
+        check_records(section.records.clone(), |record| record.to_bytes(btf.endian()));
         section.records.for_each(|record| assert!(is_part_of(bytes, &record.to_bytes(btf.endian()))));
     }
     for section in ext.line_info() {
+        check_records(section.records.clone(), |record| record.to_bytes(btf.endian()));
         for record in section.records {
             assert!(is_part_of(bytes, &record.to_bytes(btf.endian())));
             assert!(btf.text(record.file_name).is_some() && btf.text(record.line).is_some());
@@ -202,7 +206,41 @@ fn check_ext(btf: &Btf<'_>, bytes: &[u8]) {
         }
     }
     for section in ext.core_relos() {
+        check_records(section.records.clone(), |record| record.to_bytes(btf.endian()));
         section.records.for_each(|record| assert!(is_part_of(bytes, &record.to_bytes(btf.endian()))));
+    }
+}
+
+/// Each record is found by its index, and where they are in order, how many lie before an instruction.
+fn check_records<R: Record, const N: usize>(records: Records<'_, R>, bytes: impl Fn(&R) -> [u8; N]) {
+    let all: Vec<R> = records.clone().take(ASKED).collect();
+    for (index, record) in all.iter().enumerate() {
+        assert_eq!(records.get(index).as_ref().map(&bytes), Some(bytes(record)));
+    }
+    assert!(records.get(records.len()).is_none());
+    let is_sorted = records.clone().is_sorted_by_key(|record| record.insn_off());
+    for record in &all {
+        let before = records.count_before(record.insn_off());
+        assert!(before <= records.len());
+        if is_sorted {
+            assert_eq!(before, records.clone().filter(|other| other.insn_off() < record.insn_off()).count());
+        }
+    }
+}
+
+/// Pointers of four bytes make nothing larger.
+fn check_pointers(btf: &Btf<'_>) {
+    let sized = |size| {
+        let mut btf = btf.clone();
+        btf.set_pointer_size(size);
+        assert_eq!(btf.pointer_size(), size);
+        btf
+    };
+    let (small, large) = (sized(PointerSize::Four), sized(PointerSize::Eight));
+    for ty in btf.types().take(ASKED) {
+        if let (Ok(small), Ok(large)) = (small.size_of(ty.id()), large.size_of(ty.id())) {
+            assert!(small <= large, "{ty:?}");
+        }
     }
 }
 
