@@ -157,10 +157,19 @@ fn notes(loaded: &Loaded, inner: &Kernel, wanted: Feature) -> Vec<(Option<Featur
     loaded.notes().iter().filter(is_meant).map(|note| (note.feature, note.instead)).collect()
 }
 
+/// Since when functions that are verified by themselves take pointers to numbers (commit e5069b9c23b3).
+const POINTER_ARGUMENTS: skep::Version = skep::Version::new(5, 12);
+
 /// Runs the cases over a kernel.
 fn run_cases(inner: &Kernel) {
     for case in CASES {
         let what = format!("{} without {:?}", case.object, case.lacks);
+        if case.wanted.0 == Feature::ArgCtxTag && inner.version().unwrap() < POINTER_ARGUMENTS {
+            println!(
+                "skipped: each_lack_has_its_way_around_on_linux: {what}: no pointers to numbers for functions"
+            );
+            continue;
+        }
         let kernel = Kernel::from_sys(Older::without(inner.sys(), case.lacks));
         let object = only(case.object, case.program);
         let loaded = object.load(&kernel).unwrap_or_else(|error| panic!("{what}: {error:?}"));

@@ -22,7 +22,7 @@ const CASE: &str = "SKEP_TEST_TOKEN_CASE";
 /// Where the file system is mounted there.
 const USUAL: &str = "/sys/fs/bpf";
 /// Another place, which is there in every Linux.
-const OTHER: &str = "/mnt";
+const OTHER: &str = "/tmp";
 const VARIABLE: &str = "LIBBPF_BPF_TOKEN_PATH";
 
 /// The firewall has maps of four kinds, types, and a program that says how it attaches.
