@@ -157,7 +157,7 @@ fn notes(loaded: &Loaded, inner: &Kernel, wanted: Feature) -> Vec<(Option<Featur
     loaded.notes().iter().filter(is_meant).map(|note| (note.feature, note.instead)).collect()
 }
 
-/// Since when functions that are verified by themselves take pointers to numbers (commit e5069b9c23b3).
+/// Since when functions that are verified by themselves take pointers to numbers (`btf_prepare_func_args` in `kernel/bpf/btf.c`).
 const POINTER_ARGUMENTS: skep::Version = skep::Version::new(5, 12);
 
 /// Runs the cases over a kernel.
