@@ -5,6 +5,7 @@ use libc::{c_int, c_void, size_t};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
+// SAFETY: glibc has these beside the functions of C17, 7.22.3, and of the same types (malloc/malloc.c); `memalign` is in <malloc.h>.
 unsafe extern "C" {
     fn __libc_malloc(size: size_t) -> *mut c_void;
     fn __libc_calloc(count: size_t, size: size_t) -> *mut c_void;
