@@ -20,7 +20,11 @@ mod rejection;
 mod rules;
 mod structured;
 mod subject;
+mod verified;
 
 pub use rejection::{Category, Rejection, Rule};
 pub use structured::{Doubt, Structured, structured};
-pub use subject::{Reference, References, Subject};
+pub use subject::{
+    Alignment, KptrTrust, MapProto, Reference, References, Sleep, Special, SpecialKind, Subject,
+};
+pub use verified::{Limits, Stats, Verified, verify};

@@ -27,14 +27,9 @@ impl References for World {
 
 fn on(platform: &Platform, kind: ProgType, licence: Licence, text: &str) -> Result<Structured, Rejection> {
     let assembled = assemble(text, &()).unwrap();
-    structured(&Subject {
-        slots: assembled.slots(),
-        platform,
-        kind,
-        licence,
-        references: &World,
-        exception_callback: None,
-    })
+    let mut subject = Subject::new(assembled.slots(), platform, kind, &World);
+    subject.licence = licence;
+    structured(&subject)
 }
 
 fn xdp(text: &str) -> Result<Structured, Rejection> {
@@ -163,14 +158,7 @@ fn the_type_and_the_size_are_the_platforms() {
     let unknown = on(&Platform::LINUX_6_18, ProgType(4000), Licence::Gpl, "exit").unwrap_err();
     assert_eq!((unknown.id(), unknown.insn), ("prog-type", None));
     let long = vec![assemble("r0 = 0", &()).unwrap().slots()[0]; 1_000_001];
-    let subject = Subject {
-        slots: &long,
-        platform: &Platform::LINUX_6_18,
-        kind: ProgType::XDP,
-        licence: Licence::Gpl,
-        references: &World,
-        exception_callback: None,
-    };
+    let subject = Subject::new(&long, &Platform::LINUX_6_18, ProgType::XDP, &World);
     let rejection = structured(&subject).unwrap_err();
     assert_eq!((rejection.id(), rejection.errno()), ("limit-instructions", Errno::E2BIG));
     let mut many = String::from("r0 = 0\n");
@@ -209,14 +197,10 @@ fn the_first_in_the_order_of_control_is_named() {
 fn what_is_called_when_the_program_throws_is_reached() {
     let assembled = assemble("r0 = 0\nexit\nr0 = r1\nexit", &()).unwrap();
     let with = |exception_callback| {
-        structured(&Subject {
-            slots: assembled.slots(),
-            platform: &Platform::LINUX_6_18,
-            kind: ProgType::XDP,
-            licence: Licence::Gpl,
-            references: &World,
-            exception_callback,
-        })
+        let mut subject =
+            Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::XDP, &World);
+        subject.exception_callback = exception_callback;
+        structured(&subject)
     };
     let rejection = with(None).unwrap_err();
     assert_eq!((rejection.id(), rejection.insn), ("control-unreachable", Some(InsnIdx(2))));

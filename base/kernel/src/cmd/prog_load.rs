@@ -116,17 +116,12 @@ fn load(
     let mut linker =
         Linker { kernel, request, model, licence, maps: Vec::new(), shapes: Vec::new(), refs: Vec::new() };
     linker.collect(&insns, attr, log)?;
-    let structured = structured(&Subject {
-        slots: &insns,
-        platform: &Model::LINUX_6_18,
-        kind: model.kind,
-        licence,
-        references: &linker,
-        // Nothing here can be thrown: there is no `bpf_throw`.
-        exception_callback: None,
-    })
-    .map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
     let attach_type = AttachType(attr.expected_attach_type);
+    let mut subject = Subject::new(&insns, &Model::LINUX_6_18, model.kind, &linker);
+    subject.licence = licence;
+    subject.attach = attach_type;
+    let structured =
+        structured(&subject).map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
     let code = skep_exact::Program::link(structured.program(), &linker, rules).map_err(|error| {

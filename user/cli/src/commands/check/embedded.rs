@@ -54,14 +54,10 @@ pub(super) fn check(
         return (KernelVerdict::unsupported(reason), None);
     };
     let targets = program.relocations.iter().map(|relocation| (relocation.insn, &relocation.target));
-    let subject = Subject {
-        slots: &program.insns,
-        platform: &Platform::LINUX_6_18,
-        kind,
-        licence: platform::licence(object.license.as_bytes()),
-        references: &ByRelocation { object, targets: targets.collect() },
-        exception_callback: program.exception_callback,
-    };
+    let references = ByRelocation { object, targets: targets.collect() };
+    let mut subject = Subject::new(&program.insns, &Platform::LINUX_6_18, kind, &references);
+    subject.licence = platform::licence(object.license.as_bytes());
+    subject.exception_callback = program.exception_callback;
     let start = Instant::now();
     let result = structured(&subject);
     let time_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
