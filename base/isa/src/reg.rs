@@ -80,6 +80,8 @@ impl RegSet {
     pub const CALLER_SAVED: RegSet = RegSet(0x3f);
     /// Holds r1–r5, a call's arguments.
     pub const ARGUMENTS: RegSet = RegSet(0x3e);
+    /// Holds every register.
+    pub const ALL: RegSet = RegSet(0x7ff);
 
     /// Returns the set of just one register.
     #[inline]

@@ -14,14 +14,21 @@
 
 extern crate alloc;
 
+mod explore;
 mod flow;
+mod live;
+mod path;
 mod registers;
 mod rejection;
 mod rules;
-#[expect(dead_code, reason = "nothing follows values yet")]
+mod same;
 mod scalar;
+mod stack;
+mod state;
+mod step;
 mod structured;
 mod subject;
+mod value;
 mod verified;
 
 pub use rejection::{Category, Rejection, Rule};

@@ -63,8 +63,16 @@ pub enum Category {
     Reference,
     /// What a register may be used for.
     Register,
+    /// What a pointer may be used for.
+    Pointer,
+    /// What memory is read and written.
+    Memory,
+    /// What a program must return and give back.
+    Obligation,
     /// How much there may be of something.
     Limit,
+    /// What is right on Linux, perhaps, and not modelled here.
+    Unsupported,
 }
 
 impl Category {
@@ -76,7 +84,11 @@ impl Category {
             Category::Call => "call",
             Category::Reference => "reference",
             Category::Register => "register",
+            Category::Pointer => "pointer",
+            Category::Memory => "memory",
+            Category::Obligation => "obligation",
             Category::Limit => "limit",
+            Category::Unsupported => "unsupported",
         }
     }
 }
@@ -148,6 +160,50 @@ rules! {
     Length = "limit-instructions", Limit, E2BIG, "split the program with tail calls";
     /// A program has no more functions than the kernel takes.
     Functions = "limit-functions", Limit, E2BIG, "inline some functions";
+    /// Loops end.
+    Endless = "control-endless-loop", Control, EINVAL, "change in the loop what ends it";
+    /// What is read or written through is a pointer.
+    Dereference = "pointer-dereference", Pointer, EACCES, "keep the pointer in a variable of its own, and do not compute it from numbers";
+    /// A pointer that may be null is tested before it is used.
+    Null = "pointer-null", Pointer, EACCES, "test the pointer for null first, and use it only where it is not";
+    /// Pointers are only computed with in ways that keep them pointers.
+    Arithmetic = "pointer-arithmetic", Pointer, EACCES, "add numbers with known bounds to pointers, and nothing else";
+    /// Accesses to the context hit fields that the program has.
+    Context = "context-access", Memory, EACCES, "read the context's fields whole, as its struct has them, and write only those that are for it";
+    /// Accesses to packets lie before its end.
+    Packet = "packet-bounds", Memory, EACCES, "compare the pointer behind the last byte with data_end first, on this path";
+    /// Accesses to the stack lie within the function's.
+    Stack = "stack-bounds", Memory, EACCES, "index the stack within the variable's size";
+    /// Stack that is read was written.
+    StackUninitialised = "stack-uninitialised", Memory, EACCES, "initialise the whole variable, its padding too";
+    /// Accesses to map values and other memory lie within.
+    Bounds = "memory-bounds", Memory, EACCES, "compare the index with the size first, on this path, unsigned";
+    /// Memory is written only if it may be, and read only if it may be.
+    Rights = "memory-rights", Memory, EACCES, "copy the data to where it may be changed";
+    /// Accesses are aligned where they must be.
+    Alignment = "memory-alignment", Memory, EACCES, "access whole fields at their own offsets";
+    /// Bytes that the kernel keeps for itself are left alone.
+    Special = "memory-special", Memory, EACCES, "use the helpers for locks, timers and kernel pointers in map values";
+    /// Arguments of calls are what is wanted.
+    Argument = "call-argument", Call, EACCES, "pass what the called function's description asks for";
+    /// A program returns a number within the range of its type.
+    Return = "return-value", Obligation, EINVAL, "return one of the values that the program type knows";
+    /// What was acquired is released.
+    Leak = "reference-leak", Obligation, EINVAL, "release it on every path, early returns too";
+    /// What is released was acquired, once.
+    Release = "reference-release", Obligation, EINVAL, "release what the acquiring call returned, once, and unchanged";
+    /// Locks are taken and released in order.
+    Lock = "lock-order", Obligation, EINVAL, "release the lock that was taken, before anything else is called";
+    /// Not too many instructions are looked at.
+    Processed = "limit-processed", Limit, E2BIG, "bound loops by small constants, or use bpf_loop";
+    /// Not too many paths wait.
+    Waiting = "limit-paths", Limit, EFAULT, "take branches out of loops, or split the program";
+    /// Functions do not nest too deep.
+    Frames = "limit-frames", Limit, E2BIG, "inline some functions";
+    /// Functions that are active at once do not use too much stack.
+    StackDepth = "limit-stack", Limit, EACCES, "keep large variables in a per-CPU array";
+    /// What the program needs is modelled here.
+    Unmodelled = "unsupported", Unsupported, EOPNOTSUPP, "load it into Linux";
     /// Memory for the analysis could be had.
     Memory = "limit-memory", Limit, ENOMEM, "free some memory";
 }

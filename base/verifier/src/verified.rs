@@ -1,8 +1,12 @@
 //! The whole verdict.
 
-use crate::rejection::Rejection;
+use crate::explore::Explorer;
+use crate::rejection::{Rejection, Rule};
+use crate::state::{Frame, Role, State};
 use crate::structured::{Structured, structured};
 use crate::subject::Subject;
+use crate::value::{To, Value};
+use skep_isa::{InsnIdx, Reg};
 
 /// How much a verification may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +63,15 @@ impl Verified {
 /// The first rule that the program breaks on the first path that breaks one, in the order in which Linux follows them;
 /// [`Rule::Unmodelled`](crate::Rule::Unmodelled) where the program needs what is not modelled.
 pub fn verify(subject: &Subject<'_>, limits: &Limits) -> Result<Verified, Rejection> {
-    let _ = limits;
     let structured = structured(subject)?;
-    Ok(Verified { structured, stats: Stats::default() })
+    let prog = subject
+        .platform
+        .prog(subject.kind)
+        .ok_or_else(|| Rule::ProgType.broken(None, format_args!("no program has type {}", subject.kind)))?;
+    let mut explorer = Explorer::new(subject, prog, limits, &structured)?;
+    let mut frame = Frame::new(0, InsnIdx::ZERO, Role::First, 0);
+    frame.regs[Reg::R1.index()] = Value::pointer(To::Context);
+    explorer.follow(State::new(frame)?, InsnIdx::ZERO)?;
+    let stats = explorer.stats;
+    Ok(Verified { structured, stats })
 }

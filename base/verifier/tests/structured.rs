@@ -197,8 +197,7 @@ fn the_first_in_the_order_of_control_is_named() {
 fn what_is_called_when_the_program_throws_is_reached() {
     let assembled = assemble("r0 = 0\nexit\nr0 = r1\nexit", &()).unwrap();
     let with = |exception_callback| {
-        let mut subject =
-            Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::XDP, &World);
+        let mut subject = Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::XDP, &World);
         subject.exception_callback = exception_callback;
         structured(&subject)
     };

@@ -1,0 +1,580 @@
+//! Every path through the program, depth first, but for those on which nothing new can happen.
+//!
+//! What is kept, when, and what is forgotten follows Linux (`is_state_visited` in `kernel/bpf/verifier.c`): states are compared where paths meet, a
+//! new one is kept after two jumps and eight instructions, and one that is of no use is dropped. A path that comes to what a kept state stands
+//! for ends there; what was wanted of that state is wanted of the path then.
+
+use crate::live::Live;
+use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted};
+use crate::rejection::{Rejection, Rule, no_memory};
+use crate::same::{Compare, covers};
+use crate::state::{Frame, Role, State};
+use crate::structured::Structured;
+use crate::subject::Subject;
+use crate::value::{Id, Value};
+use crate::verified::{Limits, Stats};
+use alloc::vec::Vec;
+use skep_abi::FuncId;
+use skep_isa::structure::Structure;
+use skep_isa::{Flow, Insn, InsnIdx, Program, RegSet};
+use skep_model::platform::helper::Arg;
+use skep_model::platform::prog::Prog;
+
+/// Where control goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    At(InsnIdx),
+    /// The path ends.
+    End,
+}
+
+/// A path that is still to be followed.
+struct Waiting {
+    mark: Mark,
+    state: State,
+    at: InsnIdx,
+    /// What its first step notes, if it is not one that was taken before.
+    first: Option<(InsnIdx, Note)>,
+    /// What became unknown on the way to it.
+    widened: Option<Set>,
+}
+
+/// What paths do at an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Place {
+    /// Where the list of kept states is; zero if none are kept here.
+    list: u32,
+    meeting: Meeting,
+}
+
+/// Whether states are kept at an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Meeting {
+    #[default]
+    Never,
+    /// Every now and then.
+    Sometimes,
+    /// Always, for this instruction goes round until nothing new happens.
+    Always(Turn),
+}
+
+/// What goes round until nothing new happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// A call of a helper that calls a function.
+    Callback,
+    /// A jump that is not taken for ever.
+    MayGoto,
+}
+
+/// The walk over all paths of one function and of those it calls.
+pub(crate) struct Explorer<'a> {
+    pub(crate) subject: &'a Subject<'a>,
+    pub(crate) prog: &'static Prog,
+    pub(crate) limits: &'a Limits,
+    pub(crate) program: &'a Program,
+    pub(crate) structure: &'a Structure,
+    live: Live,
+    places: Vec<Place>,
+    lists: Vec<Vec<u32>>,
+    pub(crate) path: Path,
+    pub(crate) kept: Vec<Kept>,
+    free: Vec<u32>,
+    waiting: Vec<Waiting>,
+    last_id: u32,
+    pub(crate) stats: Stats,
+    states: u32,
+    jumps: u32,
+    last_jumps: u32,
+    last_insns: u32,
+    /// By function, the bytes of stack that it touches.
+    pub(crate) depths: Vec<u32>,
+    /// By function, whether it is called where only its type is known.
+    pub(crate) by_type: Vec<Called>,
+    /// The functions that run later.
+    pub(crate) later: Vec<usize>,
+}
+
+/// How a function is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Called {
+    /// As part of who calls it.
+    #[default]
+    Along,
+    /// By itself, as its type says; nobody calls it yet.
+    Alone,
+    /// By itself, and it is called.
+    AloneCalled,
+}
+
+impl<'a> Explorer<'a> {
+    pub(crate) fn new(
+        subject: &'a Subject<'a>,
+        prog: &'static Prog,
+        limits: &'a Limits,
+        structured: &'a Structured,
+    ) -> Result<Explorer<'a>, Rejection> {
+        let (program, structure) = (structured.program(), structured.structure());
+        let functions = structure.subprograms().len();
+        let live = Live::compute(program, structure, subject.platform)?;
+        let mut explorer = Explorer {
+            subject,
+            prog,
+            limits,
+            program,
+            structure,
+            live,
+            places: filled(program.len())?,
+            lists: Vec::new(),
+            path: Path::default(),
+            kept: Vec::new(),
+            free: Vec::new(),
+            waiting: Vec::new(),
+            last_id: 0,
+            stats: Stats::default(),
+            states: 0,
+            jumps: 0,
+            last_jumps: 0,
+            last_insns: 0,
+            depths: filled(functions)?,
+            by_type: filled(functions)?,
+            later: Vec::new(),
+        };
+        explorer.lists.try_reserve(1).map_err(|_| no_memory())?;
+        explorer.lists.push(Vec::new());
+        for (at, insn) in program.iter() {
+            explorer.meetings_of(at, insn)?;
+        }
+        Ok(explorer)
+    }
+
+    /// Notes where paths meet because of an instruction (`visit_insn`).
+    fn meetings_of(&mut self, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
+        let next = InsnIdx(at.0 + insn.slots());
+        match insn {
+            Insn::MayGoto { .. } => self.meet_at(at, Meeting::Always(Turn::MayGoto))?,
+            Insn::CallHelper { id } if self.calls_back(id) => {
+                self.meet_at(at, Meeting::Always(Turn::Callback))?;
+            }
+            Insn::CallLocal { .. } => {
+                self.meet_at(next, Meeting::Sometimes)?;
+                if let Some(to) = insn.call_target(at) {
+                    self.meet_at(to, Meeting::Sometimes)?;
+                }
+            }
+            _ => match insn.flow() {
+                Flow::Branch { .. } => self.meet_at(at, Meeting::Sometimes)?,
+                Flow::Jump { .. } => {}
+                _ => return Ok(()),
+            },
+        }
+        match insn.jump_target(at) {
+            Some(to) => self.meet_at(to, Meeting::Sometimes),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a helper calls a function before it returns.
+    fn calls_back(&self, id: u32) -> bool {
+        use skep_model::platform::helper::Callback;
+        let helper = self.subject.platform.helper(FuncId(id)).ok();
+        helper.and_then(|helper| helper.prototype).is_some_and(|prototype| {
+            prototype.args.iter().any(|arg| matches!(arg, Arg::Func(kind) if *kind != Callback::Timer))
+        })
+    }
+
+    fn meet_at(&mut self, at: InsnIdx, meeting: Meeting) -> Result<(), Rejection> {
+        let Some(place) = self.places.get_mut(at.index()) else { return Ok(()) };
+        if place.list == 0 {
+            place.list = self.lists.len() as u32;
+            self.lists.try_reserve(1).map_err(|_| no_memory())?;
+            self.lists.push(Vec::new());
+        }
+        if !matches!(place.meeting, Meeting::Always(_)) {
+            place.meeting = meeting;
+        }
+        Ok(())
+    }
+
+    /// A number that nobody else has.
+    pub(crate) fn new_id(&mut self) -> Id {
+        self.last_id += 1;
+        Id(self.last_id)
+    }
+
+    /// Follows every path from a state at an instruction.
+    pub(crate) fn follow(&mut self, state: State, at: InsnIdx) -> Result<(), Rejection> {
+        let mut path = (state, at);
+        loop {
+            let (state, at) = &mut path;
+            if self.comes_to(state, *at)? == Arrival::New {
+                self.path.step(*at, Note::Nothing)?;
+                self.count(*at)?;
+                if let Next::At(next) = self.execute(state, *at)? {
+                    *at = next;
+                    continue;
+                }
+            }
+            match self.waiting.pop() {
+                Some(next) => path = self.go_back(next)?,
+                None => {
+                    self.forget_path();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn go_back(&mut self, next: Waiting) -> Result<(State, InsnIdx), Rejection> {
+        let kept = &mut self.kept;
+        self.path.back_to(next.mark, |index| leave(kept, index));
+        if let Some((insn, note)) = next.first {
+            self.path.step(insn, note)?;
+        }
+        if let Some(set) = next.widened {
+            let set = self.path.set(set)?;
+            self.path.step(next.at, Note::Widened(set))?;
+        }
+        Ok((next.state, next.at))
+    }
+
+    fn forget_path(&mut self) {
+        let kept = &mut self.kept;
+        let start = Path::default().mark();
+        self.path.back_to(start, |index| leave(kept, index));
+    }
+
+    fn count(&mut self, at: InsnIdx) -> Result<(), Rejection> {
+        self.stats.insns += 1;
+        if self.stats.insns > self.limits.insns {
+            return Err(Rule::Processed.broken(
+                at,
+                format_args!(
+                    "more than {} instructions were looked at, on all paths together",
+                    self.limits.insns
+                ),
+            ));
+        }
+        if self.program.at(at).is_some_and(|insn| insn.flow() != Flow::Next || insn.is_call()) {
+            self.jumps += 1;
+        }
+        Ok(())
+    }
+
+    /// Leaves a path for later.
+    pub(crate) fn wait(&mut self, state: State, at: InsnIdx) -> Result<(), Rejection> {
+        let mark = self.path.mark();
+        self.wait_from(Waiting { mark, state, at, first: None, widened: None })
+    }
+
+    fn wait_from(&mut self, waiting: Waiting) -> Result<(), Rejection> {
+        if self.waiting.len() >= self.limits.waiting as usize {
+            return Err(Rule::Waiting.broken(
+                waiting.at,
+                format_args!("more than {} ways on wait to be followed", self.limits.waiting),
+            ));
+        }
+        self.waiting.try_reserve(1).map_err(|_| no_memory())?;
+        self.waiting.push(waiting);
+        Ok(())
+    }
+
+    /// Leaves a path for later that goes into a function that the helper called at `call` calls. The current step is that call.
+    pub(crate) fn wait_in_callback(
+        &mut self,
+        mut state: State,
+        call: InsnIdx,
+        start: InsnIdx,
+    ) -> Result<(), Rejection> {
+        let widened = self.widen(&mut state, call)?;
+        let mut mark = self.path.mark();
+        mark.undo_step();
+        let first = Some((call, Note::EnterCallback));
+        self.wait_from(Waiting { mark, state, at: start, first, widened })
+    }
+
+    /// Leaves a path for later that a `may_goto` at `at` does not end.
+    pub(crate) fn wait_in_loop(
+        &mut self,
+        mut state: State,
+        at: InsnIdx,
+        next: InsnIdx,
+    ) -> Result<(), Rejection> {
+        let widened = self.widen(&mut state, at)?;
+        let mark = self.path.mark();
+        self.wait_from(Waiting { mark, state, at: next, first: None, widened })
+    }
+
+    /// Leaves a function for later that runs when nothing of the program is active.
+    pub(crate) fn wait_apart(&mut self, mut state: State, at: InsnIdx) -> Result<(), Rejection> {
+        state.since = self.path.position().0;
+        self.wait(state, at)
+    }
+
+    /// Makes numbers unknown that differ from those of the last time round, if nothing was seen to depend on them
+    /// (`widen_imprecise_scalars`).
+    fn widen(&mut self, state: &mut State, at: InsnIdx) -> Result<Option<Set>, Rejection> {
+        // The last one was kept on this arrival.
+        let before = self.path.kept().skip(1).find(|&index| {
+            self.kept.get(index).is_some_and(|kept| kept.at == at && outer_frames_agree(&kept.state, state))
+        });
+        let Some(kept) = before.and_then(|index| self.kept.get(index)) else { return Ok(None) };
+        let mut set = Set::EMPTY;
+        for (number, old) in kept.state.frames.iter().enumerate() {
+            let Some(new) = state.frames.get_mut(number) else { break };
+            let wanted = kept.wanted.get(number).copied().unwrap_or_default();
+            for reg in skep_isa::Reg::ALL {
+                let index = reg.index();
+                if wanted.regs & 1 << index == 0 && widen_value(&old.regs[index], &mut new.regs[index]) {
+                    set.add_reg(number, reg);
+                }
+            }
+            for (index, (old, new)) in old.stack.iter().zip(&mut new.stack).enumerate() {
+                if wanted.slots & 1 << (index & 63) != 0 || old.bytes != new.bytes || old.kept.is_some() {
+                    continue;
+                }
+                if old.stored().is_some() && widen_value(&old.value, &mut new.value) {
+                    set.add_slot(number, index);
+                }
+            }
+        }
+        Ok((!set.is_empty()).then_some(set))
+    }
+
+    /// Compares a state with those that were kept where it is now.
+    fn comes_to(&mut self, state: &State, at: InsnIdx) -> Result<Arrival, Rejection> {
+        let Some(&place) = self.places.get(at.index()) else { return Ok(Arrival::New) };
+        let always = match place.meeting {
+            Meeting::Never => return Ok(Arrival::New),
+            Meeting::Sometimes => None,
+            Meeting::Always(turn) => Some(turn),
+        };
+        let force = always.is_some() || self.path.since_point() > 40;
+        let (jumps, insns) = (self.jumps - self.last_jumps, self.stats.insns - self.last_insns);
+        let mut keep = force || (jumps >= 2 && insns >= 8);
+        let list = place.list as usize;
+        let mut index = self.lists.get(list).map_or(0, Vec::len);
+        while index > 0 {
+            index -= 1;
+            let Some(number) = self.lists.get(list).and_then(|list| list.get(index)).map(|&at| at as usize)
+            else {
+                break;
+            };
+            let Some(kept) = self.kept.get(number) else { break };
+            let compare = |how| covers(kept, state, how, |frame, _| resumed(&self.live, state, frame, at));
+            if kept.on_path {
+                match always {
+                    Some(turn) => {
+                        let turned = match turn {
+                            Turn::Callback => true,
+                            Turn::MayGoto => kept.state.turns != state.turns,
+                        };
+                        if turned && compare(Compare::Within) {
+                            self.want_everything(state, at);
+                            return Ok(Arrival::Known);
+                        }
+                    }
+                    None => {
+                        if kept.state.turns == state.turns
+                            && kept.state.unrolled == state.unrolled
+                            && compare(Compare::Equal)
+                        {
+                            return Err(Rule::Endless.broken(
+                                at,
+                                format_args!(
+                                    "the loop comes here again with nothing changed, so it never ends"
+                                ),
+                            ));
+                        }
+                        if !force && jumps < 20 && insns < 100 {
+                            keep = false;
+                        }
+                    }
+                }
+            } else if compare(Compare::Wanted) {
+                let wanted = kept.wanted;
+                if let Some(kept) = self.kept.get_mut(number) {
+                    kept.hits += 1;
+                }
+                self.want_as(state, &wanted);
+                return Ok(Arrival::Known);
+            }
+            if keep {
+                self.missed(list, index, number, force);
+            }
+        }
+        if keep {
+            self.keep(state, at, list)?;
+        }
+        Ok(Arrival::New)
+    }
+
+    /// Counts a comparison in vain, and drops a state of which there were too many.
+    fn missed(&mut self, list: usize, index: usize, number: usize, force: bool) {
+        let Some(kept) = self.kept.get_mut(number) else { return };
+        kept.misses += 1;
+        let most = if force { kept.hits * 64 + 64 } else { kept.hits * 3 + 3 };
+        if kept.on_path || kept.misses <= most {
+            return;
+        }
+        kept.state.frames = Vec::new();
+        kept.state.owned = Vec::new();
+        if let Some(list) = self.lists.get_mut(list) {
+            list.remove(index);
+        }
+        if self.free.try_reserve(1).is_ok() {
+            self.free.push(number as u32);
+            self.states -= 1;
+        }
+    }
+
+    fn keep(&mut self, state: &State, at: InsnIdx, list: usize) -> Result<(), Rejection> {
+        let mut copy = state.try_clone()?;
+        for number in 0..copy.frames.len() {
+            let live = resumed(&self.live, state, number, at);
+            for reg in RegSet::ALL.without(live).iter() {
+                if reg != skep_isa::Reg::FP {
+                    copy.frames[number].regs[reg.index()] = Value::NOTHING;
+                }
+            }
+        }
+        let kept = Kept {
+            state: copy,
+            at,
+            wanted: [Wanted::default(); MOST_FRAMES],
+            on_path: true,
+            hits: 0,
+            misses: 0,
+        };
+        let number = match self.free.pop() {
+            Some(number) => {
+                if let Some(old) = self.kept.get_mut(number as usize) {
+                    *old = kept;
+                }
+                number
+            }
+            None => {
+                self.kept.try_reserve(1).map_err(|_| no_memory())?;
+                self.kept.push(kept);
+                self.kept.len() as u32 - 1
+            }
+        };
+        if let Some(list) = self.lists.get_mut(list) {
+            list.try_reserve(1).map_err(|_| no_memory())?;
+            list.push(number);
+        }
+        self.path.point(number as usize)?;
+        self.states += 1;
+        self.stats.states += 1;
+        self.stats.peak_states = self.stats.peak_states.max(self.states);
+        self.last_jumps = self.jumps;
+        self.last_insns = self.stats.insns;
+        Ok(())
+    }
+
+    /// Wants of the path what was wanted of a state that stands for the one at its end.
+    fn want_as(&mut self, state: &State, wanted: &[Wanted; MOST_FRAMES]) {
+        let mut set = Set::EMPTY;
+        for (number, wanted) in wanted.iter().enumerate() {
+            set.regs[number] = wanted.regs;
+            set.slots[number] = wanted.slots;
+            let mut read = wanted.read;
+            while read != 0 {
+                let slot = read.trailing_zeros() as usize;
+                read &= read - 1;
+                self.read_slot(state, number, slot);
+            }
+        }
+        self.need(state, set);
+    }
+
+    /// Wants everything of the path that is known of the state at its end: it goes on at a state of which not all is known yet that is
+    /// wanted of it.
+    fn want_everything(&mut self, state: &State, at: InsnIdx) {
+        let mut set = Set::EMPTY;
+        for (number, frame) in state.frames.iter().enumerate().take(MOST_FRAMES) {
+            set.regs[number] = resumed(&self.live, state, number, at).bits();
+            for (index, slot) in frame.stack.iter().enumerate() {
+                if slot.stored().is_some() {
+                    set.add_slot(number, index);
+                }
+                self.read_slot(state, number, index);
+            }
+        }
+        self.need(state, set);
+    }
+
+    /// Says that a slot of a function's stack is read.
+    pub(crate) fn read_slot(&mut self, state: &State, frame: usize, slot: usize) {
+        let written = state
+            .frames
+            .get(frame)
+            .and_then(|frame| frame.slot(slot))
+            .map_or(Position::START, |slot| slot.written);
+        self.path.read(&mut self.kept, state.since, frame, slot, written);
+    }
+
+    /// Says that numbers decide something.
+    pub(crate) fn need(&mut self, state: &State, set: Set) {
+        if !set.is_empty() {
+            self.path.need(self.program, &mut self.kept, state.since, state.top(), set);
+        }
+    }
+}
+
+/// What became of a state where paths meet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Arrival {
+    /// What follows has to be looked at.
+    New,
+    /// It was, for a state that stands for this one.
+    Known,
+}
+
+/// Takes a kept state off the path. What is there of its stack and was not read since is of no use to anybody.
+fn leave(kept: &mut [Kept], index: usize) {
+    let Some(kept) = kept.get_mut(index) else { return };
+    kept.on_path = false;
+    for (frame, wanted) in kept.state.frames.iter_mut().zip(&kept.wanted) {
+        let used = 64 - wanted.read.leading_zeros() as usize;
+        if used < frame.stack.len() {
+            frame.stack.truncate(used);
+            frame.stack.shrink_to_fit();
+        }
+    }
+}
+
+fn filled<T: Clone + Default>(count: usize) -> Result<Vec<T>, Rejection> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|_| no_memory())?;
+    all.resize(count, T::default());
+    Ok(all)
+}
+
+/// The registers that are read once a function goes on: the one that runs at `at`, those below where they called.
+fn resumed(live: &Live, state: &State, frame: usize, at: InsnIdx) -> RegSet {
+    match state.frames.get(frame + 1) {
+        None => live.before(at),
+        Some(Frame { call, role: Role::Callback(_), .. }) => live.before(*call),
+        Some(Frame { call, .. }) => live.before(InsnIdx(call.0 + 1)).without(RegSet::CALLER_SAVED),
+    }
+}
+
+/// Whether all functions of the older state are active in the newer one, too, at the same calls.
+fn outer_frames_agree(old: &State, new: &State) -> bool {
+    old.frames.len() <= new.frames.len()
+        && old
+            .frames
+            .iter()
+            .zip(&new.frames)
+            .all(|(one, two)| one.function == two.function && one.call == two.call)
+}
+
+/// Makes a number unknown that is another one than before.
+fn widen_value(old: &Value, new: &mut Value) -> bool {
+    if !old.is_number() || !new.is_number() || (old.number == new.number && old.fixed == new.fixed) {
+        return false;
+    }
+    *new = Value::UNKNOWN;
+    true
+}

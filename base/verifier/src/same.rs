@@ -1,0 +1,240 @@
+//! Whether what follows a kept state was looked at for a new one, too.
+
+use crate::path::{Kept, MOST_FRAMES, Wanted};
+use crate::stack::{Byte, Kept as Object, Slot};
+use crate::state::{Frame, OwnedKind, State};
+use crate::value::{Id, Memory, To, Value, What};
+use skep_isa::RegSet;
+
+/// How two states are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Compare {
+    /// What nothing was seen to depend on may differ.
+    Wanted,
+    /// Everything of the new state must lie within the old one's.
+    Within,
+    /// They must be equal: nothing has happened in between.
+    Equal,
+}
+
+/// Which ids of the old state are which of the new one.
+pub(crate) struct Ids {
+    pairs: [(Id, Id); 64],
+    count: usize,
+    fresh: u32,
+}
+
+impl Ids {
+    pub(crate) const fn new() -> Ids {
+        Ids { pairs: [(Id::NONE, Id::NONE); 64], count: 0, fresh: u32::MAX }
+    }
+
+    /// Whether both are, or may be, the same (`check_ids`).
+    fn same(&mut self, old: Id, new: Id) -> bool {
+        if old.is_some() != new.is_some() {
+            return false;
+        }
+        if !old.is_some() {
+            return true;
+        }
+        for &(one, two) in self.pairs.get(..self.count).unwrap_or_default() {
+            if one == old {
+                return two == new;
+            }
+            if two == new {
+                return false;
+            }
+        }
+        // States with more ids than that are taken for different.
+        let Some(pair) = self.pairs.get_mut(self.count) else { return false };
+        *pair = (old, new);
+        self.count += 1;
+        true
+    }
+
+    /// The same for numbers: one without copies may stand for one that had some, alone (`check_scalar_ids`).
+    fn same_number(&mut self, old: Id, new: Id) -> bool {
+        if !old.is_some() {
+            return true;
+        }
+        let new = if new.is_some() {
+            new
+        } else {
+            self.fresh -= 1;
+            Id(self.fresh)
+        };
+        self.same(old, new)
+    }
+}
+
+/// Whether the new state is one of those that the old one stands for.
+pub(crate) fn covers(kept: &Kept, new: &State, how: Compare, live: impl Fn(usize, &Frame) -> RegSet) -> bool {
+    let old = &kept.state;
+    if old.frames.len() != new.frames.len()
+        || old.rcu != new.rcu
+        || old.preempt != new.preempt
+        || old.owned.len() != new.owned.len()
+    {
+        return false;
+    }
+    let mut ids = Ids::new();
+    let mut owned = old.owned.iter().zip(&new.owned);
+    if !owned.all(|(one, two)| {
+        let same_lock = match (one.kind, two.kind) {
+            (OwnedKind::Object, OwnedKind::Object) => true,
+            (OwnedKind::Lock(map, one), OwnedKind::Lock(other, two)) => map == other && ids.same(one, two),
+            _ => false,
+        };
+        same_lock && ids.same(one.id, two.id)
+    }) {
+        return false;
+    }
+    for (at, (one, two)) in old.frames.iter().zip(&new.frames).enumerate() {
+        let turns = how != Compare::Equal || one.turns == two.turns;
+        if one.function != two.function || one.call != two.call || one.role != two.role || !turns {
+            return false;
+        }
+        let wanted = kept.wanted.get(at.min(MOST_FRAMES - 1)).copied().unwrap_or_default();
+        if !same_frame(one, two, wanted, how, live(at, one), &mut ids) {
+            return false;
+        }
+    }
+    true
+}
+
+fn same_frame(old: &Frame, new: &Frame, wanted: Wanted, how: Compare, live: RegSet, ids: &mut Ids) -> bool {
+    for reg in live.iter() {
+        let (one, two) = (&old.regs[reg.index()], &new.regs[reg.index()]);
+        let how = match how {
+            Compare::Wanted if wanted.regs & 1 << reg.index() != 0 => Compare::Within,
+            how => how,
+        };
+        if !same_value(one, two, how, ids) {
+            return false;
+        }
+    }
+    for (number, slot) in old.stack.iter().enumerate() {
+        let bit = 1u64 << (number & 63);
+        if how == Compare::Wanted && wanted.read & bit == 0 {
+            continue;
+        }
+        let how = match how {
+            Compare::Wanted if wanted.slots & bit != 0 => Compare::Within,
+            how => how,
+        };
+        if !same_slot(slot, new.slot(number).unwrap_or(&Slot::NOTHING), how, ids) {
+            return false;
+        }
+    }
+    // What the old one never touched is nothing there, which whatever is in the new one may stand for.
+    how != Compare::Equal || new.stack.len() <= old.stack.len()
+}
+
+fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
+    let stored = |slot: &Slot| slot.stored().map(|(value, count)| (*value, count));
+    let (whole, news) = (stored(old), stored(new));
+    for (index, (&one, &two)) in old.bytes.iter().zip(&new.bytes).enumerate() {
+        let fits = match (one, two) {
+            (Byte::Nothing, _) => how != Compare::Equal || two == Byte::Nothing,
+            // Some number is whatever was stored there, if that is a number.
+            (Byte::Some, Byte::Some | Byte::Zero) => how != Compare::Equal || two == Byte::Some,
+            (Byte::Some, Byte::Stored) => {
+                how != Compare::Equal && news.is_some_and(|(value, _)| value.is_number())
+            }
+            (Byte::Zero, Byte::Zero) | (Byte::Kept, Byte::Kept) => true,
+            (Byte::Zero, Byte::Stored) => {
+                how != Compare::Equal && news.is_some_and(|(value, _)| value.as_constant() == Some(0))
+            }
+            (Byte::Stored, Byte::Stored) => true,
+            // A stored number may stand for the zeros or for any number that are there now.
+            (Byte::Stored, Byte::Zero | Byte::Some) => {
+                how != Compare::Equal
+                    && index < 8
+                    && whole.is_some_and(|(value, _)| {
+                        value.is_number() && (how == Compare::Wanted || covers_bytes(&value, new))
+                    })
+            }
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    if old.kept != new.kept {
+        let (Some(one), Some(two)) = (old.kept, new.kept) else { return old.kept.is_none() };
+        return same_object(one, two, how)
+            && ids.same(old.value.id, new.value.id)
+            && ids.same(old.value.owned, new.value.owned);
+    }
+    if old.kept.is_some() {
+        return ids.same(old.value.id, new.value.id) && ids.same(old.value.owned, new.value.owned);
+    }
+    match (whole, news) {
+        (Some((one, count)), Some((two, other))) => count == other && same_value(&one, &two, how, ids),
+        _ => true,
+    }
+}
+
+/// Whether a stored number without copies may be what the bytes are now: any number, or zeros.
+fn covers_bytes(value: &Value, new: &Slot) -> bool {
+    let zeros = new.bytes.iter().all(|&byte| byte == Byte::Zero);
+    !value.id.is_some() && (value.number.is_unknown() || (zeros && value.number.contains(0)))
+}
+
+fn same_object(old: Object, new: Object, how: Compare) -> bool {
+    match (old, new) {
+        (
+            Object::Iterator { slot: s1, slots: n1, state: t1, type_id: y1, depth: d1 },
+            Object::Iterator { slot: s2, slots: n2, state: t2, type_id: y2, depth: d2 },
+        ) => s1 == s2 && n1 == n2 && t1 == t2 && y1 == y2 && (how != Compare::Equal || d1 == d2),
+        _ => old == new,
+    }
+}
+
+/// Whether the new value is one of those that the old one stands for (`regsafe`).
+fn same_value(old: &Value, new: &Value, how: Compare, ids: &mut Ids) -> bool {
+    match (old.what, new.what) {
+        // What was never written was never read.
+        (What::Nothing, _) => how != Compare::Equal || new.is_nothing(),
+        (What::Number, What::Number) => match how {
+            Compare::Wanted => true,
+            Compare::Within => {
+                (!old.id.is_some() || old.fixed == new.fixed)
+                    && old.number.covers(&new.number)
+                    && ids.same_number(old.id, new.id)
+            }
+            Compare::Equal => {
+                old.number == new.number && old.fixed == new.fixed && ids.same_number(old.id, new.id)
+            }
+        },
+        (What::Pointer(one), What::Pointer(two)) => {
+            // One that is not null cannot stand for one that may be: a test of one tells of all with its id.
+            if one.null != two.null || old.fixed != new.fixed || !same_target(one.to, two.to, ids) {
+                return false;
+            }
+            let ranges = match how {
+                Compare::Equal => old.number == new.number && old.range == new.range,
+                _ => old.number.covers(&new.number) && old.range <= new.range,
+            };
+            ranges && ids.same(old.id, new.id) && ids.same(old.owned, new.owned)
+        }
+        _ => false,
+    }
+}
+
+fn same_target(old: To, new: To, ids: &mut Ids) -> bool {
+    match (old, new) {
+        (To::MapValue { map: one, inner: first }, To::MapValue { map: two, inner: second })
+        | (To::InnerMap { map: one, inner: first }, To::InnerMap { map: two, inner: second }) => {
+            one == two && ids.same(first, second)
+        }
+        (To::Memory { size: one, kind: first }, To::Memory { size: two, kind: second }) => {
+            let kinds = match (first, second) {
+                (Memory::Slice(one), Memory::Slice(two)) => ids.same(one, two),
+                _ => first == second,
+            };
+            one <= two && kinds
+        }
+        _ => old == new,
+    }
+}

@@ -1,0 +1,104 @@
+//! The stack of one function: eight bytes at a time, what each byte is, and what was stored there whole.
+
+use crate::path::Position;
+use crate::value::Value;
+
+/// What a byte of the stack holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Byte {
+    /// It was never written.
+    Nothing,
+    /// A byte of the value that is stored in the slot.
+    Stored,
+    /// Some number.
+    Some,
+    /// Zero.
+    Zero,
+    /// A byte of a dynptr, an iterator or another object that the kernel keeps there.
+    Kept,
+}
+
+/// Eight bytes of the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Slot {
+    /// The bytes by ascending address.
+    pub(crate) bytes: [Byte; 8],
+    /// What was stored there, or what object the kernel keeps there.
+    pub(crate) value: Value,
+    /// What the kernel keeps there.
+    pub(crate) kept: Option<Kept>,
+    /// Where on the path all of it was written last.
+    pub(crate) written: Position,
+}
+
+/// An object that the kernel keeps on the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// The first or second half of a dynptr; the value's `owned` is its reference, the value's `id` its own.
+    Dynptr { first: Half, over: Over },
+    /// A slot of an iterator.
+    Iterator { slot: u8, slots: u8, state: Turning, depth: u32, type_id: skep_btf::TypeId },
+    /// Saved interrupt flags.
+    Flags,
+}
+
+/// Which half of two slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Half {
+    First,
+    Second,
+}
+
+/// What a dynptr is over (`enum bpf_dynptr_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Over {
+    Local,
+    Ring,
+    Packet,
+    Frames,
+}
+
+/// Where an iterator is (`enum bpf_iter_state`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turning {
+    Active,
+    Drained,
+}
+
+impl Slot {
+    pub(crate) const NOTHING: Slot =
+        Slot { bytes: [Byte::Nothing; 8], value: Value::NOTHING, kept: None, written: Position::START };
+
+    /// Whether a value is stored there, and how many bytes of it.
+    pub(crate) fn stored(&self) -> Option<(&Value, u32)> {
+        if self.bytes[0] != Byte::Stored {
+            return None;
+        }
+        let count = self.bytes.iter().take_while(|&&byte| byte == Byte::Stored).count();
+        Some((&self.value, count as u32))
+    }
+
+    /// Whether a register of which all eight bytes were stored is there.
+    pub(crate) fn whole(&self) -> Option<&Value> {
+        match self.stored() {
+            Some((value, 8)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Makes what was stored there bytes of which no more is known than that they are numbers.
+    pub(crate) fn scatter(&mut self) {
+        for byte in &mut self.bytes {
+            if *byte == Byte::Stored {
+                *byte = Byte::Some;
+            }
+        }
+        self.value = Value::NOTHING;
+    }
+}
+
+/// The slot and the first byte in it of the byte at a negative offset from the frame pointer.
+pub(crate) fn place(offset: i64) -> (usize, usize) {
+    let slot = (-offset - 1) / 8;
+    (slot as usize, offset.rem_euclid(8) as usize)
+}

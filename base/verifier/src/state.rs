@@ -1,0 +1,152 @@
+//! What is known at one point of one path.
+
+use crate::rejection::{Rejection, no_memory};
+use crate::stack::Slot;
+use crate::value::{Id, MapAt, Value};
+use alloc::vec::Vec;
+use skep_isa::{InsnIdx, Reg};
+use skep_model::platform::helper::Callback;
+
+/// An active function.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) regs: [Value; 11],
+    /// By descending address: the first slot is right below the frame pointer.
+    pub(crate) stack: Vec<Slot>,
+    /// Which function it is.
+    pub(crate) function: usize,
+    /// The instruction that called it.
+    pub(crate) call: InsnIdx,
+    /// How it was called.
+    pub(crate) role: Role,
+    /// How often the helper that it calls now has called a function.
+    pub(crate) turns: u32,
+}
+
+/// How a function came to be active.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// The program starts here, or the function is verified by itself.
+    First,
+    /// It was called by an instruction.
+    Called,
+    /// A helper calls it, as often as it likes.
+    Callback(Callback),
+    /// It is called later, when nothing of the program is active.
+    Later,
+}
+
+/// What must be released before the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owned {
+    pub(crate) id: Id,
+    /// Where it was acquired.
+    pub(crate) at: InsnIdx,
+    /// By which of the active functions.
+    pub(crate) frame: u8,
+    pub(crate) kind: OwnedKind,
+}
+
+/// What is owned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OwnedKind {
+    /// Something that a call returned.
+    Object,
+    /// The spin lock of a value of a map; the id tells values apart.
+    Lock(MapAt, Id),
+}
+
+/// What is known at one point of one path.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) owned: Vec<Owned>,
+    /// How many RCU sections are open.
+    pub(crate) rcu: u32,
+    /// How often preemption was disabled.
+    pub(crate) preempt: u32,
+    /// How often a `may_goto` went on.
+    pub(crate) turns: u32,
+    /// How many callbacks are active or were, one after another, at the same call.
+    pub(crate) unrolled: u32,
+    /// The path before this position belongs to what caused it, not to the state.
+    pub(crate) since: u32,
+}
+
+impl Frame {
+    pub(crate) fn new(function: usize, call: InsnIdx, role: Role, at: u8) -> Frame {
+        let mut regs = [Value::NOTHING; 11];
+        regs[Reg::FP.index()] = Value::pointer(crate::value::To::Stack { frame: at });
+        Frame { regs, stack: Vec::new(), function, call, role, turns: 0 }
+    }
+
+    pub(crate) fn try_clone(&self) -> Result<Frame, Rejection> {
+        let mut stack = Vec::new();
+        stack.try_reserve_exact(self.stack.len()).map_err(|_| no_memory())?;
+        stack.extend_from_slice(&self.stack);
+        Ok(Frame { stack, ..*self })
+    }
+
+    /// The slot, if that much stack was ever touched.
+    pub(crate) fn slot(&self, slot: usize) -> Option<&Slot> {
+        self.stack.get(slot)
+    }
+
+    /// Makes the stack deep enough for so many slots.
+    pub(crate) fn deepen(&mut self, slots: usize) -> Result<(), Rejection> {
+        if slots > self.stack.len() {
+            self.stack.try_reserve(slots - self.stack.len()).map_err(|_| no_memory())?;
+            self.stack.resize(slots, Slot::NOTHING);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    pub(crate) fn try_clone(&self) -> Result<State, Rejection> {
+        let mut frames = Vec::new();
+        frames.try_reserve_exact(self.frames.len()).map_err(|_| no_memory())?;
+        for frame in &self.frames {
+            frames.push(frame.try_clone()?);
+        }
+        let mut owned = Vec::new();
+        owned.try_reserve_exact(self.owned.len()).map_err(|_| no_memory())?;
+        owned.extend_from_slice(&self.owned);
+        Ok(State { frames, owned, ..*self })
+    }
+
+    /// The index of the function that runs.
+    pub(crate) fn top(&self) -> usize {
+        self.frames.len() - 1
+    }
+
+    /// The function that runs.
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.frames[self.frames.len() - 1]
+    }
+
+    pub(crate) fn frame_mut(&mut self) -> &mut Frame {
+        let top = self.frames.len() - 1;
+        &mut self.frames[top]
+    }
+
+    pub(crate) fn reg(&self, reg: Reg) -> &Value {
+        &self.frame().regs[reg.index()]
+    }
+
+    pub(crate) fn set(&mut self, reg: Reg, value: Value) {
+        self.frame_mut().regs[reg.index()] = value;
+    }
+
+    /// Does something with every value, in registers and on the stacks.
+    pub(crate) fn for_each(&mut self, mut each: impl FnMut(&mut Value)) {
+        for frame in &mut self.frames {
+            frame.regs.iter_mut().for_each(&mut each);
+            for slot in &mut frame.stack {
+                if !slot.value.is_nothing() {
+                    each(&mut slot.value);
+                }
+            }
+        }
+    }
+}

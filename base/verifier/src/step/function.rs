@@ -1,0 +1,246 @@
+//! Functions of the program: calls, returns, and what helpers call (`check_func_call`, `prepare_func_exit`, `push_callback_call`,
+//! `check_return_code` in `kernel/bpf/verifier.c`).
+
+use super::Result;
+use crate::explore::{Called, Explorer, Next};
+use crate::path::{MOST_FRAMES, Note};
+use crate::rejection::{Rule, no_memory};
+use crate::scalar::Number;
+use crate::state::{Frame, Role, State};
+use crate::value::{MapAt, To, Value};
+use alloc::vec::Vec;
+use skep_abi::{AttachType, ProgType};
+use skep_isa::{Insn, InsnIdx, Reg};
+use skep_model::platform::helper::Callback;
+use skep_model::platform::prog::Returns;
+
+impl Explorer<'_> {
+    fn function_at(&self, at: InsnIdx, start: Option<InsnIdx>) -> Result<(usize, InsnIdx)> {
+        let found = start.and_then(|start| Some((self.structure.subprogram_at(start)?, start)));
+        found.ok_or_else(|| Rule::Flow.broken(at, format_args!("no function begins where the call leads")))
+    }
+
+    /// Refuses more active functions than there may be.
+    fn room_for_frame(&self, state: &State, at: InsnIdx) -> Result<()> {
+        let most = (self.limits.frames as usize).min(MOST_FRAMES);
+        if state.frames.len() < most {
+            return Ok(());
+        }
+        Err(Rule::Frames.broken(at, format_args!("more than {most} functions would be active at once")))
+    }
+
+    pub(super) fn call_local(&mut self, state: &mut State, at: InsnIdx, insn: Insn) -> Result<Next> {
+        let (function, start) = self.function_at(at, insn.call_target(at))?;
+        if self.by_type.get(function) != Some(&Called::Along) {
+            return self.call_by_type(state, at, function);
+        }
+        self.room_for_frame(state, at)?;
+        let mut frame = Frame::new(function, at, Role::Called, state.frames.len() as u8);
+        for reg in skep_isa::RegSet::ARGUMENTS.iter() {
+            frame.regs[reg.index()] = *state.reg(reg);
+        }
+        self.forget_arguments(state);
+        state.frames.try_reserve(1).map_err(|_| no_memory())?;
+        state.frames.push(frame);
+        self.path.note(Note::Enter)?;
+        Ok(Next::At(start))
+    }
+
+    pub(super) fn exit(&mut self, state: &mut State, at: InsnIdx) -> Result<Next> {
+        let role = state.frame().role;
+        match role {
+            Role::First => {
+                self.nothing_owned(state, at, "the program ends")?;
+                self.check_result(state, at)?;
+                Ok(Next::End)
+            }
+            Role::Later => {
+                self.nothing_owned(state, at, "the function ends")?;
+                self.check_range(state, at, Number::constant(0), "a function that is called later")?;
+                Ok(Next::End)
+            }
+            Role::Called => {
+                let result = *state.reg(Reg::R0);
+                let top = state.top();
+                if result.is_stack_of(top) {
+                    return Err(Rule::Stack
+                        .broken(at, format_args!("a function cannot return a pointer to its own stack")));
+                }
+                let call = state.frame().call;
+                state.frames.pop();
+                state.set(Reg::R0, result);
+                self.path.note(Note::Leave)?;
+                Ok(Next::At(InsnIdx(call.0 + 1)))
+            }
+            Role::Callback(_) => {
+                let top = state.top() as u8;
+                if let Some(owned) = state.owned.iter().find(|owned| owned.frame >= top) {
+                    return Err(Rule::Leak.broken(
+                        at,
+                        format_args!(
+                            "the function ends, and what instruction {} acquired in it is not released",
+                            owned.at
+                        ),
+                    ));
+                }
+                self.check_range(state, at, Number::unsigned(0, 1), "a function that a helper calls")?;
+                let call = state.frame().call;
+                state.frames.pop();
+                self.path.note(Note::LeaveCallback)?;
+                // The helper may call it again, or be done.
+                Ok(Next::At(call))
+            }
+        }
+    }
+
+    /// Refuses a result outside of what is wanted.
+    fn check_range(&mut self, state: &State, at: InsnIdx, wanted: Number, who: &str) -> Result<()> {
+        let result = self.read(state, at, Reg::R0)?;
+        self.need_reg(state, Reg::R0);
+        if result.is_number() && wanted.covers(&result.number) {
+            return Ok(());
+        }
+        Err(Rule::Return.broken(
+            at,
+            format_args!(
+                "wanted {who} to return {} to {}, found {result} in r0",
+                wanted.smin(),
+                wanted.smax()
+            ),
+        ))
+    }
+
+    /// Checks what a program returns.
+    fn check_result(&mut self, state: &State, at: InsnIdx) -> Result<()> {
+        let result = self.read(state, at, Reg::R0)?;
+        let function = state.frame().function;
+        if function != 0 {
+            if result.is_number() {
+                return Ok(());
+            }
+            return Err(Rule::Return.broken(
+                at,
+                format_args!(
+                    "wanted a number from a function that is called by its type, found {result} in r0"
+                ),
+            ));
+        }
+        let (kind, attach) = (self.subject.kind, self.subject.attach);
+        let range = match (self.prog.returns, kind) {
+            (Returns::ByTarget, ProgType::TRACING) => match attach {
+                AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT => Some((0, 0)),
+                AttachType::TRACE_ITER => Some((0, 1)),
+                _ => None,
+            },
+            (returns, _) => returns.range(attach),
+        };
+        let Some((low, high)) = range.filter(|&range| range != (i32::MIN, i32::MAX)) else { return Ok(()) };
+        self.need_reg(state, Reg::R0);
+        // Linux compares the lower half, as a signed number.
+        let within = result.is_number()
+            && i64::from(low) <= i64::from(result.number.s32_min())
+            && i64::from(result.number.s32_max()) <= i64::from(high);
+        if within {
+            return Ok(());
+        }
+        Err(Rule::Return
+            .broken(at, format_args!("wanted the program to return {low} to {high}, found {result} in r0")))
+    }
+
+    /// A helper calls a function, as often as it likes: what comes of that is looked at until nothing new does.
+    pub(super) fn call_back(
+        &mut self,
+        state: &mut State,
+        at: InsnIdx,
+        kind: Callback,
+        function: InsnIdx,
+        map: Option<MapAt>,
+    ) -> Result<()> {
+        let (number, start) = self.function_at(at, Some(function))?;
+        if kind == Callback::Timer {
+            return self.call_later(state, at, (number, start), map);
+        }
+        self.room_for_frame(state, at)?;
+        if kind == Callback::Loop {
+            self.need_reg(state, Reg::R1);
+            let times = state.reg(Reg::R1).number.umax();
+            if u64::from(state.frame().turns) >= times {
+                state.frame_mut().turns = 0;
+                return Ok(());
+            }
+        }
+        let mut frame = Frame::new(number, at, Role::Callback(kind), state.frames.len() as u8);
+        let mut give = |reg: Reg, value: Value| frame.regs[reg.index()] = value;
+        let handed = *state.reg(Reg::R3);
+        match kind {
+            Callback::Loop => {
+                give(Reg::R1, Value::UNKNOWN);
+                give(Reg::R2, handed);
+            }
+            Callback::MapElem => {
+                let Some(map) = map else {
+                    return Err(Rule::Argument.broken(at, format_args!("no map is known to go over")));
+                };
+                give(Reg::R1, Value::pointer(To::Map(map)));
+                give(Reg::R2, Value::pointer(To::MapKey(map)));
+                let id = self.new_id();
+                give(
+                    Reg::R3,
+                    Value { id, ..Value::pointer(To::MapValue { map, inner: crate::value::Id::NONE }) },
+                );
+                give(Reg::R4, handed);
+            }
+            Callback::Timer | Callback::UserRecord | Callback::Vma => {
+                return Err(
+                    self.unmodelled(at, format_args!("functions that this helper calls are not modelled"))
+                );
+            }
+        }
+        let mut inside = state.try_clone()?;
+        inside.frame_mut().turns += 1;
+        inside.unrolled += 1;
+        inside.frames.try_reserve(1).map_err(|_| no_memory())?;
+        inside.frames.push(frame);
+        self.wait_in_callback(inside, at, start)?;
+        state.frame_mut().turns = 0;
+        Ok(())
+    }
+
+    /// A function is called when a timer fires.
+    fn call_later(
+        &mut self,
+        state: &State,
+        at: InsnIdx,
+        (number, start): (usize, InsnIdx),
+        map: Option<MapAt>,
+    ) -> Result<()> {
+        let Some(map) = map else {
+            return Err(Rule::Argument.broken(at, format_args!("no map is known whose timer it is")));
+        };
+        let _ = state;
+        let mut frame = Frame::new(number, at, Role::Later, 0);
+        let id = self.new_id();
+        frame.regs[Reg::R1.index()] = Value::pointer(To::Map(map));
+        frame.regs[Reg::R2.index()] = Value::pointer(To::MapKey(map));
+        frame.regs[Reg::R3.index()] =
+            Value { id, ..Value::pointer(To::MapValue { map, inner: crate::value::Id::NONE }) };
+        let later = State::new(frame)?;
+        self.wait_apart(later, start)
+    }
+
+    /// A call of a function of which only the type counts.
+    fn call_by_type(&mut self, state: &mut State, at: InsnIdx, function: usize) -> Result<Next> {
+        let _ = (state, function);
+        Err(self.unmodelled(at, format_args!("functions that are verified by their type are not modelled")))
+    }
+}
+
+impl State {
+    /// A state in which one function is active.
+    pub(crate) fn new(frame: Frame) -> Result<State> {
+        let mut frames = Vec::new();
+        frames.try_reserve(1).map_err(|_| no_memory())?;
+        frames.push(frame);
+        Ok(State { frames, owned: Vec::new(), rcu: 0, preempt: 0, turns: 0, unrolled: 0, since: 0 })
+    }
+}

@@ -1,0 +1,189 @@
+//! What one instruction does to what is known.
+
+mod alu;
+mod branch;
+mod call;
+mod context;
+mod function;
+mod memory;
+mod region;
+mod stack;
+
+use crate::explore::{Explorer, Next};
+use crate::path::Set;
+use crate::rejection::{Rejection, Rule};
+use crate::state::State;
+use crate::value::{MapAt, To, Value};
+use core::fmt;
+use skep_isa::{Addr, Insn, InsnIdx, Operand, Reg, Width};
+use skep_model::platform::prog::ClassicLoads;
+
+/// Offsets of pointers stay below this, either way (`BPF_MAX_VAR_OFF`, include/linux/bpf_verifier.h).
+pub(crate) const MOST_OFFSET: i64 = 1 << 29;
+
+pub(crate) type Result<T> = core::result::Result<T, Rejection>;
+
+impl Explorer<'_> {
+    /// Executes an instruction.
+    pub(crate) fn execute(&mut self, state: &mut State, at: InsnIdx) -> Result<Next> {
+        let Some(insn) = self.program.at(at) else {
+            return Err(Rule::Flow.broken(at, format_args!("no instruction is here")));
+        };
+        let next = Next::At(InsnIdx(at.0 + insn.slots()));
+        // A call's results are not written to r10, and nothing else that it changes is.
+        if !insn.is_call() && insn.writes().contains(Reg::FP) {
+            return Err(Rule::FramePointer
+                .broken(at, format_args!("`{insn}` writes r10, the frame pointer, which is read only")));
+        }
+        match insn {
+            Insn::Alu { width, op, dst, src } => self.alu(state, at, (width, op), dst, src)?,
+            Insn::Neg { .. } | Insn::Movsx { .. } | Insn::ByteSwap { .. } => self.unary(state, at, insn)?,
+            Insn::AddrSpaceCast { .. } => {
+                return Err(self.unmodelled(at, format_args!("arenas are not modelled")));
+            }
+            Insn::LoadImm64 { dst, value } => state.set(dst, Value::constant(value)),
+            Insn::LoadAddr { dst, addr } => {
+                let value = self.address(at, addr)?;
+                state.set(dst, value);
+            }
+            Insn::LoadAbs { .. } => self.classic_load(state, at, insn, None)?,
+            Insn::LoadInd { src, .. } => self.classic_load(state, at, insn, Some(src))?,
+            Insn::Load { .. }
+            | Insn::Store { .. }
+            | Insn::Atomic { .. }
+            | Insn::LoadAcquire { .. }
+            | Insn::StoreRelease { .. } => self.access(state, at, insn)?,
+            Insn::Goto { .. } | Insn::Gotol { .. } => return self.jump(at, insn),
+            Insn::Gotox { .. } => {
+                return Err(self.unmodelled(at, format_args!("jumps through registers are not modelled")));
+            }
+            Insn::Branch { width, cond, dst, src, .. } => {
+                return self.branch(state, at, insn, (width, cond), dst, src);
+            }
+            Insn::MayGoto { .. } => return self.may_goto(state, at, insn),
+            Insn::CallHelper { id } => return self.call_helper(state, at, id),
+            Insn::CallLocal { .. } => return self.call_local(state, at, insn),
+            Insn::CallKfunc { .. } => {
+                return Err(self.unmodelled(at, format_args!("functions of the kernel are not modelled")));
+            }
+            Insn::CallReg { .. } => {
+                return Err(
+                    Rule::Instruction.broken(at, format_args!("`{insn}` is not an instruction of Linux"))
+                );
+            }
+            Insn::Exit => return self.exit(state, at),
+        }
+        Ok(next)
+    }
+
+    /// What a register holds, if it holds anything.
+    pub(crate) fn read(&self, state: &State, at: InsnIdx, reg: Reg) -> Result<Value> {
+        let value = state.reg(reg);
+        if value.is_nothing() {
+            let insn = self.program.at(at);
+            let insn: &dyn fmt::Display = match &insn {
+                Some(insn) => insn,
+                None => &"the instruction",
+            };
+            return Err(Rule::Initialised.broken(
+                at,
+                format_args!("`{insn}` reads {reg}, which nothing has written before on this path"),
+            ));
+        }
+        Ok(*value)
+    }
+
+    /// What a second operand is.
+    fn operand(&self, state: &State, at: InsnIdx, width: Width, operand: Operand) -> Result<Value> {
+        match operand {
+            Operand::Reg(reg) => self.read(state, at, reg),
+            Operand::Imm(imm) => Ok(Value::constant(match width {
+                Width::W64 => i64::from(imm).cast_unsigned(),
+                Width::W32 => u64::from(imm.cast_unsigned()),
+            })),
+        }
+    }
+
+    /// What a wide load makes.
+    fn address(&mut self, at: InsnIdx, addr: Addr) -> Result<Value> {
+        let (value_off, is_value) = match addr {
+            Addr::MapFd { .. } | Addr::MapIndex { .. } => (0, false),
+            Addr::MapValueFd { off, .. } | Addr::MapValueIndex { off, .. } => (off, true),
+            Addr::Code { .. } => {
+                let start = self.program.at(at).and_then(|insn| insn.call_target(at)).unwrap_or(at);
+                return Ok(Value::pointer(To::Function(start)));
+            }
+            Addr::Variable { btf_id, btf_fd } => return self.kernel_variable(at, btf_id, btf_fd),
+        };
+        let index = self.subject.references.map_of(at, addr);
+        let Some((index, map)) = index.and_then(|index| Some((index, self.subject.maps.get(index)?))) else {
+            return Err(Rule::Reference.broken(at, format_args!("no map is known here")));
+        };
+        let map_at = MapAt(u16::try_from(index).unwrap_or(u16::MAX));
+        if !is_value {
+            return Ok(Value::pointer(To::Map(map_at)));
+        }
+        if map.kind == skep_abi::MapType::ARENA {
+            return Err(self.unmodelled(at, format_args!("arenas are not modelled")));
+        }
+        let mut value = Value::pointer(To::MapValue { map: map_at, inner: crate::value::Id::NONE });
+        value.fixed = i64::from(value_off);
+        Ok(value)
+    }
+
+    /// A packet load of classic BPF (`check_ld_abs`).
+    fn classic_load(&mut self, state: &mut State, at: InsnIdx, insn: Insn, index: Option<Reg>) -> Result<()> {
+        if self.prog.classic_loads == ClassicLoads::Refused {
+            return Err(Rule::ClassicLoad.broken(
+                at,
+                format_args!(
+                    "`{insn}` wants a socket buffer, which a program of type {} has not",
+                    self.prog.kind
+                ),
+            ));
+        }
+        // What is not there ends the program.
+        self.nothing_owned(state, at, "a packet load may end the program")?;
+        let context = self.read(state, at, Reg::R6)?;
+        if context.certainly_to() != Some(To::Context) || context.offset() != Some(0) {
+            return Err(Rule::ClassicLoad
+                .broken(at, format_args!("`{insn}` wants the context in r6, found {context}")));
+        }
+        if let Some(index) = index {
+            self.read(state, at, index)?;
+        }
+        self.forget_arguments(state);
+        state.set(Reg::R0, Value::UNKNOWN);
+        Ok(())
+    }
+
+    /// Forgets r0 to r5, as calls do.
+    pub(crate) fn forget_arguments(&self, state: &mut State) {
+        for reg in skep_isa::RegSet::CALLER_SAVED.iter() {
+            state.set(reg, Value::NOTHING);
+        }
+    }
+
+    /// Says that the number in a register decides something.
+    pub(crate) fn need_reg(&mut self, state: &State, reg: Reg) {
+        if state.reg(reg).is_number() {
+            self.need(state, Set::reg(state.top(), reg));
+        }
+    }
+
+    /// The refusal of what is not modelled.
+    pub(crate) fn unmodelled(&self, at: InsnIdx, what: fmt::Arguments<'_>) -> Rejection {
+        Rule::Unmodelled.broken(at, what)
+    }
+
+    /// The refusal of what needs nothing to be owned.
+    pub(crate) fn nothing_owned(&self, state: &State, at: InsnIdx, why: &str) -> Result<()> {
+        match state.owned.last() {
+            None => Ok(()),
+            Some(owned) => Err(Rule::Leak.broken(
+                at,
+                format_args!("{why}, and what instruction {} acquired is not released", owned.at),
+            )),
+        }
+    }
+}
