@@ -226,8 +226,7 @@ impl<'a> Explorer<'a> {
     }
 
     fn go_back(&mut self, next: Waiting) -> Result<(State, InsnIdx), Rejection> {
-        let kept = &mut self.kept;
-        self.path.back_to(next.mark, |index| leave(kept, index));
+        self.leave_path(next.mark);
         if let Some((insn, note)) = next.first {
             self.path.step(insn, note)?;
         }
@@ -239,9 +238,15 @@ impl<'a> Explorer<'a> {
     }
 
     fn forget_path(&mut self) {
-        let kept = &mut self.kept;
-        let start = Path::default().mark();
-        self.path.back_to(start, |index| leave(kept, index));
+        self.leave_path(Path::default().mark());
+    }
+
+    fn leave_path(&mut self, mark: Mark) {
+        while let Some(index) = self.path.back_to(mark) {
+            if leave(&mut self.kept, index) == Leaving::Dropped {
+                self.drop_kept(index);
+            }
+        }
     }
 
     fn count(&mut self, at: InsnIdx) -> Result<(), Rejection> {
@@ -414,18 +419,27 @@ impl<'a> Explorer<'a> {
         let Some(kept) = self.kept.get_mut(number) else { return };
         kept.misses += 1;
         let most = if force { kept.hits * 64 + 64 } else { kept.hits * 3 + 3 };
-        if kept.on_path || kept.misses <= most {
+        if kept.misses <= most {
             return;
         }
-        kept.state.frames = Vec::new();
-        kept.state.owned = Vec::new();
         if let Some(list) = self.lists.get_mut(list) {
             list.remove(index);
         }
+        kept.listed = false;
+        if !kept.on_path {
+            self.drop_kept(number);
+        }
+    }
+
+    /// Lets the memory of a state go that nothing can come to any more.
+    fn drop_kept(&mut self, number: usize) {
+        let Some(kept) = self.kept.get_mut(number) else { return };
+        kept.state.frames = Vec::new();
+        kept.state.owned = Vec::new();
         if self.free.try_reserve(1).is_ok() {
             self.free.push(number as u32);
-            self.states -= 1;
         }
+        self.states -= 1;
     }
 
     fn keep(&mut self, state: &State, at: InsnIdx, list: usize) -> Result<(), Rejection> {
@@ -443,6 +457,7 @@ impl<'a> Explorer<'a> {
             at,
             wanted: [Wanted::default(); MOST_FRAMES],
             on_path: true,
+            listed: true,
             hits: 0,
             misses: 0,
         };
@@ -531,10 +546,20 @@ enum Arrival {
     Known,
 }
 
+/// What becomes of a state that is not on the path any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leaving {
+    Kept,
+    Dropped,
+}
+
 /// Takes a kept state off the path. What is there of its stack and was not read since is of no use to anybody.
-fn leave(kept: &mut [Kept], index: usize) {
-    let Some(kept) = kept.get_mut(index) else { return };
+fn leave(kept: &mut [Kept], index: usize) -> Leaving {
+    let Some(kept) = kept.get_mut(index) else { return Leaving::Kept };
     kept.on_path = false;
+    if !kept.listed {
+        return Leaving::Dropped;
+    }
     for (frame, wanted) in kept.state.frames.iter_mut().zip(&kept.wanted) {
         let used = 64 - wanted.read.leading_zeros() as usize;
         if used < frame.stack.len() {
@@ -542,6 +567,7 @@ fn leave(kept: &mut [Kept], index: usize) {
             frame.stack.shrink_to_fit();
         }
     }
+    Leaving::Kept
 }
 
 fn filled<T: Clone + Default>(count: usize) -> Result<Vec<T>, Rejection> {

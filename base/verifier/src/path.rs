@@ -117,6 +117,8 @@ pub(crate) struct Kept {
     pub(crate) wanted: [Wanted; MOST_FRAMES],
     /// Whether it lies on the path that is followed.
     pub(crate) on_path: bool,
+    /// Whether new states are compared with it.
+    pub(crate) listed: bool,
     pub(crate) hits: u32,
     pub(crate) misses: u32,
 }
@@ -164,13 +166,15 @@ impl Path {
         }
     }
 
-    /// Forgets what came after a mark; `off` is told of each state that is not on the path any more.
-    pub(crate) fn back_to(&mut self, mark: Mark, mut off: impl FnMut(usize)) {
+    /// Forgets what came after a mark, step by step: returns a state that is not on the path any more, and nothing once the
+    /// mark is reached.
+    pub(crate) fn back_to(&mut self, mark: Mark) -> Option<usize> {
+        if self.points.len() > mark.points as usize {
+            return self.points.pop().map(|point| point.kept);
+        }
         self.steps.truncate(mark.steps as usize);
         self.sets.truncate(mark.sets as usize);
-        for point in self.points.drain((mark.points as usize).min(self.points.len())..).rev() {
-            off(point.kept);
-        }
+        None
     }
 
     pub(crate) fn step(&mut self, insn: InsnIdx, note: Note) -> Result<(), Rejection> {

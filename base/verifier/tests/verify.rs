@@ -1,0 +1,356 @@
+//! A rule of values, a program that breaks it on the instruction said, and its twin that does not.
+
+use skep_abi::{MapType, ProgType};
+use skep_isa::text::assemble;
+use skep_isa::{Addr, InsnIdx};
+use skep_model::platform::Platform;
+use skep_model::platform::helper::Licence;
+use skep_verifier::{
+    Limits, MapProto, Reference, References, Rejection, Special, SpecialKind, Subject, Verified, verify,
+};
+
+/// Maps by descriptor: 3 is the first of [`MAPS`].
+struct World;
+
+const fn map(kind: MapType, key_size: u32, value_size: u32) -> MapProto<'static> {
+    MapProto {
+        kind,
+        key_size,
+        value_size,
+        max_entries: 16,
+        flags: 0,
+        inner: None,
+        frozen: None,
+        special: &[],
+    }
+}
+
+/// 3: hash; 4: array; 5: ring; 6: frozen array, which holds 7 and 0; 7: hash with a lock; 8: array of arrays; 9: programs.
+const MAPS: &[MapProto<'static>] = &[
+    map(MapType::HASH, 8, 16),
+    map(MapType::ARRAY, 4, 64),
+    MapProto { max_entries: 4096, ..map(MapType::RINGBUF, 0, 0) },
+    MapProto {
+        flags: 1 << 7,
+        frozen: Some(&[7, 0, 0, 0, 0, 0, 0, 0]),
+        max_entries: 1,
+        ..map(MapType::ARRAY, 4, 8)
+    },
+    MapProto {
+        special: &[Special { kind: SpecialKind::SpinLock, offset: 0, size: 4 }],
+        ..map(MapType::HASH, 4, 16)
+    },
+    MapProto { inner: Some(1), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
+    map(MapType::PROG_ARRAY, 4, 4),
+];
+
+impl References for World {
+    fn address(&self, at: InsnIdx, addr: Addr) -> Reference {
+        self.map_of(at, addr).map_or(Reference::Missing, |map| Reference::Map(MAPS[map].kind))
+    }
+
+    fn kfunc(&self, _: InsnIdx, _: u32) -> Reference {
+        Reference::Missing
+    }
+
+    fn map_of(&self, _: InsnIdx, addr: Addr) -> Option<usize> {
+        let (Addr::MapFd { fd } | Addr::MapValueFd { fd, .. }) = addr else { return None };
+        usize::try_from(fd - 3).ok().filter(|&map| map < MAPS.len())
+    }
+}
+
+fn on(kind: ProgType, text: &str) -> Result<Verified, Rejection> {
+    let assembled = assemble(text, &()).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    let mut subject = Subject::new(assembled.slots(), &Platform::LINUX_6_18, kind, &World);
+    subject.licence = Licence::Gpl;
+    subject.maps = MAPS;
+    verify(&subject, &Limits::LINUX)
+}
+
+#[track_caller]
+fn accepts(text: &str) -> Verified {
+    on(ProgType::XDP, text).unwrap_or_else(|rejection| panic!("{text}\n{rejection}"))
+}
+
+#[track_caller]
+fn rejects(text: &str, id: &str, at: u32) {
+    let rejection = on(ProgType::XDP, text).expect_err(text);
+    assert_eq!((rejection.id(), rejection.insn), (id, Some(InsnIdx(at))), "{rejection}");
+}
+
+#[test]
+fn packets_are_read_within_their_bounds() {
+    let read = |bytes: u32, off: u32| {
+        format!(
+            "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += {bytes}\nif r4 > r3 goto out\n\
+             r0 = *(u8 *)(r2 + {off})\nout: r0 = 2\nexit"
+        )
+    };
+    accepts(&read(14, 13));
+    rejects(&read(14, 14), "packet-bounds", 5);
+    rejects("r2 = *(u32 *)(r1 + 0)\nr0 = *(u8 *)(r2 + 0)\nexit", "packet-bounds", 1);
+    // The other way round, strictly.
+    let strictly = |off: u32| {
+        format!(
+            "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += 8\nif r4 < r3 goto in\nr0 = 1\nexit\n\
+             in: r0 = *(u8 *)(r2 + {off})\nexit"
+        )
+    };
+    accepts(&strictly(8));
+    rejects(&strictly(9), "packet-bounds", 7);
+    // An offset that is not constant, bounded.
+    let variable = |mask: u32| {
+        format!(
+            "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr5 = *(u32 *)(r1 + 12)\nr5 &= {mask}\nr2 += r5\nr4 = r2\n\
+             r4 += 4\nif r4 > r3 goto out\nr0 = *(u32 *)(r2 + 0)\nout: r0 = 0\nexit"
+        )
+    };
+    accepts(&variable(255));
+    rejects(&variable(0x1fffff), "packet-bounds", 8);
+    // What moves the packet takes the pointers.
+    rejects(
+        "r6 = r1\nr7 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r7\nr4 += 14\nif r4 > r3 goto out\nr2 = 0\n\
+         call 44\nr0 = *(u8 *)(r7 + 0)\nout: r0 = 0\nexit",
+        "pointer-dereference",
+        8,
+    );
+}
+
+#[test]
+fn contexts_are_read_by_field() {
+    accepts("r0 = *(u32 *)(r1 + 12)\nexit");
+    rejects("r0 = *(u64 *)(r1 + 12)\nexit", "memory-alignment", 0);
+    rejects("r0 = *(u64 *)(r1 + 0)\nexit", "context-access", 0);
+    rejects("*(u32 *)(r1 + 12) = 0\nr0 = 0\nexit", "context-access", 0);
+    rejects("r1 += r1\nr0 = 0\nexit", "pointer-arithmetic", 0);
+}
+
+const LOOKUP: &str = "r1 = map[fd:4] ll\n*(u32 *)(r10 - 4) = r7\nr2 = r10\nr2 += -4\ncall 1\n";
+
+/// A look-up in the array with an unknown key.
+fn lookup(rest: &str) -> String {
+    format!("r7 = *(u32 *)(r1 + 12)\n{LOOKUP}{rest}")
+}
+
+#[test]
+fn pointers_are_tested_for_null() {
+    accepts(&lookup("if r0 == 0 goto out\nr0 = *(u64 *)(r0 + 56)\nout: r0 = 0\nexit"));
+    rejects(&lookup("r0 = *(u64 *)(r0 + 0)\nexit"), "pointer-null", 7);
+    rejects(&lookup("if r0 != 0 goto out\nr0 = *(u64 *)(r0 + 0)\nout: r0 = 0\nexit"), "pointer-dereference", 8);
+    // A copy is null with it.
+    accepts(&lookup("r8 = r0\nif r0 == 0 goto out\nr0 = *(u64 *)(r8 + 0)\nout: r0 = 0\nexit"));
+    // An element of an array with a constant key is there.
+    let constant = |key: u32| {
+        let key = format!("r7 = {key}\n{}", LOOKUP.replace("- 4", "- 8").replace("-4", "-8"));
+        format!("{key}r0 = *(u64 *)(r0 + 0)\nexit")
+    };
+    accepts(&constant(15));
+    rejects(&constant(16), "pointer-null", 7);
+    rejects(&lookup("r0 += 8\nr0 = 0\nexit"), "pointer-null", 7);
+}
+
+#[test]
+fn values_are_read_within_their_bounds() {
+    let at = |index: &str| {
+        lookup(&format!("if r0 == 0 goto out\n{index}\nr0 += r7\nr0 = *(u8 *)(r0 + 0)\nout: r0 = 0\nexit"))
+    };
+    accepts(&at("r7 &= 63"));
+    rejects(&at("r7 &= 127"), "memory-bounds", 10);
+    accepts(&at("if r7 > 63 goto out"));
+    rejects(&at("if r7 > 64 goto out"), "memory-bounds", 10);
+    // Signed against unsigned: a comparison of the lower half as a signed number leaves it negative.
+    rejects(&at("if w7 s> 63 goto out"), "memory-bounds", 10);
+    accepts(&at("if w7 s> 63 goto out\nif w7 s< 0 goto out"));
+    rejects(&at("r7 <<= 1"), "memory-bounds", 10);
+    // A copy is bounded with it.
+    accepts(&lookup(
+        "if r0 == 0 goto out\nr8 = r7\nif r8 > 63 goto out\nr0 += r7\nr0 = *(u8 *)(r0 + 0)\nout: r0 = 0\nexit",
+    ));
+    // And what was stored.
+    accepts(&lookup(
+        "if r0 == 0 goto out\n*(u64 *)(r10 - 16) = r7\nr8 = *(u64 *)(r10 - 16)\nif r8 > 63 goto out\nr7 = *(u64 *)(r10 - 16)\n\
+         r0 += r7\nr0 = *(u8 *)(r0 + 0)\nout: r0 = 0\nexit",
+    ));
+}
+
+#[test]
+fn the_stack_holds_what_was_stored() {
+    accepts("*(u64 *)(r10 - 8) = r1\nr1 = *(u64 *)(r10 - 8)\nr0 = *(u32 *)(r1 + 12)\nexit");
+    rejects("*(u64 *)(r10 - 8) = r1\nr1 = *(u32 *)(r10 - 8)\nr0 = 0\nexit", "stack-bounds", 1);
+    // Partly overwritten, it is a pointer no more.
+    rejects(
+        "*(u64 *)(r10 - 8) = r1\n*(u8 *)(r10 - 5) = 0\nr1 = *(u64 *)(r10 - 8)\nr0 = *(u32 *)(r1 + 12)\nexit",
+        "pointer-dereference",
+        3,
+    );
+    rejects("*(u64 *)(r10 - 520) = 0\nr0 = 0\nexit", "stack-bounds", 0);
+    rejects("*(u64 *)(r10 + 0) = 0\nr0 = 0\nexit", "stack-bounds", 0);
+    rejects("*(u64 *)(r10 - 12) = 0\nr0 = 0\nexit", "memory-alignment", 0);
+    rejects("*(u32 *)(r10 - 8) = r1\nr0 = 0\nexit", "stack-bounds", 0);
+    // A pointer cannot be stored where it is not known where.
+    rejects(
+        "r6 = *(u32 *)(r1 + 12)\nr6 &= 8\nr2 = r10\nr2 += -16\nr2 += r6\n*(u64 *)(r2 + 0) = r1\nr0 = 0\nexit",
+        "stack-bounds",
+        5,
+    );
+    accepts("r6 = *(u32 *)(r1 + 12)\nr6 &= 8\nr2 = r10\nr2 += -16\nr2 += r6\n*(u64 *)(r2 + 0) = 1\nr0 = 0\nexit");
+}
+
+#[test]
+fn a_store_somewhere_takes_what_may_be_there() {
+    rejects(
+        "*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = r1\nr6 = *(u32 *)(r1 + 12)\nr6 &= 8\nr2 = r10\nr2 += -16\nr2 += r6\n\
+         *(u64 *)(r2 + 0) = 1\nr1 = *(u64 *)(r10 - 8)\nr0 = *(u32 *)(r1 + 0)\nexit",
+        "pointer-dereference",
+        9,
+    );
+}
+
+#[test]
+fn frozen_values_are_constants() {
+    // The branch on what is read is never taken.
+    accepts("r2 = map[fd:6][0] ll\nr3 = *(u32 *)(r2 + 0)\nif r3 == 7 goto out\nr0 = *(u8 *)(r3 + 0)\nout: r0 = 0\nexit");
+    rejects(
+        "r2 = map[fd:6][0] ll\nr3 = *(u32 *)(r2 + 0)\nif r3 == 8 goto out\nr0 = *(u8 *)(r3 + 0)\nout: r0 = 0\nexit",
+        "pointer-dereference",
+        4,
+    );
+    rejects("r2 = map[fd:6][0] ll\n*(u32 *)(r2 + 0) = 1\nr0 = 0\nexit", "memory-rights", 2);
+}
+
+#[test]
+fn loops_end() {
+    let verified = accepts("r6 = 0\nloop: r6 += 1\nif r6 < 100 goto loop\nr0 = r6\nexit");
+    assert!(verified.stats().insns > 200, "each turn is followed: {:?}", verified.stats());
+    rejects("r0 = 0\nloop: if r0 == 0 goto loop\nexit", "control-endless-loop", 1);
+    rejects("r6 = *(u32 *)(r1 + 12)\nloop: if r6 != 1 goto loop\nr0 = 0\nexit", "control-endless-loop", 1);
+    rejects("r6 = 0\nloop: r6 += 1\nif r6 < 1000000 goto loop\nr0 = r6\nexit", "limit-processed", 2);
+    // Not endless: the number runs over.
+    let rejection = on(ProgType::XDP, "r6 = 0\nloop: r6 += 1\nif r6 != 0 goto loop\nr0 = r6\nexit").unwrap_err();
+    assert_eq!(rejection.id(), "limit-processed");
+}
+
+#[test]
+fn paths_that_meet_are_followed_once() {
+    // Twenty branches in a row that change nothing that matters: a million paths, but for pruning.
+    let mut text = String::from("r6 = *(u32 *)(r1 + 12)\nr7 = 0\n");
+    for bit in 0..20 {
+        text += &format!("r2 = r6\nr2 &= {}\nif r2 == 0 goto n{bit}\nr7 += 1\nn{bit}: r3 = 0\n", 1 << bit);
+    }
+    text += "r0 = r7\nexit";
+    let verified = accepts(&text);
+    assert!(verified.stats().insns < 1000, "{:?}", verified.stats());
+    // If the number decides in the end, none may be left out: at sum 20 the access is out of bounds.
+    let at = |size: u32| {
+        let text = text.replace("r0 = r7\nexit", &format!("r8 = r10\nr8 += -{size}\nr8 += r7\n*(u8 *)(r8 + 0) = 0\nr0 = 0\nexit"));
+        on(ProgType::XDP, &text)
+    };
+    at(21).unwrap();
+    let rejection = at(20).unwrap_err();
+    assert_eq!(rejection.id(), "stack-bounds");
+}
+
+#[test]
+fn constants_from_one_path_are_not_those_of_another() {
+    // The offset is decided by a branch before paths meet.
+    rejects(
+        "r6 = *(u32 *)(r1 + 12)\nr7 = 0\nif r6 == 0 goto meet\nr7 = 600\nmeet: r8 = 1\nr8 = 2\nr8 = 3\nr8 = 4\nr8 = 5\nr8 = 6\n\
+         if r6 == 1 goto on\nr8 = 7\non: r2 = r10\nr2 += r7\nr0 = *(u8 *)(r2 - 1)\nexit",
+        "stack-bounds",
+        14,
+    );
+}
+
+#[test]
+fn records_are_given_back() {
+    let reserve = "r1 = map[fd:5] ll\nr2 = 16\nr3 = 0\ncall 131\n";
+    accepts(&format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 8) = 1\nr1 = r0\nr2 = 0\ncall 132\nout: r0 = 0\nexit"));
+    rejects(&format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 8) = 1\nout: r0 = 0\nexit"), "reference-leak", 8);
+    rejects(&format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 16) = 1\nout: r0 = 0\nexit"), "memory-bounds", 6);
+    rejects(
+        &format!("{reserve}if r0 == 0 goto out\nr6 = r0\nr1 = r0\nr2 = 0\ncall 132\n*(u64 *)(r6 + 0) = 0\nout: r0 = 0\nexit"),
+        "pointer-dereference",
+        10,
+    );
+    rejects(
+        &format!("{reserve}if r0 == 0 goto out\nr1 = r0\nr1 += 8\nr2 = 0\ncall 132\nout: r0 = 0\nexit"),
+        "reference-release",
+        9,
+    );
+    // A tail call does not come back.
+    rejects(
+        &format!("r6 = r1\n{reserve}if r0 == 0 goto out\nr1 = r6\nr2 = map[fd:9] ll\nr3 = 0\ncall 12\nout: r0 = 0\nexit"),
+        "reference-leak",
+        11,
+    );
+}
+
+#[test]
+fn locks_are_released() {
+    let locked = |rest: &str| {
+        format!(
+            "r1 = map[fd:7] ll\n*(u32 *)(r10 - 4) = 1\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr6 = r0\nr1 = r0\n\
+             call 93\n{rest}\nout: r0 = 0\nexit"
+        )
+    };
+    accepts(&locked("*(u32 *)(r6 + 8) = 1\nr1 = r6\ncall 94"));
+    rejects(&locked("*(u32 *)(r6 + 8) = 1"), "reference-leak", 12);
+    rejects(&locked("*(u32 *)(r6 + 0) = 1\nr1 = r6\ncall 94"), "memory-special", 10);
+    rejects(&locked("call 5\nr1 = r6\ncall 94"), "lock-order", 10);
+}
+
+#[test]
+fn functions_are_followed_where_they_are_called() {
+    accepts("r1 = 3\ncall local f\nr2 = r10\nr2 += -8\nr2 += r0\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit\nf: r0 = r1\nexit");
+    rejects(
+        "r1 = 9\ncall local f\nr2 = r10\nr2 += -8\nr2 += r0\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit\nf: r0 = r1\nexit",
+        "stack-bounds",
+        5,
+    );
+    rejects("call local f\nr0 = 0\nexit\nf: r0 = r10\nexit", "stack-bounds", 4);
+    rejects("r6 = 1\ncall local f\nr0 = 0\nexit\nf: r0 = r6\nexit", "register-uninitialised", 4);
+    // The caller's stack, by pointer.
+    accepts("r1 = r10\nr1 += -8\ncall local f\nr0 = *(u64 *)(r10 - 8)\nexit\nf: *(u64 *)(r1 + 0) = 7\nr0 = 0\nexit");
+    // Every call is followed with what it is given.
+    rejects(
+        "r1 = 3\ncall local f\nr1 = 600\ncall local f\nr0 = 0\nexit\n\
+         f: r2 = r10\nr2 += -8\nr2 += r1\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit",
+        "stack-bounds",
+        9,
+    );
+}
+
+#[test]
+fn what_helpers_call_is_followed() {
+    let looped = |times: &str, body: &str| {
+        format!("{times}\nr2 = subprog[f] ll\nr3 = r10\nr3 += -8\n*(u64 *)(r10 - 8) = 0\nr4 = 0\ncall 181\nr0 = *(u64 *)(r10 - 8)\nexit\n{body}")
+    };
+    let counts = "f: r3 = *(u64 *)(r2 + 0)\nr3 += 1\n*(u64 *)(r2 + 0) = r3\nr0 = 0\nexit";
+    accepts(&looped("r1 = 1000000", counts));
+    // It never comes to an end of its own, and needs none.
+    accepts(&looped("r1 = *(u32 *)(r1 + 12)", counts));
+    rejects(&looped("r1 = 10", "f: r0 = 2\nexit"), "return-value", 11);
+    rejects(&looped("r1 = 10", "f: r0 = *(u8 *)(r1 + 0)\nexit"), "pointer-dereference", 10);
+    // What the function leaves in its caller's stack is what is there afterwards.
+    let then = |body: &str| {
+        format!(
+            "r1 = 10\nr2 = subprog[f] ll\nr3 = r10\nr3 += -8\n*(u64 *)(r10 - 8) = 0\nr4 = 0\ncall 181\nr1 = *(u64 *)(r10 - 8)\nr2 = r10\n\
+             r2 += -16\nr2 += r1\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit\n{body}"
+        )
+    };
+    accepts(&then("f: *(u64 *)(r2 + 0) = 5\nr0 = 0\nexit"));
+    rejects(&then("f: *(u64 *)(r2 + 0) = 50\nr0 = 0\nexit"), "stack-bounds", 12);
+    // Ten turns are followed one by one, for their sum decides something.
+    accepts(&then(counts));
+    rejects(&then(counts).replace("r1 = 10\n", "r1 = 1000\n"), "stack-bounds", 12);
+}
+
+#[test]
+fn may_goto_ends_loops() {
+    accepts("r6 = 0\nloop: may_goto out\nr6 += 1\ngoto loop\nout: r0 = r6\nexit");
+    rejects(
+        "r6 = 0\nloop: may_goto out\nr6 += 1\ngoto loop\nout: r2 = r10\nr2 += -8\nr2 += r6\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit",
+        "stack-bounds",
+        7,
+    );
+}
