@@ -374,17 +374,32 @@ fn resolve(
 fn known_helper(id: u32, helper: &'static Helper) -> Result<Op, LoadErrorKind> {
     let refused = LoadErrorKind::UnknownHelper { id, name: Some(helper.name) };
     let prototype = helper.prototype.as_ref().ok_or(refused)?;
-    let unknown = |arg: &Arg| {
+    let known = |arg: &Arg| {
         matches!(
             arg,
-            Arg::SpinLock
-                | Arg::Timer
-                | Arg::Dynptr(_)
-                | Arg::Func(Callback::Timer | Callback::UserRecord | Callback::Vma)
+            Arg::Any
+                | Arg::Unchecked
+                | Arg::Ctx
+                | Arg::CtxOrNull
+                | Arg::Map
+                | Arg::MapKey
+                | Arg::MapValue
+                | Arg::MapValueOut
+                | Arg::Mem(..)
+                | Arg::Size(_)
+                | Arg::Fixed { .. }
+                | Arg::AllocSize
+                | Arg::Record
+                | Arg::ConstStr
+                | Arg::Func(Callback::MapElem | Callback::Loop)
+                | Arg::StackOrNull
         )
     };
-    if prototype.args.len() > 5 || prototype.args.iter().any(unknown) || prototype.ret == Ret::DynptrMemOrNull
-    {
+    let returned = matches!(
+        prototype.ret,
+        Ret::Int | Ret::Void | Ret::UpToSize(_) | Ret::Cpu | Ret::MapValueOrNull | Ret::RecordOrNull
+    );
+    if !returned || prototype.args.len() > 5 || !prototype.args.iter().all(known) {
         return Err(refused);
     }
     match helper.id {

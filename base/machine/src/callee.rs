@@ -49,7 +49,10 @@ impl Linux {
                     | Arg::Func(Callback::Loop | Callback::MapElem)
             )
         };
-        let answers = !matches!(prototype.ret, Ret::DynptrMemOrNull);
+        let answers = matches!(
+            prototype.ret,
+            Ret::Int | Ret::Void | Ret::UpToSize(_) | Ret::Cpu | Ret::MapValueOrNull | Ret::RecordOrNull
+        );
         let callable = answers && prototype.args.len() <= 5 && prototype.args.iter().all(fits);
         callable.then_some(Linux { row, name: described.name, prototype })
     }

@@ -3,7 +3,7 @@
 use skep_abi::{AttachType, FuncId, MapType, ProgType};
 use skep_model::platform::Platform;
 use skep_model::platform::context::Touch;
-use skep_model::platform::helper::Licence;
+use skep_model::platform::helper::{Caller, Licence};
 use skep_model::platform::helpers::HELPERS;
 
 const PROGRAMS: &str = include_str!("data/linux-6.18.txt");
@@ -33,9 +33,19 @@ fn helpers_by_program_type() {
     for words in lines(PROGRAMS, "helper") {
         let kind = prog_type(words[1]);
         let linux = numbers(&words[2..]);
+        // Asked at the first attach type of each kind; what `allowed` refuses counts as there.
+        let attach = match kind {
+            ProgType::CGROUP_SOCK_ADDR => AttachType::CGROUP_INET4_CONNECT,
+            ProgType::CGROUP_SOCKOPT => AttachType::CGROUP_GETSOCKOPT,
+            _ => AttachType(0),
+        };
+        let caller = Caller { attach: Some(attach), ..Caller::of(kind, Licence::Gpl) };
         let ours: Vec<i64> = HELPERS
             .iter()
-            .filter(|helper| helper.progs.contains(kind))
+            .filter(|helper| match kind {
+                ProgType::SYSCALL => helper.progs.contains(kind),
+                _ => helper.admits(&caller),
+            })
             .map(|helper| helper.id.0.into())
             .collect();
         // probe_write_user and override_return depend on the kernel's configuration and lockdown; get_func_ip is

@@ -92,7 +92,22 @@ pub(super) fn check(asker: &Asker) -> Result<usize> {
 
 /// Arguments that take BTF of the program or of the map's value, or the state of another call.
 fn needs_btf(arg: Arg) -> bool {
-    matches!(arg, Arg::Func(_) | Arg::StackOrNull | Arg::SpinLock | Arg::Timer | Arg::Dynptr(_) | Arg::Record)
+    matches!(
+        arg,
+        Arg::Func(_)
+            | Arg::StackOrNull
+            | Arg::SpinLock
+            | Arg::Timer
+            | Arg::Dynptr(_)
+            | Arg::Record
+            | Arg::MapValueOrNull
+            | Arg::Socket(..)
+            | Arg::SocketRelease
+            | Arg::Btf(..)
+            | Arg::PercpuBtf
+            | Arg::KptrField
+            | Arg::KptrOrNull
+    )
 }
 
 fn map_of(asker: &Asker, maps: &mut HashMap<M, MapFd>, kind: M) -> Result<u32> {
@@ -163,7 +178,7 @@ impl Good<'_> {
                 case("r0 unchecked".into(), false, self.program(&[], [&load_r0[..], &end].concat()));
                 case("r0 kept".into(), false, self.program(&[], end));
             }
-            Ret::DynptrMemOrNull => {}
+            _ => {}
         }
         if let Ret::UpToSize(_) = self.prototype.ret {
             // if r0 s> 0 goto +2; exit; index the lent memory by r0, which reaches one byte beyond it at most.
@@ -297,7 +312,7 @@ impl Good<'_> {
             // BPF_PSEUDO_MAP_FD.
             Arg::Map => insns.extend(insn::wide(reg, 1, self.map)),
             Arg::ConstStr => insns.extend(insn::wide(reg, 2, self.constant)),
-            Arg::MapKey | Arg::MapValue | Arg::MapValueOut | Arg::Mem(..) => {
+            Arg::MapKey | Arg::MapValue | Arg::MapValueOut | Arg::Mem(..) | Arg::Header(_) => {
                 insns.extend(insn::copy(reg, 10));
                 insns.extend(insn::add(reg, -STACK));
             }
@@ -308,7 +323,7 @@ impl Good<'_> {
             Arg::Size(_) | Arg::AllocSize => insns.extend(insn::set(reg, 8)),
             Arg::Unchecked => {}
             // `needs_btf` has sorted these out.
-            Arg::Record | Arg::Func(_) | Arg::StackOrNull | Arg::SpinLock | Arg::Timer | Arg::Dynptr(_) => {}
+            _ => {}
         }
     }
 }

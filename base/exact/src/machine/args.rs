@@ -127,7 +127,20 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
             (Wanted::StackOrNull, _) => return kind("a pointer to the stack, or null"),
             (Wanted::Record, _) => return self.record(value, checked),
             (Wanted::ConstStr, _) => return self.const_str(value),
-            (Wanted::SpinLock | Wanted::Timer | Wanted::Dynptr(_), _) => return kind("what is not modelled"),
+            (
+                Wanted::SpinLock
+                | Wanted::Timer
+                | Wanted::Dynptr(_)
+                | Wanted::MapValueOrNull
+                | Wanted::Header(_)
+                | Wanted::Socket(..)
+                | Wanted::SocketRelease
+                | Wanted::Btf(..)
+                | Wanted::PercpuBtf
+                | Wanted::KptrField
+                | Wanted::KptrOrNull,
+                _,
+            ) => return kind("what is not modelled"),
             (Wanted::Mem(access, nullable), _) => {
                 let len = match next {
                     Value::Scalar(len) if len < MAX_SIZE => len,

@@ -1,17 +1,18 @@
 //! What a helper is: its number, its name, who may call it, and what its arguments mean.
 
-use skep_abi::FuncId;
+use skep_abi::{AttachType, FuncId, MapType, ProgType};
 
 use super::ctype::{CType, Pointee};
+use super::lsm;
 use super::sets::{MapSet, ProgSet};
 use super::version::Version;
 
-/// Whether memory may be given as a null pointer.
+/// Whether a null pointer may be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Nullable {
     /// A pointer is wanted.
     No,
-    /// Null will do, if the size that follows is zero.
+    /// Null will do; for memory, if the size that follows is zero.
     Yes,
 }
 
@@ -63,6 +64,50 @@ pub enum Dynptr {
     ReleaseRingbuf,
 }
 
+/// A socket that a program reaches through a pointer of its own kind, with a table of fields instead of BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Socket {
+    /// Any socket, request sockets and those in TIME_WAIT among them (`PTR_TO_SOCK_COMMON`).
+    Common,
+    /// A full socket (`PTR_TO_SOCKET`).
+    Full,
+    /// A TCP socket, seen as one (`PTR_TO_TCP_SOCK`).
+    Tcp,
+    /// An AF_XDP socket (`PTR_TO_XDP_SOCK`).
+    Xdp,
+}
+
+/// Which sockets an argument may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketArg {
+    /// Any [`Socket`] (`ARG_PTR_TO_SOCK_COMMON`).
+    Common,
+    /// [`Socket::Full`] only (`ARG_PTR_TO_SOCKET`).
+    Full,
+    /// Any [`Socket`], or a trusted pointer by BTF to a `sock_common` or to a struct that begins with one
+    /// (`ARG_PTR_TO_BTF_ID_SOCK_COMMON`).
+    CommonOrBtf,
+}
+
+impl SocketArg {
+    /// Tells whether a socket of this kind will do.
+    pub const fn takes(self, socket: Socket) -> bool {
+        match self {
+            Self::Common | Self::CommonOrBtf => true,
+            Self::Full => matches!(socket, Socket::Full),
+        }
+    }
+}
+
+/// How far a pointer to a kernel struct, typed by BTF, is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// It is valid while the program runs (`PTR_TRUSTED`).
+    Trusted,
+    /// It may be null or stale; loads through it are guarded, helpers take it where they take old-style pointers.
+    Legacy,
+}
+
 /// What a helper wants in one of its registers r1 to r5 (Linux: `enum bpf_arg_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arg {
@@ -83,6 +128,8 @@ pub enum Arg {
     MapValue,
     /// Memory for one value of the map; it is written.
     MapValueOut,
+    /// Memory with one value of the map, or null (`ARG_PTR_TO_MAP_VALUE_OR_NULL`).
+    MapValueOrNull,
     /// Memory whose size is the next argument.
     Mem(MemAccess, Nullable),
     /// The bytes of the memory in the argument before; a bounded number (`ARG_CONST_SIZE`).
@@ -94,6 +141,8 @@ pub enum Arg {
         /// What is done with it.
         access: MemAccess,
     },
+    /// A header of this many bytes, which is read, at any alignment.
+    Header(u8),
     /// A constant: the bytes of what the call returns.
     AllocSize,
     /// A ring-buffer record of this program's own, which the call releases.
@@ -110,9 +159,30 @@ pub enum Arg {
     Timer,
     /// A dynptr.
     Dynptr(Dynptr),
+    /// A socket.
+    Socket(SocketArg, Nullable),
+    /// A socket that the program has acquired, as [`SocketArg::CommonOrBtf`]; the call releases it.
+    SocketRelease,
+    /// A pointer by BTF to the kernel's struct of this name (`ARG_PTR_TO_BTF_ID`): trusted, under RCU, or of the old kind.
+    Btf(&'static str, Nullable),
+    /// A pointer by BTF to a per-CPU variable of the kernel's, or to a per-CPU object of the program's
+    /// (`ARG_PTR_TO_PERCPU_BTF_ID`).
+    PercpuBtf,
+    /// A field of a map value, or of an allocated object, that keeps a pointer (`ARG_KPTR_XCHG_DEST`).
+    KptrField,
+    /// A reference to what that field keeps, which the call releases, or null.
+    KptrOrNull,
 }
 
 impl Arg {
+    /// Tells whether the call releases the reference in this argument (`OBJ_RELEASE`).
+    pub const fn is_released(self) -> bool {
+        matches!(
+            self,
+            Self::Record | Self::Dynptr(Dynptr::ReleaseRingbuf) | Self::SocketRelease | Self::KptrOrNull
+        )
+    }
+
     /// The C type, as a program's declaration of the helper has it (`bpf_helper_defs.h` of libbpf), but for the context:
     /// that one's struct depends on the program.
     pub const fn c_type(self) -> CType {
@@ -120,11 +190,20 @@ impl Arg {
         match self {
             Self::Any | Self::Unchecked | Self::AllocSize => CType::U64,
             Self::Size(_) => CType::U32,
-            Self::Ctx | Self::CtxOrNull | Self::Record | Self::Func(_) | Self::StackOrNull => {
-                CType::Pointer(VOID)
-            }
+            Self::Ctx
+            | Self::CtxOrNull
+            | Self::Record
+            | Self::Func(_)
+            | Self::StackOrNull
+            | Self::Socket(..)
+            | Self::SocketRelease
+            | Self::KptrField
+            | Self::KptrOrNull => CType::Pointer(VOID),
             Self::Map => CType::Pointer(Pointee::Struct("bpf_map")),
-            Self::MapKey | Self::MapValue => CType::ConstPointer(VOID),
+            Self::MapKey | Self::MapValue | Self::MapValueOrNull | Self::Header(_) | Self::PercpuBtf => {
+                CType::ConstPointer(VOID)
+            }
+            Self::Btf(name, _) => CType::Pointer(Pointee::Struct(name)),
             Self::MapValueOut => CType::Pointer(VOID),
             Self::Mem(access, _) | Self::Fixed { access, .. } => match access {
                 MemAccess::Read => CType::ConstPointer(VOID),
@@ -150,12 +229,28 @@ pub enum Ret {
     UpToSize(u8),
     /// The number of a logical CPU: below the number of possible ones.
     Cpu,
-    /// A value of the map, or null; for a map of maps, a map or null.
+    /// A value of the map, or null; for a map of maps, a map or null; for a map of sockets, a [`Socket::Full`] that is
+    /// acquired, or null; for one of AF_XDP sockets, a [`Socket::Xdp`] or null ([`Ret::socket_of`]).
     MapValueOrNull,
+    /// A value of the map.
+    MapValue,
     /// A ring-buffer record as long as [`Arg::AllocSize`] said, or null; it must be released.
     RecordOrNull,
     /// Memory of a dynptr as long as [`Arg::AllocSize`] said, or null.
     DynptrMemOrNull,
+    /// A socket, or null.
+    SocketOrNull(Socket),
+    /// A pointer by BTF to the kernel's struct of this name.
+    Btf(&'static str, Trust),
+    /// A trusted pointer by BTF to the kernel's struct of this name, or null.
+    BtfOrNull(&'static str),
+    /// What [`Arg::PercpuBtf`] is of this CPU, read only (`RET_PTR_TO_MEM_OR_BTF_ID`): memory where it is a scalar, a
+    /// pointer by BTF where it is a struct.
+    Percpu,
+    /// The same of another CPU, or null.
+    PercpuOrNull,
+    /// What [`Arg::KptrField`] kept, or null; it must be released.
+    KptrOrNull,
 }
 
 impl Ret {
@@ -165,11 +260,36 @@ impl Ret {
             Self::Void => CType::Void,
             // What the kernel's own functions return, whatever the declaration for programs says.
             Self::Int | Self::UpToSize(_) | Self::Cpu => CType::U64,
-            Self::MapValueOrNull | Self::RecordOrNull | Self::DynptrMemOrNull => {
-                CType::Pointer(Pointee::Void)
-            }
+            Self::MapValueOrNull
+            | Self::MapValue
+            | Self::RecordOrNull
+            | Self::DynptrMemOrNull
+            | Self::SocketOrNull(_)
+            | Self::Percpu
+            | Self::PercpuOrNull
+            | Self::KptrOrNull => CType::Pointer(Pointee::Void),
+            Self::Btf(name, _) | Self::BtfOrNull(name) => CType::Pointer(Pointee::Struct(name)),
         }
     }
+
+    /// Tells which socket [`Ret::MapValueOrNull`] is for a kind of map, and whether it is acquired; `None` where it is
+    /// a value (`mark_ptr_not_null_reg`, `is_acquire_function`).
+    pub const fn socket_of(map: MapType) -> Option<(Socket, Acquired)> {
+        match map {
+            MapType::SOCKMAP | MapType::SOCKHASH => Some((Socket::Full, Acquired::Yes)),
+            MapType::XSKMAP => Some((Socket::Xdp, Acquired::No)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether what a call returns is a reference that the program must release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Acquired {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
 }
 
 /// What a call is charged besides the instruction itself, in units of about one instruction.
@@ -248,8 +368,16 @@ impl Effects {
     pub const CHANGES_CALLERS_PACKET: Self = Self(8);
     /// Its memory arguments may be packet memory (`pkt_access`).
     pub const TAKES_PACKET: Self = Self(2);
-    /// It may sleep: sleepable programs only.
+    /// It may sleep: sleepable programs only, and nothing locked (`might_sleep`).
     pub const SLEEPS: Self = Self(4);
+    /// What it returns is a reference, which the program must release (`is_acquire_function`); for look-ups in maps of
+    /// sockets see [`Ret::socket_of`].
+    pub const ACQUIRES: Self = Self(16);
+    /// What it returns is its argument seen in another way, and the same reference (`is_ptr_cast_function`,
+    /// `is_dynptr_ref_function`).
+    pub const CASTS: Self = Self(32);
+    /// Its own code spares r1 to r5 (`allow_fastcall`), so that spills around the call cost no stack.
+    pub const FASTCALL: Self = Self(64);
 
     /// Both.
     pub const fn and(self, other: Self) -> Self {
@@ -259,6 +387,115 @@ impl Effects {
     /// Tells whether all of `other` is in here.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+/// What a program is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target<'a> {
+    /// A function of the kernel's, or the type of a tracepoint, by its name in BTF.
+    Function(&'a str),
+    /// A member of a struct of operations.
+    Member {
+        /// The struct.
+        ops: &'a str,
+        /// Its member.
+        member: &'a str,
+    },
+}
+
+/// Where a program is attached, as far as that decides about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Where {
+    /// Anywhere.
+    Anywhere,
+    /// At one of these expected attach types.
+    At(&'static [AttachType]),
+    /// At none of these expected attach types.
+    NotAt(&'static [AttachType]),
+    /// At one of these functions.
+    Function(&'static [&'static str]),
+    /// At a function whose name does not start so.
+    NotPrefix(&'static str),
+    /// At a hook of security modules that may sleep ([`lsm::sleeps`]).
+    SleepableHook,
+    /// In one of these structs of operations.
+    Ops(&'static [&'static str]),
+    /// At none of these members of a struct of operations.
+    NotMember(&'static [&'static str]),
+}
+
+impl Where {
+    /// Decides; what is not known of the caller refuses nothing.
+    fn is(self, caller: &Caller<'_>) -> bool {
+        let attach = |wanted: &[AttachType]| caller.attach.map(|attach| wanted.contains(&attach));
+        let function = match caller.target {
+            Some(Target::Function(name)) => Some(name),
+            _ => None,
+        };
+        let member = match caller.target {
+            Some(Target::Member { ops, member }) => Some((ops, member)),
+            _ => None,
+        };
+        let known = match self {
+            Self::Anywhere => None,
+            Self::At(wanted) => attach(wanted),
+            Self::NotAt(others) => attach(others).map(|is| !is),
+            Self::Function(wanted) => function.map(|name| wanted.contains(&name)),
+            Self::NotPrefix(prefix) => function.map(|name| !name.starts_with(prefix)),
+            Self::SleepableHook => function.map(lsm::sleeps),
+            Self::Ops(wanted) => member.map(|(ops, _)| wanted.contains(&ops)),
+            Self::NotMember(others) => member.map(|(_, member)| !others.contains(&member)),
+        };
+        known.unwrap_or(true)
+    }
+}
+
+/// A condition on the programs of some types; programs of others meet it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Only {
+    /// Which types it is about.
+    pub progs: ProgSet,
+    /// Where the program may be attached: any of these; nowhere, if there is none.
+    pub any: &'static [Where],
+}
+
+impl Only {
+    fn admits(&self, caller: &Caller<'_>) -> bool {
+        !self.progs.contains(caller.kind) || self.any.iter().any(|place| place.is(caller))
+    }
+}
+
+/// How some programs call a helper that others call otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// The program types.
+    pub progs: ProgSet,
+    /// Where they are attached: any of these.
+    pub any: &'static [Where],
+    /// The licences that allow the call.
+    pub licence: Licence,
+    /// How it is called.
+    pub prototype: Prototype,
+}
+
+/// Who calls a helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller<'a> {
+    /// The program's type; of a program that extends another one, that other one's type.
+    pub kind: ProgType,
+    /// Its licence.
+    pub licence: Licence,
+    /// Its expected attach type; `None` where that is not known, and refuses nothing.
+    pub attach: Option<AttachType>,
+    /// What it is attached to; `None` where that is nothing or not known, and refuses nothing.
+    pub target: Option<Target<'a>>,
+}
+
+impl Caller<'_> {
+    /// A program of this type and licence, of which no more is known.
+    pub const fn of(kind: ProgType, licence: Licence) -> Self {
+        Self { kind, licence, attach: None, target: None }
     }
 }
 
@@ -273,18 +510,35 @@ pub struct Helper {
     pub since: Version,
     /// The program types that may call it in Linux 6.18.
     pub progs: ProgSet,
+    /// On what else than the program's type that depends; all conditions are to be met.
+    pub only: &'static [Only],
     /// The licences that may.
     pub licence: Licence,
     /// What it does besides returning.
     pub effects: Effects,
-    /// How it is called; `None` for a helper that is named but not modelled, whose call must be refused by name.
+    /// How it is called; `None` for a helper of a host's own that checks its arguments itself, whose call cannot be
+    /// verified.
+    ///
+    /// That there is a prototype does not mean that a host implements the helper: which ones it has, it says itself.
     pub prototype: Option<Prototype>,
+    /// How some programs call it otherwise; the first that fits counts.
+    pub variants: &'static [Variant],
 }
 
 impl Helper {
     /// A helper that is named but not modelled.
     pub const fn named(id: FuncId, name: &'static str, since: Version, progs: ProgSet) -> Self {
-        Self { id, name, since, progs, licence: Licence::Any, effects: Effects::NONE, prototype: None }
+        Self {
+            id,
+            name,
+            since,
+            progs,
+            only: &[],
+            licence: Licence::Any,
+            effects: Effects::NONE,
+            prototype: None,
+            variants: &[],
+        }
     }
 
     /// With a prototype that takes no map.
@@ -309,6 +563,34 @@ impl Helper {
     pub const fn effects(mut self, effects: Effects) -> Self {
         self.effects = self.effects.and(effects);
         self
+    }
+
+    /// With conditions.
+    pub const fn only(mut self, only: &'static [Only]) -> Self {
+        self.only = only;
+        self
+    }
+
+    /// With variants.
+    pub const fn variants(mut self, variants: &'static [Variant]) -> Self {
+        self.variants = variants;
+        self
+    }
+
+    /// Tells whether a program may call it, whatever its licence.
+    pub fn admits(&self, caller: &Caller<'_>) -> bool {
+        self.progs.contains(caller.kind) && self.only.iter().all(|only| only.admits(caller))
+    }
+
+    /// Returns how a program calls it, and which licences allow that.
+    pub fn called_by(&'static self, caller: &Caller<'_>) -> (Licence, Option<&'static Prototype>) {
+        let fits = |variant: &&Variant| {
+            variant.progs.contains(caller.kind) && variant.any.iter().any(|place| place.is(caller))
+        };
+        match self.variants.iter().find(fits) {
+            Some(variant) => (variant.licence, Some(&variant.prototype)),
+            None => (self.licence, self.prototype.as_ref()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod contexts;
 pub mod ctype;
 pub mod helper;
 pub mod helpers;
+pub mod lsm;
 pub mod maps;
 pub mod prog;
 pub mod sections;
@@ -21,7 +22,7 @@ use core::fmt;
 /// The words of the ABI that the tables are made of, for those who know the tables only.
 pub use skep_abi::{AttachType, FuncId, MapType, ProgType};
 
-use self::helper::{Helper, Licence, Prototype};
+use self::helper::{Caller, Helper, Licence, Prototype};
 use self::maps::MapKind;
 use self::prog::Prog;
 use self::version::Version;
@@ -51,9 +52,11 @@ pub enum HelperRefusal {
     TooNew(&'static Helper),
     /// This program type may not call it.
     ProgType(&'static Helper, ProgType),
+    /// Programs of this type may call it, not those that are attached as this one.
+    Attach(&'static Helper, ProgType),
     /// The program's licence is not compatible with the GPL.
     Licence(&'static Helper),
-    /// It has a name here but no prototype.
+    /// It is a host's own, and has no prototype.
     NotModelled(&'static Helper),
 }
 
@@ -67,11 +70,16 @@ impl fmt::Display for HelperRefusal {
             Self::ProgType(helper, kind) => {
                 write!(f, "a program of type {kind} may not call helper bpf_{}#{}", helper.name, helper.id.0)
             }
+            Self::Attach(helper, kind) => write!(
+                f,
+                "a program of type {kind} may not call helper bpf_{}#{} where this one is attached",
+                helper.name, helper.id.0
+            ),
             Self::Licence(helper) => {
                 write!(f, "helper bpf_{}#{} needs a GPL-compatible licence", helper.name, helper.id.0)
             }
             Self::NotModelled(helper) => {
-                write!(f, "helper bpf_{}#{} is known by name only", helper.name, helper.id.0)
+                write!(f, "helper bpf_{}#{} has no prototype", helper.name, helper.id.0)
             }
         }
     }
@@ -118,7 +126,7 @@ impl Platform {
         if helper.since > self.version { Err(HelperRefusal::TooNew(helper)) } else { Ok(helper) }
     }
 
-    /// Decides whether a program of this type and licence may call a helper, and how.
+    /// Decides whether a program of this type and licence, wherever it is attached, may call a helper, and how.
     ///
     /// # Errors
     ///
@@ -129,17 +137,31 @@ impl Platform {
         kind: ProgType,
         licence: Licence,
     ) -> Result<(&'static Helper, &'static Prototype), HelperRefusal> {
+        self.call_by(id, &Caller::of(kind, licence))
+    }
+
+    /// Decides whether a program may call a helper, and how.
+    ///
+    /// # Errors
+    ///
+    /// Why not; Linux answers EINVAL to each (to `get_func_ip` outside a trampoline ENOTSUPP).
+    pub fn call_by(
+        &self,
+        id: FuncId,
+        caller: &Caller<'_>,
+    ) -> Result<(&'static Helper, &'static Prototype), HelperRefusal> {
         let helper = self.helper(id)?;
-        if !helper.progs.contains(kind) {
-            return Err(HelperRefusal::ProgType(helper, kind));
+        if !helper.progs.contains(caller.kind) {
+            return Err(HelperRefusal::ProgType(helper, caller.kind));
         }
-        if helper.licence == Licence::Gpl && licence != Licence::Gpl {
+        if !helper.admits(caller) {
+            return Err(HelperRefusal::Attach(helper, caller.kind));
+        }
+        let (licence, prototype) = helper.called_by(caller);
+        if licence == Licence::Gpl && caller.licence != Licence::Gpl {
             return Err(HelperRefusal::Licence(helper));
         }
-        match &helper.prototype {
-            Some(prototype) => Ok((helper, prototype)),
-            None => Err(HelperRefusal::NotModelled(helper)),
-        }
+        prototype.map(|prototype| (helper, prototype)).ok_or(HelperRefusal::NotModelled(helper))
     }
 }
 
@@ -153,6 +175,7 @@ pub fn licence(text: &[u8]) -> Licence {
 
 #[cfg(test)]
 mod tests {
+    use super::helper::{Arg, Nullable, SocketArg, Target};
     use super::*;
 
     #[test]
@@ -174,10 +197,56 @@ mod tests {
         assert_eq!(call(FuncId::MAP_LOOKUP_ELEM, xdp, Licence::Any), Ok("map_lookup_elem"));
         assert!(matches!(call(FuncId::SKB_STORE_BYTES, xdp, gpl), Err(HelperRefusal::ProgType(..))));
         assert!(matches!(call(FuncId::TRACE_PRINTK, xdp, Licence::Any), Err(HelperRefusal::Licence(_))));
-        assert!(matches!(call(FuncId::SK_LOOKUP_TCP, xdp, gpl), Err(HelperRefusal::NotModelled(_))));
+        assert_eq!(call(FuncId::SK_LOOKUP_TCP, xdp, gpl), Ok("sk_lookup_tcp"));
         for id in [0, 212, OWN_HELPERS, u32::MAX] {
             assert_eq!(call(FuncId(id), xdp, gpl), Err(HelperRefusal::Unknown(FuncId(id))));
         }
+    }
+
+    #[test]
+    fn calls_depend_on_where_the_program_is_attached() {
+        let platform = Platform::LINUX_6_18;
+        let tracing = Caller::of(ProgType::TRACING, Licence::Gpl);
+        let at = |attach, function| Caller {
+            attach: Some(attach),
+            target: Some(Target::Function(function)),
+            ..tracing
+        };
+        let is_refused =
+            |id, caller: &Caller<'_>| matches!(platform.call_by(id, caller), Err(HelperRefusal::Attach(..)));
+        assert!(!is_refused(FuncId::SEQ_WRITE, &tracing), "what is not known refuses nothing");
+        assert!(!is_refused(FuncId::SEQ_WRITE, &at(AttachType::TRACE_ITER, "bpf_iter_task")));
+        assert!(is_refused(FuncId::SEQ_WRITE, &at(AttachType::TRACE_FENTRY, "vfs_truncate")));
+        assert!(!is_refused(FuncId::D_PATH, &at(AttachType::TRACE_FENTRY, "vfs_truncate")));
+        assert!(is_refused(FuncId::D_PATH, &at(AttachType::TRACE_FENTRY, "vfs_read")));
+        assert!(is_refused(FuncId::D_PATH, &Caller { kind: ProgType::SYSCALL, ..tracing }));
+        assert!(is_refused(FuncId::SK_STORAGE_GET, &at(AttachType::TRACE_FENTRY, "bpf_sk_storage_free")));
+        assert!(!is_refused(FuncId::SETSOCKOPT, &at(AttachType::TRACE_ITER, "bpf_iter_tcp")));
+        assert!(is_refused(FuncId::SETSOCKOPT, &at(AttachType::TRACE_ITER, "bpf_iter_udp")));
+        let member = |member| Caller {
+            kind: ProgType::STRUCT_OPS,
+            target: Some(Target::Member { ops: "tcp_congestion_ops", member }),
+            ..tracing
+        };
+        assert!(!is_refused(FuncId::SETSOCKOPT, &member("init")));
+        assert!(is_refused(FuncId::SETSOCKOPT, &member("release")));
+        assert!(!is_refused(FuncId::TCP_SEND_ACK, &member("release")));
+    }
+
+    #[test]
+    fn calls_differ_by_program() {
+        let platform = Platform::LINUX_6_18;
+        let first = |id, kind| platform.call(id, kind, Licence::Gpl).map(|(_, prototype)| prototype.args[0]);
+        assert_eq!(first(FuncId::GET_SOCKET_COOKIE, ProgType::SCHED_CLS), Ok(Arg::Ctx));
+        let socket = Arg::Socket(SocketArg::CommonOrBtf, Nullable::Yes);
+        assert_eq!(first(FuncId::GET_SOCKET_COOKIE, ProgType::TRACING), Ok(socket));
+        let caller = Caller {
+            attach: Some(AttachType::TRACE_KPROBE_MULTI),
+            ..Caller::of(ProgType::KPROBE, Licence::Any)
+        };
+        assert!(platform.call_by(FuncId::GET_FUNC_IP, &caller).is_ok());
+        let alone = Caller { attach: Some(AttachType::CGROUP_INET_INGRESS), ..caller };
+        assert!(matches!(platform.call_by(FuncId::GET_FUNC_IP, &alone), Err(HelperRefusal::Licence(_))));
     }
 
     #[test]
