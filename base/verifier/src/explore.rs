@@ -11,13 +11,13 @@ use crate::same::{Compare, covers};
 use crate::state::{Frame, Role, State};
 use crate::structured::Structured;
 use crate::subject::Subject;
-use crate::value::{Id, Value};
+use crate::value::{Id, To, Value};
 use crate::verified::{Limits, Stats};
 use alloc::vec::Vec;
 use skep_abi::FuncId;
 use skep_isa::structure::Structure;
 use skep_isa::{Flow, Insn, InsnIdx, Program, RegSet};
-use skep_model::platform::helper::Arg;
+use skep_model::platform::helper::{Arg, Effects};
 use skep_model::platform::prog::Prog;
 
 /// Where control goes on.
@@ -104,7 +104,7 @@ pub(crate) enum Called {
     /// By itself, as its type says; nobody calls it yet.
     Alone,
     /// By itself, and it is called.
-    AloneCalled,
+    AloneAndUsed,
 }
 
 impl<'a> Explorer<'a> {
@@ -145,7 +145,54 @@ impl<'a> Explorer<'a> {
         for (at, insn) in program.iter() {
             explorer.meetings_of(at, insn)?;
         }
+        explorer.find_global();
         Ok(explorer)
+    }
+
+    /// Follows the program from its start, what is called later, and the functions that are called by their types.
+    pub(crate) fn follow_all(&mut self) -> Result<(), Rejection> {
+        let mut frame = Frame::new(0, InsnIdx::ZERO, Role::First, 0);
+        frame.regs[skep_isa::Reg::R1.index()] = Value::pointer(To::Context);
+        self.follow(State::new(frame)?, InsnIdx::ZERO)?;
+        let mut done: Vec<bool> = filled(self.by_type.len())?;
+        while let Some(function) = (0..done.len())
+            .find(|&function| !done[function] && self.by_type[function] == Called::AloneAndUsed)
+        {
+            done[function] = true;
+            let Some(start) = self.structure.subprograms().get(function).map(|sub| sub.start) else { break };
+            let state = self.alone(function, start)?;
+            self.follow(state, start)?;
+        }
+        self.check_depths()
+    }
+
+    /// Whether a function changes packets, or one that it calls does.
+    pub(crate) fn changes_packet(&self, function: usize) -> bool {
+        let mut seen = [0u64; 4];
+        self.changes(function, &mut seen)
+    }
+
+    fn changes(&self, function: usize, seen: &mut [u64; 4]) -> bool {
+        let Some(word) = seen.get_mut(function / 64) else { return true };
+        let bit = 1 << (function % 64);
+        if *word & bit != 0 {
+            return false;
+        }
+        *word |= bit;
+        let Some(sub) = self.structure.subprograms().get(function).copied() else { return true };
+        self.program.iter().skip_while(|(at, _)| *at < sub.start).take_while(|(at, _)| *at < sub.end).any(
+            |(at, insn)| match insn {
+                Insn::CallHelper { id } => self
+                    .subject
+                    .platform
+                    .helper(FuncId(id))
+                    .is_ok_and(|helper| helper.effects.has(Effects::CHANGES_PACKET)),
+                _ => insn
+                    .call_target(at)
+                    .and_then(|start| self.structure.subprogram_at(start))
+                    .is_some_and(|called| self.changes(called, seen)),
+            },
+        )
     }
 
     /// Notes where paths meet because of an instruction (`visit_insn`).

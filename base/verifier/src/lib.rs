@@ -14,6 +14,7 @@
 
 extern crate alloc;
 
+mod depth;
 mod explore;
 mod flow;
 mod live;

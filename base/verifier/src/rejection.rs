@@ -188,6 +188,8 @@ rules! {
     Argument = "call-argument", Call, EACCES, "pass what the called function's description asks for";
     /// A program returns a number within the range of its type.
     Return = "return-value", Obligation, EINVAL, "return one of the values that the program type knows";
+    /// Functions that are verified by themselves have a type that says what they take.
+    FunctionType = "call-function-type", Call, EINVAL, "make the function static, or give it arguments whose types have a size";
     /// What was acquired is released.
     Leak = "reference-leak", Obligation, EINVAL, "release it on every path, early returns too";
     /// What is released was acquired, once.

@@ -73,6 +73,12 @@ pub(crate) struct State {
     pub(crate) since: u32,
 }
 
+impl Owned {
+    pub(crate) const fn is_lock(&self) -> bool {
+        matches!(self.kind, OwnedKind::Lock(..))
+    }
+}
+
 impl Frame {
     pub(crate) fn new(function: usize, call: InsnIdx, role: Role, at: u8) -> Frame {
         let mut regs = [Value::NOTHING; 11];

@@ -4,6 +4,7 @@ use crate::scalar::Number;
 use core::fmt;
 use skep_btf::TypeId;
 use skep_isa::InsnIdx;
+use skep_model::platform::helper::Socket;
 
 /// Tells values apart that may be equal: numbers that are copies of one another, results that are null together.
 /// Zero is nobody.
@@ -110,19 +111,6 @@ pub(crate) enum Memory {
     Untrusted,
     /// It is that of a dynptr with this id.
     Slice(Id),
-}
-
-/// What of a socket may be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Socket {
-    /// What every kind of socket has: `struct sock_common`.
-    Common,
-    /// `struct bpf_sock`.
-    Full,
-    /// `struct bpf_tcp_sock`.
-    Tcp,
-    /// `struct bpf_xdp_sock`.
-    Xdp,
 }
 
 /// How far an object of the kernel is known to be there.

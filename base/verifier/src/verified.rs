@@ -2,11 +2,8 @@
 
 use crate::explore::Explorer;
 use crate::rejection::{Rejection, Rule};
-use crate::state::{Frame, Role, State};
 use crate::structured::{Structured, structured};
 use crate::subject::Subject;
-use crate::value::{To, Value};
-use skep_isa::{InsnIdx, Reg};
 
 /// How much a verification may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +66,7 @@ pub fn verify(subject: &Subject<'_>, limits: &Limits) -> Result<Verified, Reject
         .prog(subject.kind)
         .ok_or_else(|| Rule::ProgType.broken(None, format_args!("no program has type {}", subject.kind)))?;
     let mut explorer = Explorer::new(subject, prog, limits, &structured)?;
-    let mut frame = Frame::new(0, InsnIdx::ZERO, Role::First, 0);
-    frame.regs[Reg::R1.index()] = Value::pointer(To::Context);
-    explorer.follow(State::new(frame)?, InsnIdx::ZERO)?;
+    explorer.follow_all()?;
     let stats = explorer.stats;
     Ok(Verified { structured, stats })
 }

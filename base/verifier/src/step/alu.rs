@@ -45,7 +45,7 @@ impl Explorer<'_> {
             }
             (true, false) => {
                 self.need_reg(state, dst);
-                if op == AluOp::Sub {
+                if op == AluOp::Sub && width == Width::W64 {
                     return Err(Rule::Arithmetic.broken(
                         at,
                         format_args!("wanted a pointer to subtract from in {dst}, found {left}"),
@@ -163,7 +163,7 @@ impl Explorer<'_> {
                 format_args!("{dst} is {pointer}: it is computed with before it is known not to be null"),
             ));
         };
-        let known = by.number.as_constant().map(u64::cast_signed);
+        let known = by.number.as_constant().map(|value| value as i64);
         let movable = match to {
             To::Context
             | To::Stack { .. }
@@ -237,7 +237,7 @@ fn compute(width: Width, op: AluOp, left: &Value, right: &Value, with_itself: bo
         return Value::constant(0);
     }
     let mut value = Value::number(scalar::alu::alu(op, width, &left.number, &right.number));
-    let constant = right.number.as_constant().map(u64::cast_signed);
+    let constant = right.number.as_constant().map(|value| value as i64);
     if let (AluOp::Add, Width::W64, true, Some(by)) = (op, width, left.id.is_some(), constant) {
         // Once only, as Linux has it: what is further away than that is seldom compared.
         if left.fixed == 0 && i32::try_from(by).is_ok() && value.number.as_constant().is_none() {

@@ -4,7 +4,7 @@ use super::Result;
 use crate::explore::{Explorer, Next};
 use crate::path::{MOST_FRAMES, Note, Set};
 use crate::rejection::Rule;
-use crate::scalar::{self, Outcome};
+use crate::scalar::{self, Number, Outcome};
 use crate::state::State;
 use crate::value::{Id, Null, Pointer, To, Value, What};
 use skep_isa::{Cond, Insn, InsnIdx, Operand, Reg, Width};
@@ -188,7 +188,7 @@ fn certain(cond: Cond, width: Width, left: &Value, right: &Value, same: bool) ->
 }
 
 /// Learns what a register holds, and so what its copies do.
-fn learn(state: &mut State, reg: Reg, before: &Value, number: crate::scalar::Number) {
+fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
     if number == before.number {
         return;
     }
@@ -203,7 +203,7 @@ fn learn(state: &mut State, reg: Reg, before: &Value, number: crate::scalar::Num
             let shifted = if by == 0 {
                 number
             } else {
-                number.add(&crate::scalar::Number::constant(by.cast_unsigned()))
+                number.add(&Number::constant(by as u64))
             };
             value.number = value.number.meet(&shifted).unwrap_or(shifted);
         }
@@ -217,7 +217,8 @@ fn learn_null(null: &mut State, rest: &mut State, id: Id, owned: Id) {
             *value = Value::constant(0);
         }
     });
-    if owned.is_some() {
+    // Another view of what is owned may be null for reasons of its own.
+    if owned.is_some() && owned == id {
         null.owned.retain(|one| one.id != owned);
     }
     rest.for_each(|value| {

@@ -9,12 +9,12 @@ use crate::scalar::Number;
 use crate::stack::{Byte, place};
 use crate::state::{Owned, OwnedKind, State};
 use crate::subject::{Sleep, SpecialKind};
-use crate::value::{Id, MapAt, Memory, Socket, To, Value};
+use crate::value::{Id, MapAt, Memory, To, Value};
 use skep_abi::{FuncId, MapType};
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::HelperRefusal;
 use skep_model::platform::helper::{
-    Arg, Callback, Effects, Helper, MemAccess, Nullable, Prototype, Ret, Zero,
+    Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, Socket, SocketArg, Zero,
 };
 
 /// What is learned from a call's arguments.
@@ -34,12 +34,18 @@ struct Call {
     key: Option<u64>,
     /// The map whose timer it is.
     timer: Option<MapAt>,
+    /// What the socket is owned by that the call makes another view of.
+    viewed: Id,
 }
 
 impl Explorer<'_> {
     pub(super) fn call_helper(&mut self, state: &mut State, at: InsnIdx, id: u32) -> Result<Next> {
         let subject = self.subject;
-        let (helper, prototype) = match subject.platform.call(FuncId(id), subject.kind, subject.licence) {
+        let caller = Caller {
+            attach: Some(subject.attach),
+            ..Caller::of(subject.kind, subject.licence)
+        };
+        let (helper, prototype) = match subject.platform.call_by(FuncId(id), &caller) {
             Ok(found) => found,
             Err(refusal @ HelperRefusal::NotModelled(_)) => {
                 return Err(self.unmodelled(at, format_args!("{refusal}")));
@@ -213,6 +219,35 @@ impl Explorer<'_> {
                     self.need_reg(state, reg);
                 }
             }
+            Arg::MapValueOrNull if value.as_constant() == Some(0) => self.need_reg(state, reg),
+            Arg::MapValueOrNull => {
+                let Some((map, _)) = call.map else { return wanted("a map before it") };
+                let size = self.map(at, map)?.value_size;
+                self.lend(state, at, (helper, &value), Access { reg, off: 0, size, how: Use::Lent }, true)?;
+            }
+            Arg::Header(bytes) => {
+                let access = Access { reg, off: 0, size: u32::from(bytes), how: Use::Lent };
+                self.lend(state, at, (helper, &value), access, true)?;
+            }
+            Arg::Socket(_, Nullable::Yes) if value.as_constant() == Some(0) => self.need_reg(state, reg),
+            Arg::Socket(wants, _) => {
+                call.viewed = value.owned;
+                if !self.is_socket(&value, wants) {
+                    return wanted("a socket, tested for null and unmoved,");
+                }
+            }
+            Arg::SocketRelease => {
+                if !self.is_socket(&value, SocketArg::CommonOrBtf) {
+                    return wanted("a socket, tested for null and unmoved,");
+                }
+                if !value.owned.is_some() {
+                    return Err(Rule::Release.broken(
+                        at,
+                        format_args!("{reg} is {value} that no call has acquired for the program"),
+                    ));
+                }
+                call.released = Some(value.owned);
+            }
             Arg::SpinLock => self.lock(state, at, helper, reg, &value)?,
             Arg::Timer => {
                 let map = self.special(at, &value, SpecialKind::Timer);
@@ -274,6 +309,11 @@ impl Explorer<'_> {
         }
     }
 
+    /// Whether a value is a socket of these.
+    fn is_socket(&self, value: &Value, wants: SocketArg) -> bool {
+        matches!(value.certainly_to(), Some(To::Socket(socket)) if wants.takes(socket)) && value.offset() == Some(0)
+    }
+
     fn own(&mut self, state: &mut State, at: InsnIdx, id: Id, kind: OwnedKind) -> Result<()> {
         state.owned.try_reserve(1).map_err(|_| no_memory())?;
         state.owned.push(Owned { id, at, frame: state.top() as u8, kind });
@@ -327,17 +367,9 @@ impl Explorer<'_> {
         if let Some(place) = call.sizes.get_mut(sized.index()) {
             *place = most;
         }
-        if value.is_number()
-            && value.as_constant() == Some(0)
-            && (nullable == Nullable::Yes || zero == Zero::Allowed)
-        {
+        if value.as_constant() == Some(0) && nullable == Nullable::Yes && most == 0 {
             self.need_reg(state, reg);
-            if most == 0 || nullable == Nullable::Yes {
-                return Ok(());
-            }
-        }
-        if most == 0 {
-            return self.pointee(at, &value, reg).map(|_| ());
+            return Ok(());
         }
         let (how, reads) = used(access);
         let access = Access { reg, off: 0, size: most, how };
@@ -371,6 +403,23 @@ impl Explorer<'_> {
                 if access.how == Use::Filled && reads {
                     self.within(state, at, value, to, Access { how: Use::Lent, ..access })?;
                 }
+                self.within(state, at, value, to, access)
+            }
+        }
+    }
+
+    /// Lends memory to a function of the program's, which reads it and writes it.
+    pub(super) fn lend_to_function(
+        &mut self,
+        state: &mut State,
+        at: InsnIdx,
+        value: &Value,
+        access: Access,
+    ) -> Result<()> {
+        match self.pointee(at, value, access.reg)? {
+            To::Stack { frame } => self.lend_stack(state, at, usize::from(frame), value, access, true),
+            to => {
+                self.within(state, at, value, to, Access { how: Use::Lent, ..access })?;
                 self.within(state, at, value, to, access)
             }
         }
@@ -450,7 +499,24 @@ impl Explorer<'_> {
                 let Some((map, inner)) = call.map else {
                     return Err(self.unmodelled(at, format_args!("bpf_{} is not modelled", helper.name)));
                 };
-                self.found(at, map, inner, call.key)?
+                self.found(state, at, map, inner, call.key)?
+            }
+            Ret::MapValue => {
+                let Some((map, inner)) = call.map else {
+                    return Err(self.unmodelled(at, format_args!("bpf_{} is not modelled", helper.name)));
+                };
+                Value { id: self.new_id(), ..Value::pointer(To::MapValue { map, inner }) }
+            }
+            Ret::SocketOrNull(socket) => {
+                let id = self.new_id();
+                let found = Value::perhaps(To::Socket(socket), id);
+                // What is looked up is acquired; another view of a socket is owned with it.
+                if helper.effects.has(Effects::ACQUIRES) {
+                    self.own(state, at, id, OwnedKind::Object)?;
+                    Value { owned: id, ..found }
+                } else {
+                    Value { owned: call.viewed, ..found }
+                }
             }
             Ret::RecordOrNull => {
                 let id = self.new_id();
@@ -467,7 +533,7 @@ impl Explorer<'_> {
     }
 
     /// What is found in a map.
-    fn found(&mut self, at: InsnIdx, map: MapAt, inner: Id, key: Option<u64>) -> Result<Value> {
+    fn found(&mut self, state: &mut State, at: InsnIdx, map: MapAt, inner: Id, key: Option<u64>) -> Result<Value> {
         let id = self.new_id();
         let proto = self.map(at, map)?;
         let (kind, most) = (proto.kind, proto.max_entries);
@@ -480,11 +546,14 @@ impl Explorer<'_> {
                 };
                 To::InnerMap { map: MapAt(map), inner: self.new_id() }
             }
-            MapType::XSKMAP => To::Socket(Socket::Xdp),
-            MapType::SOCKMAP | MapType::SOCKHASH => {
-                return Err(self.unmodelled(at, format_args!("sockets found in maps are not modelled")));
-            }
-            _ => To::MapValue { map, inner },
+            kind => match Ret::socket_of(kind) {
+                Some((socket, Acquired::Yes)) => {
+                    self.own(state, at, id, OwnedKind::Object)?;
+                    return Ok(Value { owned: id, ..Value::perhaps(To::Socket(socket), id) });
+                }
+                Some((socket, Acquired::No)) => To::Socket(socket),
+                None => To::MapValue { map, inner },
+            },
         };
         // Elements of arrays are always there.
         let there = matches!(kind, MapType::ARRAY | MapType::PERCPU_ARRAY)
@@ -506,7 +575,7 @@ fn used(access: MemAccess) -> (Use, bool) {
 }
 
 /// A pointer into a packet that may have moved is any number.
-fn forget_packet(value: &mut Value) {
+pub(super) fn forget_packet(value: &mut Value) {
     if value.is_packet() {
         *value = Value::UNKNOWN;
     }

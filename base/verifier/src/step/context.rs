@@ -6,7 +6,8 @@ use crate::explore::Explorer;
 use crate::rejection::{Rejection, Rule};
 use crate::scalar::Number;
 use crate::state::State;
-use crate::value::{Id, Socket, To, Value};
+use crate::value::{Id, To, Value};
+use skep_model::platform::helper::Socket;
 use skep_isa::{InsnIdx, LoadKind};
 use skep_model::platform::context::{Context, Landing, Meaning, Touch};
 
@@ -20,16 +21,17 @@ impl Explorer<'_> {
     /// Where an access to the context lands.
     fn landing(&self, at: InsnIdx, pointer: &Value, access: Access, touch: Touch) -> Result<Landing> {
         let context = self.context(at)?;
-        let Some(offset) = pointer.offset() else {
+        if pointer.offset() != Some(0) {
             return Err(Rule::Context.broken(
                 at,
                 format_args!(
-                    "wanted a constant offset into the context, found {}",
+                    "wanted the context's pointer as it was given, found it moved by {} and {}",
+                    pointer.fixed,
                     Value::number(pointer.number)
                 ),
             ));
-        };
-        let offset = offset.wrapping_add(access.off);
+        }
+        let offset = access.off;
         context.access(self.subject.kind, self.subject.attach, offset, access.size as u8, touch).map_err(
             |refusal| {
                 Rule::Context.broken(
@@ -84,14 +86,9 @@ impl Explorer<'_> {
         at: InsnIdx,
         pointer: &Value,
         access: Access,
-        value: &Value,
     ) -> Result<()> {
         let _ = state;
-        self.landing(at, pointer, access, Touch::Store)?;
-        if value.is_number() {
-            return Ok(());
-        }
-        Err(Rule::Context.broken(at, format_args!("wanted a number to store in the context, found {value}")))
+        self.landing(at, pointer, access, Touch::Store).map(|_| ())
     }
 
     /// A helper reads bytes of the context: where nothing of it is made up, they are there.

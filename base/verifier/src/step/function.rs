@@ -31,6 +31,12 @@ impl Explorer<'_> {
 
     pub(super) fn call_local(&mut self, state: &mut State, at: InsnIdx, insn: Insn) -> Result<Next> {
         let (function, start) = self.function_at(at, insn.call_target(at))?;
+        if Some(start) == self.subject.exception_callback {
+            return Err(Rule::Flow.broken(
+                at,
+                format_args!("the function that is called when the program throws cannot be called otherwise"),
+            ));
+        }
         if self.by_type.get(function) != Some(&Called::Along) {
             return self.call_by_type(state, at, function);
         }
@@ -158,7 +164,7 @@ impl Explorer<'_> {
     ) -> Result<()> {
         let (number, start) = self.function_at(at, Some(function))?;
         if kind == Callback::Timer {
-            return self.call_later(state, at, (number, start), map);
+            return self.call_later(at, (number, start), map);
         }
         self.room_for_frame(state, at)?;
         if kind == Callback::Loop {
@@ -209,7 +215,6 @@ impl Explorer<'_> {
     /// A function is called when a timer fires.
     fn call_later(
         &mut self,
-        state: &State,
         at: InsnIdx,
         (number, start): (usize, InsnIdx),
         map: Option<MapAt>,
@@ -217,7 +222,10 @@ impl Explorer<'_> {
         let Some(map) = map else {
             return Err(Rule::Argument.broken(at, format_args!("no map is known whose timer it is")));
         };
-        let _ = state;
+        if !self.later.contains(&number) {
+            self.later.try_reserve(1).map_err(|_| no_memory())?;
+            self.later.push(number);
+        }
         let mut frame = Frame::new(number, at, Role::Later, 0);
         let id = self.new_id();
         frame.regs[Reg::R1.index()] = Value::pointer(To::Map(map));
@@ -226,12 +234,6 @@ impl Explorer<'_> {
             Value { id, ..Value::pointer(To::MapValue { map, inner: crate::value::Id::NONE }) };
         let later = State::new(frame)?;
         self.wait_apart(later, start)
-    }
-
-    /// A call of a function of which only the type counts.
-    fn call_by_type(&mut self, state: &mut State, at: InsnIdx, function: usize) -> Result<Next> {
-        let _ = (state, function);
-        Err(self.unmodelled(at, format_args!("functions that are verified by their type are not modelled")))
     }
 }
 

@@ -29,25 +29,14 @@ impl Explorer<'_> {
                 self.store(state, at, (base, off), size, Operand::Reg(src))?;
             }
             Insn::Atomic { width, op, base, off, src } => {
-                let value = self.read(state, at, src)?;
+                self.read(state, at, src)?;
                 if op == AtomicOp::Cmpxchg {
                     self.read(state, at, Reg::R0)?;
                 }
-                if !value.is_number() {
-                    return Err(Rule::Argument.broken(
-                        at,
-                        format_args!("wanted a number in {src} to change memory with, found {value}"),
-                    ));
-                }
                 self.plain_memory(state, at, base)?;
                 let size = width.size();
-                let loaded = self.load(state, at, base, off, zero_extended(size))?;
-                if !loaded.is_number() {
-                    return Err(Rule::Dereference.broken(
-                        at,
-                        format_args!("wanted a number in the memory that is changed, found {loaded}"),
-                    ));
-                }
+                self.aligned_strictly(state, at, base, off, size)?;
+                self.load(state, at, base, off, zero_extended(size))?;
                 self.scatter(state, at, (base, off), size)?;
                 let old = Value::number(Number::within_bytes(size.bytes()));
                 if op == AtomicOp::Cmpxchg {
@@ -137,13 +126,13 @@ impl Explorer<'_> {
         let pointer = self.read(state, at, base)?;
         let value = match src {
             Operand::Reg(reg) => self.read(state, at, reg)?,
-            Operand::Imm(imm) => Value::constant(i64::from(imm).cast_unsigned()),
+            Operand::Imm(imm) => Value::constant(i64::from(imm) as u64),
         };
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
         let to = self.pointee(at, &pointer, base)?;
         self.aligned(at, &pointer, to, access)?;
         match to {
-            To::Context => self.store_context(state, at, &pointer, access, &value),
+            To::Context => self.store_context(state, at, &pointer, access),
             To::Stack { frame } => {
                 self.store_stack(state, at, usize::from(frame), &pointer, access, src, value)
             }
@@ -184,10 +173,25 @@ impl Explorer<'_> {
             // Packets begin two bytes off, for the sake of what follows the Ethernet header; that is known when strict.
             _ => self.subject.alignment == Alignment::Strict,
         };
-        if !strict || access.size == 1 {
+        if !strict {
             return Ok(());
         }
-        let off = pointer.fixed.wrapping_add(access.off).cast_unsigned();
+        self.multiple(at, pointer, to, access)
+    }
+
+    /// Refuses what is changed at once where it is not aligned (`check_atomic_rmw`).
+    fn aligned_strictly(&self, state: &State, at: InsnIdx, base: Reg, off: i16, size: Size) -> Result<()> {
+        let pointer = self.read(state, at, base)?;
+        let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
+        let to = self.pointee(at, &pointer, base)?;
+        self.multiple(at, &pointer, to, access)
+    }
+
+    fn multiple(&self, at: InsnIdx, pointer: &Value, to: To, access: Access) -> Result<()> {
+        if access.size == 1 {
+            return Ok(());
+        }
+        let off = pointer.fixed.wrapping_add(access.off) as u64;
         let start = match to {
             To::Packet => 2,
             _ => 0,

@@ -5,6 +5,7 @@ mod branch;
 mod call;
 mod context;
 mod function;
+mod global;
 mod memory;
 mod region;
 mod stack;
@@ -13,7 +14,8 @@ use crate::explore::{Explorer, Next};
 use crate::path::Set;
 use crate::rejection::{Rejection, Rule};
 use crate::state::State;
-use crate::value::{MapAt, To, Value};
+use crate::subject::SpecialKind;
+use crate::value::{Id, MapAt, To, Value};
 use core::fmt;
 use skep_isa::{Addr, Insn, InsnIdx, Operand, Reg, Width};
 use skep_model::platform::prog::ClassicLoads;
@@ -98,8 +100,8 @@ impl Explorer<'_> {
         match operand {
             Operand::Reg(reg) => self.read(state, at, reg),
             Operand::Imm(imm) => Ok(Value::constant(match width {
-                Width::W64 => i64::from(imm).cast_unsigned(),
-                Width::W32 => u64::from(imm.cast_unsigned()),
+                Width::W64 => i64::from(imm) as u64,
+                Width::W32 => u64::from(imm as u32),
             })),
         }
     }
@@ -119,6 +121,7 @@ impl Explorer<'_> {
         let Some((index, map)) = index.and_then(|index| Some((index, self.subject.maps.get(index)?))) else {
             return Err(Rule::Reference.broken(at, format_args!("no map is known here")));
         };
+        self.map_fits_program(at, map)?;
         let map_at = MapAt(u16::try_from(index).unwrap_or(u16::MAX));
         if !is_value {
             return Ok(Value::pointer(To::Map(map_at)));
@@ -126,9 +129,29 @@ impl Explorer<'_> {
         if map.kind == skep_abi::MapType::ARENA {
             return Err(self.unmodelled(at, format_args!("arenas are not modelled")));
         }
-        let mut value = Value::pointer(To::MapValue { map: map_at, inner: crate::value::Id::NONE });
+        let mut value = Value::pointer(To::MapValue { map: map_at, inner: Id::NONE });
         value.fixed = i64::from(value_off);
         Ok(value)
+    }
+
+    /// Refuses maps with objects that programs of this type cannot use (`check_map_prog_compatibility`).
+    fn map_fits_program(&self, at: InsnIdx, map: &crate::subject::MapProto<'_>) -> Result<()> {
+        use skep_abi::ProgType as T;
+        let kind = self.subject.kind;
+        let probes = [T::KPROBE, T::TRACEPOINT, T::PERF_EVENT, T::RAW_TRACEPOINT, T::RAW_TRACEPOINT_WRITABLE];
+        let what = map.special.iter().find_map(|special| match special.kind {
+            SpecialKind::SpinLock if probes.contains(&kind) || kind == T::SOCKET_FILTER => Some("bpf_spin_lock"),
+            SpecialKind::Timer if probes.contains(&kind) => Some("bpf_timer"),
+            SpecialKind::Workqueue if probes.contains(&kind) => Some("bpf_wq"),
+            _ => None,
+        });
+        match what {
+            None => Ok(()),
+            Some(what) => Err(Rule::Special.broken(
+                at,
+                format_args!("a program of type {kind} cannot use a map whose values have a {what}"),
+            )),
+        }
     }
 
     /// A packet load of classic BPF (`check_ld_abs`).

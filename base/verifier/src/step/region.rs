@@ -144,7 +144,7 @@ impl Explorer<'_> {
         if most >= MOST_OFFSET as u64 {
             return what(format_args!("without an upper bound"));
         }
-        let last = off.wrapping_add(most.cast_signed());
+        let last = off.wrapping_add(most as i64);
         if last.wrapping_add(i64::from(access.size)) > i64::from(size) {
             return what(format_args!("that may be {last}"));
         }

@@ -8,7 +8,7 @@ use crate::rejection::Rule;
 use crate::scalar::Number;
 use crate::stack::{Byte, Slot, place};
 use crate::state::State;
-use crate::value::{Id, To, Value};
+use crate::value::{To, Value};
 use skep_isa::{InsnIdx, Operand};
 
 /// Bytes of a stack: offsets from the frame pointer.
@@ -83,7 +83,7 @@ impl Explorer<'_> {
             if first == 0 && access.size <= count {
                 self.path.note(Note::Slot { frame: frame as u8, slot: index as u8 })?;
                 let mut value = *value;
-                if access.size < count || !fits(&value.number, access.size) {
+                if !fits(&value.number, access.size) {
                     value = Value::number(value.number.truncate(access.size));
                 } else {
                     // From now on the stored number and the loaded one are copies.
@@ -99,6 +99,12 @@ impl Explorer<'_> {
         }
         let bytes = slot.bytes.get(first..first + access.size as usize).unwrap_or_default();
         self.readable(at, access, bytes, slot.kept.is_some())?;
+        if let Some(part) = constant_part(&slot, first, access.size) {
+            let mut set = crate::path::Set::EMPTY;
+            set.add_slot(frame, index);
+            self.need(state, set);
+            return Ok(Value::constant(part));
+        }
         if bytes.iter().all(|&byte| byte == Byte::Zero) {
             return Ok(Value::constant(0));
         }
@@ -331,13 +337,19 @@ fn fits(number: &Number, bytes: u32) -> bool {
     bytes == 8 || (bytes == 4 && number.upper_is_zero()) || number.umax() < 1 << (8 * bytes.min(7))
 }
 
-impl Value {
-    /// The value without its copies.
-    pub(super) fn alone(mut self) -> Value {
-        if self.is_number() {
-            self.id = Id::NONE;
-            self.fixed = 0;
-        }
-        self
+/// The number in some bytes of a slot in which a constant is stored, among zeros perhaps.
+fn constant_part(slot: &Slot, first: usize, size: u32) -> Option<u64> {
+    let (value, _) = slot.stored()?;
+    let whole = value.as_constant()?.to_le_bytes();
+    let mut part = [0; 8];
+    for index in 0..size as usize {
+        let byte = match slot.bytes.get(first + index)? {
+            Byte::Zero => 0,
+            // The stored bytes begin with the slot, on a little-endian machine with the lowest.
+            Byte::Stored if cfg!(target_endian = "little") => *whole.get(first + index)?,
+            _ => return None,
+        };
+        *part.get_mut(index)? = byte;
     }
+    Some(u64::from_le_bytes(part))
 }
