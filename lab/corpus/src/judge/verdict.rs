@@ -129,7 +129,7 @@ impl Ours {
                 }
             }
             Err(rejection) => {
-                let (insn, message) = (rejection.insn.map(|insn| insn.0), rejection.to_string());
+                let (insn, message) = (rejection.insn.map(|insn| insn.0), rejection.message.clone());
                 match rejection.id() {
                     UNMODELLED => Ours::Unmodelled { insn, message },
                     rule => Ours::Refused {
@@ -299,10 +299,13 @@ impl fmt::Display for Judged {
         }
         match &self.ours {
             Some(Ours::Accepted { took: took_it }) => write!(f, "\n  skep:  accepted, {}", took(took_it)),
-            Some(Ours::Refused { rule, message, took: took_it, .. }) => {
-                write!(f, "\n  skep:  {rule}: {message} ({:.1} µs)", took_it.time as f64 / 1000.0)
+            Some(Ours::Refused { rule, insn, message, took: took_it }) => {
+                let time = took_it.time as f64 / 1000.0;
+                write!(f, "\n  skep:  {rule}{}: {message} ({time:.1} µs)", at(insn))
             }
-            Some(Ours::Unmodelled { message, .. }) => write!(f, "\n  skep:  not modelled: {message}"),
+            Some(Ours::Unmodelled { insn, message }) => {
+                write!(f, "\n  skep:  not modelled{}: {message}", at(insn))
+            }
             Some(Ours::Died { how }) => write!(f, "\n  skep:  died: {how}"),
             None => Ok(()),
         }
