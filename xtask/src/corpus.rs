@@ -2,6 +2,7 @@
 
 mod core;
 mod elsewhere;
+mod judge;
 mod selftests;
 mod shard;
 
@@ -198,6 +199,11 @@ pub(crate) fn measure(args: &[String]) -> Result<Outcome> {
     let status = command.args(files).status().context("cannot run the measurement")?;
     ensure!(status.success(), "the measurement ended with {status}");
     Ok(Outcome::Done(String::new()))
+}
+
+/// Holds skep's verifier beside that of the running Linux.
+pub(crate) fn judge(args: &[String]) -> Result<Outcome> {
+    judge::run(args)
 }
 
 /// Compares what reaches a kernel that seems to know no tags on declarations.

@@ -116,6 +116,11 @@ const CHORES: &[Chore] = &[
         about: "compile the types of Linux 5.10, 6.1 and 6.12 as C and Rust, and compare their layouts",
         run: headers::run,
     },
+    Chore {
+        name: "judge",
+        about: "hold skep's verifier beside Linux's, on Debian's objects or the kernel's self-tests",
+        run: corpus::judge,
+    },
     Chore { name: "layers", about: "check which crate uses which", run: layers::run },
     Chore {
         name: "msrv",

@@ -24,6 +24,7 @@ mod rejection;
 mod rules;
 mod same;
 mod scalar;
+mod special;
 mod stack;
 mod state;
 mod step;
@@ -33,6 +34,7 @@ mod value;
 mod verified;
 
 pub use rejection::{Category, Rejection, Rule};
+pub use special::{SpecialError, special_fields};
 pub use structured::{Doubt, Structured, structured};
 pub use subject::{
     Alignment, KptrTrust, MapProto, Reference, References, Sleep, Special, SpecialKind, Subject,

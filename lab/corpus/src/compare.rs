@@ -137,7 +137,7 @@ pub(crate) fn again(options: &Again) -> Outcome<()> {
 }
 
 /// The files, and all files below the folders, in order.
-fn all_files(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
+pub(crate) fn all_files(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
         if !path.is_dir() {

@@ -2,7 +2,7 @@
 //!
 //! `load` is one side's work on one object, in a process of its own, a line of JSON for each load. `compare` starts it for
 //! both sides of every object and holds the answers beside each other. Both loaders get the same sizes for maps whose size
-//! their tool sets ([`sizes`]).
+//! their tool sets ([`sizes`]). `judge` holds skep's verifier beside Linux's on the same programs.
 //!
 //! This is an unsafe room for three reasons: libbpf is C, [`seam`] stands in for the C library's `syscall` to see what
 //! the loaders ask of the kernel, and [`heap`] for its `malloc` to count what they hold. What a difference means it is told: `known.txt` names
@@ -13,6 +13,7 @@ mod compare;
 mod core;
 mod differ;
 mod heap;
+mod judge;
 mod libbpf;
 mod load;
 mod ours;
@@ -53,6 +54,11 @@ enum What {
     Rebase(rebase::Options),
     /// Report what was compared earlier.
     Report(compare::Again),
+    /// Hold skep's verifier beside Linux's, program by program.
+    Judge(judge::Options),
+    /// Do that with one object; lines of JSON.
+    #[command(hide = true)]
+    JudgeOne(judge::One),
 }
 
 /// Who loads.
@@ -115,6 +121,8 @@ fn main() -> ExitCode {
         What::Core(options) => core::run(&options),
         What::Rebase(options) => rebase::run(&options),
         What::Report(options) => compare::again(&options),
+        What::Judge(options) => judge::run(&options),
+        What::JudgeOne(options) => judge::one(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,7 +23,7 @@ pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
 
 /// Reads and loads a whole object, and tells `loaded` while it is there.
 pub(crate) fn whole(file: &File, loaded: &mut dyn FnMut()) -> Outcome<()> {
-    let object = set_up(Object::open(&file.path)?, None)?;
+    let object = set_up(Object::open(&file.path)?, None, 0)?;
     let _loaded = object.load(&Kernel::linux())?;
     // As libbpf does, which keeps what is of use later and frees what a load alone needs.
     drop(object);
@@ -34,14 +34,19 @@ pub(crate) fn whole(file: &File, loaded: &mut dyn FnMut()) -> Outcome<()> {
 /// Loads the whole object, or only one program of it, and lets it go.
 fn alone(name: &str, bytes: &[u8], program: Option<&str>) -> skep::Result<()> {
     // A kernel of its own for each: what was found out for one must not help the next.
-    set_up(Object::parse(name, bytes)?, program)?.load(&Kernel::linux()).map(drop)
+    only(name, bytes, program, 0)?.load(&Kernel::linux()).map(drop)
+}
+
+/// Makes the whole object ready, or only one program of it, with `BPF_F_…` that its section does not ask for.
+pub(crate) fn only(name: &str, bytes: &[u8], program: Option<&str>, flags: u32) -> skep::Result<Object> {
+    set_up(Object::parse(name, bytes)?, program, flags)
 }
 
 /// Sets what a tool would set.
-fn set_up(mut object: Object, program: Option<&str>) -> skep::Result<Object> {
+fn set_up(mut object: Object, program: Option<&str>, flags: u32) -> skep::Result<Object> {
     if let Some(program) = program {
         object.only_program(program)?;
-        object.program_mut(program)?.set_autoload(Autoload::Yes);
+        object.program_mut(program)?.set_autoload(Autoload::Yes).add_flags(flags);
     }
     let programs: Vec<String> = object.programs().map(str::to_owned).collect();
     for program in programs {
