@@ -150,6 +150,9 @@ impl<const W: u32> Range<W> {
     /// What `f` makes of the arcs of both.
     #[inline]
     fn of_arcs(self, other: Range<W>, f: impl Fn(Arc<W>, Arc<W>) -> Arc<W>) -> Range<W> {
+        if self.is_full() || other.is_full() {
+            return Range::FULL;
+        }
         let unsigned = Range::of_arc(f(self.unsigned_arc(), other.unsigned_arc()));
         if self.is_one_piece() && other.is_one_piece() {
             return unsigned;

@@ -1,12 +1,12 @@
 //! Numbers of four bits with lower halves of two: every operation against every member.
 
 use super::parts::{all_bits, all_ranges, members, results, set};
-use super::{CONDS, Noise, OPS, WIDTHS, compare, compute, std};
+use super::{Noise, WIDTHS, compare, compute, std};
 use crate::scalar::alu::{alu, neg};
 use crate::scalar::compare::{Outcome, decide, refine};
 use crate::scalar::number::Known;
 use alloc::vec::Vec;
-use skep_isa::Width;
+use skep_isa::{AluOp, Cond, Width};
 use std::collections::HashSet;
 
 type Narrow = Known<4, 2>;
@@ -78,7 +78,6 @@ impl Tightness {
     /// Fails where the results are worse than they were.
     fn at_least(&self, percent: u32, what: &str) {
         let now = self.least * 100 / self.asked;
-        std::eprintln!("{what}: {now} %");
         assert!(now >= percent, "{what}: the least in {now} %, not in {percent}");
     }
 }
@@ -97,41 +96,58 @@ fn pairs(all: &[(Narrow, u32)], some: usize, mut ask: impl FnMut(&(Narrow, u32),
     }
 }
 
+/// How often results are the least that could be known, in percent: of pairs at both widths, and by constants.
+const COMPUTED: [(AluOp, [u32; 4]); 14] = [
+    (AluOp::Add, [66, 81, 95, 82]),
+    (AluOp::Sub, [67, 81, 95, 82]),
+    (AluOp::Mul, [20, 66, 31, 80]),
+    (AluOp::Div, [58, 50, 83, 85]),
+    (AluOp::Sdiv, [68, 64, 71, 65]),
+    (AluOp::Or, [55, 80, 77, 89]),
+    (AluOp::And, [54, 80, 77, 89]),
+    (AluOp::Lsh, [18, 53, 74, 82]),
+    (AluOp::Rsh, [24, 65, 81, 86]),
+    (AluOp::Mod, [14, 51, 38, 78]),
+    (AluOp::Smod, [37, 69, 45, 87]),
+    (AluOp::Xor, [34, 73, 27, 65]),
+    (AluOp::Mov, [100, 85, 100, 100]),
+    (AluOp::Arsh, [49, 81, 91, 86]),
+];
+
 #[test]
 fn computes() {
     let all = numbers();
-    for op in OPS {
-        for width in WIDTHS {
+    for (op, floors) in COMPUTED {
+        for (width, floor) in WIDTHS.into_iter().zip(floors) {
             let mut tightness = Tightness::default();
             let table: Vec<u32> =
                 (0..256).map(|at| 1 << compute(op, bits_of(width), at >> 4, at & 15)).collect();
-            pairs(&all, 20_000, |(a, set_a), (b, set_b)| {
+            pairs(&all, 8_000, |(a, set_a), (b, set_b)| {
                 let results = members(*set_a)
                     .flat_map(|a| members(*set_b).map(move |b| a << 4 | b))
                     .fold(0, |set, at| set | table[at as usize]);
                 let result = alu(op, width, a, b);
                 tightness.ask(&result, results, || std::format!("{a:?} {op:?} {b:?} at {width:?}"));
             });
-            tightness.at_least(0, &std::format!("{op:?} {width:?}"));
+            tightness.at_least(floor, &std::format!("{op:?} {width:?}"));
         }
     }
 }
 
-/// The same by constants, of which nothing is lost but by few operations.
 #[test]
 fn computes_by_constants() {
     let all = numbers();
-    for op in OPS {
-        for width in WIDTHS {
+    for (op, floors) in COMPUTED {
+        for (width, floor) in WIDTHS.into_iter().zip(&floors[2..]) {
             let mut tightness = Tightness::default();
-            for (a, set_a) in &all {
+            for (a, set_a) in all.iter().step_by(3) {
                 for value in 0..16 {
                     let result = alu(op, width, a, &Narrow::constant(value));
                     let results = results(op, bits_of(width), cut(width, *set_a), cut(width, 1 << value));
                     tightness.ask(&result, results, || std::format!("{a:?} {op:?} {value} at {width:?}"));
                 }
             }
-            tightness.at_least(0, &std::format!("{op:?} {width:?} by constants"));
+            tightness.at_least(*floor, &std::format!("{op:?} {width:?} by constants"));
         }
     }
 }
@@ -160,7 +176,7 @@ fn joins_and_meets() {
     let all = numbers();
     let (mut joined, mut met, mut widened) =
         (Tightness::default(), Tightness::default(), Tightness::default());
-    pairs(&all, 60_000, |(a, set_a), (b, set_b)| {
+    pairs(&all, 15_000, |(a, set_a), (b, set_b)| {
         let what = || std::format!("{a:?} and {b:?}");
         joined.ask(&a.join(b), set_a | set_b, what);
         widened.ask(&a.widen(b), set_a | set_b, what);
@@ -178,8 +194,8 @@ fn joins_and_meets() {
         assert!(widened.covers(a) && widened.covers(b), "{widened:?} of {a:?} and {b:?}");
         assert_eq!(join.meet(&join), Some(join), "joins are settled: {a:?} and {b:?}");
     });
-    joined.at_least(0, "join");
-    met.at_least(0, "meet");
+    joined.at_least(87, "join");
+    met.at_least(100, "meet");
 }
 
 /// A chain of widened numbers, each with something new, is short.
@@ -187,7 +203,7 @@ fn joins_and_meets() {
 fn widening_ends() {
     let all = numbers();
     let mut noise = Noise::new(3);
-    for _ in 0..2_000 {
+    for _ in 0..200 {
         let mut number = noise.of(&all).0;
         let mut steps = 0;
         for _ in 0..200 {
@@ -199,16 +215,31 @@ fn widening_ends() {
     }
 }
 
+/// How often what is certain is decided, and how often what is left is the least, in percent, at both widths.
+const COMPARED: [(Cond, [(u32, u32); 2]); 11] = [
+    (Cond::Eq, [(92, 99), (76, 96)]),
+    (Cond::Ne, [(92, 99), (76, 96)]),
+    (Cond::Set, [(53, 80), (71, 92)]),
+    (Cond::Gt, [(100, 100), (78, 97)]),
+    (Cond::Ge, [(100, 100), (79, 97)]),
+    (Cond::Lt, [(100, 100), (79, 97)]),
+    (Cond::Le, [(100, 100), (78, 97)]),
+    (Cond::Sgt, [(100, 100), (80, 98)]),
+    (Cond::Sge, [(100, 100), (80, 98)]),
+    (Cond::Slt, [(100, 100), (80, 98)]),
+    (Cond::Sle, [(100, 100), (80, 98)]),
+];
+
 #[test]
 fn compares() {
     let all = numbers();
-    for cond in CONDS {
-        for width in WIDTHS {
-            let (mut left, mut right) = (Tightness::default(), Tightness::default());
+    for (cond, floors) in COMPARED {
+        for (width, (certain, least)) in WIDTHS.into_iter().zip(floors) {
+            let mut tightness = Tightness::default();
             let (mut decided, mut decidable) = (0, 0);
             let holds: Vec<bool> =
                 (0..256).map(|at| compare(cond, bits_of(width), at >> 4, at & 15)).collect();
-            pairs(&all, 15_000, |(a, set_a), (b, set_b)| {
+            pairs(&all, 5_000, |(a, set_a), (b, set_b)| {
                 let what = || std::format!("{a:?} {cond:?} {b:?} at {width:?}");
                 let (mut sets, mut answers) = ([(0, 0); 2], [false; 2]);
                 for x in members(*set_a) {
@@ -230,15 +261,15 @@ fn compares() {
                         None => assert_eq!((set_a, set_b), (0, 0), "{} {outcome:?}", what()),
                         Some((refined_a, refined_b)) => {
                             assert!(a.covers(&refined_a) && b.covers(&refined_b), "{} {outcome:?}", what());
-                            left.ask(&refined_a, set_a, what);
-                            right.ask(&refined_b, set_b, what);
+                            tightness.ask(&refined_a, set_a, what);
+                            tightness.ask(&refined_b, set_b, what);
                         }
                     }
                 }
             });
-            std::eprintln!("{cond:?} {width:?}: decided {} %", decided * 100 / decidable);
-            left.at_least(0, &std::format!("{cond:?} {width:?}, left"));
-            right.at_least(0, &std::format!("{cond:?} {width:?}, right"));
+            let percent = decided * 100 / decidable;
+            assert!(percent >= certain, "{cond:?} {width:?}: decided in {percent} %, not in {certain}");
+            tightness.at_least(least, &std::format!("{cond:?} {width:?}"));
         }
     }
 }

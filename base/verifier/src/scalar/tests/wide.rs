@@ -76,7 +76,7 @@ const fn bits_of(width: Width) -> u32 {
 #[test]
 fn bounds_hold() {
     let mut noise = Noise::new(11);
-    for _ in 0..40_000 {
+    for _ in 0..10_000 {
         let (number, members) = number(&mut noise);
         for member in members {
             assert!(number.umin() <= member && member <= number.umax(), "{number:?} {member:#x}");
@@ -102,7 +102,7 @@ fn bounds_hold() {
 #[test]
 fn arithmetic_holds() {
     let mut noise = Noise::new(12);
-    for _ in 0..12_000 {
+    for _ in 0..5_000 {
         let ((a, in_a), (b, in_b)) = (number(&mut noise), number(&mut noise));
         let (op, width) = (noise.of(&OPS), noise.of(&WIDTHS));
         let result = alu(op, width, &a, &b);
@@ -126,7 +126,7 @@ fn arithmetic_holds() {
 #[test]
 fn conversions_hold() {
     let mut noise = Noise::new(13);
-    for _ in 0..12_000 {
+    for _ in 0..5_000 {
         let (a, in_a) = number(&mut noise);
         let (kind, swap, conversion) = (noise.of(&MOVES), noise.of(&SWAPS), noise.of(&CONVERSIONS));
         let order = noise.of(&[ByteOrder::Little, ByteOrder::Big]);
@@ -157,7 +157,7 @@ fn conversions_hold() {
 #[test]
 fn comparisons_hold() {
     let mut noise = Noise::new(14);
-    for _ in 0..12_000 {
+    for _ in 0..5_000 {
         let ((a, in_a), (mut b, mut in_b)) = (number(&mut noise), number(&mut noise));
         if noise.below(4) == 0 {
             // Numbers that overlap.
@@ -184,7 +184,7 @@ fn comparisons_hold() {
 #[test]
 fn unions_hold() {
     let mut noise = Noise::new(15);
-    for _ in 0..12_000 {
+    for _ in 0..5_000 {
         let ((a, in_a), (b, in_b)) = (number(&mut noise), number(&mut noise));
         let (join, meet, widened) = (a.join(&b), a.meet(&b), a.widen(&b));
         assert!(join.covers(&a) && join.covers(&b) && widened.covers(&a) && widened.covers(&b));
@@ -202,7 +202,7 @@ fn unions_hold() {
 fn programs_hold() {
     const REGISTERS: usize = 8;
     let mut noise = Noise::new(16);
-    for _ in 0..600 {
+    for _ in 0..300 {
         let mut known = Vec::new();
         let mut runs = alloc::vec![[0; REGISTERS]; 6];
         for register in 0..REGISTERS {
