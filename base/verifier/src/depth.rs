@@ -116,9 +116,10 @@ impl Explorer<'_> {
         let mut pending: Vec<usize> = Vec::new();
         pending.try_reserve(nodes.len()).map_err(|_| no_memory())?;
         let alone = |function: &usize| self.by_type.get(*function) == Some(&Called::AloneAndUsed);
-        pending.extend((0..nodes.len()).filter(|function| {
-            *function == 0 || alone(function) || self.later.contains(function)
-        }));
+        pending.extend(
+            (0..nodes.len())
+                .filter(|function| *function == 0 || alone(function) || self.later.contains(function)),
+        );
         for &function in &pending {
             nodes[function].reached = true;
         }

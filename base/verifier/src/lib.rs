@@ -1,11 +1,11 @@
 //! Decides whether a program may run.
 //!
-//! What there is so far looks at *structure*: whether every slot decodes on the platform, where jumps and calls lead, that every
-//! instruction can be reached and none runs off a function's end, and that what instructions refer to exists and is allowed.
-//! [`structured`] answers with [`Structured`], which says that and no more: values, pointers, bounds and loops are not followed,
-//! so it is no permission to run without run-time checks, and there is no other way to come by one.
+//! [`verify`] follows every path with what is known of each value, and answers with [`Verified`]; what it cannot model it refuses as
+//! unmodelled, never as wrong. [`structured`] looks at *structure* only: whether every slot decodes on the platform, where jumps and
+//! calls lead, that every instruction can be reached and none runs off a function's end, and that what instructions refer to exists
+//! and is allowed; its [`Structured`] is no permission to run without run-time checks.
 //!
-//! A [`Rejection`] is certain: Linux of the platform's version refuses the program too. What would be refused only if some branch
+//! A [`Rejection`] by [`structured`] is certain: Linux of the platform's version refuses the program too. What would be refused only if some branch
 //! is taken is a [`Doubt`], for a branch that is never taken may hold anything.
 //!
 //! This crate knows instructions and the platform's tables. It must never know memory, maps' contents, descriptors, or how to

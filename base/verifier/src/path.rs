@@ -5,7 +5,7 @@
 
 use crate::rejection::{Rejection, no_memory};
 use crate::state::State;
-use crate::value::{To, Value};
+use crate::value::Value;
 use alloc::vec::Vec;
 use skep_isa::{AluOp, AtomicOp, Insn, InsnIdx, Operand, Program, Reg};
 
@@ -215,11 +215,6 @@ impl Path {
         self.steps.len() - self.points.last().map_or(0, |point| point.position.0 as usize)
     }
 
-    /// The last kept state.
-    pub(crate) fn last_kept(&self) -> Option<usize> {
-        self.points.last().map(|point| point.kept)
-    }
-
     /// The kept states on the path, the last one first.
     pub(crate) fn kept(&self) -> impl Iterator<Item = usize> + '_ {
         self.points.iter().rev().map(|point| point.kept)
@@ -337,6 +332,20 @@ impl Walk {
         had
     }
 
+    /// What was wanted of one register is wanted of another, or of none.
+    fn hand_on(&mut self, from: Reg, to: Option<Reg>) {
+        if let (true, Some(to)) = (self.take(from), to) {
+            self.want(to);
+        }
+    }
+
+    /// What was wanted of a slot is wanted of what is stored there.
+    fn store_back(&mut self, note: Note, stored: Option<Reg>) {
+        if let (true, Some(stored)) = (self.take_slot(note), stored) {
+            self.want(stored);
+        }
+    }
+
     /// Drops what is wanted of the function that runs, and returns its registers.
     fn drop_frame(&mut self) -> u16 {
         let (Some(regs), Some(slots)) =
@@ -400,63 +409,34 @@ impl Walk {
         }
         let Some(insn) = program.at(step.insn) else { return };
         match insn {
-            Insn::Alu { op: AluOp::Mov, dst, src, .. } => {
-                if self.take(dst) {
-                    if let Operand::Reg(src) = src {
-                        self.want(src);
-                    }
-                }
-            }
-            Insn::Alu { dst, src: Operand::Reg(src), .. } => {
-                if self.has(dst) {
-                    self.want(src);
-                }
-            }
+            Insn::Alu { op: AluOp::Mov, dst, src, .. } => self.hand_on(dst, src.reg()),
+            Insn::Alu { dst, src: Operand::Reg(src), .. } if self.has(dst) => self.want(src),
             Insn::Movsx { dst, src, .. } | Insn::AddrSpaceCast { dst, src, .. } => {
-                if self.take(dst) {
-                    self.want(src);
-                }
+                self.hand_on(dst, Some(src));
             }
             Insn::LoadImm64 { dst, .. } | Insn::LoadAddr { dst, .. } => {
                 self.take(dst);
             }
             Insn::Load { dst, .. } | Insn::LoadAcquire { dst, .. } => {
-                if self.take(dst) {
-                    if let Note::Slot { frame, slot } = step.note {
-                        self.set.add_slot(usize::from(frame), usize::from(slot));
-                    }
+                let wanted = self.take(dst);
+                if let (true, Note::Slot { frame, slot }) = (wanted, step.note) {
+                    self.set.add_slot(usize::from(frame), usize::from(slot));
                 }
             }
-            Insn::Store { src: Operand::Reg(src), .. } | Insn::StoreRelease { src, .. } => {
-                if self.take_slot(step.note) {
-                    self.want(src);
-                }
-            }
-            Insn::Store { .. } => {
-                self.take_slot(step.note);
-            }
+            Insn::Store { src, .. } => self.store_back(step.note, src.reg()),
+            Insn::StoreRelease { src, .. } => self.store_back(step.note, Some(src)),
             Insn::Atomic { op: AtomicOp::Cmpxchg, .. } | Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
                 self.take(Reg::R0);
             }
             Insn::Atomic { op, src, .. } if op.fetches() => {
                 self.take(src);
             }
-            Insn::Branch { dst, src: Operand::Reg(src), .. } => {
-                if self.has(dst) || self.has(src) {
-                    self.want(dst);
-                    self.want(src);
-                }
+            Insn::Branch { dst, src: Operand::Reg(src), .. } if self.has(dst) || self.has(src) => {
+                self.want(dst);
+                self.want(src);
             }
             _ if insn.is_call() => self.scratch(),
             _ => {}
         }
-    }
-}
-
-/// Whether a value is a pointer to the stack of some function.
-pub(crate) fn points_to_stack(value: &Value) -> Option<usize> {
-    match value.certainly_to() {
-        Some(To::Stack { frame }) => Some(usize::from(frame)),
-        _ => None,
     }
 }

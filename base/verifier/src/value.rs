@@ -62,6 +62,7 @@ pub(crate) enum Null {
 }
 
 /// What a pointer points to.
+#[expect(dead_code, reason = "objects and dynptrs are not modelled yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum To {
     /// The program's context.
@@ -99,6 +100,7 @@ pub(crate) enum To {
 }
 
 /// What a memory is.
+#[expect(dead_code, reason = "calls that return some of them are not modelled yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Memory {
     /// It may be read and written.
@@ -114,6 +116,7 @@ pub(crate) enum Memory {
 }
 
 /// How far an object of the kernel is known to be there.
+#[expect(dead_code, reason = "objects are not modelled yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trust {
     /// It is there, and may be handed to the kernel.
@@ -203,7 +206,7 @@ impl Value {
     /// A pointer's offset, if it is constant.
     pub(crate) fn offset(&self) -> Option<i64> {
         // As the processor adds: offsets that are this large are refused elsewhere.
-        self.number.as_constant().map(|part| self.fixed.wrapping_add(part.cast_signed()))
+        self.number.as_constant().map(|part| self.fixed.wrapping_add(part as i64))
     }
 
     pub(crate) const fn is_stack_of(&self, frame: usize) -> bool {
@@ -220,7 +223,7 @@ impl fmt::Display for Value {
         match self.what {
             What::Nothing => f.write_str("nothing that was written before"),
             What::Number => match self.number.as_constant() {
-                Some(value) => write!(f, "the number {}", value.cast_signed()),
+                Some(value) => write!(f, "the number {}", value as i64),
                 None if self.number.is_unknown() => f.write_str("a number"),
                 None => write!(f, "a number from {} to {}", self.number.smin(), self.number.smax()),
             },

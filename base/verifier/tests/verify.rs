@@ -136,7 +136,11 @@ fn lookup(rest: &str) -> String {
 fn pointers_are_tested_for_null() {
     accepts(&lookup("if r0 == 0 goto out\nr0 = *(u64 *)(r0 + 56)\nout: r0 = 0\nexit"));
     rejects(&lookup("r0 = *(u64 *)(r0 + 0)\nexit"), "pointer-null", 7);
-    rejects(&lookup("if r0 != 0 goto out\nr0 = *(u64 *)(r0 + 0)\nout: r0 = 0\nexit"), "pointer-dereference", 8);
+    rejects(
+        &lookup("if r0 != 0 goto out\nr0 = *(u64 *)(r0 + 0)\nout: r0 = 0\nexit"),
+        "pointer-dereference",
+        8,
+    );
     // A copy is null with it.
     accepts(&lookup("r8 = r0\nif r0 == 0 goto out\nr0 = *(u64 *)(r8 + 0)\nout: r0 = 0\nexit"));
     // An element of an array with a constant key is there.
@@ -193,7 +197,9 @@ fn the_stack_holds_what_was_stored() {
         "stack-bounds",
         5,
     );
-    accepts("r6 = *(u32 *)(r1 + 12)\nr6 &= 8\nr2 = r10\nr2 += -16\nr2 += r6\n*(u64 *)(r2 + 0) = 1\nr0 = 0\nexit");
+    accepts(
+        "r6 = *(u32 *)(r1 + 12)\nr6 &= 8\nr2 = r10\nr2 += -16\nr2 += r6\n*(u64 *)(r2 + 0) = 1\nr0 = 0\nexit",
+    );
 }
 
 #[test]
@@ -209,7 +215,9 @@ fn a_store_somewhere_takes_what_may_be_there() {
 #[test]
 fn frozen_values_are_constants() {
     // The branch on what is read is never taken.
-    accepts("r2 = map[fd:6][0] ll\nr3 = *(u32 *)(r2 + 0)\nif r3 == 7 goto out\nr0 = *(u8 *)(r3 + 0)\nout: r0 = 0\nexit");
+    accepts(
+        "r2 = map[fd:6][0] ll\nr3 = *(u32 *)(r2 + 0)\nif r3 == 7 goto out\nr0 = *(u8 *)(r3 + 0)\nout: r0 = 0\nexit",
+    );
     rejects(
         "r2 = map[fd:6][0] ll\nr3 = *(u32 *)(r2 + 0)\nif r3 == 8 goto out\nr0 = *(u8 *)(r3 + 0)\nout: r0 = 0\nexit",
         "pointer-dereference",
@@ -226,7 +234,8 @@ fn loops_end() {
     rejects("r6 = *(u32 *)(r1 + 12)\nloop: if r6 != 1 goto loop\nr0 = 0\nexit", "control-endless-loop", 1);
     rejects("r6 = 0\nloop: r6 += 1\nif r6 < 1000000 goto loop\nr0 = r6\nexit", "limit-processed", 2);
     // Not endless: the number runs over.
-    let rejection = on(ProgType::XDP, "r6 = 0\nloop: r6 += 1\nif r6 != 0 goto loop\nr0 = r6\nexit").unwrap_err();
+    let rejection =
+        on(ProgType::XDP, "r6 = 0\nloop: r6 += 1\nif r6 != 0 goto loop\nr0 = r6\nexit").unwrap_err();
     assert_eq!(rejection.id(), "limit-processed");
 }
 
@@ -242,7 +251,10 @@ fn paths_that_meet_are_followed_once() {
     assert!(verified.stats().insns < 1000, "{:?}", verified.stats());
     // If the number decides in the end, none may be left out: at sum 20 the access is out of bounds.
     let at = |size: u32| {
-        let text = text.replace("r0 = r7\nexit", &format!("r8 = r10\nr8 += -{size}\nr8 += r7\n*(u8 *)(r8 + 0) = 0\nr0 = 0\nexit"));
+        let text = text.replace(
+            "r0 = r7\nexit",
+            &format!("r8 = r10\nr8 += -{size}\nr8 += r7\n*(u8 *)(r8 + 0) = 0\nr0 = 0\nexit"),
+        );
         on(ProgType::XDP, &text)
     };
     at(21).unwrap();
@@ -264,11 +276,23 @@ fn constants_from_one_path_are_not_those_of_another() {
 #[test]
 fn records_are_given_back() {
     let reserve = "r1 = map[fd:5] ll\nr2 = 16\nr3 = 0\ncall 131\n";
-    accepts(&format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 8) = 1\nr1 = r0\nr2 = 0\ncall 132\nout: r0 = 0\nexit"));
-    rejects(&format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 8) = 1\nout: r0 = 0\nexit"), "reference-leak", 8);
-    rejects(&format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 16) = 1\nout: r0 = 0\nexit"), "memory-bounds", 6);
+    accepts(&format!(
+        "{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 8) = 1\nr1 = r0\nr2 = 0\ncall 132\nout: r0 = 0\nexit"
+    ));
     rejects(
-        &format!("{reserve}if r0 == 0 goto out\nr6 = r0\nr1 = r0\nr2 = 0\ncall 132\n*(u64 *)(r6 + 0) = 0\nout: r0 = 0\nexit"),
+        &format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 8) = 1\nout: r0 = 0\nexit"),
+        "reference-leak",
+        8,
+    );
+    rejects(
+        &format!("{reserve}if r0 == 0 goto out\n*(u64 *)(r0 + 16) = 1\nout: r0 = 0\nexit"),
+        "memory-bounds",
+        6,
+    );
+    rejects(
+        &format!(
+            "{reserve}if r0 == 0 goto out\nr6 = r0\nr1 = r0\nr2 = 0\ncall 132\n*(u64 *)(r6 + 0) = 0\nout: r0 = 0\nexit"
+        ),
         "pointer-dereference",
         10,
     );
@@ -279,7 +303,9 @@ fn records_are_given_back() {
     );
     // A tail call does not come back.
     rejects(
-        &format!("r6 = r1\n{reserve}if r0 == 0 goto out\nr1 = r6\nr2 = map[fd:9] ll\nr3 = 0\ncall 12\nout: r0 = 0\nexit"),
+        &format!(
+            "r6 = r1\n{reserve}if r0 == 0 goto out\nr1 = r6\nr2 = map[fd:9] ll\nr3 = 0\ncall 12\nout: r0 = 0\nexit"
+        ),
         "reference-leak",
         11,
     );
@@ -301,7 +327,9 @@ fn locks_are_released() {
 
 #[test]
 fn functions_are_followed_where_they_are_called() {
-    accepts("r1 = 3\ncall local f\nr2 = r10\nr2 += -8\nr2 += r0\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit\nf: r0 = r1\nexit");
+    accepts(
+        "r1 = 3\ncall local f\nr2 = r10\nr2 += -8\nr2 += r0\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit\nf: r0 = r1\nexit",
+    );
     rejects(
         "r1 = 9\ncall local f\nr2 = r10\nr2 += -8\nr2 += r0\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit\nf: r0 = r1\nexit",
         "stack-bounds",
@@ -310,7 +338,9 @@ fn functions_are_followed_where_they_are_called() {
     rejects("call local f\nr0 = 0\nexit\nf: r0 = r10\nexit", "stack-bounds", 4);
     rejects("r6 = 1\ncall local f\nr0 = 0\nexit\nf: r0 = r6\nexit", "register-uninitialised", 4);
     // The caller's stack, by pointer.
-    accepts("r1 = r10\nr1 += -8\ncall local f\nr0 = *(u64 *)(r10 - 8)\nexit\nf: *(u64 *)(r1 + 0) = 7\nr0 = 0\nexit");
+    accepts(
+        "r1 = r10\nr1 += -8\ncall local f\nr0 = *(u64 *)(r10 - 8)\nexit\nf: *(u64 *)(r1 + 0) = 7\nr0 = 0\nexit",
+    );
     // Every call is followed with what it is given.
     rejects(
         "r1 = 3\ncall local f\nr1 = 600\ncall local f\nr0 = 0\nexit\n\
@@ -323,7 +353,9 @@ fn functions_are_followed_where_they_are_called() {
 #[test]
 fn what_helpers_call_is_followed() {
     let looped = |times: &str, body: &str| {
-        format!("{times}\nr2 = subprog[f] ll\nr3 = r10\nr3 += -8\n*(u64 *)(r10 - 8) = 0\nr4 = 0\ncall 181\nr0 = *(u64 *)(r10 - 8)\nexit\n{body}")
+        format!(
+            "{times}\nr2 = subprog[f] ll\nr3 = r10\nr3 += -8\n*(u64 *)(r10 - 8) = 0\nr4 = 0\ncall 181\nr0 = *(u64 *)(r10 - 8)\nexit\n{body}"
+        )
     };
     let counts = "f: r3 = *(u64 *)(r2 + 0)\nr3 += 1\n*(u64 *)(r2 + 0) = r3\nr0 = 0\nexit";
     accepts(&looped("r1 = 1000000", counts));

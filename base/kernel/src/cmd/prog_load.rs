@@ -120,8 +120,7 @@ fn load(
     let mut subject = Subject::new(&insns, &Model::LINUX_6_18, model.kind, &linker);
     subject.licence = licence;
     subject.attach = attach_type;
-    let structured =
-        structured(&subject).map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
+    let structured = structured(&subject).map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
     let code = skep_exact::Program::link(structured.program(), &linker, rules).map_err(|error| {

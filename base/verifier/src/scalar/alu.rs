@@ -17,8 +17,19 @@ pub(crate) fn alu<const N: u32, const H: u32>(
             if let (Some(a), Some(b)) = (a.as_constant(), b.as_constant()) {
                 return Known::constant(concrete::<N>(op, a, b));
             }
-            if op == AluOp::Mov {
-                return *b;
+            match op {
+                AluOp::Mov => return *b,
+                AluOp::And => {
+                    if let Some(mask) =
+                        b.as_constant().filter(|mask| mask & mask.wrapping_add(1) == 0 && *mask != 0)
+                    {
+                        return a.truncate_bits(mask.trailing_ones());
+                    }
+                }
+                AluOp::Add | AluOp::Sub | AluOp::Xor if a.is_unknown() || b.is_unknown() => {
+                    return Known::UNKNOWN;
+                }
+                _ => {}
             }
             let (wide_a, wide_b) = (a.word(), b.word());
             let bits = wide_a.alu_bits(op, &wide_b);

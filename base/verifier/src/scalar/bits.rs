@@ -14,6 +14,7 @@ pub(crate) struct Bits {
 
 impl Bits {
     /// Nothing is known of 64 bits.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) const UNKNOWN: Bits = Bits { value: 0, mask: u64::MAX };
 
     /// All bits are known.
@@ -66,6 +67,7 @@ impl Bits {
 
     /// Says whether every number is a multiple of `to`, a power of two; of zero everything is (`tnum_is_aligned`).
     #[inline]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) const fn aligned(self, to: u64) -> bool {
         to == 0 || self.possible() & (to - 1) == 0
     }
@@ -84,6 +86,7 @@ impl Bits {
 
     /// Returns the lower half of 64 bits (`tnum_subreg`).
     #[inline]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) const fn subreg(self) -> Bits {
         self.low(u32::MAX as u64)
     }
@@ -162,24 +165,40 @@ impl Bits {
         Bits { value: sar(self.value, by, width), mask: sar(self.mask, by, width) }
     }
 
-    /// Multiplies: sums of the one, shifted, for each bit of the other, with and without where the bit is unknown
-    /// (`tnum_mul` since 6.18).
+    /// Multiplies (`tnum_mul` since 6.18). Going over either's bits is right; where one is known, neither way is always the
+    /// better, and going over its ones is cheap.
     pub(crate) fn mul(self, other: Bits) -> Bits {
-        // The loop runs once for each bit that may be one, so over the one that has fewer.
-        let (mut by, of) = if self.possible().count_ones() <= other.possible().count_ones() {
-            (self, other)
-        } else {
-            (other, self)
-        };
-        let low = by.possible().trailing_zeros() + of.possible().trailing_zeros();
-        let all = u64::MAX.checked_shl(low).unwrap_or(0);
+        let product = self.sums(other);
+        if !self.is_constant() && !other.is_constant() {
+            return product;
+        }
+        product.meet(other.sums(self)).unwrap_or(product)
+    }
+
+    /// Sums `of`, shifted, for each bit of these, with and without where the bit is unknown.
+    fn sums(self, of: Bits) -> Bits {
+        let mut by = self;
+        if of.possible() == 0 {
+            return of;
+        }
+        let (lowest, length) = (of.possible().trailing_zeros(), 64 - of.possible().leading_zeros());
         let mut sum = Bits::constant(0);
-        while by.possible() != 0 && sum.mask != all {
-            let at = by.possible().trailing_zeros();
+        while by.possible() != 0 {
+            let left = by.possible();
+            let at = left.trailing_zeros();
+            let run = left >> at;
+            if by.value == 0 && run & run.wrapping_add(1) == 0 && run.leading_zeros() + length <= 64 + lowest
+            {
+                // Nothing but a run of unknown bits is left, as long as the other or longer, so that what is added for each
+                // of them leaves no gap.
+                let end = 64 - left.leading_zeros() + length;
+                let all = u64::MAX >> 64_u32.saturating_sub(end);
+                let above = u64::MAX.checked_shl(at + lowest).unwrap_or(0);
+                return sum.add(Bits::within(all & above));
+            }
             let with = sum.add(of.shl(at));
             sum = if by.value >> at & 1 == 1 { with } else { sum.join(with) };
-            let rest = by.possible() & (by.possible() - 1);
-            by = by.low(rest);
+            by = by.low(left & (left - 1));
         }
         sum
     }

@@ -13,9 +13,5 @@ pub(crate) mod number;
 mod tests;
 mod word;
 
-#[expect(unused_imports, reason = "nothing follows values yet")]
-pub(crate) use bits::Bits;
-#[expect(unused_imports, reason = "nothing follows values yet")]
 pub(crate) use compare::Outcome;
-#[expect(unused_imports, reason = "nothing follows values yet")]
 pub(crate) use number::Number;

@@ -127,12 +127,14 @@ impl<const N: u32, const H: u32> Known<N, H> {
 
     /// The least of the lower half, unsigned.
     #[inline]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) const fn u32_min(&self) -> u32 {
         self.lower.umin
     }
 
     /// The greatest of the lower half, unsigned.
     #[inline]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) const fn u32_max(&self) -> u32 {
         self.lower.umax
     }
@@ -192,6 +194,7 @@ impl<const N: u32, const H: u32> Known<N, H> {
 
     /// The lower half, if it is one number.
     #[inline]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) const fn low32_constant(&self) -> Option<u32> {
         if self.lower.umin == self.lower.umax { Some(self.lower.umin) } else { None }
     }
@@ -269,6 +272,7 @@ impl<const N: u32, const H: u32> Known<N, H> {
     /// Contains both, and goes ahead of loops: a bound that `older` did not have yet goes on to the next border (of zero,
     /// of signed and unsigned numbers, of half and full width), a bit that was known there takes all above it along. So a
     /// chain of widened numbers ends after a few.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) fn widen(&self, older: &Self) -> Self {
         let joined = self.join(older);
         if joined == *older {
@@ -330,21 +334,24 @@ impl<const N: u32, const H: u32> Known<N, H> {
         // Each round that changes something tightens it; after few rounds nothing does, and Linux stops after one.
         for _ in 0..ROUNDS {
             if bits.is_constant() {
-                let known = Self::constant(bits.value);
                 let fits = range.contains(bits.value) && lower.contains(bits.value & Range::<H>::MASK);
-                return fits.then_some(known);
+                return fits.then_some(Self::constant(bits.value));
             }
-            let (bits_before, range_before, lower_before) = (bits, range, lower);
+            let was_unknown = bits.mask == Range::<N>::MASK;
             range = range.within_bits(bits)?;
             if !range.is_full() {
                 lower = lower.meet(range.low())?;
             }
             lower = lower.within_bits(bits.low(Range::<H>::MASK))?;
-            range = range.within_low(lower)?;
-            bits = bits.meet(Bits::of_range(range.umin, range.umax))?;
+            let within = range.within_low(lower)?;
             let low = Bits::of_range(lower.umin, lower.umax);
-            bits = bits.meet(Bits::within(Range::<N>::MASK).with_low(Range::<H>::MASK, low))?;
-            if (bits, range, lower) == (bits_before, range_before, lower_before) {
+            let known = bits
+                .meet(Bits::of_range(within.umin, within.umax))?
+                .meet(Bits::within(Range::<N>::MASK).with_low(Range::<H>::MASK, low))?;
+            // Bits that come from the ranges alone have nothing new for them.
+            let settled = within == range && (known == bits || was_unknown);
+            (range, bits) = (within, known);
+            if settled {
                 break;
             }
         }

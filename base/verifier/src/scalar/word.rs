@@ -84,9 +84,18 @@ impl<const W: u32> Word<W> {
             AluOp::Add => a.sums(b),
             AluOp::Sub => a.differences(b),
             AluOp::Mul => a.products(b),
-            AluOp::And => a.ands(b),
-            AluOp::Or => a.complement().ands(b.complement()).complement(),
+            AluOp::And => match (self.as_constant(), other.as_constant()) {
+                (_, Some(mask)) => a.masked(mask),
+                (Some(mask), _) => b.masked(mask),
+                _ => a.ands(b),
+            },
+            AluOp::Or => match (self.as_constant(), other.as_constant()) {
+                (_, Some(ones)) => a.complement().masked(ones ^ Range::<W>::MASK).complement(),
+                (Some(ones), _) => b.complement().masked(ones ^ Range::<W>::MASK).complement(),
+                _ => a.complement().ands(b.complement()).complement(),
+            },
             AluOp::Xor if other.as_constant() == Some(Range::<W>::MASK) => a.complement(),
+            AluOp::Xor if other.as_constant() == Some(Range::<W>::SIGN) => a.sums(b),
             AluOp::Xor => a.xors(b),
             AluOp::Mov => b,
             AluOp::Lsh => match other.amounts() {
@@ -141,6 +150,9 @@ impl<const W: u32> Range<W> {
     /// What `f` makes of the arcs of both.
     #[inline]
     fn of_arcs(self, other: Range<W>, f: impl Fn(Arc<W>, Arc<W>) -> Arc<W>) -> Range<W> {
+        if self.is_full() || other.is_full() {
+            return Range::FULL;
+        }
         let unsigned = Range::of_arc(f(self.unsigned_arc(), other.unsigned_arc()));
         if self.is_one_piece() && other.is_one_piece() {
             return unsigned;
@@ -203,6 +215,32 @@ impl<const W: u32> Range<W> {
         // x & y = x + y - (x | y), and x | y is at most all bits.
         let umin = self.umin.saturating_sub(Self::MASK - other.umin);
         Range { umin, umax: self.umax.min(other.umax), smin, smax }.settle().unwrap_or(Range::FULL)
+    }
+
+    /// `x & mask`: where the mask is of low bits it cuts arcs, where it is of high bits it keeps the order.
+    #[inline]
+    fn masked(self, mask: u64) -> Range<W> {
+        let others = Self::MASK ^ mask;
+        if others == 0 {
+            return self;
+        }
+        if mask == 0 {
+            return Range::constant(0);
+        }
+        if mask & (mask + 1) == 0 {
+            if self.umax <= mask {
+                return self;
+            }
+            let gone = mask.leading_zeros() + W - 64;
+            let cut = self.shl(gone);
+            return Range::unsigned(cut.umin >> gone, cut.umax >> gone);
+        }
+        if others & (others + 1) == 0 {
+            let masked = |value: u64| value & mask;
+            let (smin, smax) = (self.smin & !(others as i64), self.smax & !(others as i64));
+            return Range { umin: masked(self.umin), umax: masked(self.umax), smin, smax };
+        }
+        self.ands(Range::constant(mask))
     }
 
     /// `x ^ y` is between the difference and the sum; signed it has no more bits than the longer of both.
@@ -276,13 +314,11 @@ impl<const W: u32> Range<W> {
             return Range::FULL;
         }
         let (mut low, mut high) = if other.contains(0) { (0, 0) } else { (i64::MAX, i64::MIN) };
-        let positive = (other.smin.max(1), other.smax);
-        let negative = (other.smin, other.smax.min(-1));
-        for (nearer, further) in [positive, negative] {
-            if nearer > further {
-                continue;
-            }
-            for by in [nearer, further] {
+        // The piece of either sign, as far as there is one.
+        let positive = (other.smax > 0).then_some((Self::signed_of(other.umin).max(1), other.smax));
+        let negative = (other.smin < 0).then_some((other.smin, Self::signed_of(other.umax)));
+        for (lowest, highest) in [positive, negative].into_iter().flatten() {
+            for by in [lowest, highest] {
                 for of in [self.smin, self.smax] {
                     let quotient = of.wrapping_div(by);
                     (low, high) = (low.min(quotient), high.max(quotient));
@@ -294,32 +330,34 @@ impl<const W: u32> Range<W> {
 
     /// Remainders have the dividend's sign, are not further from zero than it, and nearer than the divisor.
     fn signed_remainders(self, other: Range<W>) -> Range<W> {
-        if other.umax == 0 {
-            return self;
-        }
-        let by_zero = other.contains(0);
-        let furthest = self.smin.unsigned_abs().max(self.smax.unsigned_abs());
-        if !by_zero {
-            let nearest = if other.smin > 0 {
-                other.smin.unsigned_abs()
-            } else if other.smax < 0 {
-                other.smax.unsigned_abs()
-            } else {
-                1
-            };
-            if furthest < nearest {
-                return self;
-            }
-        }
-        let most =
-            if by_zero { Self::SIGN } else { other.smin.unsigned_abs().max(other.smax.unsigned_abs()) - 1 };
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let smin = if self.smin < 0 { self.smin.max(most.wrapping_neg()) } else { 0 };
-        let smax = if self.smax > 0 { self.smax.min(most) } else { 0 };
-        if !by_zero && self.smin >= 0 && other.smin >= 0 {
+        if self.smin >= 0 && other.smin >= 0 {
             return self.remainders(other);
         }
-        Range::signed(smin, smax)
+        let (low, high) = (self.smin.min(0), self.smax.max(0));
+        if other.contains(0) {
+            // By zero the dividend stays.
+            return if other.umax == 0 { self } else { Range::signed(low, high) };
+        }
+        let (least, most) = other.magnitudes();
+        if self.magnitudes().1 < least {
+            return self;
+        }
+        // Of nonzero numbers of W bits, none is further than the sign's bit is.
+        let most = (most - 1) as i64;
+        Range::signed(low.max(-most), high.min(most))
+    }
+
+    /// How far from zero the numbers are, at least and at most, as far as their ends tell.
+    #[inline]
+    fn magnitudes(self) -> (u64, u64) {
+        let ends = (self.smin.unsigned_abs(), self.smax.unsigned_abs());
+        let least = match (self.smin > 0, self.smax < 0) {
+            (true, _) => ends.0,
+            (_, true) => ends.1,
+            // The ends next to zero: of the nonnegative piece and of the negative one.
+            _ => self.umin.min((Self::MASK - self.umax).saturating_add(1)),
+        };
+        (least, ends.0.max(ends.1))
     }
 
     /// Bounds that moved from those of `older` go on to the next border; `half` is the greatest signed number of half width.

@@ -200,11 +200,7 @@ fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
     state.for_each(|value| {
         if value.is_number() && value.id == id {
             let by = value.fixed.wrapping_sub(fixed);
-            let shifted = if by == 0 {
-                number
-            } else {
-                number.add(&Number::constant(by as u64))
-            };
+            let shifted = if by == 0 { number } else { number.add(&Number::constant(by as u64)) };
             value.number = value.number.meet(&shifted).unwrap_or(shifted);
         }
     });

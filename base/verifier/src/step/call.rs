@@ -14,7 +14,7 @@ use skep_abi::{FuncId, MapType};
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::HelperRefusal;
 use skep_model::platform::helper::{
-    Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, Socket, SocketArg, Zero,
+    Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, SocketArg, Zero,
 };
 
 /// What is learned from a call's arguments.
@@ -41,10 +41,7 @@ struct Call {
 impl Explorer<'_> {
     pub(super) fn call_helper(&mut self, state: &mut State, at: InsnIdx, id: u32) -> Result<Next> {
         let subject = self.subject;
-        let caller = Caller {
-            attach: Some(subject.attach),
-            ..Caller::of(subject.kind, subject.licence)
-        };
+        let caller = Caller { attach: Some(subject.attach), ..Caller::of(subject.kind, subject.licence) };
         let (helper, prototype) = match subject.platform.call_by(FuncId(id), &caller) {
             Ok(found) => found,
             Err(refusal @ HelperRefusal::NotModelled(_)) => {
@@ -311,7 +308,8 @@ impl Explorer<'_> {
 
     /// Whether a value is a socket of these.
     fn is_socket(&self, value: &Value, wants: SocketArg) -> bool {
-        matches!(value.certainly_to(), Some(To::Socket(socket)) if wants.takes(socket)) && value.offset() == Some(0)
+        matches!(value.certainly_to(), Some(To::Socket(socket)) if wants.takes(socket))
+            && value.offset() == Some(0)
     }
 
     fn own(&mut self, state: &mut State, at: InsnIdx, id: Id, kind: OwnedKind) -> Result<()> {
@@ -533,7 +531,14 @@ impl Explorer<'_> {
     }
 
     /// What is found in a map.
-    fn found(&mut self, state: &mut State, at: InsnIdx, map: MapAt, inner: Id, key: Option<u64>) -> Result<Value> {
+    fn found(
+        &mut self,
+        state: &mut State,
+        at: InsnIdx,
+        map: MapAt,
+        inner: Id,
+        key: Option<u64>,
+    ) -> Result<Value> {
         let id = self.new_id();
         let proto = self.map(at, map)?;
         let (kind, most) = (proto.kind, proto.max_entries);

@@ -7,9 +7,9 @@ use crate::rejection::{Rejection, Rule};
 use crate::scalar::Number;
 use crate::state::State;
 use crate::value::{Id, To, Value};
-use skep_model::platform::helper::Socket;
 use skep_isa::{InsnIdx, LoadKind};
 use skep_model::platform::context::{Context, Landing, Meaning, Touch};
+use skep_model::platform::helper::Socket;
 
 impl Explorer<'_> {
     fn context(&self, at: InsnIdx) -> Result<&'static Context> {

@@ -34,7 +34,9 @@ impl Explorer<'_> {
         if Some(start) == self.subject.exception_callback {
             return Err(Rule::Flow.broken(
                 at,
-                format_args!("the function that is called when the program throws cannot be called otherwise"),
+                format_args!(
+                    "the function that is called when the program throws cannot be called otherwise"
+                ),
             ));
         }
         if self.by_type.get(function) != Some(&Called::Along) {

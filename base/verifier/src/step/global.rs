@@ -89,7 +89,13 @@ impl Explorer<'_> {
         Ok(params)
     }
 
-    fn param(&self, at: InsnIdx, types: &Btf<'_>, (func, index): (TypeId, usize), ty: TypeId) -> Result<Param> {
+    fn param(
+        &self,
+        at: InsnIdx,
+        types: &Btf<'_>,
+        (func, index): (TypeId, usize),
+        ty: TypeId,
+    ) -> Result<Param> {
         let refuse = |what: &str| {
             Err(Rule::FunctionType.broken(at, format_args!("argument {} of the function {what}", index + 1)))
         };
@@ -141,7 +147,10 @@ impl Explorer<'_> {
         if let Some(lock) = state.owned.iter().find(|owned| owned.is_lock()) {
             return Err(Rule::Lock.broken(
                 at,
-                format_args!("a global function cannot be called while the lock of instruction {} is held", lock.at),
+                format_args!(
+                    "a global function cannot be called while the lock of instruction {} is held",
+                    lock.at
+                ),
             ));
         }
         let params = self.params(at, function)?;
@@ -149,7 +158,8 @@ impl Explorer<'_> {
             let Some(reg) = Reg::new(index as u8 + 1) else { break };
             let value = self.read(state, at, reg)?;
             let refuse = |what: &str| {
-                Err(Rule::Argument.broken(at, format_args!("the function wants {what} in {reg}, found {value}")))
+                Err(Rule::Argument
+                    .broken(at, format_args!("the function wants {what} in {reg}, found {value}")))
             };
             match *param {
                 Param::Number if value.is_number() => {}

@@ -134,7 +134,7 @@ impl Explorer<'_> {
         match to {
             To::Context => self.store_context(state, at, &pointer, access),
             To::Stack { frame } => {
-                self.store_stack(state, at, usize::from(frame), &pointer, access, src, value)
+                self.store_stack(state, at, usize::from(frame), &pointer, access, (src, value))
             }
             To::Object { .. } | To::Map(_) | To::InnerMap { .. } => self.store_object(at, &pointer, access),
             _ => self.within(state, at, &pointer, to, access),

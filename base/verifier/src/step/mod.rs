@@ -140,7 +140,9 @@ impl Explorer<'_> {
         let kind = self.subject.kind;
         let probes = [T::KPROBE, T::TRACEPOINT, T::PERF_EVENT, T::RAW_TRACEPOINT, T::RAW_TRACEPOINT_WRITABLE];
         let what = map.special.iter().find_map(|special| match special.kind {
-            SpecialKind::SpinLock if probes.contains(&kind) || kind == T::SOCKET_FILTER => Some("bpf_spin_lock"),
+            SpecialKind::SpinLock if probes.contains(&kind) || kind == T::SOCKET_FILTER => {
+                Some("bpf_spin_lock")
+            }
             SpecialKind::Timer if probes.contains(&kind) => Some("bpf_timer"),
             SpecialKind::Workqueue if probes.contains(&kind) => Some("bpf_wq"),
             _ => None,

@@ -166,8 +166,7 @@ impl Explorer<'_> {
         frame: usize,
         pointer: &Value,
         access: Access,
-        src: Operand,
-        value: Value,
+        (src, value): (Operand, Value),
     ) -> Result<()> {
         let span = self.span(state, at, frame, pointer, access)?;
         if frame != state.top()
