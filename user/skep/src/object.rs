@@ -59,7 +59,7 @@ impl Object {
     /// [`ErrorKind::NotFound`] or [`ErrorKind::Permission`] where the file cannot be read, else as [`Object::parse`].
     pub fn open(path: impl AsRef<Path>) -> Result<Object> {
         let path = path.as_ref();
-        let name = path.display().to_string();
+        let name = path.to_string_lossy().into_owned();
         let spec = read_file(&name, path).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
