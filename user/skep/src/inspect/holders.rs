@@ -16,6 +16,9 @@ pub struct Process {
     pub comm: String,
 }
 
+/// What a descriptor is: its kind and its number.
+type Object = (ObjectKind, u32);
+
 /// Which processes have a descriptor of what.
 #[derive(Clone, Debug, Default)]
 pub struct Holders(Found<Process>);
@@ -65,7 +68,7 @@ impl Kernel {
     }
 
     /// Gives the name of a process and what it has descriptors of; else which file could not be read.
-    fn held_by(&self, pid: u32) -> Result<(String, Vec<(ObjectKind, u32)>), (String, CallError)> {
+    fn held_by(&self, pid: u32) -> Result<(String, Vec<Object>), (String, CallError)> {
         let folder = format!("/proc/{pid}/fdinfo");
         let mut held = Vec::new();
         for fd in self.sys().dir_list(&folder).map_err(|error| (folder.clone(), error))? {
