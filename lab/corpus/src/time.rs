@@ -86,8 +86,12 @@ struct Took {
     cpu: u64,
     /// Of them outside of `bpf(2)`.
     cpu_outside: u64,
+    /// Nanoseconds on the clock outside of `bpf(2)` of one more load in the same process, whose code is in memory by then.
+    again: u64,
     /// `bpf(2)` calls.
     calls: u64,
+    /// Pages that the process touched for the first time.
+    faults: u64,
     /// The most bytes on the heap at once.
     heap: u64,
     /// Bytes on the heap when all was loaded.
@@ -104,7 +108,9 @@ const COLUMNS: &[Column] = &[
     ("outside us", |took| took.outside / 1000),
     ("cpu us", |took| took.cpu / 1000),
     ("outside us", |took| took.cpu_outside / 1000),
+    ("again us", |took| took.again / 1000),
     ("calls", |took| took.calls),
+    ("faults", |took| took.faults),
     ("heap KiB", |took| took.heap >> 10),
     ("left KiB", |took| took.left >> 10),
     ("rss KiB", |took| took.resident >> 10),
@@ -225,10 +231,18 @@ fn in_a_process(loader: Loader, path: &Path, more: &[&str]) -> Outcome<Result<To
 }
 
 fn time(loader: Loader, file: &File) -> Outcome<Took> {
+    let first = once(loader, file)?;
+    let resident = u64::try_from(usage().ru_maxrss).unwrap_or(0) << 10;
+    Ok(Took { resident, again: once(loader, file)?.outside, ..first })
+}
+
+fn once(loader: Loader, file: &File) -> Outcome<Took> {
+    let faults = usage().ru_minflt;
     let (cpu, start) = (seam::cpu_time(), Instant::now());
     let (outcome, inside) = seam::measure(|| loader.load(file, &mut || ()));
     let wall = u64::try_from(start.elapsed().as_nanos())?;
     let cpu = seam::cpu_time().saturating_sub(cpu);
+    let faults = u64::try_from(usage().ru_minflt - faults).unwrap_or(0);
     outcome?;
     Ok(Took {
         wall,
@@ -236,7 +250,7 @@ fn time(loader: Loader, file: &File) -> Outcome<Took> {
         cpu,
         cpu_outside: cpu.saturating_sub(inside.cpu),
         calls: inside.calls,
-        resident: resident(),
+        faults,
         ..Took::default()
     })
 }
@@ -250,13 +264,13 @@ fn memory(loader: Loader, file: &File) -> Outcome<Took> {
     Ok(Took { heap, left, ..Took::default() })
 }
 
-/// The most memory of this process that was resident, in bytes.
-fn resident() -> u64 {
+/// What this process has used of the machine.
+fn usage() -> libc::rusage {
     // SAFETY: numbers may be zero.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: it writes one such value.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
-    u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10
+    usage
 }
 
 #[cfg(test)]

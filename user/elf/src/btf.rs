@@ -1,6 +1,7 @@
 //! The BTF of any ELF file: an object, a kernel, a module.
 
 use crate::error::ElfError;
+use crate::source::Source;
 use object::Endianness;
 use object::elf::{FileHeader32, FileHeader64, SHT_NOBITS};
 use object::read::elf::{FileHeader, SectionHeader};
@@ -38,14 +39,14 @@ fn section<'d>(file: &str, bytes: &'d [u8], name: &[u8]) -> Result<Option<&'d [u
     const CLASS: usize = 4;
     const CLASS_32: u8 = 1;
     let found = match bytes.get(CLASS) {
-        Some(&CLASS_32) => find::<FileHeader32<Endianness>>(bytes, name),
-        _ => find::<FileHeader64<Endianness>>(bytes, name),
+        Some(&CLASS_32) => find::<FileHeader32<Endianness>>(Source::Whole(bytes), name),
+        _ => find::<FileHeader64<Endianness>>(Source::Whole(bytes), name),
     };
     found.map_err(|error| ElfError::from(error).in_file(file))
 }
 
 fn find<'d, H: FileHeader<Endian = Endianness>>(
-    bytes: &'d [u8],
+    bytes: Source<'d>,
     name: &[u8],
 ) -> Result<Option<&'d [u8]>, object::read::Error> {
     let header = H::parse(bytes)?;

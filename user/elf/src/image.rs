@@ -1,12 +1,14 @@
 //! The ELF file as sections, symbols and relocations, all checked once.
 
 use crate::error::{ElfError, Problem};
+use crate::sort::heap_sort;
+use crate::source::Source;
+use object::Endianness;
 use object::elf::{
     EM_BPF, ET_REL, FileHeader64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS,
     SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
 use object::read::elf::{FileHeader, SectionHeader, Sym};
-use object::{Endianness, ReadRef};
 use skep_btf::Visibility;
 use skep_isa::ByteOrder;
 
@@ -155,7 +157,7 @@ fn is_debug(name: &[u8]) -> bool {
 }
 
 impl<'d> Image<'d> {
-    pub(crate) fn parse(data: impl ReadRef<'d>, keep: Keep) -> Result<Image<'d>, ElfError> {
+    pub(crate) fn parse(data: Source<'d>, keep: Keep) -> Result<Image<'d>, ElfError> {
         let header = Header::parse(data)?;
         let endian = header.endian()?;
         if header.e_machine(endian) != EM_BPF {
@@ -269,17 +271,20 @@ impl<'d> Image<'d> {
                 }
                 target.relocs.push(Reloc { offset, r_type: rel.r_type(endian), symbol });
             }
-            target.relocs.sort_by_key(|reloc| reloc.offset);
+            if !target.relocs.is_sorted_by_key(|reloc| reloc.offset) {
+                target.relocs.sort_by_key(|reloc| reloc.offset);
+            }
         }
         let mut members = Vec::with_capacity(symbols.len());
         members.extend(symbols.iter().enumerate().filter_map(|(index, symbol)| match symbol.home {
             Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index as u32))),
             _ => None,
         }));
-        members.sort_unstable();
+        heap_sort(&mut members, |one, other| one < other);
         let mut by_name = Vec::with_capacity(sections.len());
         by_name.extend(sections.iter().map(|section| section.index));
-        by_name.sort_unstable_by_key(|index| (sections[index.0 as usize].name, *index));
+        let place = |index: &SecIdx| (sections[index.0 as usize].name, *index);
+        heap_sort(&mut by_name, |one, other| place(one) < place(other));
         Ok(Image { order, sections, symbols, members, by_name })
     }
 

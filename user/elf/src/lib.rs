@@ -19,6 +19,8 @@ mod object;
 mod parts;
 mod programs;
 mod section;
+mod sort;
+mod source;
 
 pub use btf::{CLASS_END, btf_base_bytes, btf_bytes, pointer_size};
 pub use error::{ElfError, Place, Problem};

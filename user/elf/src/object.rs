@@ -11,6 +11,7 @@ use crate::info::Info;
 use crate::maps::{Maps, data_kind};
 use crate::parts::Parts;
 use crate::programs::Linker;
+use crate::source::Source;
 use skep_btf::{Btf, Ext, ObjectLayout, PointerSize, Visibility};
 use skep_isa::ByteOrder;
 use skep_model::{MapId, MapSpec, ProgramSpec};
@@ -67,7 +68,7 @@ impl ObjectSpec {
     /// # Errors
     /// Says which file, section, symbol and instruction is malformed or not supported, and how.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
-        let read = || parse(file, &Image::parse(bytes, Keep::Loadable)?, None);
+        let read = || parse(file, &Image::parse(Source::Whole(bytes), Keep::Loadable)?, None);
         read().map_err(|error| error.in_file(file))
     }
 
@@ -77,7 +78,7 @@ impl ObjectSpec {
     /// As [`ObjectSpec::parse`].
     pub fn from_parts(file: &str, mut parts: Parts) -> Result<ObjectSpec, ElfError> {
         let btf = parts.btf.take();
-        let read = || parse(file, &Image::parse(&parts, Keep::LoadableWithoutBtf)?, btf);
+        let read = || parse(file, &Image::parse(Source::Parts(&parts), Keep::LoadableWithoutBtf)?, btf);
         read().map_err(|error| error.in_file(file))
     }
 

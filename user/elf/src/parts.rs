@@ -1,10 +1,11 @@
 //! An object file of which only those parts are read that a load needs: most of a file that clang writes is for debuggers.
 
 use crate::image::{BTF, Keep};
+use crate::source::Source;
 use object::elf::{FileHeader64, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SectionHeader64};
 use object::pod::slice_from_all_bytes;
 use object::read::elf::{FileHeader, SectionHeader};
-use object::{Endianness, ReadRef, StringTable};
+use object::{Endianness, StringTable};
 use std::ops::Range;
 
 /// Parts that are nearer to each other are read as one.
@@ -57,32 +58,16 @@ impl Parts {
         }
     }
 
+    /// Bytes of the file.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// What is there from an offset on.
-    fn from(&self, offset: u64) -> Result<&[u8], ()> {
+    pub(crate) fn from(&self, offset: u64) -> Result<&[u8], ()> {
         let index = self.parts.partition_point(|(start, _)| *start <= offset).checked_sub(1).ok_or(())?;
         let (start, bytes) = &self.parts[index];
         usize::try_from(offset - start).ok().and_then(|skipped| bytes.get(skipped..)).ok_or(())
-    }
-}
-
-impl<'d> ReadRef<'d> for &'d Parts {
-    fn len(self) -> Result<u64, ()> {
-        Ok(self.len)
-    }
-
-    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'d [u8], ()> {
-        match size {
-            0 => Ok(&[]),
-            _ => self.from(offset)?.read_bytes_at(0, size),
-        }
-    }
-
-    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'d [u8], ()> {
-        let bytes = self.from(range.start)?;
-        let size = range.end.checked_sub(range.start).ok_or(())?;
-        let bytes = &bytes[..bytes.len().min(usize::try_from(size).unwrap_or(usize::MAX))];
-        let end = bytes.iter().position(|byte| *byte == delimiter).ok_or(())?;
-        Ok(&bytes[..end])
     }
 }
 
@@ -97,7 +82,7 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
     };
     let odd = |_| Missing::Odd;
     let start = part(&(0..size_of::<Header>() as u64))?;
-    let header = Header::parse(start.as_slice()).map_err(|_| Missing::Odd)?;
+    let header = Header::parse(Source::Whole(&start)).map_err(|_| Missing::Odd)?;
     let endian = header.endian().map_err(|_| Missing::Odd)?;
     let stride = size_of::<SectionHeader64<Endianness>>();
     if usize::from(header.e_shentsize.get(endian)) != stride {
@@ -114,7 +99,7 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
     };
     let names = sections.get(usize::from(header.e_shstrndx.get(endian))).ok_or(Missing::Odd)?;
     let names = part(&range(names)?)?;
-    let names = StringTable::new(names.as_slice(), 0, names.len() as u64);
+    let names = StringTable::new(Source::Whole(&names), 0, names.len() as u64);
     let name = |section: &SectionHeader64<Endianness>| section.name(endian, names).map_err(|_| Missing::Odd);
     let mut wanted = vec![0..start.len() as u64, table_range];
     let mut btf = None;

@@ -1,4 +1,4 @@
-//! The three calls that make things, as every part of a load makes them.
+//! The calls that may come with a token, as every part of a load makes them.
 
 use crate::Kernel;
 use skep_abi::flags::BPF_F_TOKEN_FD;
@@ -30,6 +30,15 @@ impl Kernel {
             let mut load = BtfLoad { btf_flags, btf_token_fd, ..BtfLoad::default() };
             self.sys().btf_load(&mut load, btf, &mut [])
         })
+    }
+
+    /// Opens BTF by its id.
+    pub(crate) fn open_btf(&self, id: u32) -> Result<BtfFd, CallError> {
+        match self.delegated(|token| self.sys().btf_by_id(id, token)) {
+            // Before Linux 6.15 this call takes no token.
+            Err(CallError::Errno(Errno::EINVAL)) if self.has_token() => self.sys().btf_by_id(id, None),
+            answer => answer,
+        }
     }
 
     /// Loads a program, again where a signal has interrupted it.

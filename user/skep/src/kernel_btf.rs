@@ -2,6 +2,7 @@
 
 use crate::Kernel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::object::TargetTypes;
 use skep_abi::Errno;
 use skep_btf::{Btf, Look};
 use skep_sys::{Call, CallError, FileCall, Handle, OpenMode};
@@ -62,6 +63,12 @@ pub(crate) fn read_fitted(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
     let failed = |error: skep_btf::Error| bad(error, path);
     let small = Arc::new(Btf::from_vec(small).map_err(failed)?);
     let split = Btf::from_vec_split(split, small).map_err(failed)?;
+    fit(kernel, &split, path)
+}
+
+/// Fits a module's types, on the small base of the kernel that it was built for, to the types of this kernel.
+pub(crate) fn fit(kernel: &Kernel, split: &Btf<'static>, path: &str) -> Result<Btf<'static>> {
+    let failed = |error: skep_btf::Error| bad(error, path);
     let vmlinux = kernel.vmlinux()?;
     let fitted = split.relocate(&vmlinux).map_err(|error| {
         let ty = error.place.type_id.and_then(|id| split.get(id));
@@ -72,6 +79,30 @@ pub(crate) fn read_fitted(kernel: &Kernel, path: &str) -> Result<Btf<'static>> {
         failed(error).hint(&what)
     })?;
     Btf::from_vec_split(fitted, vmlinux).map_err(failed)
+}
+
+/// Reads BTF from bytes: BTF itself, or an ELF file with a section `.BTF`.
+pub(crate) fn of_bytes(bytes: Vec<u8>, name: &str) -> Result<TargetTypes> {
+    let bad = |error: skep_btf::Error| {
+        Error::new(ErrorKind::Setting, error.to_string()).at_path(name).with_source(error)
+    };
+    if !bytes.starts_with(b"\x7fELF") {
+        return Ok(TargetTypes::Whole(Arc::new(Btf::from_vec(bytes).map_err(bad)?)));
+    }
+    let bad_file = |error: skep_elf::ElfError| {
+        Error::new(ErrorKind::Setting, error.to_string()).at_path(name).with_source(error)
+    };
+    let section = skep_elf::btf_bytes(name, &bytes).map_err(bad_file)?;
+    let types = section.ok_or_else(|| no_section(name).kind_is(ErrorKind::Setting))?.to_vec();
+    if let Some(small) = skep_elf::btf_base_bytes(name, &bytes).map_err(bad_file)? {
+        let small = Arc::new(Btf::from_vec(small.to_vec()).map_err(bad)?);
+        return Ok(TargetTypes::Module(Arc::new(Btf::from_vec_split(types, small).map_err(bad)?)));
+    }
+    let mut btf = Btf::from_vec(types).map_err(bad)?;
+    if let Some(size) = skep_elf::pointer_size(&bytes) {
+        btf.set_pointer_size(size);
+    }
+    Ok(TargetTypes::Whole(Arc::new(btf)))
 }
 
 /// Reads BTF from a file: as it stands in `/sys/kernel/btf`, or in the section `.BTF` of an ELF file.

@@ -10,7 +10,7 @@ pub(crate) use map::{MapSetting, PinSetting};
 pub(crate) use program::ProgramSetting;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::{CoreRelocation, Kernel, Loaded, load};
+use crate::{CoreRelocation, Kernel, Loaded, kernel_btf, load};
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
 use skep_elf::{ElfError, ObjectSpec, Parts};
 use skep_model::{MapSpec, ProgramSpec};
@@ -44,8 +44,18 @@ pub struct Object {
 pub(crate) struct TargetBtf {
     /// What it is called: for a file its path.
     pub(crate) name: String,
-    /// The BTF, unless it is still to be read from a file of the kernel's.
-    pub(crate) btf: Option<Arc<Btf<'static>>>,
+    pub(crate) types: TargetTypes,
+}
+
+/// Where the types are.
+#[derive(Clone, Debug)]
+pub(crate) enum TargetTypes {
+    /// In a file of the kernel's, still to be read.
+    File,
+    /// Here, and whole.
+    Whole(Arc<Btf<'static>>),
+    /// Here, a module's, on the small base of the kernel that it was built for; still to be fitted to another.
+    Module(Arc<Btf<'static>>),
 }
 
 impl Object {
@@ -59,7 +69,7 @@ impl Object {
     /// [`ErrorKind::NotFound`] or [`ErrorKind::Permission`] where the file cannot be read, else as [`Object::parse`].
     pub fn open(path: impl AsRef<Path>) -> Result<Object> {
         let path = path.as_ref();
-        let name = path.display().to_string();
+        let name = path.to_string_lossy().into_owned();
         let spec = read_file(&name, path).map_err(|error| {
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -258,20 +268,18 @@ impl Object {
     /// loaded. A module's types that come with the small base of the kernel that they were built for (`.BTF.base`) are fitted to
     /// those of this kernel, and stand beside them.
     pub fn set_target_btf(&mut self, path: &str) -> &mut Object {
-        self.target_btf = Some(TargetBtf { name: path.to_owned(), btf: None });
+        self.target_btf = Some(TargetBtf { name: path.to_owned(), types: TargetTypes::File });
         self
     }
 
-    /// Answers CO-RE relocations from these bytes, in place of the BTF of the kernel and its modules; `name` stands for
-    /// them in messages.
+    /// Answers CO-RE relocations from these bytes, in place of the BTF of the kernel and its modules, as [`Object::set_target_btf`]
+    /// does from those of a file: BTF, or an ELF file with a section `.BTF`. `name` stands for them in messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] where they are no BTF.
+    /// [`ErrorKind::Setting`] where they are neither.
     pub fn set_target_btf_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<&mut Object> {
-        let btf = Btf::from_vec(bytes).map_err(|error| {
-            Error::new(ErrorKind::Setting, error.to_string()).at_path(name).with_source(error)
-        })?;
-        self.target_btf = Some(TargetBtf { name: name.to_owned(), btf: Some(Arc::new(btf)) });
+        let types = kernel_btf::of_bytes(bytes, name)?;
+        self.target_btf = Some(TargetBtf { name: name.to_owned(), types });
         Ok(self)
     }
 

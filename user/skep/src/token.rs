@@ -96,8 +96,16 @@ impl Kernel {
         }
     }
 
-    /// Makes a call that may come with a token: without one first, unless one has been made or asked for.
+    /// Makes a call that locks memory and may come with a token.
     pub(crate) fn permitted<T>(
+        &self,
+        mut call: impl FnMut(Option<Fd>) -> std::result::Result<T, CallError>,
+    ) -> std::result::Result<T, CallError> {
+        self.delegated(|token| self.locking(|| call(token)))
+    }
+
+    /// Makes a call that may come with a token: without one first, unless one has been made or asked for.
+    pub(crate) fn delegated<T>(
         &self,
         mut call: impl FnMut(Option<Fd>) -> std::result::Result<T, CallError>,
     ) -> std::result::Result<T, CallError> {
@@ -107,12 +115,12 @@ impl Kernel {
             _ => tokens.made.get(),
         };
         if let Some(Ok(token)) = known {
-            return self.locking(|| call(Some(token.handle.fd())));
+            return call(Some(token.handle.fd()));
         }
-        let answer = self.locking(|| call(None));
+        let answer = call(None);
         match (&answer, known, tokens.path()) {
             (Err(CallError::Errno(Errno::EPERM)), None, Some(path)) => match self.made(path) {
-                Ok(token) => self.locking(|| call(Some(token.handle.fd()))),
+                Ok(token) => call(Some(token.handle.fd())),
                 Err(_) => answer,
             },
             _ => answer,

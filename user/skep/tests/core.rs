@@ -7,12 +7,12 @@
 
 mod common;
 
-use common::linux;
+use common::{elf, linux};
 use skep::{CoreOutcome, CoreRelocKind, CoreRelocation, ErrorKind, Kernel, Object, TestRun};
 use skep_btf::{Btf, Builder, Distilled, Endian, Int, IntEncoding, Member};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -188,7 +188,22 @@ fn another_btf_stands_for_the_kernels() {
         same.iter().map(|entry| &entry.target).collect::<Vec<_>>(),
         report.iter().map(|entry| &entry.target).collect::<Vec<_>>()
     );
-    assert_eq!(object.set_target_btf_bytes("none", vec![1, 2, 3]).unwrap_err().kind(), ErrorKind::Setting);
+    // The bytes of a file that has it in a section are as good.
+    object.set_target_btf_bytes("file", fs::read(&path).unwrap()).unwrap();
+    let same = object.core_relocations(&turn.kernel).unwrap();
+    assert!(from(&same, Some("file")), "{same:?}");
+    assert_eq!(same.len(), report.len());
+    let without = fs::read("/proc/self/exe").unwrap();
+    for (bytes, what) in
+        [(vec![1, 2, 3], "3 bytes"), (b"\x7fELF\x02\x01".to_vec(), "half"), (without, "none")]
+    {
+        let error = object.set_target_btf_bytes(what, bytes).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.place().path.as_deref()),
+            (ErrorKind::Setting, Some(what)),
+            "{error}"
+        );
+    }
     for (file, kind) in [
         ("/no/such/file", ErrorKind::Kernel),
         ("/proc/self/exe", ErrorKind::Unsupported),
@@ -266,44 +281,6 @@ fn a_report_needs_no_rights_but_to_read_the_btf() {
     assert!(report(&path, &Kernel::linux()).len() > 28);
 }
 
-/// Writes an ELF file that has just these sections.
-fn elf(path: &Path, sections: &[(&str, &[u8])]) {
-    const HEADER: usize = 64;
-    let mut names = b"\0.shstrtab\0".to_vec();
-    let (mut body, mut table) = (Vec::new(), vec![0; HEADER]);
-    let mut add = |name: usize, kind: u32, at: usize, len: usize| {
-        for word in [name as u32, kind] {
-            table.extend(word.to_le_bytes());
-        }
-        // Flags, address, offset, size; link and info; alignment, size of entries.
-        for word in [0, 0, at, len, 0, 1, 0] {
-            table.extend((word as u64).to_le_bytes());
-        }
-    };
-    for (name, bytes) in sections {
-        add(names.len(), 1, HEADER + body.len(), bytes.len());
-        names.extend(name.bytes().chain([0]));
-        body.extend_from_slice(bytes);
-    }
-    add(1, 3, HEADER + body.len(), names.len());
-    body.extend(&names);
-    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
-    file.resize(16, 0);
-    for half in [1u16, 247] {
-        file.extend(half.to_le_bytes());
-    }
-    file.extend(1u32.to_le_bytes());
-    for word in [0, 0, HEADER + body.len()] {
-        file.extend((word as u64).to_le_bytes());
-    }
-    file.extend(0u32.to_le_bytes());
-    for half in [HEADER, 0, 0, 64, sections.len() + 2, sections.len() + 1] {
-        file.extend((half as u16).to_le_bytes());
-    }
-    assert_eq!(file.len(), HEADER);
-    fs::write(path, [file, body, table].concat()).unwrap();
-}
-
 /// Makes the types of a module of a kernel that has others: a driver's struct, which has a list of the kernel's in it and
 /// points to tasks. Gives them with their small base.
 fn module(unknown: Option<&str>) -> Distilled {
@@ -357,6 +334,16 @@ fn types_of_a_module_are_fitted_to_the_running_kernel() {
     let loaded = object.load(&turn.kernel).unwrap_or_else(|error| panic!("{error:?}"));
     let run = loaded.program("driver").unwrap().test_run(&TestRun::new().with_ctx(&[0; 96])).unwrap();
     assert_eq!(run.retval, 0, "the test of that number failed");
+
+    // From its bytes, too.
+    let mut other = Object::open(&path).unwrap();
+    other.set_target_btf_bytes("driver", fs::read(&file).unwrap()).unwrap();
+    let same = other.core_relocations(&turn.kernel).unwrap();
+    assert!(same.iter().any(|entry| entry.source.as_deref() == Some("driver")), "{same:?}");
+    assert_eq!(
+        same.iter().map(|entry| &entry.target).collect::<Vec<_>>(),
+        report.iter().map(|entry| &entry.target).collect::<Vec<_>>()
+    );
 
     // What the kernel does not have is named, with the file that wants it.
     let made = module(Some("skep_no_such_lock"));

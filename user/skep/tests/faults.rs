@@ -5,17 +5,20 @@
 //! this test, and so does one that is not listed.
 
 mod common;
+#[path = "common/module.rs"]
+mod module;
 
 use common::{Held, Own, ROOT, linux, object, packet};
+use module::{Module, WithModule};
 use skep::flags::BPF_F_MMAPABLE;
-use skep::sys::{Call, Fault, Faulty, On, Reply, Sys, With};
+use skep::sys::{Call, Fault, Faulty, Hidden, Older, On, Reply, Sys, With};
 use skep::{
     Attach, Autocreate, Autoload, Errno, Error, ErrorKind, Kernel, Map, MapType, NewMap, Object, PerCpu,
     PerfBuffer, PerfOptions, Pinned, ProgType, Program, Result, RingBuffer, Stream, TestRun, UserRing,
 };
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const ERRORS: [Errno; 8] = [
@@ -48,6 +51,13 @@ const PATHS: &[Path] = &[
     Path { name: "load_what_a_kernel_provides", run: load_what_a_kernel_provides },
     Path { name: "arena", run: arena },
     Path { name: "load_relocated", run: load_relocated },
+    Path { name: "load_relocated_by_a_module", run: load_relocated_by_a_module },
+    Path {
+        name: "load_relocated_by_a_module_of_another_kernel",
+        run: load_relocated_by_a_module_of_another_kernel,
+    },
+    Path { name: "load_for_a_type_of_a_module", run: load_for_a_type_of_a_module },
+    Path { name: "load_with_tagged_contexts", run: load_with_tagged_contexts },
     Path { name: "globals", run: globals },
     Path { name: "elements", run: elements },
     Path { name: "typed", run: typed },
@@ -62,6 +72,15 @@ const PATHS: &[Path] = &[
     Path { name: "ring_buffer", run: ring_buffer },
     Path { name: "perf_buffer", run: perf_buffer },
     Path { name: "read_back", run: read_back },
+];
+
+/// What needs a newer kernel than the oldest.
+const SINCE: &[(&str, (u32, u32))] = &[
+    ("arena", (6, 9)),
+    ("load_for_a_type_of_a_module", (5, 11)),
+    ("load_relocated_by_a_module", (5, 11)),
+    ("load_with_tagged_contexts", (5, 12)),
+    ("user_ring", (6, 1)),
 ];
 
 fn arena(kernel: &Kernel) -> Result<()> {
@@ -181,6 +200,64 @@ fn load_relocated(kernel: &Kernel) -> Result<()> {
     object.set_target_btf(&format!("{ROOT}/lab/vectors/btf/core.bpf.o"));
     object.load(kernel).map(|_| ())
 }
+
+/// The object, all of whose types are its own.
+const CORE: &str = "lab/vectors/btf/core";
+
+/// A kernel with a module that has them, where the kernel names types (since Linux 5.11).
+fn with_module(kernel: &Kernel) -> Option<Kernel> {
+    static MODULE: OnceLock<Arc<Module>> = OnceLock::new();
+    if common::running() < (5, 11) {
+        return None;
+    }
+    let module = MODULE.get_or_init(|| Arc::new(Module::new(&object(CORE))));
+    Some(Kernel::from_sys(WithModule::new(kernel, module)))
+}
+
+/// CO-RE from the types of one of the kernel's modules, as the kernel itself has none of those.
+fn load_relocated_by_a_module(kernel: &Kernel) -> Result<()> {
+    let Some(kernel) = with_module(kernel) else { return Ok(()) };
+    let mut object = object(CORE);
+    object.only_program("direct")?.load(&kernel).map(|_| ())
+}
+
+/// CO-RE from the types of a module in a file, which are fitted to the kernel's by the small base beside them.
+fn load_relocated_by_a_module_of_another_kernel(kernel: &Kernel) -> Result<()> {
+    let mut object = object(CORE);
+    let file = std::env::temp_dir().join(format!("skep-faults-{}.ko", std::process::id()));
+    let made = module::distilled(&object);
+    common::elf(&file, &[(".BTF.base", &made.base), (".BTF", &made.split)]);
+    object.only_program("direct")?.set_target_btf(file.to_str().unwrap_or_default());
+    let result = object.load(kernel);
+    let _ = Kernel::linux().sys().file_remove(file.to_str().unwrap_or_default());
+    result.map(|_| ())
+}
+
+/// A program that is loaded for a tracepoint of a module.
+fn load_for_a_type_of_a_module(kernel: &Kernel) -> Result<()> {
+    let Some(kernel) = with_module(kernel) else { return Ok(()) };
+    let mut object = object("lab/vectors/maps/typed_keys");
+    object.only_program("second")?.program_mut("second")?.set_type(ProgType::TRACING);
+    let target = format!("{}:{}", module::NAME, module::TRACEPOINT);
+    object.program_mut("second")?.set_attach_type(skep::AttachType::TRACE_RAW_TP).set_target(&target);
+    object.load(&kernel).map(|_| ())
+}
+
+/// Arguments that are the context by a tag, on a kernel that does not know it.
+fn load_with_tagged_contexts(kernel: &Kernel) -> Result<()> {
+    // Functions that are verified by themselves take pointers to numbers since then.
+    if common::running() < (5, 12) {
+        return Ok(());
+    }
+    let kernel = &Kernel::from_sys(Older::without(kernel.sys(), &[Hidden::BtfKind(DECL_TAG)]));
+    let mut object = object("lab/vectors/code/context_arguments");
+    let loaded = object.only_program("packet")?.load(kernel)?;
+    assert_eq!(loaded.program("packet")?.test_run(&TestRun::packet(&packet()))?.retval, 0);
+    Ok(())
+}
+
+/// `BTF_KIND_DECL_TAG`.
+const DECL_TAG: u32 = 17;
 
 fn globals(kernel: &Kernel) -> Result<()> {
     let mut object = object("lab/vectors/data/globals");
@@ -392,10 +469,13 @@ fn with_fault(path: &Path, fault: Option<Fault>) -> (Vec<&'static str>, u64, Res
 }
 
 /// Tells what is missing in an error, which is to say which call failed, how and where. A file's `open` is part of
-/// reading it.
+/// reading it. Where modules may not be looked through, they have nothing, and the error is of what is missing then.
 fn missing_in(error: &Error, call: &str, errno: Errno) -> Option<&'static str> {
     let told = error.failed_call().unwrap_or_default();
     let place = error.place();
+    if error.to_string().contains(&format!("its modules were not looked through ({call}: {errno})")) {
+        return place.program.is_none().then_some("the place");
+    }
     if error.errno() != Some(errno) || !error.to_string().contains(&errno.to_string()) {
         return Some("the error number");
     }
@@ -499,9 +579,8 @@ fn every_call_of_every_path_fails_and_nothing_is_left() {
     for path in PATHS {
         let (runs, failures) = sweep(path, &mut pairs, &mut wrong);
         println!("{}: {runs} runs, {failures} failed", path.name);
-        let since =
-            [("arena", (6, 9)), ("user_ring", (6, 1))].into_iter().find(|(name, _)| *name == path.name);
-        let needs_more = since.is_some_and(|(_, since)| common::running() < since);
+        let since = SINCE.iter().find(|(name, _)| *name == path.name);
+        let needs_more = since.is_some_and(|(_, since)| common::running() < *since);
         assert!(failures > 0 || path.name == "interface" || needs_more, "{}", path.name);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

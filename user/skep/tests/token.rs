@@ -73,6 +73,13 @@ static CASES: &[Case] = &[
         variable: None,
         check: || delegates_no(&[("delegate_progs", "xdp"), ("delegate_attachs", "xdp")]),
     },
+    Case {
+        name: "attaching",
+        options: &[("delegate_cmds", "any"), ("delegate_maps", "any"), ("delegate_progs", "any")],
+        path: USUAL,
+        variable: None,
+        check: || delegates_no(&[("delegate_attachs", "xdp")]),
+    },
 ];
 
 fn load(kernel: &Kernel) -> Result<Loaded, Error> {
@@ -94,7 +101,16 @@ fn all() {
     assert_eq!(tokens_noted(&loaded), 1, "{:?}", loaded.notes());
     assert_eq!(loaded.notes().len(), 1, "{:?}", loaded.notes());
     assert_eq!(loaded.notes()[0].to_string(), "used a BPF token: of /sys/fs/bpf");
-    assert_ne!(loaded.program("xdp_firewall").unwrap().info().unwrap().btf_id, 0);
+    let types = loaded.program("xdp_firewall").unwrap().info().unwrap().btf_id;
+    assert_ne!(types, 0);
+    // Types are opened by their number with a token too, by kernels that take one.
+    match (kernel.btf_by_id(types), common::running() >= (6, 15)) {
+        (Ok(btf), true) => assert!(btf.find("xdp_firewall", skep_btf::Kind::Func).is_some()),
+        (Err(error), false) => assert_eq!(error.errno(), Some(Errno::EPERM), "{error}"),
+        (answer, _) => panic!("{:?}", answer.map(|btf| btf.bytes().len())),
+    }
+    let error = kernel.without_token().btf_by_id(types).unwrap_err();
+    assert_eq!((error.kind(), error.errno()), (ErrorKind::Permission, Some(Errno::EPERM)), "{error}");
     assert_eq!(tokens_noted(&load(&kernel).unwrap()), 0, "it is no news");
     prevented_by(&kernel.without_token());
 }

@@ -1,10 +1,11 @@
 //! Commands on objects of any kind: pins, ids, statistics, tokens.
 
 use super::CallError;
-use crate::{AreaMemory, Attr, Call, Fd, Handle, Kernel, MapFd};
+use crate::{AreaMemory, Attr, BtfFd, Call, Fd, Handle, Kernel, MapFd};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::offset_of;
+use skep_abi::flags::BPF_F_TOKEN_FD;
 use skep_abi::{Cmd, EnableStats, Errno, GetId, ObjPath, TaskFdQuery, TokenCreate};
 
 /// The kinds of objects that have ids.
@@ -106,6 +107,16 @@ impl Kernel {
     pub fn fd_by_id(&self, kind: ObjectKind, id: u32, open_flags: u32) -> Result<Handle, CallError> {
         let mut get = GetId { start_id: id, open_flags, ..GetId::default() };
         Ok(self.open(Call::Bpf(Attr::new(kind.fd_by_id(), &mut get)))?)
+    }
+
+    /// Opens BTF by its id, with a token if there is one (Linux 6.15).
+    ///
+    /// # Errors
+    /// As [`Kernel::fd_by_id`]; `EINVAL` with a token where the kernel takes none for this.
+    pub fn btf_by_id(&self, id: u32, token: Option<Fd>) -> Result<BtfFd, CallError> {
+        let (open_flags, fd_by_id_token_fd) = token.map_or((0, 0), |token| (BPF_F_TOKEN_FD, token.number()));
+        let mut get = GetId { start_id: id, open_flags, fd_by_id_token_fd, ..GetId::default() };
+        Ok(BtfFd::from_handle(self.open(Call::Bpf(Attr::new(Cmd::BTF_GET_FD_BY_ID, &mut get)))?))
     }
 
     /// Opens a map by its id, with its shape.

@@ -22,7 +22,7 @@ use skep_btf::{Feature as BtfFeature, Support};
 use skep_model::platform::version::Version;
 use skep_model::platform::{Platform, helpers, maps, prog};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -160,7 +160,7 @@ impl fmt::Display for Feature {
 
 /// The answers that a kernel has given.
 #[derive(Default)]
-pub(crate) struct Answers(Mutex<HashMap<Feature, bool>>);
+pub(crate) struct Answers(Mutex<BTreeMap<Feature, bool>>);
 
 impl Answers {
     fn get(&self, feature: Feature) -> Option<bool> {

@@ -1,6 +1,6 @@
 //! The types that a kernel holds: its own, its modules', and those that programs brought.
 
-use super::INFO;
+use super::{INFO, not_opened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Kernel;
 use skep_abi::{BtfInfo, Errno};
@@ -24,9 +24,10 @@ impl BtfObject {
     /// Opens types by their id.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there are none with that id; [`ErrorKind::Permission`] without `CAP_SYS_ADMIN`.
+    /// [`ErrorKind::NotFound`] if there are none with that id; [`ErrorKind::Permission`] without `CAP_SYS_ADMIN`, or a token
+    /// that delegates `btf_get_fd_by_id` (Linux 6.15).
     pub fn from_id(kernel: &Kernel, id: u32) -> Result<BtfObject> {
-        let fd = BtfFd::from_handle(kernel.open_id(ObjectKind::Btf, id)?);
+        let fd = kernel.open_btf(id).map_err(|error| not_opened(ObjectKind::Btf, id, error))?;
         let fail = |error| Error::call(INFO, error).of_object(format_args!("BTF {id}"));
         let (info, name) = match fd.info_and_name() {
             // Names came with Linux 5.11, which has the kernel's own types among the others since then.

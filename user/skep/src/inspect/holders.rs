@@ -1,11 +1,11 @@
 //! Who holds what a kernel holds: it shows of each open descriptor of a process what it is.
 
 use super::fdinfo::object_of;
+use super::found::{Found, Unseen};
 use crate::Kernel;
 use crate::error::{Error, Result};
 use skep_abi::Errno;
 use skep_sys::{CallError, ObjectKind};
-use std::collections::HashMap;
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,31 +16,24 @@ pub struct Process {
     pub comm: String,
 }
 
+/// What a descriptor is: its kind and its number.
+type Object = (ObjectKind, u32);
+
 /// Which processes have a descriptor of what.
 #[derive(Clone, Debug, Default)]
-pub struct Holders {
-    by_object: HashMap<(ObjectKind, u32), Vec<Process>>,
-    hidden: usize,
-}
+pub struct Holders(Found<Process>);
 
 impl Holders {
     /// Lists the processes that have a descriptor of an object, by ascending number. What only other objects, pins or the
     /// kernel itself hold has none.
     pub fn of(&self, kind: ObjectKind, id: u32) -> &[Process] {
-        self.by_object.get(&(kind, id)).map_or(&[], Vec::as_slice)
+        self.0.of(kind, id)
     }
 
     /// Gives the number of processes whose descriptors this process may not look at.
     pub fn hidden(&self) -> usize {
-        self.hidden
+        self.0.hidden()
     }
-}
-
-/// What became of looking into a process.
-enum Looked {
-    At(Vec<(ObjectKind, u32)>),
-    Gone,
-    Hidden,
 }
 
 impl Kernel {
@@ -59,60 +52,41 @@ impl Kernel {
         pids.sort_unstable();
         let mut holders = Holders::default();
         for pid in pids {
-            let mut held = match self.held_by(pid)? {
-                Looked::At(held) => held,
-                Looked::Hidden => {
-                    holders.hidden += 1;
-                    continue;
+            match self.held_by(pid) {
+                Ok((comm, held)) => {
+                    for object in held {
+                        holders.0.add(object, Process { pid, comm: comm.clone() });
+                    }
                 }
-                Looked::Gone => continue,
-            };
-            if held.is_empty() {
-                continue;
-            }
-            let path = format!("/proc/{pid}/comm");
-            let comm = match self.sys().file_read(&path) {
-                Ok(comm) => String::from_utf8_lossy(&comm).trim_end_matches('\n').to_owned(),
-                Err(error) if looked(error).is_some() => continue,
-                Err(error) => return Err(Error::call("read", error).at_path(&path)),
-            };
-            held.sort_unstable_by_key(|&(kind, id)| (kind as u32, id));
-            held.dedup();
-            for object in held {
-                holders.by_object.entry(object).or_default().push(Process { pid, comm: comm.clone() });
+                // It may be gone by now, or somebody else's.
+                Err((path, error)) => {
+                    holders.0.pass_over(error).map_err(|error| Error::call("read", error).at_path(&path))?;
+                }
             }
         }
         Ok(holders)
     }
 
-    fn held_by(&self, pid: u32) -> Result<Looked> {
-        let path = format!("/proc/{pid}/fdinfo");
-        let fds = match self.sys().dir_list(&path) {
-            Ok(fds) => fds,
-            Err(error) => return looked(error).ok_or_else(|| Error::call("read", error).at_path(&path)),
-        };
+    /// Gives the name of a process and what it has descriptors of; else which file could not be read.
+    fn held_by(&self, pid: u32) -> Result<(String, Vec<Object>), (String, CallError)> {
+        let folder = format!("/proc/{pid}/fdinfo");
         let mut held = Vec::new();
-        for fd in fds {
-            let path = format!("{path}/{}", fd.name);
+        for fd in self.sys().dir_list(&folder).map_err(|error| (folder.clone(), error))? {
+            let path = format!("{folder}/{}", fd.name);
             match self.sys().file_read(&path) {
                 Ok(text) => held.extend(object_of(&String::from_utf8_lossy(&text))),
-                Err(error) => match looked(error) {
-                    // A descriptor may be closed while the others stay.
-                    Some(Looked::Gone) => {}
-                    Some(other) => return Ok(other),
-                    None => return Err(Error::call("read", error).at_path(&path)),
-                },
+                // A descriptor may be closed while the others stay.
+                Err(error) if Unseen::of(&error) == Some(Unseen::Gone) => {}
+                Err(error) => return Err((path, error)),
             }
         }
-        Ok(Looked::At(held))
-    }
-}
-
-/// Tells apart what looking into somebody else's process runs into anyway.
-fn looked(error: CallError) -> Option<Looked> {
-    match error.errno() {
-        Errno::ENOENT | Errno::ESRCH => Some(Looked::Gone),
-        Errno::EACCES | Errno::EPERM => Some(Looked::Hidden),
-        _ => None,
+        if held.is_empty() {
+            return Ok((String::new(), held));
+        }
+        held.sort_unstable_by_key(|&(kind, id)| (kind as u32, id));
+        held.dedup();
+        let path = format!("/proc/{pid}/comm");
+        let comm = self.sys().file_read(&path).map_err(|error| (path, error))?;
+        Ok((String::from_utf8_lossy(&comm).trim_end_matches('\n').to_owned(), held))
     }
 }

@@ -3,6 +3,7 @@
 mod btf;
 mod code;
 mod fdinfo;
+mod found;
 mod holders;
 mod link;
 mod objects;

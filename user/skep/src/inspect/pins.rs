@@ -1,30 +1,27 @@
 //! Where what a kernel holds is pinned: every file of every BPF file system.
 
 use super::fdinfo::object_of;
+use super::found::{Found, Unseen};
 use crate::Kernel;
 use crate::error::{Error, Result};
 use skep_abi::Errno;
 use skep_abi::flags::BPF_F_RDONLY;
 use skep_sys::{CallError, FileKind, Handle, ObjectKind};
-use std::collections::HashMap;
 
 /// At which paths what is pinned.
 #[derive(Clone, Debug, Default)]
-pub struct Pins {
-    by_object: HashMap<(ObjectKind, u32), Vec<String>>,
-    hidden: usize,
-}
+pub struct Pins(Found<String>);
 
 impl Pins {
     /// Lists the paths that an object is pinned at, in order: one for each time, and for each place that their file system is
     /// mounted at.
     pub fn of(&self, kind: ObjectKind, id: u32) -> &[String] {
-        self.by_object.get(&(kind, id)).map_or(&[], Vec::as_slice)
+        self.0.of(kind, id)
     }
 
     /// Gives the number of files and folders that this process may not look into.
     pub fn hidden(&self) -> usize {
-        self.hidden
+        self.0.hidden()
     }
 }
 
@@ -46,7 +43,7 @@ impl Kernel {
             let entries = match self.sys().dir_list(&folder) {
                 Ok(entries) => entries,
                 Err(error) => {
-                    pins.pass_over(error).map_err(|error| Error::call("read", error).at_path(&folder))?;
+                    pins.0.pass_over(error).map_err(|error| Error::call("read", error).at_path(&folder))?;
                     continue;
                 }
             };
@@ -61,10 +58,7 @@ impl Kernel {
             }
         }
         // Where one file system is mounted over another, or in one, its paths are met twice.
-        for paths in pins.by_object.values_mut() {
-            paths.sort_unstable();
-            paths.dedup();
-        }
+        pins.0.sort();
         Ok(pins)
     }
 
@@ -73,12 +67,13 @@ impl Kernel {
             Ok(handle) => handle,
             Err(error) => {
                 return pins
+                    .0
                     .pass_over(error)
                     .map_err(|error| Error::call("BPF_OBJ_GET", error).at_path(&path));
             }
         };
         if let Some(object) = self.shown(handle.fd())?.as_deref().and_then(object_of) {
-            pins.by_object.entry(object).or_default().push(path);
+            pins.0.add(object, path);
         }
         Ok(())
     }
@@ -86,26 +81,12 @@ impl Kernel {
     /// Opens what is pinned; a map that nobody may write, for reading.
     fn open_pin(&self, path: &str) -> Result<Handle, CallError> {
         match self.sys().obj_get(path, 0) {
-            Err(error) if is_denied(&error) => self.sys().obj_get(path, BPF_F_RDONLY).map_err(|_| error),
+            Err(error) if Unseen::of(&error) == Some(Unseen::Hidden) => {
+                self.sys().obj_get(path, BPF_F_RDONLY).map_err(|_| error)
+            }
             answer => answer,
         }
     }
-}
-
-impl Pins {
-    /// Passes over what is gone, or hidden.
-    fn pass_over(&mut self, error: CallError) -> Result<(), CallError> {
-        match error.errno() {
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            _ if is_denied(&error) => self.hidden += 1,
-            _ => return Err(error),
-        }
-        Ok(())
-    }
-}
-
-fn is_denied(error: &CallError) -> bool {
-    [Errno::EACCES, Errno::EPERM].contains(&error.errno())
 }
 
 /// The places where BPF file systems are mounted (`proc_pid_mounts(5)`).

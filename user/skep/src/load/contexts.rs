@@ -9,7 +9,7 @@ use crate::{Feature, Instead, Kernel, Note};
 use skep_abi::ProgType;
 use skep_btf::{Btf, Builder, DeclTag, Def, Error, Func, FuncLinkage, Kind, Param, TagStyle, TypeId};
 use skep_model::{BtfId, ProgramSpec};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The tag.
 const TAG: &str = "arg:ctx";
@@ -58,7 +58,7 @@ const REGS: &str = if cfg!(any(target_arch = "aarch64", target_arch = "s390x", t
 
 /// What stands for a function in the records of a program; nothing where it stands for itself.
 #[derive(Debug, Default)]
-pub(super) struct Twins(HashMap<(String, TypeId), TypeId>);
+pub(super) struct Twins(BTreeMap<(String, TypeId), TypeId>);
 
 impl Twins {
     /// Gives the function that a program's records name in the place of another.

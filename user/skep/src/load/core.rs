@@ -2,7 +2,7 @@
 
 use super::types::KernelTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::object::TargetBtf;
+use crate::object::{TargetBtf, TargetTypes};
 use crate::{CoreOutcome, CoreRelocation, Object, kernel_btf};
 use skep_abi::Errno;
 use skep_btf::core::{
@@ -96,8 +96,11 @@ impl<'o> Core<'o> {
     /// modules. A BTF that the caller has set stands for all of them.
     fn begin(&self, types: &mut KernelTypes<'o>) -> Result<Search<'o>> {
         let (name, file) = match &self.object.target_btf {
-            Some(TargetBtf { name, btf: Some(btf) }) => (name, Arc::clone(btf)),
-            Some(TargetBtf { name, btf: None }) => {
+            Some(TargetBtf { name, types: TargetTypes::Whole(btf) }) => (name, Arc::clone(btf)),
+            Some(TargetBtf { name, types: TargetTypes::Module(split) }) => {
+                (name, Arc::new(kernel_btf::fit(types.kernel(), split, name)?))
+            }
+            Some(TargetBtf { name, types: TargetTypes::File }) => {
                 (name, Arc::new(kernel_btf::read_fitted(types.kernel(), name)?))
             }
             None => {

@@ -115,7 +115,7 @@ impl<'o> Loading<'o> {
                     None if *weak => (Low { src: Some(0), off: None, imm: 0 }, 0),
                     None => {
                         let what = format!("this kernel has no symbol {name}");
-                        return Err(Error::new(ErrorKind::Unsupported, what));
+                        return Err(self.types.modules.explain(Error::new(ErrorKind::Unsupported, what)));
                     }
                 }
             }

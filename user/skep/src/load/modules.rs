@@ -18,6 +18,8 @@ pub(super) struct Modules {
     /// The last BTF of the kernel's that was looked at.
     last: u32,
     rest: Rest,
+    /// Why those that follow are not looked at.
+    refusal: Option<Refusal>,
     /// Those that programs call functions of, as they are given with a program: what stands in a call is the place behind
     /// this one, as 0 means the kernel itself.
     called: Vec<ModuleIdx>,
@@ -29,6 +31,16 @@ enum Rest {
     #[default]
     Unread,
     None,
+}
+
+/// A call that was refused, and how.
+type Refusal = (&'static str, CallError);
+
+/// What comes next.
+enum Next {
+    Module(Module),
+    Nothing,
+    Hidden(Refusal),
 }
 
 /// A module.
@@ -49,8 +61,12 @@ impl Modules {
     ) -> Result<Option<&Module>> {
         while self.list.len() <= place && self.rest == Rest::Unread {
             match next(kernel, vmlinux, &mut self.last)? {
-                Some(module) => self.list.push(module),
-                None => self.rest = Rest::None,
+                Next::Module(module) => self.list.push(module),
+                Next::Nothing => self.rest = Rest::None,
+                Next::Hidden(refusal) => {
+                    self.rest = Rest::None;
+                    self.refusal = Some(refusal);
+                }
             }
         }
         Ok(self.list.get(place))
@@ -75,6 +91,16 @@ impl Modules {
             place += 1;
         }
         Ok(None)
+    }
+
+    /// Says why modules were not looked at, if so, to an error about what was not found.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match &self.refusal {
+            Some((call, refusal)) => {
+                error.hint(&format!("its modules were not looked through ({call}: {refusal})"))
+            }
+            None => error,
+        }
     }
 
     /// Gives the descriptor of a module's BTF.
@@ -102,29 +128,33 @@ impl Modules {
 
 /// Reads the BTF of the next module behind `last`. Whoever may not list BTF does without, as libbpf does, and so do kernels
 /// whose BTF cannot be listed (before Linux 5.4) or whose modules have none (before 5.11).
-fn next(kernel: &Kernel, vmlinux: &Arc<Btf<'static>>, last: &mut u32) -> Result<Option<Module>> {
+fn next(kernel: &Kernel, vmlinux: &Arc<Btf<'static>>, last: &mut u32) -> Result<Next> {
     let sys = kernel.sys();
     let failed =
         |call: &'static str| move |error: CallError| Error::call(call, error).at_path("the kernel's modules");
     loop {
         let next = match sys.next_id(ObjectKind::Btf, *last) {
             Ok(next) => next,
-            Err(error) if [Errno::EPERM, Errno::EINVAL].contains(&error.errno()) => return Ok(None),
+            Err(error) if [Errno::EPERM, Errno::EINVAL].contains(&error.errno()) => {
+                return Ok(Next::Hidden(("BPF_BTF_GET_NEXT_ID", error)));
+            }
             Err(error) => return Err(failed("BPF_BTF_GET_NEXT_ID")(error)),
         };
-        let Some(id) = next else { return Ok(None) };
+        let Some(id) = next else { return Ok(Next::Nothing) };
         *last = id;
         let fd = match sys.fd_by_id(ObjectKind::Btf, id, 0) {
             Ok(handle) => BtfFd::from_handle(handle),
             // It has gone since.
             Err(error) if error.errno() == Errno::ENOENT => continue,
-            Err(error) if error.errno() == Errno::EPERM => return Ok(None),
+            Err(error) if error.errno() == Errno::EPERM => {
+                return Ok(Next::Hidden(("BPF_BTF_GET_FD_BY_ID", error)));
+            }
             Err(error) => return Err(failed("BPF_BTF_GET_FD_BY_ID")(error)),
         };
         let (info, name) = match fd.info_and_name() {
             Ok(known) => known,
             // BTF had no names before modules had BTF.
-            Err(error) if error.errno() == Errno::E2BIG => return Ok(None),
+            Err(error) if error.errno() == Errno::E2BIG => return Ok(Next::Nothing),
             Err(error) => return Err(failed("BPF_OBJ_GET_INFO_BY_FD")(error)),
         };
         if info.kernel_btf == 0 || name == "vmlinux" {
@@ -135,6 +165,6 @@ fn next(kernel: &Kernel, vmlinux: &Arc<Btf<'static>>, last: &mut u32) -> Result<
             let what = format!("the BTF of module {name} cannot be read: {error}");
             Error::new(ErrorKind::Unsupported, what).with_source(error)
         })?;
-        return Ok(Some(Module { name, fd, btf: Arc::new(btf) }));
+        return Ok(Next::Module(Module { name, fd, btf: Arc::new(btf) }));
     }
 }

@@ -109,7 +109,10 @@ impl<'o> Loading<'o> {
         let mut attempt =
             Attempt { attr, insns, info: self.info(spec), modules: self.types.modules.fd_array() };
         let fd = self.verified(spec, &mut attempt).map_err(|error| {
-            let error = if poisoned.is_empty() { error } else { self.core.explain(error, &poisoned) };
+            let error = match poisoned.is_empty() {
+                true => error,
+                false => self.types.modules.explain(self.core.explain(error, &poisoned)),
+            };
             error.in_section(&spec.section)
         })?;
         self.bind(spec, &fd);
@@ -146,7 +149,7 @@ impl<'o> Loading<'o> {
         let found = self.types.find(module, &format!("{prefix}{name}"), kind)?;
         let found = found.ok_or_else(|| {
             let what = format!("this kernel has no {target} that such a program could be attached to");
-            Error::new(ErrorKind::Unsupported, what).with_errno(Errno::ENOENT)
+            self.types.modules.explain(Error::new(ErrorKind::Unsupported, what).with_errno(Errno::ENOENT))
         })?;
         let fd = found.module.and_then(|module| self.types.modules.fd(module));
         Ok(Target { attach_type, btf_id: found.id.0, fd })

@@ -6,7 +6,7 @@ use skep_abi::{Errno, MapType};
 use skep_btf::Value;
 use skep_model::platform::Platform;
 use skep_model::platform::maps::Access;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// An element, read by its types.
@@ -68,7 +68,7 @@ enum Walk {
     /// All indices of an array.
     Index { next: u32, end: u32 },
     /// By `BPF_MAP_GET_NEXT_KEY`.
-    Next { next: Option<Vec<u8>>, seen: HashSet<Box<[u8]>>, steps: u64, most: u64 },
+    Next { next: Option<Vec<u8>>, seen: BTreeSet<Box<[u8]>>, steps: u64, most: u64 },
     /// Before the first.
     Start,
     /// After the last.
@@ -84,7 +84,7 @@ impl<'m> Keys<'m> {
             Some(Access::Ends | Access::Records | Access::Memory) => Walk::End,
             _ => {
                 let most = u64::from(entries) * 8 + 1024;
-                Walk::Next { next: self.after(None)?, seen: HashSet::new(), steps: 0, most }
+                Walk::Next { next: self.after(None)?, seen: BTreeSet::new(), steps: 0, most }
             }
         };
         Ok(())

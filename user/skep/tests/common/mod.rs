@@ -6,6 +6,7 @@ use skep::sys::ObjectKind;
 use skep::{Kernel, Object};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -291,4 +292,42 @@ pub(crate) fn in_own_network(test: &str, turn: Turn) -> bool {
     assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
     println!("{text}");
     false
+}
+
+/// Writes an ELF file that has just these sections.
+pub(crate) fn elf(path: &Path, sections: &[(&str, &[u8])]) {
+    const HEADER: usize = 64;
+    let mut names = b"\0.shstrtab\0".to_vec();
+    let (mut body, mut table) = (Vec::new(), vec![0; HEADER]);
+    let mut add = |name: usize, kind: u32, at: usize, len: usize| {
+        for word in [name as u32, kind] {
+            table.extend(word.to_le_bytes());
+        }
+        // Flags, address, offset, size; link and info; alignment, size of entries.
+        for word in [0, 0, at, len, 0, 1, 0] {
+            table.extend((word as u64).to_le_bytes());
+        }
+    };
+    for (name, bytes) in sections {
+        add(names.len(), 1, HEADER + body.len(), bytes.len());
+        names.extend(name.bytes().chain([0]));
+        body.extend_from_slice(bytes);
+    }
+    add(1, 3, HEADER + body.len(), names.len());
+    body.extend(&names);
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    for half in [1u16, 247] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend(1u32.to_le_bytes());
+    for word in [0, 0, HEADER + body.len()] {
+        file.extend((word as u64).to_le_bytes());
+    }
+    file.extend(0u32.to_le_bytes());
+    for half in [HEADER, 0, 0, 64, sections.len() + 2, sections.len() + 1] {
+        file.extend((half as u16).to_le_bytes());
+    }
+    assert_eq!(file.len(), HEADER);
+    fs::write(path, [file, body, table].concat()).unwrap();
 }
