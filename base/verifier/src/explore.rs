@@ -87,12 +87,26 @@ pub(crate) struct Explorer<'a> {
     jumps: u32,
     last_jumps: u32,
     last_insns: u32,
+    /// By instruction, what kind of memory it loads from or stores to.
+    pub(crate) kinds: Vec<Kind>,
     /// By function, the bytes of stack that it touches.
     pub(crate) depths: Vec<u32>,
     /// By function, whether it is called where only its type is known.
     pub(crate) by_type: Vec<Called>,
     /// The functions that run later.
     pub(crate) later: Vec<usize>,
+}
+
+/// What kind of memory an instruction accesses.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Kind {
+    /// None yet.
+    #[default]
+    None,
+    /// Memory as it is.
+    Plain,
+    /// One that is looked at through the kernel's structs, or guarded, so that the instruction is rewritten.
+    Rewritten(To),
 }
 
 /// How a function is looked at.
@@ -136,6 +150,7 @@ impl<'a> Explorer<'a> {
             jumps: 0,
             last_jumps: 0,
             last_insns: 0,
+            kinds: filled(program.len())?,
             depths: filled(functions)?,
             by_type: filled(functions)?,
             later: Vec::new(),
@@ -355,6 +370,17 @@ impl<'a> Explorer<'a> {
         let widened = self.widen(&mut state, at)?;
         let mark = self.path.mark();
         self.wait_from(Waiting { mark, state, at: next, first: None, widened })
+    }
+
+    /// Leaves the way on for later that a function takes which is left at the current instruction.
+    pub(crate) fn wait_after_leaving(
+        &mut self,
+        state: State,
+        left: InsnIdx,
+        at: InsnIdx,
+    ) -> Result<(), Rejection> {
+        let mark = self.path.mark();
+        self.wait_from(Waiting { mark, state, at, first: Some((left, Note::Leave)), widened: None })
     }
 
     /// Leaves a function for later that runs when nothing of the program is active.

@@ -166,6 +166,8 @@ rules! {
     Dereference = "pointer-dereference", Pointer, EACCES, "keep the pointer in a variable of its own, and do not compute it from numbers";
     /// A pointer that may be null is tested before it is used.
     Null = "pointer-null", Pointer, EACCES, "test the pointer for null first, and use it only where it is not";
+    /// An instruction that is rewritten for one kind of pointer is used with that kind only.
+    Mixed = "pointer-mixed", Pointer, EINVAL, "read through pointers of different kinds in branches of their own";
     /// Pointers are only computed with in ways that keep them pointers.
     Arithmetic = "pointer-arithmetic", Pointer, EACCES, "add numbers with known bounds to pointers, and nothing else";
     /// Accesses to the context hit fields that the program has.

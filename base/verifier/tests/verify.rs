@@ -386,3 +386,35 @@ fn may_goto_ends_loops() {
         7,
     );
 }
+
+#[test]
+fn pointers_that_are_compared_may_be_equal() {
+    rejects("r0 = r1\nl: r2 = r0\nr3 = r0\nif r2 == r3 goto l\nexit", "control-endless-loop", 1);
+}
+
+#[test]
+fn an_instruction_uses_one_kind_of_pointer() {
+    // Loads from the context are rewritten, those from the stack are not.
+    let either = |other: &str| {
+        format!(
+            "r2 = *(u32 *)(r1 + 12)\n*(u64 *)(r10 - 8) = 0\nr3 = r10\nr3 += -8\nif r2 == 0 goto on\nr3 = {other}\n\
+             on: r0 = *(u32 *)(r3 + 0)\nr0 = 0\nexit"
+        )
+    };
+    accepts(&either("r10\nr3 += -8"));
+    rejects(&either("r1"), "pointer-mixed", 6);
+}
+
+#[test]
+fn a_packet_load_may_leave_a_function() {
+    let text = |rest: &str| {
+        format!("r6 = r1\ncall local f\n{rest}\nexit\nf: r6 = r1\nr9 = 1\nr0 = *(u8 *)skb[0]\nr0 = 600\nexit")
+    };
+    let on_filter = |rest: &str| {
+        on(ProgType::SOCKET_FILTER, &text(rest).replace("call local f", "r1 = r6\ncall local f"))
+    };
+    on_filter("r0 = 0").unwrap();
+    // It returns 0 or 600.
+    let rejection = on_filter("r2 = r10\nr2 += -520\nr2 += r0\nr0 = *(u8 *)(r2 + -90)").unwrap_err();
+    assert_eq!(rejection.id(), "stack-bounds", "{rejection}");
+}

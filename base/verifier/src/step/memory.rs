@@ -2,7 +2,7 @@
 
 use super::Result;
 use super::region::{Access, Use};
-use crate::explore::Explorer;
+use crate::explore::{Explorer, Kind};
 use crate::rejection::Rule;
 use crate::scalar::Number;
 use crate::state::State;
@@ -81,6 +81,7 @@ impl Explorer<'_> {
             _ => Number::sign_extended_bytes(size.bytes()),
         };
         let to = self.pointee(at, &pointer, base)?;
+        self.one_kind(at, to)?;
         self.aligned(at, &pointer, to, access)?;
         let value = match to {
             To::Context => return self.load_context(state, at, &pointer, access, kind),
@@ -130,6 +131,7 @@ impl Explorer<'_> {
         };
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
         let to = self.pointee(at, &pointer, base)?;
+        self.one_kind(at, to)?;
         self.aligned(at, &pointer, to, access)?;
         match to {
             To::Context => self.store_context(state, at, &pointer, access),
@@ -149,6 +151,24 @@ impl Explorer<'_> {
             To::Stack { frame } => self.overwrite(state, at, usize::from(frame), &pointer, access),
             to => self.within(state, at, &pointer, to, access),
         }
+    }
+
+    /// Refuses an instruction that is rewritten on one path and is not, or otherwise, on another (`reg_type_mismatch`).
+    fn one_kind(&mut self, at: InsnIdx, to: To) -> Result<()> {
+        let kind = match to {
+            To::Context => Kind::Rewritten(To::Context),
+            To::Socket(socket) => Kind::Rewritten(To::Socket(socket)),
+            _ => Kind::Plain,
+        };
+        let Some(known) = self.kinds.get_mut(at.index()) else { return Ok(()) };
+        if *known != Kind::None && *known != kind {
+            return Err(Rule::Mixed.broken(
+                at,
+                format_args!("the same instruction is used with {to} here, and with another kind of memory on another path"),
+            ));
+        }
+        *known = kind;
+        Ok(())
     }
 
     /// What a register points to.

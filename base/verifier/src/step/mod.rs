@@ -13,7 +13,7 @@ mod stack;
 use crate::explore::{Explorer, Next};
 use crate::path::Set;
 use crate::rejection::{Rejection, Rule};
-use crate::state::State;
+use crate::state::{Role, State};
 use crate::subject::SpecialKind;
 use crate::value::{Id, MapAt, To, Value};
 use core::fmt;
@@ -176,6 +176,20 @@ impl Explorer<'_> {
         }
         if let Some(index) = index {
             self.read(state, at, index)?;
+        }
+        if state.frame().role == Role::Called {
+            if !self.returns_number(state.frame().function) {
+                return Err(Rule::ClassicLoad.broken(
+                    at,
+                    format_args!("`{insn}` may leave its function with 0, which returns no number"),
+                ));
+            }
+            // Where there are no such bytes, the function returns 0.
+            let mut left = state.try_clone()?;
+            let call = left.frame().call;
+            left.frames.pop();
+            left.set(Reg::R0, Value::constant(0));
+            self.wait_after_leaving(left, at, InsnIdx(call.0 + 1))?;
         }
         self.forget_arguments(state);
         state.set(Reg::R0, Value::UNKNOWN);
