@@ -86,28 +86,64 @@ fn bits(function: &Function) -> Result<Option<Vec<u8>>, BuildErrorKind> {
     let incoming = Incoming::new(function)?;
     // From below: what is not known yet to have bits has none.
     let mut bits = filled(0u8, function.nodes.len())?;
-    let wanted = wanted(function, &incoming, &mut bits)?;
+    let Asked { list, turns } = asked(function, &incoming, &mut bits)?;
     for _ in 0..ROUNDS {
         let mut changed = false;
-        for Wanted { val, block, position } in wanted.iter().copied() {
-            let node = function.nodes[val.index()];
-            if !node.is_param() {
-                bits[val.index()] = of(node, &bits);
-                continue;
-            }
-            let lists = incoming.of(block as usize).iter();
-            let arguments = lists.map(|list| super::params::brought(function, *list, position));
-            let most = arguments.map(|val| bits[val.index()]).max().unwrap_or(64);
-            // In few steps, so that counters are done with soon.
-            let most = [0, 1, 8, 16, 31, 32, 63].into_iter().find(|step| most <= *step).unwrap_or(64);
-            changed |= bits[val.index()] != most;
-            bits[val.index()] = most;
+        for wanted in list.iter().copied() {
+            let most = match function.nodes[wanted.val.index()] {
+                // In few steps, so that counters are done with soon.
+                Node::Param => {
+                    let most = arriving(function, &incoming, wanted, &bits);
+                    [0, 1, 8, 16, 31, 32, 63].into_iter().find(|step| most <= *step).unwrap_or(64)
+                }
+                node => of(node, &bits),
+            };
+            changed |= bits[wanted.val.index()] != most;
+            bits[wanted.val.index()] = most;
         }
-        if !changed {
+        // A parameter that has stayed as it was has been asked before what stands behind it in this round.
+        if !(turns && changed) {
+            #[cfg(any(debug_assertions, fuzzing))]
+            check(function, &incoming, &list, &bits).unwrap_or_else(|val| {
+                panic!("\nbounds: {val} may have more than {} bits\n{function}", bits[val.index()])
+            });
             return Ok(Some(bits));
         }
     }
     Ok(None)
+}
+
+/// Bounds the bits of what arrives at a parameter.
+fn arriving(function: &Function, incoming: &Incoming, wanted: Wanted, bits: &[u8]) -> u8 {
+    let lists = incoming.of(wanted.block as usize).iter();
+    let arguments = lists.map(|list| super::params::brought(function, *list, wanted.position));
+    arguments.map(|val| bits[val.index()]).max().unwrap_or(64)
+}
+
+/// Checks that each bound holds for what the bounds of its operands allow, by whatever way they were found; then all of them
+/// hold, as a run only ever goes from one to the next.
+///
+/// # Errors
+///
+/// The value that may have more bits.
+#[cfg(any(debug_assertions, fuzzing))]
+fn check(function: &Function, incoming: &Incoming, list: &[Wanted], bits: &[u8]) -> Result<(), Val> {
+    let holds = |val: Val, most: u8| if most <= bits[val.index()] { Ok(()) } else { Err(val) };
+    let known = |val: Val| match function.nodes[val.index()] {
+        // Those of the entry are anything, and the others are asked for themselves.
+        Node::Param if function.params_of(&function.blocks[0]).any(|param| param == val) => holds(val, 64),
+        Node::Param => Ok(()),
+        node => holds(val, of(node, bits)),
+    };
+    for wanted in list.iter().copied() {
+        let node = function.nodes[wanted.val.index()];
+        if node == Node::Param {
+            holds(wanted.val, arriving(function, incoming, wanted, bits))?;
+        }
+        known(wanted.val)?;
+        node.operands().into_iter().try_for_each(known)?;
+    }
+    Ok(())
 }
 
 /// Is a value whose bits depend on those of others; of a parameter, where it stands.
@@ -118,10 +154,17 @@ struct Wanted {
     position: u32,
 }
 
-/// Finds the values that decide what is asked, in order, and bounds those that depend on no other.
-fn wanted(function: &Function, incoming: &Incoming, bits: &mut [u8]) -> Result<Vec<Wanted>, BuildErrorKind> {
+/// Holds the values that decide what is asked, in order.
+struct Asked {
+    list: Vec<Wanted>,
+    /// Says whether any of them depends on one behind it, by way of a loop.
+    turns: bool,
+}
+
+/// Finds the values that decide what is asked, and bounds those that depend on no other.
+fn asked(function: &Function, incoming: &Incoming, bits: &mut [u8]) -> Result<Asked, BuildErrorKind> {
     let mut seen = filled(false, function.nodes.len())?;
-    let (mut list, mut pending) = (Vec::new(), Vec::new());
+    let (mut list, mut pending, mut turns) = (Vec::new(), Vec::new(), false);
     for node in &function.nodes {
         if let Some((from, _)) = kept(*node) {
             grow(&mut pending, from)?;
@@ -141,7 +184,9 @@ fn wanted(function: &Function, incoming: &Incoming, bits: &mut [u8]) -> Result<V
                     continue;
                 }
                 for list in incoming.of(block as usize) {
-                    grow(&mut pending, super::params::brought(function, *list, position))?;
+                    let argument = super::params::brought(function, *list, position);
+                    turns |= argument > val;
+                    grow(&mut pending, argument)?;
                 }
             }
             Node::Trunc { .. }
@@ -160,7 +205,7 @@ fn wanted(function: &Function, incoming: &Incoming, bits: &mut [u8]) -> Result<V
         grow(&mut list, Wanted { val, block, position })?;
     }
     list.sort_unstable_by_key(|wanted| wanted.val);
-    Ok(list)
+    Ok(Asked { list, turns })
 }
 
 /// Bounds the bits of a value by those of its operands.
