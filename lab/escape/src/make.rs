@@ -6,7 +6,7 @@ mod noise;
 use crate::layout::{AREAS, Layout, Placement};
 use skep_isa::{Program, RawInsn, structure};
 use skep_lab_filetests::Input;
-use skep_lab_filetests::generate::{Flavour, Numbers, generate};
+use skep_lab_filetests::generate::{Flavour, Numbers, from_zeros, generate};
 
 /// Says what a program is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,11 @@ pub fn make(seed: u64) -> Made {
         Kind::Mutated,
     ]);
     let valid = kind == Kind::Valid || kind == Kind::Mutated && n.once_in(2);
-    let case = valid.then(|| generate(n.number(), Flavour::Wild));
+    let case = valid.then(|| {
+        let number = n.number();
+        let case = generate(number, Flavour::Wild);
+        if number % 4 == 1 { from_zeros(case) } else { case }
+    });
     let stack_bytes = if valid { 512 } else { n.pick(&[64, 512, 512, 1024]) };
     let mut lens = [0; AREAS.len()].map(|_: u64| match n.below(8) {
         0 => n.below(24),

@@ -117,6 +117,9 @@ const STACK: i16 = -160;
 /// The stack above this offset holds the counters of loops.
 const COUNTERS: i16 = -32;
 
+/// Has the opcode and the source field of what loads a number of 64 bits (RFC 9669 §5.4).
+const LOAD_NUMBER: (u8, u8) = (0x18, 0);
+
 const fn mov(dst: Reg, src: Operand) -> Insn {
     Insn::Alu { width: Width::W64, op: AluOp::Mov, dst, src }
 }
@@ -178,6 +181,22 @@ pub fn generate(seed: u64, flavour: Flavour) -> Case {
         besides: Vec::new(),
         leaves: None,
     }
+}
+
+/// Lets a program's registers start as zero. What starts as any number has all its bits set as far as a compiler can know, and
+/// next to nothing is done with that; with what starts as zero and becomes more in a loop, much can be done wrong.
+#[must_use]
+pub fn from_zeros(mut case: Case) -> Case {
+    let mut is_second = false;
+    for slot in &mut case.slots {
+        let is_first = !is_second && (slot.code, slot.src()) == LOAD_NUMBER;
+        if is_first || is_second {
+            slot.imm = 0;
+        }
+        is_second = is_first;
+    }
+    case.name.push_str(", from zeros");
+    case
 }
 
 struct Maker {

@@ -3,7 +3,7 @@
 
 use skep_ir::Access;
 use skep_ir::machine::Machine;
-use skep_lab_filetests::generate::{Flavour, generate};
+use skep_lab_filetests::generate::{Flavour, from_zeros, generate};
 use skep_lab_filetests::{Case, Ending, Evaluator, Exact, Ran};
 
 /// Has what makes every pass run.
@@ -41,7 +41,9 @@ fn check(case: &Case) -> &'static str {
 fn generated_programs_evaluate_the_same_after_each_pass() {
     let mut returned = 0;
     for seed in 0..400 {
-        returned += u32::from(check(&generate(seed, Flavour::Wild)) == "returned");
+        let case = generate(seed, Flavour::Wild);
+        let case = if seed % 2 == 0 { case } else { from_zeros(case) };
+        returned += u32::from(check(&case) == "returned");
     }
     assert!((100..400).contains(&returned), "{returned} returned");
 }
