@@ -52,8 +52,9 @@ struct Finder {
 
 /// The checkers of the compiler, in the order in which they come to see a program; what none of them notices a comparison
 /// must.
-const FINDERS: [Finder; 7] = [
+const FINDERS: [Finder; 8] = [
     Finder { name: "ssa::verify", says: &["\nbuilt: ", "\nafter passes: "] },
+    Finder { name: "bounds check", says: &["\nbounds: "] },
     Finder { name: "alloc::check", says: &["\nallocation: "] },
     Finder { name: "held check", says: &["\noperations: "] },
     Finder { name: "covering check", says: &[": the access has no check"] },
