@@ -14,7 +14,7 @@ pub(crate) mod suites;
 mod types;
 
 pub(crate) use guest::{Content, Guest};
-pub(crate) use kernels::{KERNELS, Kernel};
+pub(crate) use kernels::{KERNELS, Kernel, module_bytes, module_name};
 pub(crate) use qemu::Ran;
 pub(crate) use types::types_of;
 

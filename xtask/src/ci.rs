@@ -89,9 +89,16 @@ const STEPS: &[Step] = &[
         env: PLAIN,
         share: Share::Half,
     },
+    Step { name: "corpus-tests", call: Call::Xtask(&["corpus", "--tests"]), env: PLAIN, share: Share::Half },
     Step {
         name: "core",
         call: Call::Xtask(&["corpus", "--core", "--short", "--kernel=6.1"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
+    Step {
+        name: "rebase",
+        call: Call::Xtask(&["corpus", "--rebase", "--short"]),
         env: PLAIN,
         share: Share::Half,
     },

@@ -3,6 +3,7 @@
 mod core;
 mod elsewhere;
 mod judge;
+mod rebase;
 mod selftests;
 mod shard;
 
@@ -81,6 +82,13 @@ struct Options {
     /// Instead of loading, answer the CO-RE relocations from the types of other kernels: of `--kernel`, or of all three.
     #[arg(long, conflicts_with_all = ["whole", "bytes", "check", "time", "json"])]
     core: bool,
+    /// Instead of loading, make the types of modules small and fit them to their own kernel and to the running one: modules
+    /// of `--kernel`, or of 6.1.
+    #[arg(long, conflicts_with_all = ["core", "whole", "bytes", "check", "time", "json", "selftests", "only", "shard"])]
+    rebase: bool,
+    /// Instead of loading, run the unit tests of the program that compares.
+    #[arg(long, exclusive = true)]
+    tests: bool,
     /// Load whole objects instead of each program on its own.
     #[arg(long)]
     whole: bool,
@@ -113,7 +121,15 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     if let Some(reason) = missing(&options) {
         return Ok(Outcome::Skipped(reason));
     }
+    if options.tests {
+        let status = with_libraries("test")?.status().context("cannot run cargo test")?;
+        ensure!(status.success(), "the tests of lab/corpus ended with {status}");
+        return Ok(Outcome::Done(String::new()));
+    }
     let program = build()?;
+    if options.rebase {
+        return rebase::run(&program, options.kernel.as_deref(), options.short);
+    }
     let all = match (options.short, options.selftests) {
         (_, true) => selftests::fetch()?,
         (true, _) => objects::fetch()?,
@@ -241,12 +257,13 @@ fn is_wanted(name: &str, only: &[&str]) -> bool {
 
 /// Says why nothing can be compared here, if so.
 fn missing(options: &Options) -> Option<String> {
-    if options.kernel.is_some() || options.core {
+    if options.kernel.is_some() || options.core || options.rebase {
         if let Some(reason) = boot::missing() {
             return Some(reason);
         }
     }
-    if (options.kernel.is_none() || options.core) && !tools::is_root() {
+    let loads = options.core || (options.kernel.is_none() && !options.rebase && !options.tests);
+    if loads && !tools::is_root() {
         return Some("needs root (to load programs)".to_owned());
     }
     if let Some(reason) = options.selftests.then(selftests::missing).flatten() {
@@ -258,25 +275,35 @@ fn missing(options: &Options) -> Option<String> {
         .or_else(debian::missing)
 }
 
-/// Builds the program, with libelf and zlib from Debian's packages linked into it, and returns where it is.
+/// Builds the program, and returns where it is.
 fn build() -> Result<PathBuf> {
+    let mut command = with_libraries("build")?;
+    let output = command
+        .arg("--message-format=json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo build")?;
+    if !output.status.success() {
+        bail!("cannot build lab/corpus ({})", output.status);
+    }
+    let programs = cargo::executables(&String::from_utf8_lossy(&output.stdout));
+    programs.into_iter().next_back().ok_or_else(|| anyhow!("cargo names no program"))
+}
+
+/// A command of cargo's on the program in release form, with libelf and zlib from Debian's packages for libbpf.
+fn with_libraries(word: &str) -> Result<Command> {
     fetch_crates()?;
     let archive = Archive::of_release(RELEASE)?;
     let (elf, zlib) = (archive.unpacked("libelf-dev")?, archive.unpacked("zlib1g-dev")?);
     let folders = [static_libraries(&elf)?, static_libraries(&zlib)?];
     let mut command = cargo::cargo();
     command
-        .args(["build", "--quiet", "--release", "--message-format=json"])
-        .args(["--manifest-path", "lab/corpus/Cargo.toml"])
+        .args([word, "--quiet", "--release", "--manifest-path", "lab/corpus/Cargo.toml"])
         .env("CARGO_TARGET_DIR", cargo::target_dir().join("corpus"))
         .env("LIBBPF_SYS_EXTRA_CFLAGS", format!("{} {}", include(&elf), include(&zlib)))
         .env("LIBBPF_SYS_LIBRARY_PATH", std::env::join_paths(folders)?);
-    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo build")?;
-    if !output.status.success() {
-        bail!("cannot build lab/corpus ({})", output.status);
-    }
-    let programs = cargo::executables(&String::from_utf8_lossy(&output.stdout));
-    programs.into_iter().next_back().ok_or_else(|| anyhow!("cargo names no program"))
+    Ok(command)
 }
 
 /// Downloads the crates that the program is built from, unless they are here.

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Those of the kernel that they are fitted to.
     #[arg(long)]
     to: PathBuf,
-    /// The modules' types: BTF by itself.
+    /// The modules, or their types: BTF by itself.
     #[arg(required = true)]
     modules: Vec<PathBuf>,
 }
@@ -34,17 +34,28 @@ struct Fitted {
 /// Compares.
 pub(crate) fn run(options: &Options) -> Outcome<()> {
     let (of, to) = (std::fs::read(&options.of)?, std::fs::read(&options.to)?);
-    let (mut same, mut fits) = (0, 0);
+    let (mut same, mut fits, mut without) = (0, 0, 0);
     for path in &options.modules {
-        let module = std::fs::read(path)?;
-        let (ours, theirs) = (ours(&of, &to, &module)?, theirs(&of, &to, &module)?);
+        let file = std::fs::read(path)?;
+        let module = match file.starts_with(b"\x7fELF") {
+            true => skep_elf::btf_bytes(&path.display().to_string(), &file)?,
+            false => Some(file.as_slice()),
+        };
+        let Some(module) = module else {
+            without += 1;
+            continue;
+        };
+        let (ours, theirs) = (ours(&of, &to, module)?, theirs(&of, &to, module)?);
         if ours != theirs {
             return Err(told(path, &ours, &theirs).into());
         }
         same += 1;
         fits += usize::from(ours.fitted.is_some());
     }
-    println!("{same} modules, {fits} of them fit: the same by both");
+    println!("{same} modules, {fits} of them fit: the same by both; {without} have no types");
+    if same == 0 {
+        return Err("no module has types".into());
+    }
     Ok(())
 }
 

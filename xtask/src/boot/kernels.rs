@@ -52,6 +52,14 @@ impl Kernel {
 }
 
 impl Image {
+    /// The files of all modules, by their paths.
+    pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
+        let mut files = files::below(&self.modules.join("kernel"))?;
+        files.retain(|file| file.file_name().is_some_and(|name| name.to_string_lossy().contains(".ko")));
+        files.sort();
+        Ok(files)
+    }
+
     /// The files of a module and of all that it depends on, in the order to load them. None for what is built in.
     pub(crate) fn module_files(&self, name: &str) -> Result<Vec<PathBuf>> {
         let files = files::below(&self.modules.join("kernel"))?;
@@ -81,7 +89,7 @@ fn add_module(name: &str, files: &[PathBuf], order: &mut Vec<PathBuf>) -> Result
 }
 
 /// A module's ELF file, unpacked if Debian packed it.
-pub(super) fn module_bytes(file: &Path) -> Result<Vec<u8>> {
+pub(crate) fn module_bytes(file: &Path) -> Result<Vec<u8>> {
     if file.extension().is_some_and(|extension| extension == "xz") {
         let output = std::process::Command::new("xz").args(["-dc", "--"]).arg(file).output();
         let output = output.context("cannot run xz (Debian package xz-utils)")?;
@@ -101,7 +109,7 @@ fn depends_of(module: &[u8]) -> Vec<String> {
 }
 
 /// `veth` for `…/veth.ko.xz`; dashes and underscores are the same to the kernel.
-fn module_name(file: &Path) -> String {
+pub(crate) fn module_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.split(".ko").next().unwrap_or(&name).replace('-', "_")
 }

@@ -1,6 +1,8 @@
 //! `skep btf` and `skep gen`: types in every form, of every source.
 
-use crate::common::{root, scratch, skep};
+use crate::common::{elf, root, scratch, skep};
+use skep_btf::{Btf, Builder, Endian, Int, IntEncoding, Member};
+use std::sync::Arc;
 
 const CORE: &str = "lab/vectors/btf/core.bpf.o";
 const RUNNING: &str = "/sys/kernel/btf/vmlinux";
@@ -80,4 +82,58 @@ fn the_running_kernel_gives_a_header() {
     // A module's types continue the kernel's; there is none of that name.
     let ran = skep(&["btf", "dump", "--module", "no_such_module", "--json"]);
     assert_eq!(ran.expect(2).json()["error"]["kind"], "usage");
+}
+
+/// A kernel's types: a list behind so many others.
+fn kernel(others: u32) -> Vec<u8> {
+    let mut types = Builder::new(Endian::Little);
+    for number in 0..others {
+        types.structure(&format!("other{number}"), 4, &[]);
+    }
+    types.int("int", Int { size: 4, bits: 32, offset: 0, encoding: IntEncoding::SIGNED });
+    types.structure("list", 16, &[]);
+    types.finish().unwrap()
+}
+
+/// A module's types that continue a kernel's: a struct with a list in it.
+fn module(kernel: &[u8]) -> Btf<'static> {
+    let kernel = Arc::new(Btf::from_vec(kernel.to_vec()).unwrap());
+    let list = kernel.find("list", skep_btf::Kind::Struct).unwrap();
+    let mut types = Builder::split(&kernel);
+    types.structure("driver", 16, &[Member { name: "links", type_id: list, bit_offset: 0, bitfield: None }]);
+    Btf::from_vec_split(types.finish().unwrap(), kernel).unwrap()
+}
+
+#[test]
+fn a_modules_types_are_shown_on_those_that_they_continue() {
+    let (own, other) = (kernel(5), kernel(40));
+    let module = module(&own);
+    let (base, split) = (scratch("vmlinux", &own), scratch("module", module.bytes()));
+    let (base, split) = (base.to_str().unwrap(), split.to_str().unwrap());
+    let shown = |arguments: &[&str]| {
+        let ran = skep(&[&["btf", "dump"], arguments].concat()).expect(0);
+        ran.text().to_owned()
+    };
+    // Of its own kernel's 7 types the list is the last.
+    let wanted = |id: u32, list: u32| {
+        format!("[{id}] STRUCT 'driver' size=16 vlen=1\n\t'links' type_id={list} bits_offset=0\n")
+    };
+    assert_eq!(shown(&[split, "--base", base]), wanted(8, 7));
+    let header = shown(&[split, "--base", base, "--format", "c"]);
+    assert!(header.contains("struct driver {\n\tstruct list links;\n};\n"), "{header}");
+    let ran = skep(&["btf", "dump", split]).expect(1);
+    assert!(ran.stderr.contains("--base"), "{}", ran.stderr);
+
+    // With the small base beside them they stand alone, and fit to another kernel.
+    let made = module.distill().unwrap();
+    let file = elf("driver.ko", &[(".BTF", &made.split), (".BTF.base", &made.base)]);
+    let file = file.to_str().unwrap();
+    assert_eq!(shown(&[file]), wanted(2, 1));
+    let theirs = scratch("other", &other);
+    assert_eq!(shown(&[file, "--base", theirs.to_str().unwrap()]), wanted(43, 42));
+    // What that has no list for does not fit.
+    let without = Builder::new(Endian::Little).finish().unwrap();
+    let without = scratch("without", &without);
+    let ran = skep(&["btf", "dump", file, "--base", without.to_str().unwrap(), "--json"]).expect(1);
+    assert_eq!(ran.json()["error"]["place"]["file"], file);
 }

@@ -70,6 +70,46 @@ pub(crate) fn scratch(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
+/// An ELF file of the caller's own, that has just these sections.
+pub(crate) fn elf(name: &str, sections: &[(&str, &[u8])]) -> PathBuf {
+    const HEADER: usize = 64;
+    let words = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let (mut names, mut body, mut table) = (b"\0.names\0".to_vec(), Vec::new(), vec![0; HEADER]);
+    let mut all = sections.to_vec();
+    let lists: Vec<u8> = names
+        .iter()
+        .copied()
+        .chain(sections.iter().flat_map(|(name, _)| [name.as_bytes(), b"\0"].concat()))
+        .collect();
+    all.push((".names", &lists));
+    for (name, bytes) in all {
+        // Tables of names are of their own type.
+        let (at, kind) = if name == ".names" { (1, 3u64) } else { (names.len() as u64, 1) };
+        if kind == 1 {
+            names.extend(name.bytes().chain([0]));
+        }
+        table.extend(words(&[
+            kind << 32 | at,
+            0,
+            0,
+            (HEADER + body.len()) as u64,
+            bytes.len() as u64,
+            0,
+            1,
+            0,
+        ]));
+        body.extend_from_slice(bytes);
+    }
+    let count = sections.len() as u64 + 2;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    // A relocatable file for BPF; the table of sections is behind all of them, and names are the last.
+    file.extend(words(&[1 << 32 | 247 << 16 | 1, 0, 0, (HEADER + body.len()) as u64, (HEADER as u64) << 32]));
+    file.extend(words(&[(count - 1) << 48 | count << 32 | 64 << 16]));
+    assert_eq!(file.len(), HEADER);
+    scratch(name, &[file, body, table].concat())
+}
+
 /// Compares an answer with a committed one; `SKEP_BLESS=1` writes it anew.
 #[track_caller]
 pub(crate) fn golden(name: &str, found: &str) {
