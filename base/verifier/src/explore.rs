@@ -11,8 +11,9 @@ use crate::same::{Compare, covers};
 use crate::state::{Frame, Role, State};
 use crate::structured::Structured;
 use crate::subject::Subject;
+use crate::trace::{Known, Trace};
 use crate::value::{Id, To, Value};
-use crate::verified::{Limits, Stats};
+use crate::verified::{Limits, Pruning, Stats};
 use alloc::vec::Vec;
 use skep_abi::FuncId;
 use skep_isa::structure::Structure;
@@ -87,6 +88,8 @@ pub(crate) struct Explorer<'a> {
     jumps: u32,
     last_jumps: u32,
     last_insns: u32,
+    /// Who wants to know of every state.
+    pub(crate) trace: Option<&'a mut dyn Trace>,
     /// By instruction, what kind of memory it loads from or stores to.
     pub(crate) kinds: Vec<Kind>,
     /// By function, the bytes of stack that it touches.
@@ -150,6 +153,7 @@ impl<'a> Explorer<'a> {
             jumps: 0,
             last_jumps: 0,
             last_insns: 0,
+            trace: None,
             kinds: filled(program.len())?,
             depths: filled(functions)?,
             by_type: filled(functions)?,
@@ -272,6 +276,9 @@ impl<'a> Explorer<'a> {
             if self.comes_to(state, *at)? == Arrival::New {
                 self.path.step(*at, Note::Nothing)?;
                 self.count(*at)?;
+                if let Some(trace) = &mut self.trace {
+                    trace.looks_at(*at, &Known::new(state));
+                }
                 if let Next::At(next) = self.execute(state, *at)? {
                     *at = next;
                     continue;
@@ -427,6 +434,10 @@ impl<'a> Explorer<'a> {
             Meeting::Sometimes => None,
             Meeting::Always(turn) => Some(turn),
         };
+        let how = match self.limits.pruning {
+            Pruning::Full => Compare::Wanted,
+            Pruning::Within | Pruning::Never => Compare::Within,
+        };
         let force = always.is_some() || self.path.since_point() > 40;
         let (jumps, insns) = (self.jumps - self.last_jumps, self.stats.insns - self.last_insns);
         let mut keep = force || (jumps >= 2 && insns >= 8);
@@ -469,7 +480,7 @@ impl<'a> Explorer<'a> {
                         }
                     }
                 }
-            } else if compare(Compare::Wanted) {
+            } else if self.limits.pruning != Pruning::Never && compare(how) {
                 let wanted = kept.wanted;
                 if let Some(kept) = self.kept.get_mut(number) {
                     kept.hits += 1;

@@ -30,6 +30,7 @@ mod state;
 mod step;
 mod structured;
 mod subject;
+mod trace;
 mod value;
 mod verified;
 
@@ -39,4 +40,5 @@ pub use structured::{Doubt, Structured, structured};
 pub use subject::{
     Alignment, KptrTrust, MapProto, Reference, References, Sleep, Special, SpecialKind, Subject,
 };
-pub use verified::{Limits, Stats, Verified, verify};
+pub use trace::{Holds, Known, Numbers, Points, Target, Trace};
+pub use verified::{Limits, Pruning, Stats, Verified, verify, verify_traced};

@@ -4,6 +4,7 @@ use crate::explore::Explorer;
 use crate::rejection::{Rejection, Rule};
 use crate::structured::{Structured, structured};
 use crate::subject::Subject;
+use crate::trace::Trace;
 
 /// How much a verification may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +17,26 @@ pub struct Limits {
     pub stack: u32,
     /// The paths that may wait at once (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
     pub waiting: u32,
+    /// Which paths need not be followed.
+    pub pruning: Pruning,
+}
+
+/// Which paths need not be followed, as another one was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pruning {
+    /// Those that come to where another one was, if all that was seen to matter there is the same.
+    Full,
+    /// Those that come to where another one was, if all that is known lies within what was known there. It takes more time, and is
+    /// for holding the verifier against itself and against what happens.
+    Within,
+    /// None, but in loops that go round until nothing new happens.
+    Never,
 }
 
 impl Limits {
     /// Those of Linux.
-    pub const LINUX: Limits = Limits { insns: 1_000_000, frames: 8, stack: 512, waiting: 8192 };
+    pub const LINUX: Limits =
+        Limits { insns: 1_000_000, frames: 8, stack: 512, waiting: 8192, pruning: Pruning::Full };
 }
 
 /// What a verification took.
@@ -60,12 +76,35 @@ impl Verified {
 /// The first rule that the program breaks on the first path that breaks one, in the order in which Linux follows them;
 /// [`Rule::Unmodelled`](crate::Rule::Unmodelled) where the program needs what is not modelled.
 pub fn verify(subject: &Subject<'_>, limits: &Limits) -> Result<Verified, Rejection> {
+    verify_with(subject, limits, None)
+}
+
+/// Verifies a program, and tells of every state in which it looks at an instruction. With [`Pruning::Within`], whatever happens when
+/// an accepted program runs lies in one of these.
+///
+/// # Errors
+///
+/// Those of [`verify`].
+pub fn verify_traced(
+    subject: &Subject<'_>,
+    limits: &Limits,
+    trace: &mut dyn Trace,
+) -> Result<Verified, Rejection> {
+    verify_with(subject, limits, Some(trace))
+}
+
+fn verify_with(
+    subject: &Subject<'_>,
+    limits: &Limits,
+    trace: Option<&mut dyn Trace>,
+) -> Result<Verified, Rejection> {
     let structured = structured(subject)?;
     let prog = subject
         .platform
         .prog(subject.kind)
         .ok_or_else(|| Rule::ProgType.broken(None, format_args!("no program has type {}", subject.kind)))?;
     let mut explorer = Explorer::new(subject, prog, limits, &structured)?;
+    explorer.trace = trace.map(|trace| -> &mut dyn Trace { trace });
     explorer.follow_all()?;
     let stats = explorer.stats;
     Ok(Verified { structured, stats })

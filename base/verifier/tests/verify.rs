@@ -2,11 +2,12 @@
 
 use skep_abi::{MapType, ProgType};
 use skep_isa::text::assemble;
-use skep_isa::{Addr, InsnIdx};
+use skep_isa::{Addr, InsnIdx, Reg};
 use skep_model::platform::Platform;
 use skep_model::platform::helper::Licence;
 use skep_verifier::{
-    Limits, MapProto, Reference, References, Rejection, Special, SpecialKind, Subject, Verified, verify,
+    Holds, Known, Limits, MapProto, Pruning, Reference, References, Rejection, Special, SpecialKind, Subject,
+    Trace, Verified, verify, verify_traced,
 };
 
 /// Maps by descriptor: 3 is the first of [`MAPS`].
@@ -417,4 +418,45 @@ fn a_packet_load_may_leave_a_function() {
     // It returns 0 or 600.
     let rejection = on_filter("r2 = r10\nr2 += -520\nr2 += r0\nr0 = *(u8 *)(r2 + -90)").unwrap_err();
     assert_eq!(rejection.id(), "stack-bounds", "{rejection}");
+}
+
+/// A program with a stack offset that many paths come to, and one of them out of bounds: however little is pruned, the verdict is the same.
+#[test]
+fn verdicts_do_not_depend_on_what_is_pruned() {
+    let mut text = String::from("r6 = *(u32 *)(r1 + 12)\nr7 = 0\n");
+    for bit in 0..8 {
+        text += &format!("r2 = r6\nr2 &= {}\nif r2 == 0 goto n{bit}\nr7 += 1\nn{bit}: r3 = 0\n", 1 << bit);
+    }
+    for (size, verdict) in [(9, true), (8, false)] {
+        let text = format!("{text}r8 = r10\nr8 += -{size}\nr8 += r7\n*(u8 *)(r8 + 0) = 0\nr0 = 0\nexit");
+        let assembled = assemble(&text, &()).unwrap();
+        let subject = Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::XDP, &World);
+        let seen = [Pruning::Full, Pruning::Within, Pruning::Never].map(|pruning| {
+            let verified = verify(&subject, &Limits { pruning, ..Limits::LINUX });
+            assert_eq!(verified.is_ok(), verdict, "{pruning:?}");
+            verified.map_or(0, |verified| verified.stats().insns)
+        });
+        assert!(seen[0] <= seen[1] && seen[1] <= seen[2], "{seen:?}");
+        assert!(!verdict || seen[0] < seen[2] / 4, "{seen:?}");
+    }
+}
+
+/// Everything that happens in a run lies in a state that was looked at.
+#[test]
+fn states_are_told() {
+    struct Seen(Vec<(u32, Holds)>);
+    impl Trace for Seen {
+        fn looks_at(&mut self, at: InsnIdx, known: &Known<'_>) {
+            self.0.push((at.0, known.register(0, Reg::R6)));
+        }
+    }
+    let assembled = assemble("r6 = *(u32 *)(r1 + 12)\nr6 &= 7\nr0 = 0\nexit", &()).unwrap();
+    let subject = Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::XDP, &World);
+    let mut seen = Seen(Vec::new());
+    verify_traced(&subject, &Limits::LINUX, &mut seen).unwrap();
+    assert_eq!(seen.0.len(), 4);
+    assert_eq!(seen.0[0], (0, Holds::Anything));
+    let Holds::Number(numbers) = seen.0[2].1 else { panic!("{:?}", seen.0[2]) };
+    assert_eq!(numbers.range(), (0, 7));
+    assert!(numbers.contains(7) && !numbers.contains(8));
 }
