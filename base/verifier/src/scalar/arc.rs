@@ -345,7 +345,6 @@ impl<const N: u32> Range<N> {
                 smax: self.smax,
             };
         }
-        let arc = self.shorter_arc();
-        if arc.span > Range::<H>::MASK { Range::FULL } else { Range::of_arc(arc.low()) }
+        Range::of_arc(self.shorter_arc().low())
     }
 }

@@ -3,6 +3,7 @@
 extern crate std;
 
 mod kernel;
+mod model;
 mod narrow;
 mod parts;
 mod wide;
