@@ -452,33 +452,26 @@ impl<'a> Explorer<'a> {
             let Some(kept) = self.kept.get(number) else { break };
             let compare = |how| covers(kept, state, how, |frame, _| resumed(&self.live, state, frame, at));
             if kept.on_path {
-                match always {
-                    Some(turn) => {
-                        let turned = match turn {
-                            Turn::Callback => true,
-                            Turn::MayGoto => kept.state.turns != state.turns,
-                        };
-                        if turned && compare(Compare::Within) {
-                            self.want_everything(state, at);
-                            return Ok(Arrival::Known);
-                        }
-                    }
-                    None => {
-                        if kept.state.turns == state.turns
-                            && kept.state.unrolled == state.unrolled
-                            && compare(Compare::Equal)
-                        {
-                            return Err(Rule::Endless.broken(
-                                at,
-                                format_args!(
-                                    "the loop comes here again with nothing changed, so it never ends"
-                                ),
-                            ));
-                        }
-                        if !force && jumps < 20 && insns < 100 {
-                            keep = false;
-                        }
-                    }
+                let turned = match always {
+                    Some(Turn::Callback) => kept.state.unrolled != state.unrolled,
+                    Some(Turn::MayGoto) => kept.state.turns != state.turns,
+                    None => false,
+                };
+                if turned && compare(Compare::Within) {
+                    self.want_everything(state, at);
+                    return Ok(Arrival::Known);
+                }
+                if kept.state.turns == state.turns
+                    && kept.state.unrolled == state.unrolled
+                    && compare(Compare::Equal)
+                {
+                    return Err(Rule::Endless.broken(
+                        at,
+                        format_args!("the loop comes here again with nothing changed, so it never ends"),
+                    ));
+                }
+                if !force && jumps < 20 && insns < 100 {
+                    keep = false;
                 }
             } else if self.limits.pruning != Pruning::Never && compare(how) {
                 let wanted = kept.wanted;

@@ -85,7 +85,7 @@ pub(crate) fn covers(kept: &Kept, new: &State, how: Compare, live: impl Fn(usize
             (OwnedKind::Lock(map, one), OwnedKind::Lock(other, two)) => map == other && ids.same(one, two),
             _ => false,
         };
-        same_lock && ids.same(one.id, two.id)
+        same_lock && one.frame == two.frame && ids.same(one.id, two.id)
     }) {
         return false;
     }
@@ -143,8 +143,9 @@ fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
                 how != Compare::Equal && news.is_some_and(|(value, _)| value.is_number())
             }
             (Byte::Zero, Byte::Zero) | (Byte::Kept, Byte::Kept) => true,
+            // That a stored number is zero must be wanted of it then, which it is where everything is compared.
             (Byte::Zero, Byte::Stored) => {
-                how != Compare::Equal && news.is_some_and(|(value, _)| value.as_constant() == Some(0))
+                how == Compare::Within && news.is_some_and(|(value, _)| value.as_constant() == Some(0))
             }
             (Byte::Stored, Byte::Stored) => true,
             // A stored number may stand for the zeros or for any number that are there now.

@@ -463,3 +463,37 @@ fn states_are_told() {
     assert_eq!(numbers.range(), (0, 7));
     assert!(numbers.contains(7) && !numbers.contains(8));
 }
+
+#[test]
+fn a_loop_around_a_call_back_ends_too() {
+    rejects(
+        "l: r1 = 3\nr2 = subprog[f] ll\nr3 = 0\nr4 = 0\ncall 181\nif r0 != 9 goto l\nr0 = 0\nexit\nf: r0 = 0\nexit",
+        "control-endless-loop",
+        5,
+    );
+}
+
+/// What decides must be compared where paths meet, however it decides: through a register that is zero, or a slot that was.
+#[test]
+fn what_decides_is_compared() {
+    // r8 is 0 or 1; only where it is 0 does the comparison tell that the pointer is not null.
+    let meet = "r9 = 1\nr9 = 2\nr9 = 3\nr9 = 4\nr9 = 5\nr9 = 6\nif r7 == 77 goto n\nr9 = 7\nn: r9 = 8\n";
+    rejects(
+        &format!(
+            "r7 = *(u32 *)(r1 + 12)\nr8 = 0\nif r7 == 5 goto m\nr8 = 1\nm: {meet}\
+             r1 = map[fd:4] ll\n*(u32 *)(r10 - 4) = r7\nr2 = r10\nr2 += -4\ncall 1\n\
+             if r0 == r8 goto out\nr0 = *(u64 *)(r0 + 0)\nout: r0 = 0\nexit"
+        ),
+        "pointer-null",
+        20,
+    );
+    // The slot holds 0 on one path, stored as a register, and something else on the other.
+    rejects(
+        &format!(
+            "r7 = *(u32 *)(r1 + 12)\nr8 = 600\nif r7 == 5 goto m\nr8 = 0\nm: {meet}\
+             *(u64 *)(r10 - 8) = r8\nr2 = *(u64 *)(r10 - 8)\nr3 = r10\nr3 += -16\nr3 += r2\nr0 = *(u8 *)(r3 + 0)\nr0 = 0\nexit"
+        ),
+        "stack-bounds",
+        18,
+    );
+}

@@ -14,6 +14,7 @@ mod exact;
 mod isa;
 mod link;
 mod machine;
+mod verify;
 mod vm;
 
 /// One target.
@@ -52,5 +53,8 @@ pub const VM: Target = Target { name: "vm", run: vm::run };
 /// The promises of `skep-machine`.
 pub const MACHINE: Target = Target { name: "machine", run: machine::run };
 
+/// The promises of `skep-verifier`.
+pub const VERIFY: Target = Target { name: "verify", run: verify::run };
+
 /// All targets.
-pub const TARGETS: &[Target] = &[ATTR, BTF, CORE, ELF, EXACT, ISA, LINK, MACHINE, VM];
+pub const TARGETS: &[Target] = &[ATTR, BTF, CORE, ELF, EXACT, ISA, LINK, MACHINE, VERIFY, VM];

@@ -57,5 +57,6 @@ replays! {
     isa: lab_replay::ISA,
     link: lab_replay::LINK,
     machine: lab_replay::MACHINE,
+    verify: lab_replay::VERIFY,
     vm: lab_replay::VM,
 }

@@ -96,6 +96,8 @@ impl Explorer<'_> {
             });
         }
         let mut taken = state.try_clone()?;
+        // The register whose being zero tells of a pointer.
+        let mut zeros = None;
         let equals = match cond {
             Cond::Eq => Some((&mut taken, &mut *state)),
             Cond::Ne => Some((&mut *state, &mut taken)),
@@ -103,14 +105,21 @@ impl Explorer<'_> {
         };
         match equals {
             Some((null, rest)) if width == Width::W64 && is_null(&right) && left.may_be_null() => {
+                if let Some(other) = other {
+                    zeros = Some(other);
+                }
                 learn_null(null, rest, left.id, left.owned);
             }
             Some((null, rest)) if width == Width::W64 && is_null(&left) && right.may_be_null() => {
+                zeros = Some(dst);
                 learn_null(null, rest, right.id, right.owned);
             }
             Some((equal, _)) if width == Width::W64 => learn_both_there(equal, &left, &right),
             _ if width == Width::W64 => learn_range(state, &mut taken, cond, &left, &right),
             _ => {}
+        }
+        if let Some(zeros) = zeros {
+            self.need_reg(state, zeros);
         }
         self.wait(taken, target)?;
         Ok(Next::At(next))
