@@ -205,7 +205,10 @@ impl<'a> Explorer<'a> {
                     .subject
                     .platform
                     .helper(FuncId(id))
-                    .is_ok_and(|helper| helper.effects.has(Effects::CHANGES_PACKET)),
+                    .is_ok_and(|helper| {
+                        helper.effects.has(Effects::CHANGES_PACKET)
+                            || helper.effects.has(Effects::CHANGES_CALLERS_PACKET)
+                    }),
                 _ => insn
                     .call_target(at)
                     .and_then(|start| self.structure.subprogram_at(start))

@@ -63,6 +63,14 @@ impl Explorer<'_> {
             let Some(reg) = Reg::new(index as u8 + 1) else { break };
             self.argument(state, at, (helper, prototype), (index, reg), *arg, &mut call)?;
         }
+        if helper.id == FuncId::GET_LOCAL_STORAGE {
+            let flags = self.read(state, at, Reg::R2)?;
+            self.need_reg(state, Reg::R2);
+            if flags.as_constant() != Some(0) {
+                return Err(Rule::Argument
+                    .broken(at, format_args!("bpf_get_local_storage wants no flags in r2, found {flags}")));
+            }
+        }
         if helper.id == FuncId::TAIL_CALL {
             self.nothing_owned(state, at, "a tail call does not come back")?;
         }
@@ -151,6 +159,13 @@ impl Explorer<'_> {
             Arg::MapKey | Arg::MapValue | Arg::MapValueOut => {
                 let Some((map, _)) = call.map else { return wanted("a map before it") };
                 let proto = self.map(at, map)?;
+                // What is stored in a map of sockets is a socket (`resolve_map_arg_type`).
+                if arg == Arg::MapValue && matches!(proto.kind, MapType::SOCKMAP | MapType::SOCKHASH) {
+                    if !self.is_socket(&value, SocketArg::CommonOrBtf) {
+                        return wanted("a socket, tested for null and unmoved,");
+                    }
+                    return Ok(());
+                }
                 let (size, how, reads) = match arg {
                     Arg::MapKey => (proto.key_size, Use::Lent, true),
                     Arg::MapValue => (proto.value_size, Use::Lent, true),
