@@ -497,3 +497,16 @@ fn what_decides_is_compared() {
         18,
     );
 }
+
+#[test]
+fn sums_are_bounded_with_what_they_are_of() {
+    // The sum is two more than what is compared.
+    let at = |bound: u32| {
+        lookup(&format!(
+            "if r0 == 0 goto out\nr8 = r7\nr8 += 1\nr8 += 1\nif r7 > {bound} goto out\nr0 += r8\nr0 = *(u8 *)(r0 + 0)\n\
+             out: r0 = 0\nexit"
+        ))
+    };
+    accepts(&at(61));
+    rejects(&at(62), "memory-bounds", 13);
+}

@@ -77,6 +77,10 @@ impl Explorer<'_> {
     /// A copy: of numbers it is remembered that they are copies.
     fn copied(&mut self, state: &mut State, src: Operand, mut value: Value) -> Value {
         if let Operand::Reg(src) = src {
+            if value.is_number() && value.fixed != 0 {
+                // From here on it is the two that are compared, in each turn of a loop anew (`assign_scalar_id_before_mov`).
+                (value.id, value.fixed) = (Id::NONE, 0);
+            }
             self.name(&mut value);
             if value.is_number() {
                 state.set(src, value);
@@ -239,10 +243,10 @@ fn compute(width: Width, op: AluOp, left: &Value, right: &Value, with_itself: bo
     let mut value = Value::number(scalar::alu::alu(op, width, &left.number, &right.number));
     let constant = right.number.as_constant().map(|value| value as i64);
     if let (AluOp::Add, Width::W64, true, Some(by)) = (op, width, left.id.is_some(), constant) {
-        // Once only, as Linux has it: what is further away than that is seldom compared.
-        if left.fixed == 0 && i32::try_from(by).is_ok() && value.number.as_constant().is_none() {
+        let fixed = left.fixed.checked_add(by).filter(|&fixed| i32::try_from(fixed).is_ok());
+        if let (Some(fixed), None) = (fixed, value.number.as_constant()) {
             value.id = left.id;
-            value.fixed = by;
+            value.fixed = fixed;
         }
     }
     if value.id == Id::NONE {
