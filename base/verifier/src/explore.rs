@@ -201,14 +201,10 @@ impl<'a> Explorer<'a> {
         let Some(sub) = self.structure.subprograms().get(function).copied() else { return true };
         self.program.iter().skip_while(|(at, _)| *at < sub.start).take_while(|(at, _)| *at < sub.end).any(
             |(at, insn)| match insn {
-                Insn::CallHelper { id } => self
-                    .subject
-                    .platform
-                    .helper(FuncId(id))
-                    .is_ok_and(|helper| {
-                        helper.effects.has(Effects::CHANGES_PACKET)
-                            || helper.effects.has(Effects::CHANGES_CALLERS_PACKET)
-                    }),
+                Insn::CallHelper { id } => self.subject.platform.helper(FuncId(id)).is_ok_and(|helper| {
+                    helper.effects.has(Effects::CHANGES_PACKET)
+                        || helper.effects.has(Effects::CHANGES_CALLERS_PACKET)
+                }),
                 _ => insn
                     .call_target(at)
                     .and_then(|start| self.structure.subprogram_at(start))
@@ -485,7 +481,7 @@ impl<'a> Explorer<'a> {
                 return Ok(Arrival::Known);
             }
             if keep {
-                self.missed(list, index, number, force);
+                self.missed(list, index, number, always);
             }
         }
         if keep {
@@ -495,10 +491,12 @@ impl<'a> Explorer<'a> {
     }
 
     /// Counts a comparison in vain, and drops a state of which there were too many.
-    fn missed(&mut self, list: usize, index: usize, number: usize, force: bool) {
+    fn missed(&mut self, list: usize, index: usize, number: usize, always: Option<Turn>) {
         let Some(kept) = self.kept.get_mut(number) else { return };
         kept.misses += 1;
-        let most = if force { kept.hits * 64 + 64 } else { kept.hits * 3 + 3 };
+        // What goes round is compared with every turn of it.
+        let few = if always.is_some() && kept.on_path { 64 } else { 3 };
+        let most = kept.hits.saturating_mul(few).saturating_add(few);
         if kept.misses <= most {
             return;
         }
