@@ -1,15 +1,17 @@
 //! `cargo xtask platform [--check]`: asks the running kernel what the model's platform says of Linux 6.18.
 //!
-//! It loads some thirty thousand programs of a few instructions and creates some thousand maps, and writes the answers
-//! down in `base/model/tests/data`, which the model's tests compare with its tables on every machine. `--check` compares
+//! It loads some hundred thousand programs of a few instructions, creates some thousand maps, reads the prototypes of
+//! helpers in the kernel's memory, and writes the answers down in `base/model/tests/data`, which the model's tests compare with its tables on every machine. `--check` compares
 //! with the committed answers, and checks the prototype of each helper, whose cases are not written down.
 //!
 //! It needs Linux 6.18 on x86-64, as root; elsewhere it is skipped.
 
 mod answers;
 mod ask;
+mod behind;
 mod calls;
 mod maps;
+mod protos;
 
 use crate::cargo::root;
 use crate::outcome::Outcome;
@@ -26,6 +28,7 @@ type Make = fn(&Asker) -> Result<String>;
 const FILES: &[(&str, Make)] = &[
     ("base/model/tests/data/linux-6.18.txt", answers::programs),
     ("base/model/tests/data/linux-6.18-maps.txt", maps::creations),
+    ("base/model/tests/data/linux-6.18-helpers.txt", protos::prototypes),
 ];
 
 /// Writes the answers, or compares them.

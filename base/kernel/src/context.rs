@@ -7,7 +7,25 @@ use core::cell::Cell;
 use skep_exact::{CtxValue, PacketPoint, Rights};
 use skep_helpers::Packet;
 use skep_mem::{Bytes, Width};
-use skep_model::platform::context::{Landing, Meaning};
+use skep_model::platform::context::{self, Landing, Meaning};
+use skep_model::platform::contexts;
+
+/// The contexts that this kernel can make; programs of types with others are refused.
+static MADE: [&context::Context; 8] = [
+    &contexts::XDP_MD,
+    &contexts::SK_BUFF,
+    &contexts::RAW_TRACEPOINT,
+    &contexts::RAW_TRACEPOINT_WRITABLE,
+    &contexts::TRACEPOINT,
+    &contexts::PT_REGS_X86_64,
+    &contexts::PERF_EVENT_DATA_X86_64,
+    &contexts::SYSCALL,
+];
+
+/// Tells whether programs with this context can be run here.
+pub(crate) fn is_made(context: &context::Context) -> bool {
+    MADE.iter().any(|made| core::ptr::eq(*made, context))
+}
 
 /// The numbers of a packet's context, whichever struct shows them. Ports, addresses and EtherTypes are in network
 /// byte order.

@@ -3,7 +3,8 @@
 use skep_abi::{AttachType, FuncId, MapType, ProgType};
 use skep_model::platform::Platform;
 use skep_model::platform::context::Touch;
-use skep_model::platform::helper::{Caller, Licence};
+use skep_model::platform::contexts;
+use skep_model::platform::helper::{Caller, Licence, Socket, Target};
 use skep_model::platform::helpers::HELPERS;
 
 const PROGRAMS: &str = include_str!("data/linux-6.18.txt");
@@ -27,27 +28,24 @@ fn prog_type(name: &str) -> ProgType {
     ProgType::from_name(&format!("BPF_PROG_TYPE_{name}")).unwrap()
 }
 
+/// A place that Linux was asked about: type, expected attach type, target.
+fn caller<'a>(words: &[&'a str]) -> Caller<'a> {
+    let target = match words[2].split_once('.') {
+        Some((ops, member)) => Some(Target::Member { ops, member }),
+        None => (words[2] != "-").then_some(Target::Function(words[2])),
+    };
+    let attach = AttachType::from_name(words[1]);
+    Caller { attach, target, ..Caller::of(prog_type(words[0]), Licence::Gpl) }
+}
+
 #[test]
-fn helpers_by_program_type() {
-    let mut types = 0;
+fn helpers_by_program() {
+    let mut places = 0;
     for words in lines(PROGRAMS, "helper") {
-        let kind = prog_type(words[1]);
-        let linux = numbers(&words[2..]);
-        // Asked at the first attach type of each kind; what `allowed` refuses counts as there.
-        let attach = match kind {
-            ProgType::CGROUP_SOCK_ADDR => AttachType::CGROUP_INET4_CONNECT,
-            ProgType::CGROUP_SOCKOPT => AttachType::CGROUP_GETSOCKOPT,
-            _ => AttachType(0),
-        };
-        let caller = Caller { attach: Some(attach), ..Caller::of(kind, Licence::Gpl) };
-        let ours: Vec<i64> = HELPERS
-            .iter()
-            .filter(|helper| match kind {
-                ProgType::SYSCALL => helper.progs.contains(kind),
-                _ => helper.admits(&caller),
-            })
-            .map(|helper| helper.id.0.into())
-            .collect();
+        let caller = caller(&words[1..]);
+        let linux = numbers(&words[4..]);
+        let ours: Vec<i64> =
+            HELPERS.iter().filter(|helper| helper.admits(&caller)).map(|helper| helper.id.0.into()).collect();
         // probe_write_user and override_return depend on the kernel's configuration and lockdown; get_func_ip is
         // refused later, by `check_get_func_ip`.
         let apart = [FuncId::PROBE_WRITE_USER, FuncId::OVERRIDE_RETURN, FuncId::GET_FUNC_IP]
@@ -56,20 +54,30 @@ fn helpers_by_program_type() {
             ids.retain(|id| !apart.contains(id));
             ids
         });
-        assert_eq!(ours, linux, "{kind}");
-        types += 1;
+        assert_eq!(ours, linux, "{caller:?}");
+        places += 1;
     }
-    assert_eq!(types, 27);
+    assert_eq!(places, 60);
 }
 
 #[test]
 fn licences_of_helpers() {
-    let linux = numbers(&lines(PROGRAMS, "gpl").next().unwrap()[1..]);
-    for helper in HELPERS {
-        let id = i64::from(helper.id.0);
-        let asked = lines(PROGRAMS, "helper").any(|words| numbers(&words[2..]).contains(&id));
-        if asked {
-            assert_eq!(helper.licence == Licence::Gpl, linux.contains(&id), "{}", helper.name);
+    for (asked, gpl) in lines(PROGRAMS, "helper").zip(lines(PROGRAMS, "gpl")) {
+        assert_eq!(asked[1..4], gpl[1..4]);
+        let caller = caller(&asked[1..]);
+        // Without that licence, nothing of these is loaded at all.
+        if caller.kind == ProgType::STRUCT_OPS {
+            continue;
+        }
+        let gpl = numbers(&gpl[4..]);
+        for id in numbers(&asked[4..]) {
+            let helper = &HELPERS[id as usize - 1];
+            assert_eq!(
+                helper.called_by(&caller).0 == Licence::Gpl,
+                gpl.contains(&id),
+                "{} {caller:?}",
+                helper.name
+            );
         }
     }
 }
@@ -94,7 +102,7 @@ fn context_accesses() {
     asked.dedup();
     asked.sort();
     asked.dedup();
-    assert_eq!(asked.len(), 18);
+    assert_eq!(asked.len(), 48);
     for (kind, attach) in asked {
         let context = platform.prog(kind).unwrap().context.unwrap();
         let end = i64::from(context.size).min(200) + 16;
@@ -132,6 +140,34 @@ fn context_accesses() {
 }
 
 #[test]
+fn accesses_behind_pointers() {
+    let pointers = [
+        ("Common", contexts::of_socket(Socket::Common)),
+        ("Full", contexts::of_socket(Socket::Full)),
+        ("Tcp", contexts::of_socket(Socket::Tcp)),
+        ("Xdp", contexts::of_socket(Socket::Xdp)),
+        ("FlowKeys", &contexts::FLOW_KEYS),
+    ];
+    for (name, table) in pointers {
+        for (what, touch) in [("load", Touch::Load), ("store", Touch::Store)] {
+            for size in [1u8, 2, 4, 8] {
+                let asked = ["behind", name, what, &size.to_string()].map(String::from);
+                let linux = lines(PROGRAMS, "behind").find(|words| words[..4] == asked);
+                let linux = linux.map_or(Vec::new(), |words| numbers(&words[4..]));
+                for offset in -8..128 {
+                    let ours = table.access(ProgType::SCHED_CLS, AttachType(0), offset, size, touch);
+                    assert_eq!(
+                        ours.is_ok(),
+                        linux.contains(&offset),
+                        "{name} {what} {size} at {offset}: {ours:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn return_values() {
     let mut cases = 0;
     for words in lines(PROGRAMS, "return") {
@@ -146,7 +182,7 @@ fn return_values() {
         assert_eq!(ours, linux, "{kind} {attach}");
         cases += 1;
     }
-    assert_eq!(cases, 51);
+    assert_eq!(cases, 55);
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod common;
 use common::{Row, object, packet, rows};
 use skep::embedded::{Config, Embedded};
 use skep::sys::{KernelVersion, Older};
-use skep::{AttachType, Autoload, ErrorKind, Instead, Kernel, Loaded, ProgType, Program, TestRun};
+use skep::{
+    AttachType, Autoload, ErrorKind, Feature, FuncId, Instead, Kernel, Loaded, ProgType, Program, TestRun,
+};
 
 fn kernel() -> (Embedded, Kernel) {
     let embedded = Embedded::new(Config::new()).unwrap();
@@ -162,6 +164,20 @@ fn targets_are_found_among_the_kernels_types() {
     assert!(error.verifier_log().unwrap().contains("cannot be run here"), "{error:?}");
     let error = load("sys_exit");
     assert!(error.to_string().contains("this kernel has no sys_exit"), "{error}");
+}
+
+#[test]
+fn what_the_tables_know_of_linux_and_this_kernel_has_not_got_is_not_there() {
+    let (_embedded, kernel) = kernel();
+    let has = |feature| kernel.has(feature).unwrap();
+    assert!(has(Feature::Helper(ProgType::XDP, FuncId::KTIME_GET_NS)));
+    for id in [FuncId::SK_LOOKUP_TCP, FuncId::FIB_LOOKUP, FuncId::TIMER_INIT, FuncId::GET_CURRENT_TASK_BTF] {
+        assert!(!has(Feature::Helper(ProgType::XDP, id)), "{id:?}");
+    }
+    assert!(has(Feature::ProgType(ProgType::SOCKET_FILTER)));
+    for kind in [ProgType::SK_LOOKUP, ProgType::CGROUP_DEVICE, ProgType::NETFILTER] {
+        assert!(!has(Feature::ProgType(kind)), "{kind}");
+    }
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! Which helpers, context accesses and return values programs of each type have.
 
 use super::ask::{Asker, Question, insn};
+use super::behind;
 use anyhow::{Result, bail};
 use skep_abi::{AttachType as A, FuncId, ProgType as T};
 use skep_model::platform::Platform;
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const HEAD: &str = "\
 # Made by `cargo xtask platform`: what Linux 6.18 (x86-64, root) answers to BPF_PROG_LOAD of small programs.
-# helper TYPE ids: `call id; exit` is not refused with \"program of this type cannot use helper\".
-# gpl ids: refused under another licence for that reason.
+# helper TYPE ATTACH TARGET ids: `call id; exit` is not refused with \"program of this type cannot use helper\" or
+# \"helper call is not allowed in probe\"; TARGET is what the program is attached to by its BTF, or -.
+# gpl TYPE ATTACH TARGET ids: refused under another licence for that reason.
 # load/loads/store TYPE ATTACH size offsets: a load, sign-extending load, store of that size at r1 + offset passes.
+# behind POINTER load/store size offsets: a load, store of that size at that pointer + offset passes.
 # return TYPE ATTACH values: `r0 = value; exit` passes, of -2..10. Lists are of numbers and a..b, both included.
 ";
 
@@ -25,7 +27,15 @@ const TYPES: &[(T, &[A])] = &[
     (T::XDP, &[A::XDP, A::XDP_DEVMAP]),
     (T::PERF_EVENT, &[A(0)]),
     (T::CGROUP_SKB, &[A::CGROUP_INET_INGRESS, A::CGROUP_INET_EGRESS]),
-    (T::CGROUP_SOCK, &[A::CGROUP_INET_SOCK_CREATE, A::CGROUP_INET4_POST_BIND]),
+    (
+        T::CGROUP_SOCK,
+        &[
+            A::CGROUP_INET_SOCK_CREATE,
+            A::CGROUP_INET_SOCK_RELEASE,
+            A::CGROUP_INET4_POST_BIND,
+            A::CGROUP_INET6_POST_BIND,
+        ],
+    ),
     (T::LWT_IN, &[A(0)]),
     (T::LWT_OUT, &[A(0)]),
     (T::LWT_XMIT, &[A(0)]),
@@ -45,6 +55,29 @@ const TYPES: &[(T, &[A])] = &[
     (T::SYSCALL, &[A(0)]),
     (T::NETFILTER, &[A::NETFILTER]),
 ];
+
+/// What the types that need a BTF target are attached to. Trampolines (function entries and exits, security modules) are
+/// not asked: not every machine lets them be.
+const TARGETS: &[(T, A, &str)] = &[
+    (T::TRACING, A::TRACE_RAW_TP, "btf_trace_sched_switch"),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_task"),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_tcp"),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_udp"),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_unix"),
+    (T::STRUCT_OPS, A(0), "tcp_congestion_ops.init"),
+    (T::STRUCT_OPS, A(0), "tcp_congestion_ops.release"),
+];
+
+/// A type, its expected attach type, and what it is attached to by its BTF.
+pub(super) type Place = (T, A, &'static str);
+
+/// The types that need no target, at each attach type.
+fn plain() -> impl Iterator<Item = Place> {
+    TYPES.iter().flat_map(|&(kind, attaches)| attaches.iter().map(move |&attach| (kind, attach, "")))
+}
+
+/// The types whose accesses depend on the expected attach type.
+const BY_ATTACH: &[T] = &[T::XDP, T::CGROUP_SOCK, T::CGROUP_SOCK_ADDR, T::CGROUP_SOCKOPT];
 
 const KPROBE: &[A] =
     &[A(0), A::TRACE_KPROBE_MULTI, A::TRACE_KPROBE_SESSION, A::TRACE_UPROBE_MULTI, A::TRACE_UPROBE_SESSION];
@@ -83,20 +116,21 @@ pub(super) fn programs(asker: &Asker) -> Result<String> {
     helpers(asker, &mut text)?;
     for &(kind, attaches) in TYPES {
         let modelled = Platform::LINUX_6_18.prog(kind).and_then(|prog| prog.context);
-        // Accesses depend on the attach type where a field does.
-        let asked = if kind == T::XDP { attaches } else { &attaches[..1] };
+        let asked = if BY_ATTACH.contains(&kind) { attaches } else { &attaches[..1] };
         if let Some(context) = modelled {
             for &attach in asked {
                 accesses(asker, &mut text, kind, attach, context.size)?;
             }
         }
     }
-    for &(kind, attaches) in TYPES {
-        for &attach in attaches {
-            let passes = |value: i64| returns(asker, kind, attach, value as i32);
-            let values: Vec<i64> = (-2..=10).filter(|&value| passes(value)).collect();
-            writeln!(text, "return {}{}", tag(kind, attach), list(values))?;
-        }
+    behind::pointers(asker, &mut text)?;
+    let iterator = TARGETS.iter().find(|row| row.1 == A::TRACE_ITER);
+    let traced = TARGETS.iter().find(|row| row.1 == A::TRACE_RAW_TP);
+    let targets = traced.into_iter().chain(iterator).copied();
+    for (kind, attach, target) in plain().chain(targets) {
+        let passes = |value: i64| returns(asker, (kind, attach, target), value as i32);
+        let values: Vec<i64> = (-2..=10).filter(|&value| passes(value)).collect();
+        writeln!(text, "return {}{}", tag(kind, attach), list(values))?;
     }
     Ok(text)
 }
@@ -106,29 +140,34 @@ fn tag(kind: T, attach: A) -> String {
 }
 
 fn helpers(asker: &Asker, text: &mut String) -> Result<()> {
-    let mut gpl = BTreeSet::new();
-    for &(kind, attaches) in TYPES {
-        let mut usable = Vec::new();
+    for (kind, attach, target) in plain().chain(TARGETS.iter().copied()) {
+        let (mut usable, mut gpl) = (Vec::new(), Vec::new());
         for id in FuncId::ALL.iter().filter(|&id| !CONFIGURED.contains(id)) {
             let insns = [insn::call(id.0), insn::exit()].concat();
-            let question = Question { kind, attach: attaches[0], license: "GPL", insns: &insns };
+            let question = Question { kind, attach, target, license: "GPL", insns: &insns };
             let refused =
                 |license| asker.load(Question { license, ..question }).err().map(|refused| refused.log);
             let log = refused("GPL").unwrap_or_default();
-            if ["cannot use helper", "unknown func", "invalid func"].iter().any(|why| log.contains(why)) {
+            let not_there =
+                ["cannot use helper", "unknown func", "invalid func", "not allowed in probe", "has no "];
+            if not_there.iter().any(|why| log.contains(why)) {
                 continue;
             }
             usable.push(i64::from(id.0));
-            if refused("MIT").is_some_and(|log| log.contains("GPL")) {
-                gpl.insert(i64::from(id.0));
+            if refused("MIT").is_some_and(|log| log.contains("GPL-restricted")) {
+                gpl.push(i64::from(id.0));
             }
         }
         if usable.is_empty() {
-            bail!("no helper at all for {kind}: the question is wrong");
+            bail!("no helper at all for {kind} {target}: the question is wrong");
         }
-        writeln!(text, "helper {}{}", kind.short_name().unwrap_or("?"), list(usable))?;
+        // The position of a member in its struct is no attach type.
+        let at = if target.contains('.') { "-" } else { attach.name().unwrap_or("?") };
+        let target = if target.is_empty() { "-" } else { target };
+        let place = format!("{} {at} {target}", kind.short_name().unwrap_or("?"));
+        writeln!(text, "helper {place}{}", list(usable))?;
+        writeln!(text, "gpl {place}{}", list(gpl))?;
     }
-    writeln!(text, "gpl{}", list(gpl))?;
     Ok(())
 }
 
@@ -163,7 +202,9 @@ fn accesses(asker: &Asker, text: &mut String, kind: T, attach: A, size: u32) -> 
                         insn::set(0, result),
                         insn::exit(),
                     ];
-                    asker.load(Question { kind, attach, license: "GPL", insns: &insns.concat() }).is_ok()
+                    asker
+                        .load(Question { kind, attach, target: "", license: "GPL", insns: &insns.concat() })
+                        .is_ok()
                 })
             };
             let offsets: Vec<i64> = (-8..end + BEYOND).filter(|&offset| passes(offset)).collect();
@@ -175,9 +216,9 @@ fn accesses(asker: &Asker, text: &mut String, kind: T, attach: A, size: u32) -> 
     Ok(())
 }
 
-fn returns(asker: &Asker, kind: T, attach: A, value: i32) -> bool {
+fn returns(asker: &Asker, (kind, attach, target): Place, value: i32) -> bool {
     let insns = [insn::set(0, value), insn::exit()].concat();
-    asker.load(Question { kind, attach, license: "GPL", insns: &insns }).is_ok()
+    asker.load(Question { kind, attach, target, license: "GPL", insns: &insns }).is_ok()
 }
 
 /// Writes ascending numbers, those in a row as `a..b`, each with a space in front.

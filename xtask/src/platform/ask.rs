@@ -1,7 +1,8 @@
 //! One question to the kernel: does this program load, is this map created.
 
 use skep_abi::{AttachType, Errno, MapCreate, MapType, ProgLoad, ProgType, flags};
-use skep_sys::{BtfFd, Kernel, MapFd, ProgLoadMemory};
+use skep_btf::{Btf, Def, Kind, TypeId};
+use skep_sys::{BtfFd, Kernel, MapFd, ProgFd, ProgLoadMemory};
 
 /// The running kernel, with what some questions need.
 pub(super) struct Asker {
@@ -10,6 +11,8 @@ pub(super) struct Asker {
     btf: BtfFd,
     /// A map that may be inside another.
     inner: MapFd,
+    /// The kernel's own types.
+    types: Btf<'static>,
 }
 
 /// A refusal, with what the verifier said.
@@ -22,6 +25,8 @@ pub(super) struct Refused {
 pub(super) struct Question<'a> {
     pub(super) kind: ProgType,
     pub(super) attach: AttachType,
+    /// What it is attached to, as [`Asker::target`] finds it.
+    pub(super) target: &'static str,
     pub(super) license: &'a str,
     pub(super) insns: &'a [u8],
 }
@@ -50,16 +55,51 @@ impl Asker {
             ..Default::default()
         };
         let inner = kernel.map_create(&array).map_err(|error| error.errno())?;
-        Ok(Self { kernel, btf, inner })
+        let types = std::fs::read("/sys/kernel/btf/vmlinux").map_err(|_| Errno::ENOENT)?;
+        let types = Btf::from_vec(types).map_err(|_| Errno::EINVAL)?;
+        Ok(Self { kernel, btf, inner, types })
+    }
+
+    /// The kernel that is asked.
+    pub(super) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Names one of the kernel's types.
+    pub(super) fn type_name(&self, id: u32) -> Option<&str> {
+        self.types.get(TypeId(id)).map(|ty| ty.name())
+    }
+
+    /// Finds what a program is attached to: nothing, the type of a tracepoint, a function, or a member of a struct of
+    /// operations (`struct.member`), which is named by its position in place of an attach type.
+    fn target(&self, question: &Question<'_>) -> Option<(u32, AttachType)> {
+        let name = question.target;
+        let found = |kind| self.types.find(name, kind).map(|id| (id.0, question.attach));
+        if let Some((ops, member)) = name.split_once('.') {
+            let id = self.types.find(ops, Kind::Struct)?;
+            let Def::Struct(fields) = self.types.get(id)?.def() else { return None };
+            let position = fields.members.iter().position(|field| field.name == member)?;
+            return Some((id.0, AttachType(position as u32)));
+        }
+        if name.is_empty() { Some((0, question.attach)) } else { found(Kind::Func).or(found(Kind::Typedef)) }
     }
 
     /// Loads a program and lets it go again.
     pub(super) fn load(&self, question: Question<'_>) -> Result<(), Refused> {
+        self.loaded(question).map(drop)
+    }
+
+    /// Loads a program.
+    pub(super) fn loaded(&self, question: Question<'_>) -> Result<ProgFd, Refused> {
         let mut log = vec![0; 1 << 16];
         let sleepable = question.kind == ProgType::SYSCALL;
+        let Some((attach_btf_id, attach)) = self.target(&question) else {
+            return Err(Refused { log: format!("the kernel has no {}", question.target) });
+        };
         let mut load = ProgLoad {
             prog_type: question.kind.0,
-            expected_attach_type: question.attach.0,
+            expected_attach_type: attach.0,
+            attach_btf_id,
             prog_flags: if sleepable { flags::BPF_F_SLEEPABLE } else { 0 },
             log_level: 1,
             ..Default::default()
@@ -71,7 +111,7 @@ impl Asker {
             ..Default::default()
         };
         match self.kernel.prog_load(&mut load, memory) {
-            Ok(_) => Ok(()),
+            Ok(prog) => Ok(prog),
             Err(_) => {
                 let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
                 Err(Refused { log: String::from_utf8_lossy(&log[..end]).into_owned() })

@@ -1,10 +1,14 @@
 //! The prototypes of helpers, case by case: with good arguments the call loads, with each bad one it does not.
 
-use super::answers::attach_of;
+use super::answers::{Place, attach_of};
 use super::ask::{Asker, Question, Wanted, insn};
 use anyhow::{Context, Result, bail};
-use skep_abi::{FuncId, MapType as M, ProgType as T};
-use skep_model::platform::helper::{Arg, Effects, Helper, MemAccess, Nullable, Prototype, Ret, Zero};
+use skep_abi::{AttachType as A, FuncId, MapType as M, ProgType as T, flags};
+use skep_model::platform::Platform;
+use skep_model::platform::context::Meaning;
+use skep_model::platform::helper::{
+    Arg, Caller, Effects, Helper, Licence, MemAccess, Nullable, Prototype, Ret, Target, Zero,
+};
 use skep_model::platform::helpers::HELPERS;
 use skep_sys::MapFd;
 use std::collections::HashMap;
@@ -21,16 +25,45 @@ const TYPES: &[T] = &[
     T::LWT_XMIT,
     T::CGROUP_DEVICE,
     T::CGROUP_SOCK,
+    T::SOCK_OPS,
+    T::SK_SKB,
+    T::SK_MSG,
+    T::CGROUP_SOCK_ADDR,
+    T::SK_REUSEPORT,
+    T::SK_LOOKUP,
+    T::CGROUP_SYSCTL,
+    T::LWT_IN,
+    T::LWT_SEG6LOCAL,
+    T::SYSCALL,
+];
+
+/// The same where it matters what they are attached to.
+const PLACES: &[Place] = &[
+    (T::KPROBE, A::TRACE_KPROBE_MULTI, ""),
+    (T::CGROUP_SOCKOPT, A::CGROUP_SETSOCKOPT, ""),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_task"),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_task_file"),
+    (T::TRACING, A::TRACE_ITER, "bpf_iter_tcp"),
+    (T::STRUCT_OPS, A(0), "tcp_congestion_ops.init"),
+];
+
+/// Where pointers by BTF are in contexts: of which target, to which struct, through which offsets.
+const POINTERS: &[(&str, &str, &[i16])] = &[
+    ("bpf_iter_task", "seq_file", &[0, 0]),
+    ("bpf_iter_task_file", "file", &[24]),
+    ("bpf_iter_tcp", "sock_common", &[8]),
+    ("tcp_congestion_ops.init", "tcp_sock", &[0]),
 ];
 
 /// Helpers that a small program cannot call for a reason that is no argument's.
 const APART: &[FuncId] = &[
-    // For sleepable programs, and under lockdown or configuration.
-    FuncId::COPY_FROM_USER,
+    // Under lockdown or configuration.
     FuncId::PROBE_WRITE_USER,
     FuncId::OVERRIDE_RETURN,
     // What is in the format decides about the data.
     FuncId::SNPRINTF,
+    // Its argument is what others acquire, whose cases release it.
+    FuncId::SK_RELEASE,
 ];
 
 /// The bytes of memory to lend, all initialised, below r10.
@@ -56,11 +89,13 @@ struct Good<'a> {
     asker: &'a Asker,
     helper: &'static Helper,
     prototype: &'static Prototype,
-    kind: T,
+    place: Place,
     /// The map that it is called on.
     map: u32,
     /// An array that only may be read.
     constant: u32,
+    /// How r8 gets the socket or the pointer by BTF that is wanted.
+    pointer: Vec<u8>,
 }
 
 /// Checks every prototype that a program without BTF can use; returns the number of cases.
@@ -71,18 +106,20 @@ pub(super) fn check(asker: &Asker) -> Result<usize> {
     let mut maps = HashMap::<M, MapFd>::new();
     let mut cases = 0;
     let mut faults = Vec::new();
-    for helper in HELPERS {
-        let Some(prototype) = &helper.prototype else { continue };
-        if APART.contains(&helper.id) || prototype.args.iter().any(|&arg| needs_btf(arg)) {
-            continue;
+    for helper in HELPERS.iter().filter(|helper| !APART.contains(&helper.id)) {
+        let prototypes = helper.prototype.iter().chain(helper.variants.iter().map(|row| &row.prototype));
+        for prototype in prototypes.filter(|prototype| !prototype.args.iter().any(|&arg| needs_btf(arg))) {
+            let places = TYPES.iter().map(|&kind| (kind, attach_of(kind), "")).chain(PLACES.iter().copied());
+            let mut places = places.filter_map(|place| Some((place, pointer(helper, prototype, place)?)));
+            let Some((place, pointer)) = places.next() else { continue };
+            let map = match prototype.maps.iter().next() {
+                None => 0,
+                Some(of) => map_of(asker, &mut maps, of)?,
+            };
+            let constant = constant.fd().raw();
+            let good = Good { asker, helper, prototype, place, map, constant, pointer };
+            cases += good.check(&mut faults);
         }
-        let Some(&kind) = TYPES.iter().find(|&&kind| helper.progs.contains(kind)) else { continue };
-        let map = match prototype.maps.iter().next() {
-            None => 0,
-            Some(of) => map_of(asker, &mut maps, of)?,
-        };
-        let good = Good { asker, helper, prototype, kind, map, constant: constant.fd().raw() };
-        cases += good.check(&mut faults);
     }
     if !faults.is_empty() {
         bail!("{} of {cases} cases differ:\n{}", faults.len(), faults.join("\n"));
@@ -90,7 +127,8 @@ pub(super) fn check(asker: &Asker) -> Result<usize> {
     Ok(cases)
 }
 
-/// Arguments that take BTF of the program or of the map's value, or the state of another call.
+/// Arguments that take BTF of the program or of the map's value, the state of another call, or addresses of the kernel's
+/// variables, which not every kernel has (`CONFIG_KALLSYMS_ALL`).
 fn needs_btf(arg: Arg) -> bool {
     matches!(
         arg,
@@ -100,29 +138,71 @@ fn needs_btf(arg: Arg) -> bool {
             | Arg::Timer
             | Arg::Dynptr(_)
             | Arg::Record
-            | Arg::MapValueOrNull
-            | Arg::Socket(..)
-            | Arg::SocketRelease
-            | Arg::Btf(..)
             | Arg::PercpuBtf
             | Arg::KptrField
             | Arg::KptrOrNull
     )
 }
 
+/// How a program gets the pointer in r8 that a helper wants; nothing if this program does not call it so, or has none.
+fn pointer(
+    helper: &'static Helper,
+    prototype: &'static Prototype,
+    (kind, attach, target): Place,
+) -> Option<Vec<u8>> {
+    let of = match target.split_once('.') {
+        Some((ops, member)) => Some(Target::Member { ops, member }),
+        None => (!target.is_empty()).then_some(Target::Function(target)),
+    };
+    let caller = Caller { attach: Some(attach), target: of, ..Caller::of(kind, Licence::Gpl) };
+    let called = helper.called_by(&caller).1;
+    if !helper.admits(&caller) || !called.is_some_and(|called| std::ptr::eq(called, prototype)) {
+        return None;
+    }
+    if helper.effects.has(Effects::SLEEPS) && kind != T::SYSCALL {
+        return None;
+    }
+    let leave_if_null = [insn::raw(0x55, 8, 0, 2, 0), insn::set(0, 0), insn::exit()].concat();
+    let wanted = prototype
+        .args
+        .iter()
+        .find(|arg| matches!(arg, Arg::Socket(_, Nullable::No) | Arg::Btf(_, Nullable::No)));
+    match wanted {
+        None => Some(Vec::new()),
+        Some(Arg::Btf("task_struct", _)) => {
+            Some([insn::call(FuncId::GET_CURRENT_TASK_BTF.0), insn::copy(8, 0)].concat())
+        }
+        Some(Arg::Btf(name, _)) => {
+            let (.., offsets) = POINTERS.iter().find(|row| row.0 == target && row.1 == *name)?;
+            let loads = offsets.iter().map(|&offset| insn::raw(0x79, 8, 8, offset, 0));
+            Some([insn::copy(8, 6).to_vec(), loads.collect::<Vec<_>>().concat(), leave_if_null].concat())
+        }
+        Some(_) => {
+            let context = Platform::LINUX_6_18.prog(kind)?.context?;
+            let field = [Meaning::Sk, Meaning::FullSk, Meaning::FullSkOrNull]
+                .into_iter()
+                .find_map(|meaning| context.field(meaning))?;
+            Some([insn::raw(0x79, 8, 6, field.offset as i16, 0).to_vec(), leave_if_null].concat())
+        }
+    }
+}
+
 fn map_of(asker: &Asker, maps: &mut HashMap<M, MapFd>, kind: M) -> Result<u32> {
     if let Some(map) = maps.get(&kind) {
         return Ok(map.fd().raw());
     }
-    let (key, value, entries) = match kind {
-        M::HASH | M::PERCPU_HASH | M::PERCPU_ARRAY => (4, 8, 8),
-        M::QUEUE => (0, 8, 8),
-        M::STACK_TRACE => (4, 64, 8),
-        M::RINGBUF => (0, 0, 4096),
-        _ => (4, 4, 8),
+    let (key, value, entries, flags) = match kind {
+        M::HASH | M::PERCPU_HASH | M::PERCPU_ARRAY => (4, 8, 8, 0),
+        M::QUEUE => (0, 8, 8, 0),
+        M::STACK_TRACE => (4, 64, 8, 0),
+        M::RINGBUF => (0, 0, 4096, 0),
+        M::CGROUP_STORAGE => (8, 8, 0, 0),
+        M::SK_STORAGE | M::INODE_STORAGE | M::TASK_STORAGE | M::CGRP_STORAGE => {
+            (4, 4, 0, flags::BPF_F_NO_PREALLOC)
+        }
+        _ => (4, 4, 8, 0),
     };
-    let map =
-        asker.create(Wanted { kind, key, value, entries, flags: 0 }).with_context(|| kind.to_string())?;
+    let map = asker.create(Wanted { kind, key, value, entries, flags }).with_context(|| kind.to_string())?;
     let fd = map.fd().raw();
     maps.insert(kind, map);
     Ok(fd)
@@ -133,13 +213,15 @@ impl Good<'_> {
         let mut cases = 0;
         let mut case = |what: String, wanted: bool, insns: Vec<u8>| {
             cases += 1;
-            let attach = attach_of(self.kind);
-            let answer = self.asker.load(Question { kind: self.kind, attach, license: "GPL", insns: &insns });
+            let (kind, attach, target) = self.place;
+            let answer = self.asker.load(Question { kind, attach, target, license: "GPL", insns: &insns });
             if answer.is_ok() != wanted {
                 let log = answer.err().map_or(String::new(), |refused| refused.log);
                 let said: Vec<&str> = log.trim().lines().rev().skip(1).take(1).collect();
-                faults
-                    .push(format!("{} ({}): {what}: wanted {wanted}: {said:?}", self.helper.name, self.kind));
+                faults.push(format!(
+                    "{} ({}): {what}: wanted {wanted}: {said:?}",
+                    self.helper.name, self.place.0
+                ));
             }
         };
         case("good".into(), true, self.program(&[], self.release()));
@@ -169,6 +251,26 @@ impl Good<'_> {
                 let multiply = insn::raw(0x27, 0, 0, 0, 3);
                 case("r0 a number".into(), true, self.program(&[], [&multiply[..], &end].concat()));
             }
+            Ret::MapValue => {
+                case("r0 read".into(), true, self.program(&[], [&load_r0[..], &end].concat()));
+            }
+            Ret::Btf(..) => {
+                let multiply = insn::raw(0x27, 0, 0, 0, 3);
+                case("r0 a number".into(), false, self.program(&[], [&multiply[..], &end].concat()));
+            }
+            Ret::BtfOrNull(_) => {
+                case("r0 unchecked".into(), false, self.program(&[], [&load_r0[..], &end].concat()));
+            }
+            Ret::SocketOrNull(_) => {
+                // The second number of each socket.
+                let load = insn::raw(0x61, 7, 0, 4, 0);
+                let skip = insn::raw(0x15, 0, 0, 1, 0);
+                case("r0 unchecked".into(), false, self.program(&[], [&load[..], &end].concat()));
+                let release = self.release();
+                case("r0 checked".into(), true, self.program(&[], [&skip[..], &load, &release].concat()));
+                let kept = !self.helper.effects.has(Effects::ACQUIRES);
+                case("r0 kept".into(), kept, self.program(&[], end));
+            }
             Ret::MapValueOrNull => {
                 let skip = insn::raw(0x15, 0, 0, 1, 0);
                 case("r0 unchecked".into(), false, self.program(&[], [&load_r0[..], &end].concat()));
@@ -178,7 +280,7 @@ impl Good<'_> {
                 case("r0 unchecked".into(), false, self.program(&[], [&load_r0[..], &end].concat()));
                 case("r0 kept".into(), false, self.program(&[], end));
             }
-            _ => {}
+            Ret::DynptrMemOrNull | Ret::Percpu | Ret::PercpuOrNull | Ret::KptrOrNull => {}
         }
         if let Ret::UpToSize(_) = self.prototype.ret {
             // if r0 s> 0 goto +2; exit; index the lent memory by r0, which reaches one byte beyond it at most.
@@ -209,6 +311,21 @@ impl Good<'_> {
                 cases.push((vec![(at, Bad::Frame)], false));
             }
             Arg::Map | Arg::ConstStr | Arg::Fixed { .. } => cases.push((vec![(at, Bad::Number(1))], false)),
+            Arg::Socket(_, nullable) | Arg::Btf(_, nullable) => {
+                cases.push((vec![(at, Bad::Number(1))], false));
+                cases.push((vec![(at, Bad::Number(0))], nullable == Nullable::Yes));
+                cases.push((vec![(at, Bad::Frame)], false));
+            }
+            Arg::MapValueOrNull => {
+                cases.push((vec![(at, Bad::Number(1))], false));
+                cases.push((vec![(at, Bad::Constant)], true));
+                cases.push((vec![(at, Bad::Number(0))], true));
+            }
+            Arg::Header(_) => {
+                cases.push((vec![(at, Bad::Number(1))], false));
+                cases.push((vec![(at, Bad::Frame)], false));
+                cases.push((vec![(at, Bad::Constant)], true));
+            }
             Arg::MapKey | Arg::MapValue => {
                 cases.push((vec![(at, Bad::Number(1))], false));
                 cases.push((vec![(at, Bad::Constant)], true));
@@ -235,7 +352,7 @@ impl Good<'_> {
 
     /// What becomes of packets, where the type has pointers into them.
     fn packet(&self, case: &mut impl FnMut(String, bool, Vec<u8>)) {
-        let (data, data_end) = match self.kind {
+        let (data, data_end) = match self.place.0 {
             T::XDP => (0, 4),
             T::SCHED_CLS => (76, 80),
             _ => return,
@@ -252,13 +369,13 @@ impl Good<'_> {
             insn::exit(),
         ]
         .concat();
-        if self.prototype.ret != Ret::RecordOrNull {
+        if !self.helper.effects.has(Effects::ACQUIRES) {
             let touch = [insn::raw(0x71, 1, 7, 0, 0), insn::set(0, 0), insn::exit()].concat();
             let kept = !self.helper.effects.has(Effects::CHANGES_PACKET);
             case("packet afterwards".into(), kept, [&head[..], &self.program(&[], touch)].concat());
         }
         for (at, &arg) in self.prototype.args.iter().enumerate() {
-            if matches!(arg, Arg::Mem(..) | Arg::MapKey | Arg::MapValue) {
+            if matches!(arg, Arg::Mem(..) | Arg::MapKey | Arg::MapValue | Arg::Header(_)) {
                 let takes = self.helper.effects.has(Effects::TAKES_PACKET);
                 let program = self.program(&[(at, Bad::Packet)], self.release());
                 case(format!("r{} packet", at + 1), takes, [&head[..], &program].concat());
@@ -269,16 +386,15 @@ impl Good<'_> {
     /// What follows the call: the end, or the release of what it returned.
     fn release(&self) -> Vec<u8> {
         let end = [insn::set(0, 0), insn::exit()].concat();
-        if self.prototype.ret != Ret::RecordOrNull {
+        if !self.helper.effects.has(Effects::ACQUIRES) {
             return end;
         }
-        let discard = [
-            insn::raw(0x15, 0, 0, 3, 0),
-            insn::copy(1, 0),
-            insn::set(2, 0),
-            insn::call(FuncId::RINGBUF_DISCARD.0),
-        ];
-        [discard.concat(), end].concat()
+        let release = match self.prototype.ret {
+            Ret::RecordOrNull => FuncId::RINGBUF_DISCARD,
+            _ => FuncId::SK_RELEASE,
+        };
+        let release = [insn::raw(0x15, 0, 0, 3, 0), insn::copy(1, 0), insn::set(2, 0), insn::call(release.0)];
+        [release.concat(), end].concat()
     }
 
     /// A program that makes the call with good arguments but for these.
@@ -287,6 +403,11 @@ impl Good<'_> {
         let mut insns = insn::copy(6, 1).to_vec();
         for offset in (-STACK..0).step_by(8) {
             insns.extend(insn::raw(0x7a, 10, 0, offset as i16, 0));
+        }
+        insns.extend(&self.pointer);
+        // Where the first argument is not set, it is still the context.
+        if !self.pointer.is_empty() {
+            insns.extend(insn::copy(1, 6));
         }
         for (at, &arg) in self.prototype.args.iter().enumerate() {
             let reg = at as u8 + 1;
@@ -307,8 +428,11 @@ impl Good<'_> {
 
     fn good(&self, insns: &mut Vec<u8>, reg: u8, arg: Arg) {
         match arg {
-            Arg::Any => insns.extend(insn::set(reg, 0)),
+            Arg::Any | Arg::MapValueOrNull | Arg::Socket(_, Nullable::Yes) | Arg::Btf(_, Nullable::Yes) => {
+                insns.extend(insn::set(reg, 0))
+            }
             Arg::Ctx | Arg::CtxOrNull => insns.extend(insn::copy(reg, 6)),
+            Arg::Socket(..) | Arg::Btf(..) => insns.extend(insn::copy(reg, 8)),
             // BPF_PSEUDO_MAP_FD.
             Arg::Map => insns.extend(insn::wide(reg, 1, self.map)),
             Arg::ConstStr => insns.extend(insn::wide(reg, 2, self.constant)),
@@ -322,8 +446,17 @@ impl Good<'_> {
             }
             Arg::Size(_) | Arg::AllocSize => insns.extend(insn::set(reg, 8)),
             Arg::Unchecked => {}
-            // `needs_btf` has sorted these out.
-            _ => {}
+            // `needs_btf` and `APART` have sorted these out.
+            Arg::Record
+            | Arg::Func(_)
+            | Arg::StackOrNull
+            | Arg::SpinLock
+            | Arg::Timer
+            | Arg::Dynptr(_)
+            | Arg::SocketRelease
+            | Arg::PercpuBtf
+            | Arg::KptrField
+            | Arg::KptrOrNull => {}
         }
     }
 }

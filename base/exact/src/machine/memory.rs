@@ -375,8 +375,8 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
 
     fn packet_rights(&self) -> Rights {
         match self.program.rules.prog.map(|prog| prog.packet) {
-            Some(PacketAccess::Read | PacketAccess::None) => Rights::ReadOnly,
-            Some(PacketAccess::ReadWrite) | None => Rights::ReadWrite,
+            Some(PacketAccess::Read | PacketAccess::Look | PacketAccess::None) => Rights::ReadOnly,
+            Some(PacketAccess::ReadWrite | PacketAccess::Buffer) | None => Rights::ReadWrite,
         }
     }
 }

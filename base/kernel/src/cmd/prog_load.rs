@@ -107,7 +107,7 @@ fn load(
     licence: Licence,
     log: &mut Log,
 ) -> Result<ProgBody> {
-    if model.context.is_none() {
+    if !model.context.is_some_and(crate::context::is_made) {
         log.line(format_args!("programs of type {} cannot be run here", model.kind));
         return Err(Errno::EINVAL);
     }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use skep_abi::{AttachType, ProgType};
 
+use super::helper::{Nullable, Socket};
 use super::sets::ProgSet;
 
 /// What a context field stands for, whatever the struct it lies in.
@@ -71,8 +72,12 @@ pub enum Meaning {
     WireLen,
     /// The segments of a GSO packet.
     GsoSegs,
-    /// The socket: a pointer or null.
+    /// The socket, of any kind: a pointer or null.
     Sk,
+    /// The full socket: a pointer.
+    FullSk,
+    /// The full socket: a pointer or null.
+    FullSkOrNull,
     /// The bytes per segment of a GSO packet.
     GsoSize,
     /// Which clock the time stamp is of.
@@ -95,36 +100,82 @@ pub enum Meaning {
     SampleAddr,
     /// The arguments of a syscall program, as `BPF_PROG_TEST_RUN` was given them.
     SyscallArgs,
+    /// What the kernel keeps behind a pointer, which is typed by BTF with the struct of this name.
+    Kernel(&'static str),
+    /// A number that stands for nothing else here.
+    Number,
     /// Bytes that only the host knows how to read, in the context of a host's own program type.
     Host,
 }
 
+/// What a load of a field yields that is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pointer {
+    /// The start of what may be read or written up to [`Pointer::PacketEnd`].
+    Packet,
+    /// Where that ends.
+    PacketEnd,
+    /// The start of the metadata before the packet.
+    PacketMeta,
+    /// A `bpf_flow_keys`, of which every byte may be read and written.
+    FlowKeys,
+    /// A socket.
+    Socket(Socket, Nullable),
+    /// The buffer of a writable raw tracepoint.
+    Buffer,
+    /// A trusted pointer by BTF to the struct of this name.
+    Btf(&'static str),
+}
+
 impl Meaning {
+    /// Returns the pointer that a load yields; `None` for a number.
+    pub const fn pointer(self) -> Option<Pointer> {
+        Some(match self {
+            Self::PacketData => Pointer::Packet,
+            Self::PacketEnd => Pointer::PacketEnd,
+            Self::PacketMeta => Pointer::PacketMeta,
+            Self::FlowKeys => Pointer::FlowKeys,
+            Self::Sk => Pointer::Socket(Socket::Common, Nullable::Yes),
+            Self::FullSk => Pointer::Socket(Socket::Full, Nullable::No),
+            Self::FullSkOrNull => Pointer::Socket(Socket::Full, Nullable::Yes),
+            Self::TracepointBuffer => Pointer::Buffer,
+            Self::Kernel(name) => Pointer::Btf(name),
+            _ => return None,
+        })
+    }
+
     /// Tells whether a load yields a pointer, not a number.
     pub const fn is_pointer(self) -> bool {
-        matches!(
-            self,
-            Self::PacketData
-                | Self::PacketEnd
-                | Self::PacketMeta
-                | Self::FlowKeys
-                | Self::Sk
-                | Self::TracepointBuffer
-        )
+        self.pointer().is_some()
     }
 }
 
-/// Which widths reach a field. Every access is aligned to its own size, counted from the start of the context.
+/// Which widths reach a field. Every access is aligned to its own size, counted from the start of the context, but for
+/// [`Widths::Unaligned`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Widths {
     /// The whole field only.
     Whole,
     /// Loads of a part too; stores of the whole only.
     NarrowLoads,
+    /// Loads of a part too that starts where the field does; stores of the whole only.
+    NarrowFromStart,
+    /// Loads of a part too that has at least this many bytes; stores of the whole only.
+    NarrowTo(u8),
+    /// A port of two bytes: its parts, or four bytes with the padding behind it.
+    Port,
     /// One element of this many bytes at a time.
     Element(u8),
+    /// One element of this many bytes at a time; stores of the first only.
+    ElementStoresFirst(u8),
+    /// One element of this many bytes at a time, or a part of it; stores of whole elements.
+    NarrowElement(u8),
+    /// The same, and two elements at once, loaded or stored.
+    NarrowElementOrTwo(u8),
     /// 1, 2, 4 or 8 bytes anywhere within.
     Any,
+    /// The same, aligned or not.
+    Unaligned,
 }
 
 /// One field.
@@ -144,8 +195,10 @@ pub struct Field {
     pub load: ProgSet,
     /// Who may store it.
     pub store: ProgSet,
-    /// The expected attach type that it takes, where there is one.
-    pub attach: Option<AttachType>,
+    /// The expected attach types that loads take; all, if none is named.
+    pub load_at: &'static [AttachType],
+    /// The expected attach types that stores take; all, if none is named.
+    pub store_at: &'static [AttachType],
 }
 
 /// One struct behind r1.
@@ -194,8 +247,8 @@ pub enum Refusal {
     NotStorable(&'static Field),
     /// A pointer does not sign-extend.
     SignedPointer(&'static Field),
-    /// The field takes another expected attach type.
-    Attach(&'static Field, AttachType),
+    /// The field takes one of these expected attach types.
+    Attach(&'static Field, &'static [AttachType]),
 }
 
 impl fmt::Display for Refusal {
@@ -204,13 +257,20 @@ impl fmt::Display for Refusal {
             Self::NoField => f.write_str("no field of the context lies there"),
             Self::Unaligned => f.write_str("the offset is no multiple of the access's size"),
             Self::Width(field) => match field.widths {
-                Widths::Element(bytes) => {
+                Widths::Element(bytes)
+                | Widths::ElementStoresFirst(bytes)
+                | Widths::NarrowElement(bytes)
+                | Widths::NarrowElementOrTwo(bytes) => {
                     write!(f, "`{}` is accessed in elements of {bytes} bytes", field.name)
                 }
-                Widths::Any => {
+                Widths::Any | Widths::Unaligned => {
                     write!(f, "the access leaves `{}`, which has {} bytes", field.name, field.size)
                 }
-                Widths::Whole | Widths::NarrowLoads => {
+                Widths::Whole
+                | Widths::NarrowLoads
+                | Widths::NarrowFromStart
+                | Widths::NarrowTo(_)
+                | Widths::Port => {
                     write!(f, "`{}` is {} bytes wide and not accessed in this width", field.name, field.size)
                 }
             },
@@ -219,8 +279,12 @@ impl fmt::Display for Refusal {
             Self::SignedPointer(field) => {
                 write!(f, "`{}` is a pointer and is not loaded with sign extension", field.name)
             }
-            Self::Attach(field, attach) => {
-                write!(f, "`{}` takes the expected attach type {attach}", field.name)
+            Self::Attach(field, wanted) => {
+                write!(f, "`{}` takes the expected attach type ", field.name)?;
+                for (i, attach) in wanted.iter().enumerate() {
+                    write!(f, "{}{attach}", if i == 0 { "" } else { " or " })?;
+                }
+                Ok(())
             }
         }
     }
@@ -256,18 +320,30 @@ impl Context {
     ) -> Result<Landing, Refusal> {
         let field = self.field_at(offset).ok_or(Refusal::NoField)?;
         let size = u16::from(size);
-        if size == 0 || offset % i64::from(size) != 0 {
+        if size == 0 || (offset % i64::from(size) != 0 && field.widths != Widths::Unaligned) {
             return Err(Refusal::Unaligned);
         }
         // Not negative and below 2^16, for the field covers it.
         let within = (offset - i64::from(field.offset)) as u16;
         let fits = field.size - within >= size;
         let whole = within == 0 && size == field.size;
+        let load = touch != Touch::Store;
+        // How an access of elements of this many bytes goes; that it is aligned has been seen.
+        let element = |bytes: u8| fits && size == u16::from(bytes) && within % size == 0;
         let reached = match field.widths {
             Widths::Whole => whole,
-            Widths::NarrowLoads => whole || (fits && touch != Touch::Store),
+            Widths::NarrowLoads => whole || (fits && load),
+            Widths::NarrowFromStart => whole || (fits && load && within == 0),
+            Widths::NarrowTo(least) => whole || (fits && load && size >= u16::from(least)),
+            Widths::Port => load && (fits || (within == 0 && size == 2 * field.size)),
             Widths::Element(bytes) => fits && size == u16::from(bytes),
-            Widths::Any => fits,
+            Widths::ElementStoresFirst(bytes) => element(bytes) && (load || within == 0),
+            Widths::NarrowElement(bytes) => element(bytes) || (fits && load && size < u16::from(bytes)),
+            Widths::NarrowElementOrTwo(bytes) => {
+                element(bytes)
+                    || (fits && (size == 2 * u16::from(bytes) || (load && size < u16::from(bytes))))
+            }
+            Widths::Any | Widths::Unaligned => fits,
         };
         match touch {
             Touch::Store if !field.store.contains(prog) => return Err(Refusal::NotStorable(field)),
@@ -280,10 +356,11 @@ impl Context {
         if !reached {
             return Err(Refusal::Width(field));
         }
-        match field.attach {
-            Some(wanted) if wanted != attach => Err(Refusal::Attach(field, wanted)),
-            _ => Ok(Landing { field, within }),
+        let wanted = if load { field.load_at } else { field.store_at };
+        if !wanted.is_empty() && !wanted.contains(&attach) {
+            return Err(Refusal::Attach(field, wanted));
         }
+        Ok(Landing { field, within })
     }
 }
 
@@ -295,7 +372,17 @@ pub(crate) const fn field(
     meaning: Meaning,
     load: ProgSet,
 ) -> Field {
-    Field { name, offset, size, meaning, widths: Widths::Whole, load, store: ProgSet::NONE, attach: None }
+    Field {
+        name,
+        offset,
+        size,
+        meaning,
+        widths: Widths::Whole,
+        load,
+        store: ProgSet::NONE,
+        load_at: &[],
+        store_at: &[],
+    }
 }
 
 impl Field {
@@ -311,9 +398,16 @@ impl Field {
         self
     }
 
-    /// For one expected attach type.
-    pub const fn only_for(mut self, attach: AttachType) -> Self {
-        self.attach = Some(attach);
+    /// For these expected attach types, loads and stores.
+    pub const fn only_for(mut self, attach: &'static [AttachType]) -> Self {
+        self.load_at = attach;
+        self.store_at = attach;
+        self
+    }
+
+    /// For these expected attach types when it is stored.
+    pub const fn store_at(mut self, attach: &'static [AttachType]) -> Self {
+        self.store_at = attach;
         self
     }
 }

@@ -125,10 +125,9 @@ const RETVAL_ONLY: &[Only] = &[
     ),
 ];
 
-/// `sock_addr_func_proto`, `cg_sockopt_func_proto`, `bpf_lsm_func_proto`, `bpf_tcp_ca_get_func_proto`, and the iterators
+/// `cg_sockopt_func_proto`, `bpf_lsm_func_proto`, `bpf_tcp_ca_get_func_proto`, and the iterators
 /// over sockets that have a `get_func_proto`.
 const SOCKOPT_ONLY: &[Only] = &[
-    only(T::CGROUP_SOCK_ADDR, &[NotAt(&[A::CGROUP_UNIX_GETPEERNAME, A::CGROUP_UNIX_GETSOCKNAME])]),
     only(T::CGROUP_SOCKOPT, &[At(&[A::CGROUP_SETSOCKOPT])]),
     ITER_ONLY,
     only(T::TRACING, &[Function(&["bpf_iter_tcp", "bpf_iter_unix"])]),
@@ -569,7 +568,7 @@ pub static HELPERS: &[Helper] = &[
     Helper::named(F::GET_FUNC_IP, "get_func_ip", v(5, 15), of(&[T::KPROBE, T::TRACING])).gpl()
         .call(&[Ctx], Ret::Int, Work::Fixed(1))
         .variants(&[Variant {
-            any: &[At(&[A::TRACE_KPROBE_MULTI, A::TRACE_KPROBE_SESSION, A::TRACE_UPROBE_MULTI])],
+            any: &[At(&[A::TRACE_KPROBE_MULTI, A::TRACE_KPROBE_SESSION, A::TRACE_UPROBE_MULTI, A::TRACE_UPROBE_SESSION])],
             ..variant(of(&[T::KPROBE]), NO_MAP, &[Ctx], Ret::Int, Work::Fixed(1))
         }])
         .only(&[only(T::TRACING, &[At(TRAMPOLINES)])]),
@@ -632,7 +631,7 @@ pub static HELPERS: &[Helper] = &[
         .call(&[TABLE_SOCK], Ret::BtfOrNull("mptcp_sock"), Work::Fixed(1)),
     // Linux wants the memory of this one to be a map value ("Unsupported reg type … for bpf_dynptr_from_mem data").
     Helper::named(F::DYNPTR_FROM_MEM, "dynptr_from_mem", v(5, 19), BASE)
-        .call(&[IN_OUT, Size(Allowed), Any, Dynptr(NewLocal)], Ret::Int, Work::Fixed(1)),
+        .call(&[OUT, Size(Allowed), Any, Dynptr(NewLocal)], Ret::Int, Work::Fixed(1)),
     Helper::named(F::RINGBUF_RESERVE_DYNPTR, "ringbuf_reserve_dynptr", v(5, 19), BASE)
         .on(map(MapType::RINGBUF), &[Map, Any, Any, Dynptr(NewRingbuf)], Ret::Int, Work::Bytes(2)),
     Helper::named(F::RINGBUF_SUBMIT_DYNPTR, "ringbuf_submit_dynptr", v(5, 19), BASE)

@@ -11,13 +11,18 @@ use super::version::{Version, v};
 pub enum PacketAccess {
     /// It has no such pointers.
     None,
+    /// It reads, and lends nothing of it to helpers.
+    Look,
     /// It reads.
     Read,
     /// It reads and writes.
     ReadWrite,
+    /// It reads and writes, and lends it to helpers that otherwise take no packet, too.
+    Buffer,
 }
 
-/// The values a program may return, as signed 32-bit numbers (`check_return_code`, kernel/bpf/verifier.c).
+/// The values a program may return (`check_return_code`, kernel/bpf/verifier.c): all of r0, as a signed number, lies
+/// within; of a security module's hook, its lower half does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Returns {
     /// Any number.
@@ -26,7 +31,9 @@ pub enum Returns {
     Within(i32, i32),
     /// As the expected attach type says, else the range that follows.
     ByAttach(&'static [(AttachType, i32, i32)], i32, i32),
-    /// As the attach target's type says.
+    /// As the attach target says. A security module's hook: [`lsm::returns`](super::lsm::returns), or 0 to 1 where it is
+    /// attached to cgroups, there 1 alone if the hook returns nothing. A member of a struct of operations: any number, or
+    /// where the member returns a pointer, that. A program that replaces another's function: any number.
     ByTarget,
 }
 
@@ -63,7 +70,9 @@ pub struct Prog {
     pub kind: T,
     /// The version that brought it.
     pub since: Version,
-    /// What r1 points to; `None` for a type that is named but not modelled, or whose context its target decides.
+    /// What r1 points to; `None` for a type whose context its target decides.
+    ///
+    /// That there is one does not mean that a host runs programs of the type: which ones it runs, it says itself.
     pub context: Option<&'static Context>,
     /// What it does to packets.
     pub packet: PacketAccess,
@@ -197,7 +206,10 @@ pub static PROGS: &[Prog] = &[
         .returns(Returns::ByAttach(&[(AttachType::CGROUP_INET_EGRESS, 0, 3)], 0, 1))
         .verdicts(CGROUP_VERDICTS)
         .test_run(TestRun::Packet),
-    Prog::new(T::CGROUP_SOCK, v(4, 10)).returns(Returns::Within(0, 1)).verdicts(CGROUP_VERDICTS),
+    Prog::new(T::CGROUP_SOCK, v(4, 10))
+        .context(&contexts::CGROUP_SOCK)
+        .returns(Returns::Within(0, 1))
+        .verdicts(CGROUP_VERDICTS),
     Prog::new(T::LWT_IN, v(4, 10))
         .context(&contexts::SK_BUFF)
         .packet(PacketAccess::Read)
@@ -213,46 +225,71 @@ pub static PROGS: &[Prog] = &[
         .packet(PacketAccess::ReadWrite)
         .verdicts(LWT_VERDICTS)
         .test_run(TestRun::Packet),
-    Prog::new(T::SOCK_OPS, v(4, 13)).returns(Returns::Within(0, 1)),
+    Prog::new(T::SOCK_OPS, v(4, 13))
+        .context(&contexts::SOCK_OPS)
+        .packet(PacketAccess::Look)
+        .returns(Returns::Within(0, 1)),
     Prog::new(T::SK_SKB, v(4, 14))
         .context(&contexts::SK_BUFF)
         .packet(PacketAccess::ReadWrite)
         .verdicts(CGROUP_VERDICTS),
-    Prog::new(T::CGROUP_DEVICE, v(4, 15)).returns(Returns::Within(0, 1)),
-    Prog::new(T::SK_MSG, v(4, 17)).packet(PacketAccess::ReadWrite).verdicts(CGROUP_VERDICTS),
+    Prog::new(T::CGROUP_DEVICE, v(4, 15)).context(&contexts::CGROUP_DEVICE).returns(Returns::Within(0, 1)),
+    Prog::new(T::SK_MSG, v(4, 17))
+        .context(&contexts::SK_MSG)
+        .packet(PacketAccess::ReadWrite)
+        .verdicts(CGROUP_VERDICTS),
     Prog::new(T::RAW_TRACEPOINT, v(4, 17)).context(&contexts::RAW_TRACEPOINT).test_run(TestRun::Args),
-    Prog::new(T::CGROUP_SOCK_ADDR, v(4, 17)).returns(Returns::ByAttach(SOCK_ADDR_RETURNS, 0, 1)),
+    Prog::new(T::CGROUP_SOCK_ADDR, v(4, 17)).context(&contexts::CGROUP_SOCK_ADDR).returns(Returns::ByAttach(
+        SOCK_ADDR_RETURNS,
+        0,
+        1,
+    )),
     Prog::new(T::LWT_SEG6LOCAL, v(4, 18))
         .context(&contexts::SK_BUFF)
         .packet(PacketAccess::Read)
         .verdicts(LWT_VERDICTS)
         .test_run(TestRun::Packet),
-    Prog::new(T::LIRC_MODE2, v(4, 18)),
-    Prog::new(T::SK_REUSEPORT, v(4, 19)).packet(PacketAccess::Read).verdicts(CGROUP_VERDICTS),
+    Prog::new(T::LIRC_MODE2, v(4, 18)).context(&contexts::LIRC_MODE2),
+    Prog::new(T::SK_REUSEPORT, v(4, 19))
+        .context(&contexts::SK_REUSEPORT)
+        .packet(PacketAccess::Read)
+        .verdicts(CGROUP_VERDICTS),
     Prog::new(T::FLOW_DISSECTOR, v(4, 20))
         .context(&contexts::SK_BUFF)
         .packet(PacketAccess::Read)
         .verdicts(&[(0, "BPF_OK"), (2, "BPF_DROP"), (129, "BPF_FLOW_DISSECTOR_CONTINUE")])
         .test_run(TestRun::Packet),
-    Prog::new(T::CGROUP_SYSCTL, v(5, 2)).returns(Returns::Within(0, 1)),
+    Prog::new(T::CGROUP_SYSCTL, v(5, 2)).context(&contexts::CGROUP_SYSCTL).returns(Returns::Within(0, 1)),
     Prog::new(T::RAW_TRACEPOINT_WRITABLE, v(5, 2))
         .context(&contexts::RAW_TRACEPOINT_WRITABLE)
         .test_run(TestRun::Args),
-    Prog::new(T::CGROUP_SOCKOPT, v(5, 3)).packet(PacketAccess::ReadWrite).returns(Returns::Within(0, 1)),
-    Prog::new(T::TRACING, v(5, 5)).returns(Returns::ByTarget).test_run(TestRun::Own),
+    Prog::new(T::CGROUP_SOCKOPT, v(5, 3))
+        .context(&contexts::CGROUP_SOCKOPT)
+        .packet(PacketAccess::Buffer)
+        .returns(Returns::Within(0, 1)),
+    Prog::new(T::TRACING, v(5, 5)).returns(TRACING_RETURNS).test_run(TestRun::Own),
     Prog::new(T::STRUCT_OPS, v(5, 6)).returns(Returns::ByTarget),
     Prog::new(T::EXT, v(5, 6)).returns(Returns::ByTarget),
     Prog::new(T::LSM, v(5, 7)).returns(Returns::ByTarget),
     Prog::new(T::SK_LOOKUP, v(5, 9))
+        .context(&contexts::SK_LOOKUP)
         .returns(Returns::Within(0, 1))
         .verdicts(CGROUP_VERDICTS)
         .test_run(TestRun::Args),
     Prog::new(T::SYSCALL, v(5, 14)).context(&contexts::SYSCALL).test_run(TestRun::Args),
     Prog::new(T::NETFILTER, v(6, 4))
+        .context(&contexts::NETFILTER)
         .returns(Returns::Within(0, 1))
         .verdicts(&[(0, "NF_DROP"), (1, "NF_ACCEPT")])
         .test_run(TestRun::Packet),
 ];
+
+/// What runs at a function's entry or exit returns nothing, an iterator whether to see the element again.
+const TRACING_RETURNS: Returns = Returns::ByAttach(
+    &[(AttachType::TRACE_FENTRY, 0, 0), (AttachType::TRACE_FEXIT, 0, 0), (AttachType::TRACE_ITER, 0, 1)],
+    i32::MIN,
+    i32::MAX,
+);
 
 /// `check_return_code`: what a call on its way out may not be refused by, and what may also override a port check.
 const SOCK_ADDR_RETURNS: &[(AttachType, i32, i32)] = &[

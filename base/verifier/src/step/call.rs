@@ -16,6 +16,7 @@ use skep_model::platform::HelperRefusal;
 use skep_model::platform::helper::{
     Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, SocketArg, Zero,
 };
+use skep_model::platform::prog::PacketAccess;
 
 /// What is learned from a call's arguments.
 #[derive(Default)]
@@ -404,7 +405,7 @@ impl Explorer<'_> {
             To::Stack { frame } => self.lend_stack(state, at, usize::from(frame), value, access, reads),
             To::Context => self.lend_context(at, value, access),
             to @ (To::Packet | To::PacketMeta) => {
-                if !helper.effects.has(Effects::TAKES_PACKET) {
+                if !helper.effects.has(Effects::TAKES_PACKET) && self.prog.packet != PacketAccess::Buffer {
                     return Err(Rule::Argument.broken(
                         at,
                         format_args!("bpf_{} does not take memory of packets, found {value}", helper.name),

@@ -8,8 +8,19 @@ use crate::scalar::Number;
 use crate::state::State;
 use crate::value::{Id, To, Value};
 use skep_isa::{InsnIdx, LoadKind};
-use skep_model::platform::context::{Context, Landing, Meaning, Touch};
-use skep_model::platform::helper::Socket;
+use skep_model::platform::context::{Context, Landing, Pointer, Touch};
+use skep_model::platform::contexts;
+use skep_model::platform::helper::Nullable;
+
+/// The number that a load gives of which nothing else is known.
+fn loaded(access: Access, kind: LoadKind) -> Value {
+    let bytes = access.size;
+    Value::number(if kind.is_signed() {
+        Number::sign_extended_bytes(bytes)
+    } else {
+        Number::within_bytes(bytes)
+    })
+}
 
 impl Explorer<'_> {
     fn context(&self, at: InsnIdx) -> Result<&'static Context> {
@@ -53,29 +64,22 @@ impl Explorer<'_> {
         let _ = state;
         let touch = if kind.is_signed() { Touch::LoadSigned } else { Touch::Load };
         let landing = self.landing(at, pointer, access, touch)?;
-        let to = match landing.field.meaning {
-            Meaning::PacketData => To::Packet,
-            Meaning::PacketEnd => To::PacketEnd,
-            Meaning::PacketMeta => To::PacketMeta,
-            Meaning::FlowKeys => To::FlowKeys,
-            Meaning::TracepointBuffer => To::Buffer,
-            Meaning::Sk => {
+        let to = match landing.field.meaning.pointer() {
+            Some(Pointer::Packet) => To::Packet,
+            Some(Pointer::PacketEnd) => To::PacketEnd,
+            Some(Pointer::PacketMeta) => To::PacketMeta,
+            Some(Pointer::FlowKeys) => To::FlowKeys,
+            Some(Pointer::Buffer) => To::Buffer,
+            Some(Pointer::Socket(socket, Nullable::No)) => To::Socket(socket),
+            Some(Pointer::Socket(socket, Nullable::Yes)) => {
                 let id = self.new_id();
-                return Ok(Value::perhaps(To::Socket(Socket::Common), id));
+                return Ok(Value::perhaps(To::Socket(socket), id));
             }
-            meaning if meaning.is_pointer() => {
+            Some(Pointer::Btf(_)) => {
                 let name = landing.field.name;
                 return Err(self.unmodelled(at, format_args!("the context's field `{name}` is not modelled")));
             }
-            _ => {
-                let bytes = access.size;
-                let number = if kind.is_signed() {
-                    Number::sign_extended_bytes(bytes)
-                } else {
-                    Number::within_bytes(bytes)
-                };
-                return Ok(Value::number(number));
-            }
+            None => return Ok(loaded(access, kind)),
         };
         Ok(Value { id: Id::NONE, ..Value::pointer(to) })
     }
@@ -104,8 +108,18 @@ impl Explorer<'_> {
         access: Access,
         kind: LoadKind,
     ) -> Result<Value> {
-        let _ = (access, kind);
-        Err(self.unmodelled(at, format_args!("loads through {pointer} are not modelled")))
+        let Some(To::Socket(socket)) = pointer.certainly_to() else {
+            return Err(self.unmodelled(at, format_args!("loads through {pointer} are not modelled")));
+        };
+        let table = contexts::of_socket(socket);
+        let touch = if kind.is_signed() { Touch::LoadSigned } else { Touch::Load };
+        match table.access(self.subject.kind, self.subject.attach, access.off, access.size as u8, touch) {
+            Ok(_) => Ok(loaded(access, kind)),
+            Err(refusal) => Err(Rule::Rights.broken(
+                at,
+                format_args!("{} bytes at {} of `{}`: {refusal}", access.size, access.off, table.name),
+            )),
+        }
     }
 
     pub(super) fn load_object(

@@ -170,14 +170,16 @@ impl Explorer<'_> {
     fn packet_rights(&self, at: InsnIdx, access: Access) -> Result<()> {
         let allowed = match self.prog.packet {
             PacketAccess::None => false,
+            PacketAccess::Look => access.how == Use::Load,
             PacketAccess::Read => !access.how.writes(),
-            PacketAccess::ReadWrite => true,
+            PacketAccess::ReadWrite | PacketAccess::Buffer => true,
         };
         if allowed {
             return Ok(());
         }
+        let what = if access.how.writes() { "write into" } else { "lend helpers" };
         Err(Rule::Rights
-            .broken(at, format_args!("a program of type {} may not write into packets", self.prog.kind)))
+            .broken(at, format_args!("a program of type {} may not {what} packets", self.prog.kind)))
     }
 
     fn map_rights(&self, at: InsnIdx, map: &MapProto<'_>, access: Access) -> Result<()> {

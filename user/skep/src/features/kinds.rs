@@ -83,14 +83,14 @@ pub(super) fn prog_type(kernel: &Kernel, kind: ProgType) -> Result<bool> {
 }
 
 /// What a verifier says where it does not know a helper, or not for this type: Linux's, in the words of several releases
-/// (`check_helper_call`), and the embedded kernel's (`skep_model::platform::HelperRefusal`).
+/// (`check_helper_call`), and the embedded kernel's (`skep_model::platform::HelperRefusal`; what it has not got itself).
 const NO_HELPER: &[&str] = &[
     "invalid func ",
     "unknown func ",
     "program of this type cannot use helper ",
     "no helper has the number ",
     " may not call helper ",
-    " is known by name only",
+    " is not supported here",
 ];
 
 /// Tells whether programs of a type may call a helper.

@@ -30,7 +30,7 @@ pub static XDP_MD: Context = Context {
         field("data_meta", 8, 4, M::PacketMeta, XDP),
         field("ingress_ifindex", 12, 4, M::IngressIfindex, XDP),
         field("rx_queue_index", 16, 4, M::RxQueueIndex, XDP),
-        field("egress_ifindex", 20, 4, M::EgressIfindex, XDP).only_for(AttachType::XDP_DEVMAP),
+        field("egress_ifindex", 20, 4, M::EgressIfindex, XDP).only_for(&[AttachType::XDP_DEVMAP]),
     ],
 };
 
