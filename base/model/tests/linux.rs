@@ -6,6 +6,7 @@ use skep_model::platform::context::Touch;
 use skep_model::platform::contexts;
 use skep_model::platform::helper::{Caller, Licence, Socket, Target};
 use skep_model::platform::helpers::HELPERS;
+use skep_model::platform::prog::Sleeps;
 
 const PROGRAMS: &str = include_str!("data/linux-6.18.txt");
 const MAPS: &str = include_str!("data/linux-6.18-maps.txt");
@@ -183,6 +184,23 @@ fn return_values() {
         cases += 1;
     }
     assert_eq!(cases, 55);
+}
+
+#[test]
+fn programs_that_may_sleep() {
+    let mut places = 0;
+    for words in lines(PROGRAMS, "sleep") {
+        let caller = caller(&words[1..]);
+        let sleeps = Platform::LINUX_6_18.prog(caller.kind).unwrap().sleeps;
+        let ours = match sleeps {
+            Sleeps::Always => "always",
+            _ if sleeps.may(caller.attach.unwrap_or(AttachType(0))) => "both",
+            _ => "never",
+        };
+        assert_eq!(ours, words[4], "{caller:?}");
+        places += 1;
+    }
+    assert_eq!(places, 60);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which helpers, context accesses and return values programs of each type have.
 
-use super::ask::{Asker, Question, insn};
+use super::ask::{Asker, Question, Sleep, insn};
 use super::behind;
 use anyhow::{Result, bail};
 use skep_abi::{AttachType as A, FuncId, ProgType as T};
@@ -14,6 +14,7 @@ const HEAD: &str = "\
 # gpl TYPE ATTACH TARGET ids: refused under another licence for that reason.
 # load/loads/store TYPE ATTACH size offsets: a load, sign-extending load, store of that size at r1 + offset passes.
 # behind POINTER load/store size offsets: a load, store of that size at that pointer + offset passes.
+# sleep TYPE ATTACH TARGET how: whether such programs are loaded with BPF_F_SLEEPABLE: both with and without, always, never.
 # return TYPE ATTACH values: `r0 = value; exit` passes, of -2..10. Lists are of numbers and a..b, both included.
 ";
 
@@ -132,11 +133,34 @@ pub(super) fn programs(asker: &Asker) -> Result<String> {
         let values: Vec<i64> = (-2..=10).filter(|&value| passes(value)).collect();
         writeln!(text, "return {}{}", tag(kind, attach), list(values))?;
     }
+    for (kind, attach, target) in plain().chain(TARGETS.iter().copied()) {
+        let loads = |sleep| {
+            // Each a return that some type refuses.
+            [1, 0].into_iter().any(|result| {
+                let insns = [insn::set(0, result), insn::exit()].concat();
+                let question = Question { kind, attach, target, license: "GPL", insns: &insns };
+                asker.loaded_as(question, sleep).is_ok()
+            })
+        };
+        let ways = match (loads(Sleep::Yes), loads(Sleep::No)) {
+            (true, true) => "both",
+            (true, false) => "always",
+            (false, _) => "never",
+        };
+        writeln!(text, "sleep {} {ways}", place(kind, attach, target))?;
+    }
     Ok(text)
 }
 
 fn tag(kind: T, attach: A) -> String {
     format!("{} {}", kind.short_name().unwrap_or("?"), attach.name().unwrap_or("?"))
+}
+
+/// Names a place; the position of a member in its struct is no attach type.
+fn place(kind: T, attach: A, target: &str) -> String {
+    let at = if target.contains('.') { "-" } else { attach.name().unwrap_or("?") };
+    let target = if target.is_empty() { "-" } else { target };
+    format!("{} {at} {target}", kind.short_name().unwrap_or("?"))
 }
 
 fn helpers(asker: &Asker, text: &mut String) -> Result<()> {
@@ -161,10 +185,7 @@ fn helpers(asker: &Asker, text: &mut String) -> Result<()> {
         if usable.is_empty() {
             bail!("no helper at all for {kind} {target}: the question is wrong");
         }
-        // The position of a member in its struct is no attach type.
-        let at = if target.contains('.') { "-" } else { attach.name().unwrap_or("?") };
-        let target = if target.is_empty() { "-" } else { target };
-        let place = format!("{} {at} {target}", kind.short_name().unwrap_or("?"));
+        let place = place(kind, attach, target);
         writeln!(text, "helper {place}{}", list(usable))?;
         writeln!(text, "gpl {place}{}", list(gpl))?;
     }

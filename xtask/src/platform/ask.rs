@@ -31,6 +31,15 @@ pub(super) struct Question<'a> {
     pub(super) insns: &'a [u8],
 }
 
+/// Whether a program is loaded as one that may sleep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sleep {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+}
+
 /// A map to be made: sizes, number of elements, flags.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
@@ -89,10 +98,15 @@ impl Asker {
         self.loaded(question).map(drop)
     }
 
-    /// Loads a program.
+    /// Loads a program; those of system calls may always sleep.
     pub(super) fn loaded(&self, question: Question<'_>) -> Result<ProgFd, Refused> {
+        let sleep = if question.kind == ProgType::SYSCALL { Sleep::Yes } else { Sleep::No };
+        self.loaded_as(question, sleep)
+    }
+
+    /// Loads a program as one that may sleep, or not.
+    pub(super) fn loaded_as(&self, question: Question<'_>, sleep: Sleep) -> Result<ProgFd, Refused> {
         let mut log = vec![0; 1 << 16];
-        let sleepable = question.kind == ProgType::SYSCALL;
         let Some((attach_btf_id, attach)) = self.target(&question) else {
             return Err(Refused { log: format!("the kernel has no {}", question.target) });
         };
@@ -100,7 +114,7 @@ impl Asker {
             prog_type: question.kind.0,
             expected_attach_type: attach.0,
             attach_btf_id,
-            prog_flags: if sleepable { flags::BPF_F_SLEEPABLE } else { 0 },
+            prog_flags: if sleep == Sleep::Yes { flags::BPF_F_SLEEPABLE } else { 0 },
             log_level: 1,
             ..Default::default()
         };

@@ -429,7 +429,7 @@ impl Good<'_> {
     fn good(&self, insns: &mut Vec<u8>, reg: u8, arg: Arg) {
         match arg {
             Arg::Any | Arg::MapValueOrNull | Arg::Socket(_, Nullable::Yes) | Arg::Btf(_, Nullable::Yes) => {
-                insns.extend(insn::set(reg, 0))
+                insns.extend(insn::set(reg, 0));
             }
             Arg::Ctx | Arg::CtxOrNull => insns.extend(insn::copy(reg, 6)),
             Arg::Socket(..) | Arg::Btf(..) => insns.extend(insn::copy(reg, 8)),

@@ -50,6 +50,30 @@ impl Returns {
     }
 }
 
+/// Which programs may be loaded with `BPF_F_SLEEPABLE` (`can_be_sleepable`, kernel/bpf/verifier.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sleeps {
+    /// None.
+    Never,
+    /// All; a hook of security modules ([`lsm::sleeps`](super::lsm::sleeps)) or a kprobe refuses them when they are attached.
+    May,
+    /// Those of these expected attach types.
+    MayAt(&'static [AttachType]),
+    /// All, and no others are loaded.
+    Always,
+}
+
+impl Sleeps {
+    /// Tells whether a program of this expected attach type may be sleepable.
+    pub fn may(self, attach: AttachType) -> bool {
+        match self {
+            Self::Never => false,
+            Self::May | Self::Always => true,
+            Self::MayAt(at) => at.contains(&attach),
+        }
+    }
+}
+
 /// How `BPF_PROG_TEST_RUN` runs a type (the `test_run` of its `bpf_prog_ops`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TestRun {
@@ -82,6 +106,8 @@ pub struct Prog {
     pub verdicts: &'static [(i32, &'static str)],
     /// Whether the packet loads of classic BPF are allowed (`may_access_skb`).
     pub classic_loads: ClassicLoads,
+    /// Which of them may sleep.
+    pub sleeps: Sleeps,
     /// How it is test-run.
     pub test_run: TestRun,
 }
@@ -110,6 +136,7 @@ impl Prog {
             returns: Returns::Any,
             verdicts: &[],
             classic_loads: ClassicLoads::Refused,
+            sleeps: Sleeps::Never,
             test_run: TestRun::No,
         }
     }
@@ -136,6 +163,11 @@ impl Prog {
 
     const fn classic_loads(mut self) -> Self {
         self.classic_loads = ClassicLoads::Allowed;
+        self
+    }
+
+    const fn sleeps(mut self, sleeps: Sleeps) -> Self {
+        self.sleeps = sleeps;
         self
     }
 
@@ -176,11 +208,13 @@ pub static PROGS: &[Prog] = &[
         .context(&contexts::SK_BUFF)
         .classic_loads()
         .test_run(TestRun::Packet),
-    Prog::new(T::KPROBE, v(4, 1)).context(&contexts::PT_REGS_X86_64).returns(Returns::ByAttach(
-        &[(AttachType::TRACE_KPROBE_SESSION, 0, 1), (AttachType::TRACE_UPROBE_SESSION, 0, 1)],
-        i32::MIN,
-        i32::MAX,
-    )),
+    Prog::new(T::KPROBE, v(4, 1)).context(&contexts::PT_REGS_X86_64).sleeps(Sleeps::May).returns(
+        Returns::ByAttach(
+            &[(AttachType::TRACE_KPROBE_SESSION, 0, 1), (AttachType::TRACE_UPROBE_SESSION, 0, 1)],
+            i32::MIN,
+            i32::MAX,
+        ),
+    ),
     Prog::new(T::SCHED_CLS, v(4, 1))
         .context(&contexts::SK_BUFF)
         .packet(PacketAccess::ReadWrite)
@@ -267,16 +301,27 @@ pub static PROGS: &[Prog] = &[
         .context(&contexts::CGROUP_SOCKOPT)
         .packet(PacketAccess::Buffer)
         .returns(Returns::Within(0, 1)),
-    Prog::new(T::TRACING, v(5, 5)).returns(TRACING_RETURNS).test_run(TestRun::Own),
-    Prog::new(T::STRUCT_OPS, v(5, 6)).returns(Returns::ByTarget),
+    Prog::new(T::TRACING, v(5, 5))
+        .sleeps(Sleeps::MayAt(&[
+            AttachType::TRACE_FENTRY,
+            AttachType::TRACE_FEXIT,
+            AttachType::MODIFY_RETURN,
+            AttachType::TRACE_ITER,
+        ]))
+        .returns(TRACING_RETURNS)
+        .test_run(TestRun::Own),
+    Prog::new(T::STRUCT_OPS, v(5, 6)).sleeps(Sleeps::May).returns(Returns::ByTarget),
     Prog::new(T::EXT, v(5, 6)).returns(Returns::ByTarget),
-    Prog::new(T::LSM, v(5, 7)).returns(Returns::ByTarget),
+    Prog::new(T::LSM, v(5, 7)).sleeps(Sleeps::May).returns(Returns::ByTarget),
     Prog::new(T::SK_LOOKUP, v(5, 9))
         .context(&contexts::SK_LOOKUP)
         .returns(Returns::Within(0, 1))
         .verdicts(CGROUP_VERDICTS)
         .test_run(TestRun::Args),
-    Prog::new(T::SYSCALL, v(5, 14)).context(&contexts::SYSCALL).test_run(TestRun::Args),
+    Prog::new(T::SYSCALL, v(5, 14))
+        .sleeps(Sleeps::Always)
+        .context(&contexts::SYSCALL)
+        .test_run(TestRun::Args),
     Prog::new(T::NETFILTER, v(6, 4))
         .context(&contexts::NETFILTER)
         .returns(Returns::Within(0, 1))
