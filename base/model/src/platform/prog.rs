@@ -40,13 +40,16 @@ pub enum Returns {
 impl Returns {
     /// Returns the range for an expected attach type; `None` where any number will do or the target decides.
     pub fn range(self, attach: AttachType) -> Option<(i32, i32)> {
-        match self {
-            Self::Any | Self::ByTarget => None,
-            Self::Within(low, high) => Some((low, high)),
-            Self::ByAttach(rows, low, high) => Some(
-                rows.iter().find(|row| row.0 == attach).map_or((low, high), |&(_, low, high)| (low, high)),
-            ),
-        }
+        /// How a row says that some attach types limit what is returned and others do not: at 64 bits, too.
+        const ALL: (i32, i32) = (i32::MIN, i32::MAX);
+        let range = match self {
+            Self::Any | Self::ByTarget => return None,
+            Self::Within(low, high) => (low, high),
+            Self::ByAttach(rows, low, high) => {
+                rows.iter().find(|row| row.0 == attach).map_or((low, high), |&(_, low, high)| (low, high))
+            }
+        };
+        Some(range).filter(|range| *range != ALL)
     }
 }
 
@@ -388,6 +391,9 @@ mod tests {
         let row = &PROGS[T::CGROUP_SKB.0 as usize - 1];
         assert_eq!(row.returns.range(AttachType::CGROUP_INET_INGRESS), Some((0, 1)));
         assert_eq!(row.returns.range(AttachType::CGROUP_INET_EGRESS), Some((0, 3)));
+        let probe = &PROGS[T::KPROBE.0 as usize - 1];
+        assert_eq!(probe.returns.range(AttachType::TRACE_KPROBE_SESSION), Some((0, 1)));
+        assert_eq!(probe.returns.range(AttachType::default()), None, "more than 32 bits, too");
         assert_eq!(PROGS[T::XDP.0 as usize - 1].verdict(1), Some("XDP_DROP"));
         assert_eq!(PROGS[T::XDP.0 as usize - 1].verdict(5), None);
     }
