@@ -222,6 +222,14 @@ pub(crate) fn judge(args: &[String]) -> Result<Outcome> {
     judge::run(args)
 }
 
+/// The kernel's self-tests, where they can be compiled.
+pub(crate) fn selftests() -> Result<Vec<Object>> {
+    match selftests::missing() {
+        Some(reason) => bail!("no self-tests: {reason}"),
+        None => selftests::fetch(),
+    }
+}
+
 /// Compares what reaches a kernel that seems to know no tags on declarations.
 fn without_tags(program: &Path) -> Result<()> {
     println!("without tags on declarations:");

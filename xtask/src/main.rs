@@ -29,6 +29,7 @@ mod headers;
 mod layers;
 mod msrv;
 mod objects;
+mod oracle;
 mod outcome;
 mod planted;
 mod platform;
@@ -128,6 +129,11 @@ const CHORES: &[Chore] = &[
         run: msrv::run,
     },
     Chore { name: "objects", about: "find the BPF objects in Debian's packages", run: objects::run },
+    Chore {
+        name: "oracle",
+        about: "break programs; the verifier must refuse what the reference machine stops",
+        run: oracle::run,
+    },
     Chore {
         name: "platform",
         about: "ask Linux 6.18 what the model's platform tables say of it",

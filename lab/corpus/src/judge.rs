@@ -1,26 +1,28 @@
 //! skep's verifier beside Linux's, on programs that Linux is asked to load: both verdicts, what they took, where they differ.
 //!
 //! Each program of each object is loaded alone, by skep's loader, and what the verifier is told is made of exactly what reaches the
-//! kernel ([`watch`], [`subject`]). `judge-one` is the work on one object, in a process of its own; what it dies of is an answer.
+//! kernel ([`Capture`]). `judge-one` is the work on one object, in a process of its own; what it dies of is an answer.
 
 mod expect;
 mod linux;
 mod subject;
 mod table;
 mod verdict;
-mod watch;
 
 use crate::report::Extent;
 use crate::{File, Outcome, ours};
-use skep::{Kernel, Object};
+use skep::{Btf, Kernel, Object};
+use skep_abi::ProgType;
+use skep_lab_oracle::{Capture, Case, Sent};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 use table::Table;
-use verdict::{Judged, Linux, Ours};
+use verdict::{About, Judged, Linux, Ours};
 
 /// Which objects, and what of them.
 #[derive(clap::Args)]
@@ -128,12 +130,20 @@ pub(crate) fn one(options: &One) -> Outcome<()> {
         (true, Some(btf)) => Some(expect::Tags::of(btf)),
         _ => None,
     };
+    let types = std::fs::read("/sys/kernel/btf/vmlinux").ok();
+    let types = types.and_then(|bytes| Btf::from_vec(bytes).ok()).map(Arc::new);
     for program in programs.iter().skip(options.skip) {
         let expected = expected.as_ref().and_then(|tags| tags.of_program(program));
         let section = object.program(program)?.section.clone();
         let judged = Judged::new(&file, program, &section, expected);
         let (send, receive) = mpsc::channel();
-        let kernel = Kernel::from_sys(watch::Watch::new(program, judged.clone(), options.rounds, send));
+        let (before, rounds) = (judged.clone(), options.rounds);
+        let listener = move |kernel: &skep::sys::Kernel, sent: &Sent, case: Case| {
+            // The receiver waits for the load to end.
+            let _ = send.send(judge(kernel, sent, &case, before.clone(), rounds));
+        };
+        let capture = Capture::new(&Kernel::linux(), types.clone(), program, Box::new(listener));
+        let kernel = Kernel::from_sys(capture);
         let flags = judged.expected.as_ref().map_or(0, |expected| expected.flags);
         let loaded =
             ours::only(&name, &bytes, Some(program), flags).and_then(|object| object.load(&kernel).map(drop));
@@ -145,6 +155,38 @@ pub(crate) fn one(options: &One) -> Outcome<()> {
         say(&Line::Done(judged))?;
     }
     Ok(())
+}
+
+/// Asks both verifiers for what is about to be loaded.
+fn judge(kernel: &skep::sys::Kernel, sent: &Sent, case: &Case, mut judged: Judged, rounds: u32) -> Judged {
+    judged.about = Some(About {
+        prog_type: ProgType(sent.attr.prog_type).to_string(),
+        insns: sent.insns.len() / 8,
+        needs: subject::needs(case),
+    });
+    let expected = judged.expected.as_ref().and_then(|expected| expected.returns);
+    judged.linux = linux::ask(kernel, sent, expected);
+    // Where skep's verifier ends the process, this much is known.
+    let _ = say(&Line::Asked(judged.clone()));
+    let mut ours = subject::verify(case);
+    let (mut of_linux, mut of_ours) = (Vec::new(), Vec::new());
+    for _ in 1..rounds {
+        of_linux.extend(linux::ask(kernel, sent, None).took().map(|took| took.time));
+        of_ours.extend(subject::verify(case).took().map(|took| took.time));
+    }
+    if let (Some(linux), Some(skep)) = (judged.linux.took(), ours.took()) {
+        judged.linux.set_time(median(of_linux, linux.time));
+        ours.set_time(median(of_ours, skep.time));
+    }
+    judged.ours = Some(ours);
+    judged
+}
+
+/// The one in the middle.
+fn median(mut times: Vec<u64>, first: u64) -> u64 {
+    times.push(first);
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Prints a line for the process that waits.

@@ -1,10 +1,10 @@
 //! Linux's verdict on what reaches it.
 
 use super::verdict::{Linux, Took};
-use super::watch::Sent;
 use skep::VerifierStats;
 use skep::sys::{CallError, Fd, FdArray, Kernel, ProgFd, ProgLoadMemory, Records, TestRunMemory};
 use skep_abi::{Errno, FuncInfo, LineInfo, ProgLoad, ProgTestRun, ProgType};
+use skep_lab_oracle::Sent;
 
 /// Only statistics, and why a program is refused (`BPF_LOG_STATS`).
 const STATISTICS: u32 = 4;

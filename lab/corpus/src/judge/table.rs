@@ -242,6 +242,11 @@ fn verdicts(what: &str, of: &[&Judged]) {
     for judged in refused.iter().filter(|one| one.ours.as_ref().is_some_and(Ours::is_accepted)) {
         println!("  ONLY SKEP ACCEPTS: {}: {}", judged.name(), judged.linux.cause());
     }
+    for judged in &refused {
+        if let Some(Ours::Died { how }) = &judged.ours {
+            println!("  SKEP HAS NO ANSWER: {}: {how}: {}", judged.name(), judged.linux.cause());
+        }
+    }
     places("where both refuse", &refused);
 }
 
