@@ -9,6 +9,7 @@ use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted};
 use crate::rejection::{Rejection, Rule, no_memory};
 use crate::same::{Compare, covers};
 use crate::state::{Frame, Role, State};
+use crate::step::Lookups;
 use crate::structured::Structured;
 use crate::subject::Subject;
 use crate::trace::{Known, Trace};
@@ -98,6 +99,7 @@ pub(crate) struct Explorer<'a> {
     pub(crate) by_type: Vec<Called>,
     /// The functions that run later.
     pub(crate) later: Vec<usize>,
+    pub(crate) lookups: Lookups,
 }
 
 /// What kind of memory an instruction accesses.
@@ -108,6 +110,10 @@ pub(crate) enum Kind {
     None,
     /// Memory as it is.
     Plain,
+    /// Memory of a size of its own, as it is.
+    Memory,
+    /// Memory that may not be there, so that it is read as a probe reads.
+    Probed,
     /// One that is looked at through the kernel's structs, or guarded, so that the instruction is rewritten.
     Rewritten(To),
 }
@@ -158,6 +164,7 @@ impl<'a> Explorer<'a> {
             depths: filled(functions)?,
             by_type: filled(functions)?,
             later: Vec::new(),
+            lookups: Lookups::default(),
         };
         explorer.lists.try_reserve(1).map_err(|_| no_memory())?;
         explorer.lists.push(Vec::new());

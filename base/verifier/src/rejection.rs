@@ -156,6 +156,8 @@ rules! {
     Reference = "reference-missing", Reference, EBADF, "declare the map in the object";
     /// Variables of the kernel exist.
     Variable = "reference-variable", Reference, EINVAL, "declare it __weak and test for it, or run a kernel that has it";
+    /// What a program is attached to exists, and is what its type attaches to.
+    Target = "reference-target", Reference, EINVAL, "attach it to a function, tracepoint or iterator that the kernel has";
     /// A program is no longer than the kernel takes.
     Length = "limit-instructions", Limit, E2BIG, "split the program with tail calls";
     /// A program has no more functions than the kernel takes.
@@ -172,6 +174,8 @@ rules! {
     Arithmetic = "pointer-arithmetic", Pointer, EACCES, "add numbers with known bounds to pointers, and nothing else";
     /// Accesses to the context hit fields that the program has.
     Context = "context-access", Memory, EACCES, "read the context's fields whole, as its struct has them, and write only those that are for it";
+    /// Accesses to objects of the kernel hit members of their structs.
+    Object = "object-access", Memory, EACCES, "read whole members of the object's struct, at constant offsets";
     /// Accesses to packets lie before its end.
     Packet = "packet-bounds", Memory, EACCES, "compare the pointer behind the last byte with data_end first, on this path";
     /// Accesses to the stack lie within the function's.

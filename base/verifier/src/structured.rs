@@ -113,7 +113,7 @@ fn refuse_certain(
     program: &Program,
     reached: &Reached,
 ) -> Result<(), Rejection> {
-    let mut uninitialised = registers::uninitialised(program, reached);
+    let mut uninitialised = registers::uninitialised(program, reached, subject.kind);
     for &at in reached.certain() {
         // What an instruction reads is looked at before what it does.
         let is_here = |rejection: &mut Rejection| rejection.insn.is_none_or(|insn| insn == at);

@@ -131,6 +131,7 @@ fn holds(value: &Value) -> Holds {
         To::MapValue { map, .. } => Target::MapValue(usize::from(map.0)),
         To::MapKey(map) => Target::MapKey(usize::from(map.0)),
         To::Memory { size, kind: Memory::Record } => Target::Record(size),
+        To::Memory { kind: Memory::Untrusted, .. } => Target::Other,
         To::Memory { size, .. } => Target::Memory(size),
         To::Socket(socket) => Target::Socket(socket),
         To::Function(start) => Target::Function(start),

@@ -86,7 +86,7 @@ pub(crate) enum To {
     /// That many bytes.
     Memory { size: u32, kind: Memory },
     /// A buffer whose size is checked when the program is attached.
-    Buffer,
+    Buffer(Memory),
     /// `struct bpf_flow_keys`.
     FlowKeys,
     /// A socket, by what of it may be read.
@@ -116,7 +116,6 @@ pub(crate) enum Memory {
 }
 
 /// How far an object of the kernel is known to be there.
-#[expect(dead_code, reason = "objects are not modelled yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trust {
     /// It is there, and may be handed to the kernel.
@@ -129,6 +128,8 @@ pub(crate) enum Trust {
     Untrusted,
     /// One for each CPU.
     PerCpu,
+    /// It is memory of the process, not of the kernel.
+    User,
 }
 
 /// A map of the subject, by index.
@@ -250,11 +251,12 @@ impl fmt::Display for To {
                 let what = match kind {
                     Memory::Record => "a ring record",
                     Memory::Slice(_) => "a dynptr's memory",
+                    Memory::Untrusted => return f.write_str("memory that may not be there"),
                     _ => "memory",
                 };
                 return write!(f, "{what} of {size} bytes");
             }
-            To::Buffer => "a tracepoint's buffer",
+            To::Buffer(_) => "a buffer of what the program is attached to",
             To::FlowKeys => "flow keys",
             To::Socket(_) => "a socket",
             To::Object { .. } => "an object of the kernel",

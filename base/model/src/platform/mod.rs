@@ -11,6 +11,7 @@ pub mod helper;
 pub mod helpers;
 pub mod lsm;
 pub mod maps;
+pub mod objects;
 pub mod prog;
 pub mod sections;
 pub mod sets;

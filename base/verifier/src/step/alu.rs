@@ -5,7 +5,7 @@ use crate::explore::Explorer;
 use crate::rejection::Rule;
 use crate::scalar::{self, Number};
 use crate::state::State;
-use crate::value::{Id, To, Value};
+use crate::value::{Id, Memory, To, Value};
 use skep_isa::{AluOp, ByteOrder, Insn, InsnIdx, Operand, Reg, Width};
 
 impl Explorer<'_> {
@@ -156,17 +156,21 @@ impl Explorer<'_> {
             }
             return refuse(format_args!("32-bit arithmetic on {dst}, {pointer}, would cut it off"));
         }
-        if !matches!(op, AluOp::Add | AluOp::Sub) {
-            return refuse(format_args!(
-                "only addition and subtraction keep {pointer} a pointer, found another operation"
-            ));
-        }
         let Some(to) = pointer.certainly_to() else {
             return Err(Rule::Null.broken(
                 at,
                 format_args!("{dst} is {pointer}: it is computed with before it is known not to be null"),
             ));
         };
+        // Where it points does not matter, as it is read as a probe reads.
+        if matches!(to, To::Memory { kind: Memory::Untrusted, .. }) {
+            return Ok(*pointer);
+        }
+        if !matches!(op, AluOp::Add | AluOp::Sub) {
+            return refuse(format_args!(
+                "only addition and subtraction keep {pointer} a pointer, found another operation"
+            ));
+        }
         let known = by.number.as_constant().map(|value| value as i64);
         let movable = match to {
             To::Context
@@ -176,7 +180,7 @@ impl Explorer<'_> {
             | To::MapValue { .. }
             | To::MapKey(_)
             | To::Memory { .. }
-            | To::Buffer
+            | To::Buffer(_)
             | To::Object { .. }
             | To::Function(_)
             | To::Dynptr => true,

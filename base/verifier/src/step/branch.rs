@@ -6,7 +6,7 @@ use crate::path::{MOST_FRAMES, Note, Set};
 use crate::rejection::Rule;
 use crate::scalar::{self, Number, Outcome};
 use crate::state::State;
-use crate::value::{Id, Null, Pointer, To, Value, What};
+use crate::value::{Id, Memory, Null, Pointer, To, Trust, Value, What};
 use skep_isa::{Cond, Insn, InsnIdx, Operand, Reg, Width};
 
 /// The longest packet that is reckoned with (`MAX_PACKET_OFF`).
@@ -184,8 +184,7 @@ fn certain(cond: Cond, width: Width, left: &Value, right: &Value, same: bool) ->
         (true, false) if is_null(left) => right,
         _ => return None,
     };
-    // Moved pointers to memory of the kernel may be any number.
-    let there = pointer.certainly_to().is_some_and(|to| !matches!(to, To::Object { .. }));
+    let there = pointer.certainly_to().is_some_and(|to| is_there(to) || pointer.owned.is_some());
     if width != Width::W64 || !there {
         return None;
     }
@@ -193,6 +192,15 @@ fn certain(cond: Cond, width: Width, left: &Value, right: &Value, same: bool) ->
         Cond::Eq => Some(false),
         Cond::Ne => Some(true),
         _ => None,
+    }
+}
+
+/// Whether what a pointer points to is there for certain (`reg_not_null`).
+fn is_there(to: To) -> bool {
+    match to {
+        To::Object { trust, .. } => trust == Trust::Trusted,
+        To::Memory { kind, .. } => kind != Memory::Untrusted,
+        _ => true,
     }
 }
 
@@ -242,10 +250,11 @@ fn learn_null(null: &mut State, rest: &mut State, id: Id, owned: Id) {
 /// Learns that a pointer is not null, as it equals one that is not.
 fn learn_both_there(equal: &mut State, left: &Value, right: &Value) {
     let there = |value: &Value| {
-        value.certainly_to().is_some_and(|to| !matches!(to, To::Object { .. } | To::PacketEnd))
+        let to = value.certainly_to();
+        to.is_some_and(|to| !matches!(to, To::Object { .. } | To::PacketEnd) && is_there(to))
     };
     for (one, two) in [(left, right), (right, left)] {
-        if one.may_be_null() && there(two) {
+        if one.may_be_null() && there(two) && !matches!(one.to(), Some(To::Object { .. })) {
             let id = one.id;
             equal.for_each(|value| {
                 if let What::Pointer(Pointer { null: Null::Perhaps, to }) = value.what {

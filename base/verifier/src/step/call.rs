@@ -9,12 +9,14 @@ use crate::scalar::Number;
 use crate::stack::{Byte, place};
 use crate::state::{Owned, OwnedKind, State};
 use crate::subject::{Sleep, SpecialKind};
-use crate::value::{Id, MapAt, Memory, To, Value};
+use crate::value::{Id, MapAt, Memory, To, Trust, Value};
 use skep_abi::{FuncId, MapType};
+use skep_btf::TypeId;
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::HelperRefusal;
 use skep_model::platform::helper::{
-    Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, SocketArg, Zero,
+    self, Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, SocketArg,
+    Zero,
 };
 use skep_model::platform::prog::PacketAccess;
 
@@ -37,6 +39,8 @@ struct Call {
     timer: Option<MapAt>,
     /// What the socket is owned by that the call makes another view of.
     viewed: Id,
+    /// What of the kernel's there is one of for each CPU.
+    per_cpu: Option<TypeId>,
 }
 
 impl Explorer<'_> {
@@ -162,7 +166,7 @@ impl Explorer<'_> {
                 let proto = self.map(at, map)?;
                 // What is stored in a map of sockets is a socket (`resolve_map_arg_type`).
                 if arg == Arg::MapValue && matches!(proto.kind, MapType::SOCKMAP | MapType::SOCKHASH) {
-                    if !self.is_socket(&value, SocketArg::CommonOrBtf) {
+                    if !self.is_socket(at, &value, SocketArg::CommonOrBtf)? {
                         return wanted("a socket, tested for null and unmoved,");
                     }
                     return Ok(());
@@ -245,12 +249,12 @@ impl Explorer<'_> {
             Arg::Socket(_, Nullable::Yes) if value.as_constant() == Some(0) => self.need_reg(state, reg),
             Arg::Socket(wants, _) => {
                 call.viewed = value.owned;
-                if !self.is_socket(&value, wants) {
+                if !self.is_socket(at, &value, wants)? {
                     return wanted("a socket, tested for null and unmoved,");
                 }
             }
             Arg::SocketRelease => {
-                if !self.is_socket(&value, SocketArg::CommonOrBtf) {
+                if !self.is_socket(at, &value, SocketArg::CommonOrBtf)? {
                     return wanted("a socket, tested for null and unmoved,");
                 }
                 if !value.owned.is_some() {
@@ -261,6 +265,24 @@ impl Explorer<'_> {
                 }
                 call.released = Some(value.owned);
             }
+            Arg::Btf(_, Nullable::Yes) if value.as_constant() == Some(0) => self.need_reg(state, reg),
+            Arg::Btf(name, nullable) => {
+                if (nullable == Nullable::No && value.may_be_null()) || !self.is_object(at, &value, name)? {
+                    return Err(Rule::Argument.broken(
+                        at,
+                        format_args!(
+                            "bpf_{} wants a pointer to struct {name} of the kernel in {reg}, found {value}",
+                            helper.name
+                        ),
+                    ));
+                }
+            }
+            Arg::PercpuBtf => match value.certainly_to() {
+                Some(To::Object { type_id, trust: Trust::PerCpu }) if value.offset().is_some() => {
+                    call.per_cpu = Some(type_id);
+                }
+                _ => return wanted("an object of which there is one for each CPU"),
+            },
             Arg::SpinLock => self.lock(state, at, helper, reg, &value)?,
             Arg::Timer => {
                 let map = self.special(at, &value, SpecialKind::Timer);
@@ -323,9 +345,16 @@ impl Explorer<'_> {
     }
 
     /// Whether a value is a socket of these.
-    fn is_socket(&self, value: &Value, wants: SocketArg) -> bool {
-        matches!(value.certainly_to(), Some(To::Socket(socket)) if wants.takes(socket))
-            && value.offset() == Some(0)
+    fn is_socket(&self, at: InsnIdx, value: &Value, wants: SocketArg) -> Result<bool> {
+        match value.certainly_to() {
+            Some(To::Socket(socket)) => Ok(wants.takes(socket) && value.offset() == Some(0)),
+            Some(To::Object { trust: Trust::Trusted | Trust::Walked, .. })
+                if wants == SocketArg::CommonOrBtf =>
+            {
+                self.is_object(at, value, "sock_common")
+            }
+            _ => Ok(false),
+        }
     }
 
     fn own(&mut self, state: &mut State, at: InsnIdx, id: Id, kind: OwnedKind) -> Result<()> {
@@ -404,6 +433,7 @@ impl Explorer<'_> {
         match self.pointee(at, value, access.reg)? {
             To::Stack { frame } => self.lend_stack(state, at, usize::from(frame), value, access, reads),
             To::Context => self.lend_context(at, value, access),
+            To::Object { .. } => self.lend_object(at, value, access),
             to @ (To::Packet | To::PacketMeta) => {
                 if !helper.effects.has(Effects::TAKES_PACKET) && self.prog.packet != PacketAccess::Buffer {
                     return Err(Rule::Argument.broken(
@@ -530,6 +560,30 @@ impl Explorer<'_> {
                     Value { owned: id, ..found }
                 } else {
                     Value { owned: call.viewed, ..found }
+                }
+            }
+            Ret::Btf(name, trust) => {
+                let trust = match trust {
+                    helper::Trust::Trusted => Trust::Trusted,
+                    helper::Trust::Legacy => Trust::Walked,
+                };
+                Value::pointer(To::Object { type_id: self.named(at, name)?, trust })
+            }
+            Ret::BtfOrNull(name) => {
+                let to = To::Object { type_id: self.named(at, name)?, trust: Trust::Walked };
+                let id = self.new_id();
+                Value { owned: call.viewed, ..Value::perhaps(to, id) }
+            }
+            Ret::Percpu | Ret::PercpuOrNull => {
+                let Some(type_id) = call.per_cpu else {
+                    return Err(self.unmodelled(at, format_args!("bpf_{} is not modelled", helper.name)));
+                };
+                let to = self.variable(at, type_id, Trust::Walked)?;
+                if prototype.ret == Ret::Percpu {
+                    Value::pointer(to)
+                } else {
+                    let id = self.new_id();
+                    Value::perhaps(to, id)
                 }
             }
             Ret::RecordOrNull => {

@@ -3,10 +3,10 @@
 use super::Result;
 use super::region::Access;
 use crate::explore::Explorer;
-use crate::rejection::{Rejection, Rule};
+use crate::rejection::Rule;
 use crate::scalar::Number;
 use crate::state::State;
-use crate::value::{Id, To, Value};
+use crate::value::{Id, Memory, To, Trust, Value};
 use skep_isa::{InsnIdx, LoadKind};
 use skep_model::platform::context::{Context, Landing, Pointer, Touch};
 use skep_model::platform::contexts;
@@ -62,6 +62,9 @@ impl Explorer<'_> {
         kind: LoadKind,
     ) -> Result<Value> {
         let _ = state;
+        if self.has_arguments() {
+            return self.load_argument(at, pointer, access, kind);
+        }
         let touch = if kind.is_signed() { Touch::LoadSigned } else { Touch::Load };
         let landing = self.landing(at, pointer, access, touch)?;
         let to = match landing.field.meaning.pointer() {
@@ -69,16 +72,13 @@ impl Explorer<'_> {
             Some(Pointer::PacketEnd) => To::PacketEnd,
             Some(Pointer::PacketMeta) => To::PacketMeta,
             Some(Pointer::FlowKeys) => To::FlowKeys,
-            Some(Pointer::Buffer) => To::Buffer,
+            Some(Pointer::Buffer) => To::Buffer(Memory::Plain),
             Some(Pointer::Socket(socket, Nullable::No)) => To::Socket(socket),
             Some(Pointer::Socket(socket, Nullable::Yes)) => {
                 let id = self.new_id();
                 return Ok(Value::perhaps(To::Socket(socket), id));
             }
-            Some(Pointer::Btf(_)) => {
-                let name = landing.field.name;
-                return Err(self.unmodelled(at, format_args!("the context's field `{name}` is not modelled")));
-            }
+            Some(Pointer::Btf(name)) => To::Object { type_id: self.named(at, name)?, trust: Trust::Trusted },
             None => return Ok(loaded(access, kind)),
         };
         Ok(Value { id: Id::NONE, ..Value::pointer(to) })
@@ -92,12 +92,20 @@ impl Explorer<'_> {
         access: Access,
     ) -> Result<()> {
         let _ = state;
+        if self.has_arguments() {
+            return Err(
+                Rule::Context.broken(at, format_args!("the arguments of a function cannot be changed"))
+            );
+        }
         self.landing(at, pointer, access, Touch::Store).map(|_| ())
     }
 
     /// A helper reads bytes of the context: where nothing of it is made up, they are there.
-    pub(super) fn lend_context(&self, at: InsnIdx, pointer: &Value, access: Access) -> Result<()> {
+    pub(super) fn lend_context(&mut self, at: InsnIdx, pointer: &Value, access: Access) -> Result<()> {
         let last = Access { off: access.off + i64::from(access.size) - 1, size: 1, ..access };
+        if self.has_arguments() {
+            return self.load_argument(at, pointer, last, LoadKind::U8).map(|_| ());
+        }
         self.landing(at, pointer, last, Touch::Load).map(|_| ())
     }
 
@@ -120,54 +128,5 @@ impl Explorer<'_> {
                 format_args!("{} bytes at {} of `{}`: {refusal}", access.size, access.off, table.name),
             )),
         }
-    }
-
-    pub(super) fn load_object(
-        &mut self,
-        state: &State,
-        at: InsnIdx,
-        pointer: &Value,
-        access: Access,
-        kind: LoadKind,
-    ) -> Result<Value> {
-        let _ = (state, access, kind);
-        Err(self.unmodelled(at, format_args!("loads through {pointer} are not modelled")))
-    }
-
-    pub(super) fn store_object(&self, at: InsnIdx, pointer: &Value, access: Access) -> Result<()> {
-        Err(Rule::Rights.broken(at, format_args!("{} is {pointer}, which can only be read", access.reg)))
-    }
-
-    /// A pointer to an object of the kernel that is loaded from a map's value.
-    pub(super) fn kernel_pointer(
-        &mut self,
-        at: InsnIdx,
-        pointer: &Value,
-        to: To,
-        access: Access,
-    ) -> Result<Option<Value>> {
-        let To::MapValue { map, .. } = to else { return Ok(None) };
-        let special = self.map(at, map)?.special;
-        let start = pointer.number.smin().wrapping_add(pointer.fixed).wrapping_add(access.off);
-        let end = pointer
-            .number
-            .smax()
-            .saturating_add(pointer.fixed)
-            .saturating_add(access.off)
-            .saturating_add(i64::from(access.size));
-        match super::region::touched(special, start, end) {
-            None => Ok(None),
-            Some(_) => Err(self.pointer_in_map(at)),
-        }
-    }
-
-    fn pointer_in_map(&self, at: InsnIdx) -> Rejection {
-        self.unmodelled(at, format_args!("pointers to objects of the kernel in maps are not modelled"))
-    }
-
-    /// The address of a variable of the kernel.
-    pub(super) fn kernel_variable(&mut self, at: InsnIdx, btf_id: u32, btf_fd: i32) -> Result<Value> {
-        let _ = (btf_id, btf_fd);
-        Err(self.unmodelled(at, format_args!("variables of the kernel are not modelled")))
     }
 }

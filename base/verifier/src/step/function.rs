@@ -2,6 +2,7 @@
 //! `check_return_code` in `kernel/bpf/verifier.c`).
 
 use super::Result;
+use super::tracing::Wanted;
 use crate::explore::{Called, Explorer, Next};
 use crate::path::{MOST_FRAMES, Note};
 use crate::rejection::{Rule, no_memory};
@@ -9,10 +10,8 @@ use crate::scalar::Number;
 use crate::state::{Frame, Role, State};
 use crate::value::{MapAt, To, Value};
 use alloc::vec::Vec;
-use skep_abi::{AttachType, ProgType};
 use skep_isa::{Insn, InsnIdx, Reg};
 use skep_model::platform::helper::Callback;
-use skep_model::platform::prog::Returns;
 
 impl Explorer<'_> {
     fn function_at(&self, at: InsnIdx, start: Option<InsnIdx>) -> Result<(usize, InsnIdx)> {
@@ -120,8 +119,11 @@ impl Explorer<'_> {
 
     /// Checks what a program returns.
     fn check_result(&mut self, state: &State, at: InsnIdx) -> Result<()> {
-        let result = self.read(state, at, Reg::R0)?;
         let function = state.frame().function;
+        if function == 0 && self.has_arguments() && self.target_returns(at)? == Wanted::Nothing {
+            return Ok(());
+        }
+        let result = self.read(state, at, Reg::R0)?;
         if function != 0 {
             if result.is_number() {
                 return Ok(());
@@ -133,14 +135,12 @@ impl Explorer<'_> {
                 ),
             ));
         }
-        let (kind, attach) = (self.subject.kind, self.subject.attach);
-        let range = match (self.prog.returns, kind) {
-            (Returns::ByTarget, ProgType::TRACING) => match attach {
-                AttachType::TRACE_FENTRY | AttachType::TRACE_FEXIT => Some((0, 0)),
-                AttachType::TRACE_ITER => Some((0, 1)),
+        let range = match (self.prog.returns, self.has_arguments()) {
+            (_, true) => match self.target_returns(at)? {
+                Wanted::Within(low, high) => Some((low, high)),
                 _ => None,
             },
-            (returns, _) => returns.range(attach),
+            (returns, _) => returns.range(self.subject.attach),
         };
         let Some((low, high)) = range.filter(|&range| range != (i32::MIN, i32::MAX)) else { return Ok(()) };
         self.need_reg(state, Reg::R0);

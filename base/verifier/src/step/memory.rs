@@ -7,7 +7,7 @@ use crate::rejection::Rule;
 use crate::scalar::Number;
 use crate::state::State;
 use crate::subject::Alignment;
-use crate::value::{To, Value};
+use crate::value::{Memory, To, Value};
 use skep_isa::{AtomicOp, Insn, InsnIdx, LoadKind, Operand, Reg, Size};
 
 impl Explorer<'_> {
@@ -158,15 +158,24 @@ impl Explorer<'_> {
         let kind = match to {
             To::Context => Kind::Rewritten(To::Context),
             To::Socket(socket) => Kind::Rewritten(To::Socket(socket)),
+            To::Object { .. } | To::Memory { kind: Memory::Untrusted, .. } => Kind::Probed,
+            To::Memory { .. } => Kind::Memory,
             _ => Kind::Plain,
         };
         let Some(known) = self.kinds.get_mut(at.index()) else { return Ok(()) };
-        if *known != Kind::None && *known != kind {
-            return Err(Rule::Mixed.broken(
-                at,
-                format_args!("the same instruction is used with {to} here, and with another kind of memory on another path"),
-            ));
-        }
+        let kind = match (*known, kind) {
+            (Kind::None, kind) => kind,
+            (Kind::Memory, Kind::Plain) | (Kind::Plain, Kind::Memory) => Kind::Plain,
+            // What is there can be read as if it might not be.
+            (Kind::Memory, Kind::Probed) | (Kind::Probed, Kind::Memory) => Kind::Probed,
+            (known, kind) if known == kind => kind,
+            _ => {
+                return Err(Rule::Mixed.broken(
+                    at,
+                    format_args!("the same instruction is used with {to} here, and with another kind of memory on another path"),
+                ));
+            }
+        };
         *known = kind;
         Ok(())
     }

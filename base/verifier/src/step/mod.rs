@@ -7,8 +7,12 @@ mod context;
 mod function;
 mod global;
 mod memory;
+mod object;
 mod region;
 mod stack;
+mod tracing;
+
+pub(crate) use object::Lookups;
 
 use crate::explore::{Explorer, Next};
 use crate::path::Set;

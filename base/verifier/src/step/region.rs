@@ -93,11 +93,21 @@ impl Explorer<'_> {
                     self.read_only(at, pointer, access)?;
                 }
                 if kind == Memory::Untrusted {
-                    return Ok(());
+                    // As a probe reads; helpers do not.
+                    if access.how == Use::Load {
+                        return Ok(());
+                    }
+                    return Err(Rule::Argument.broken(
+                        at,
+                        format_args!("wanted memory that is there in {}, found {pointer}", access.reg),
+                    ));
                 }
                 (Rule::Bounds, size)
             }
-            To::Buffer => {
+            To::Buffer(kind) => {
+                if kind == Memory::ReadOnly {
+                    self.read_only(at, pointer, access)?;
+                }
                 let start = pointer.offset().map(|offset| offset.wrapping_add(access.off));
                 return match start {
                     Some(start) if start >= 0 => Ok(()),
