@@ -8,7 +8,7 @@ use crate::scalar::Number;
 use crate::state::State;
 use crate::value::{Id, Memory, To, Trust, Value};
 use skep_isa::{InsnIdx, LoadKind};
-use skep_model::platform::context::{Context, Landing, Pointer, Touch};
+use skep_model::platform::context::{Context, Landing, Meaning, Pointer, Touch};
 use skep_model::platform::contexts;
 use skep_model::platform::helper::Nullable;
 
@@ -100,13 +100,29 @@ impl Explorer<'_> {
         self.landing(at, pointer, access, Touch::Store).map(|_| ())
     }
 
-    /// A helper reads bytes of the context: where nothing of it is made up, they are there.
+    /// A helper reads or writes bytes of the context, as memory: where all is there as it seems, and nothing is made up by rewriting
+    /// loads and stores (`check_helper_mem_access`, case `PTR_TO_CTX`: types without `convert_ctx_access`).
     pub(super) fn lend_context(&mut self, at: InsnIdx, pointer: &Value, access: Access) -> Result<()> {
         let last = Access { off: access.off + i64::from(access.size) - 1, size: 1, ..access };
         if self.has_arguments() {
             return self.load_argument(at, pointer, last, LoadKind::U8).map(|_| ());
         }
-        self.landing(at, pointer, last, Touch::Load).map(|_| ())
+        let touch = if access.how.writes() { Touch::Store } else { Touch::Load };
+        let landing = self.landing(at, pointer, last, touch)?;
+        match landing.field.meaning {
+            Meaning::TracepointArgs
+            | Meaning::TracepointRecord
+            | Meaning::Regs
+            | Meaning::SyscallArgs
+            | Meaning::Host => Ok(()),
+            _ => Err(Rule::Argument.broken(
+                at,
+                format_args!(
+                    "wanted memory in {}, found the context, whose fields are no memory in programs of type {}",
+                    access.reg, self.subject.kind
+                ),
+            )),
+        }
     }
 
     pub(super) fn load_socket(
