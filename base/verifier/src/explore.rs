@@ -279,16 +279,10 @@ impl<'a> Explorer<'a> {
         let mut path = (state, at);
         loop {
             let (state, at) = &mut path;
-            if self.comes_to(state, *at)? == Arrival::New {
-                self.path.step(*at, Note::Nothing)?;
-                self.count(*at)?;
-                if let Some(trace) = &mut self.trace {
-                    trace.looks_at(*at, &Known::new(state));
-                }
-                if let Next::At(next) = self.execute(state, *at)? {
-                    *at = next;
-                    continue;
-                }
+            let next = self.go_on(state, *at);
+            if let Next::At(next) = next.map_err(|rejection| self.explained(rejection, state))? {
+                *at = next;
+                continue;
             }
             match self.waiting.pop() {
                 Some(next) => path = self.go_back(next)?,
@@ -298,6 +292,19 @@ impl<'a> Explorer<'a> {
                 }
             }
         }
+    }
+
+    /// Takes one step, if nobody came here with as much before.
+    fn go_on(&mut self, state: &mut State, at: InsnIdx) -> Result<Next, Rejection> {
+        if self.comes_to(state, at)? == Arrival::Known {
+            return Ok(Next::End);
+        }
+        self.path.step(at, Note::Nothing)?;
+        self.count(at)?;
+        if let Some(trace) = &mut self.trace {
+            trace.looks_at(at, &Known::new(state));
+        }
+        self.execute(state, at)
     }
 
     fn go_back(&mut self, next: Waiting) -> Result<(State, InsnIdx), Rejection> {
@@ -464,7 +471,7 @@ impl<'a> Explorer<'a> {
                     None => false,
                 };
                 if turned && compare(Compare::Within) {
-                    self.want_everything(state, at);
+                    self.want_everything(state, at, number);
                     return Ok(Arrival::Known);
                 }
                 if kept.state.turns == state.turns
@@ -588,9 +595,10 @@ impl<'a> Explorer<'a> {
         self.need(state, set);
     }
 
-    /// Wants everything of the path that is known of the state at its end: it goes on at a state of which not all is known yet that is
-    /// wanted of it.
-    fn want_everything(&mut self, state: &State, at: InsnIdx) {
+    /// Wants everything that is known of the state at the path's end, of the path since the kept state at which it goes on: not all is
+    /// known yet that is wanted of that. What comes to be wanted is wanted of the path up to there then, which leads there.
+    fn want_everything(&mut self, state: &State, at: InsnIdx, kept: usize) {
+        let since = state.since.max(self.path.behind(kept));
         let mut set = Set::EMPTY;
         for (number, frame) in state.frames.iter().enumerate().take(MOST_FRAMES) {
             set.regs[number] = resumed(&self.live, state, number, at).bits();
@@ -598,10 +606,12 @@ impl<'a> Explorer<'a> {
                 if slot.stored().is_some() {
                     set.add_slot(number, index);
                 }
-                self.read_slot(state, number, index);
+                self.path.read(&mut self.kept, since, number, index, slot.written);
             }
         }
-        self.need(state, set);
+        if !set.is_empty() {
+            self.path.need(self.program, &mut self.kept, since, state.top(), set);
+        }
     }
 
     /// Says that a slot of a function's stack is read.

@@ -33,8 +33,9 @@ mod subject;
 mod trace;
 mod value;
 mod verified;
+mod why;
 
-pub use rejection::{Category, Rejection, Rule};
+pub use rejection::{Category, Note, Rejection, Rule};
 pub use special::{SpecialError, special_fields};
 pub use structured::{Doubt, Structured, structured};
 pub use subject::{

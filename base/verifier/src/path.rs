@@ -210,9 +210,19 @@ impl Path {
         Ok(())
     }
 
+    /// The instructions of the path, the last one first, with what each did that it does not tell.
+    pub(crate) fn back(&self) -> impl ExactSizeIterator<Item = (InsnIdx, Note)> + '_ {
+        self.steps.iter().rev().map(|step| (step.insn, step.note))
+    }
+
     /// The steps since the last kept state.
     pub(crate) fn since_point(&self) -> usize {
         self.steps.len() - self.points.last().map_or(0, |point| point.position.0 as usize)
+    }
+
+    /// The position behind a kept state.
+    pub(crate) fn behind(&self, kept: usize) -> u32 {
+        self.points.iter().rev().find(|point| point.kept == kept).map_or(0, |point| point.position.0 + 1)
     }
 
     /// The kept states on the path, the last one first.

@@ -1,6 +1,8 @@
 //! Why a program is rejected, as data.
 
+use crate::verified::Stats;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use skep_abi::Errno;
 use skep_isa::InsnIdx;
@@ -14,9 +16,35 @@ pub struct Rejection {
     pub insn: Option<InsnIdx>,
     /// What was wanted and what was found; empty for [`Rule::Memory`].
     pub message: String,
+    /// What led to it, by the order of the path: where what is wanted was so last, and what ended that.
+    pub notes: Vec<Note>,
+    /// The last instructions of the path, the one that is rejected at the end: what comes after a branch says which way it went.
+    pub path: Vec<InsnIdx>,
+    /// What it took.
+    pub stats: Stats,
+}
+
+/// Something on the path that has to do with a rejection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The instruction.
+    pub insn: InsnIdx,
+    /// What of it.
+    pub message: String,
 }
 
 impl Rejection {
+    fn of(rule: Rule) -> Rejection {
+        Rejection {
+            rule,
+            insn: None,
+            message: String::new(),
+            notes: Vec::new(),
+            path: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
     /// The stable name of the rule.
     pub fn id(&self) -> &'static str {
         self.rule.row().id
@@ -221,7 +249,7 @@ impl Rule {
     /// reason instead.
     pub(crate) fn broken(self, insn: impl Into<Option<InsnIdx>>, message: fmt::Arguments<'_>) -> Rejection {
         match words(message) {
-            Some(message) => Rejection { rule: self, insn: insn.into(), message },
+            Some(message) => Rejection { message, insn: insn.into(), ..Rejection::of(self) },
             None => no_memory(),
         }
     }
@@ -229,7 +257,7 @@ impl Rule {
 
 /// The rejection for want of memory, which words would need too.
 pub(crate) fn no_memory() -> Rejection {
-    Rejection { rule: Rule::Memory, insn: None, message: String::new() }
+    Rejection::of(Rule::Memory)
 }
 
 /// Puts something in words, if there is memory for them.

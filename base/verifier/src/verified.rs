@@ -63,6 +63,11 @@ impl Verified {
         &self.structured
     }
 
+    /// Keeps the program's structure, and no more.
+    pub fn into_structured(self) -> Structured {
+        self.structured
+    }
+
     /// What it took.
     pub fn stats(&self) -> Stats {
         self.stats
