@@ -35,6 +35,34 @@ pub(crate) struct Inner {
     pub(crate) interfaces: Interfaces,
     pub(crate) tracepoints: Tracepoints,
     pub(crate) vmlinux: Vmlinux,
+    pub(crate) admit: Admit,
+}
+
+/// What whoever makes a kernel may choose of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How many instructions a run of a program may execute before it is stopped.
+    pub fuel: u64,
+    /// Which programs are loaded.
+    pub admit: Admit,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { fuel: FUEL_PER_RUN, admit: Admit::Verified }
+    }
+}
+
+/// Which programs are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admit {
+    /// Those that Linux loads: what its verifier refuses is refused. Where skep's does not model what a program needs, its structure is
+    /// looked at.
+    #[default]
+    Verified,
+    /// Those whose structure is sound. Every access is checked when they run, and a run that does wrong is stopped.
+    Structured,
 }
 
 impl Inner {
@@ -73,15 +101,19 @@ impl Kernel {
     /// # Errors
     /// `ENOMEM`.
     pub fn new(host: Arc<dyn Host>, observer: Arc<dyn Observer>) -> Result<Kernel> {
-        Kernel::with_fuel(host, observer, FUEL_PER_RUN)
+        Kernel::with_settings(host, observer, Settings::default())
     }
 
-    /// Makes a kernel where a run of a program may execute `fuel` instructions before it is stopped.
+    /// Makes a kernel that is not as most are.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn with_fuel(host: Arc<dyn Host>, observer: Arc<dyn Observer>, fuel: u64) -> Result<Kernel> {
-        let runner = Arc::new(Runner::new(&host, observer, fuel)?);
+    pub fn with_settings(
+        host: Arc<dyn Host>,
+        observer: Arc<dyn Observer>,
+        settings: Settings,
+    ) -> Result<Kernel> {
+        let runner = Arc::new(Runner::new(&host, observer, settings.fuel)?);
         let btfs = Arc::new(IdTable::new(&host));
         let vmlinux = Vmlinux::new(&host, btfs.reserve()?);
         Ok(Kernel {
@@ -94,6 +126,7 @@ impl Kernel {
                 interfaces: Interfaces::new(&host),
                 tracepoints: Tracepoints::new(&host),
                 vmlinux,
+                admit: settings.admit,
                 host,
             }),
         })

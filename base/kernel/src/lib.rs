@@ -39,7 +39,7 @@ mod tracepoint;
 mod vmlinux;
 
 pub use cmd::commands;
-pub use kernel::{Interface, Kernel, Mapped, PerfIoctl, Tracepoint};
+pub use kernel::{Admit, Interface, Kernel, Mapped, PerfIoctl, Settings, Tracepoint};
 pub use observer::{Deaf, FaultReport, Observer};
 pub use runner::FUEL_PER_RUN;
 pub use skep_exact::Fault;

@@ -29,6 +29,7 @@ pub(crate) struct ProgBody {
     pub(crate) attach_type: AttachType,
     pub(crate) licence: Licence,
     pub(crate) code: skep_exact::Program,
+    pub(crate) trust: Trust,
     /// The instructions as they were loaded, without descriptors.
     pub(crate) insns: Vec<RawInsn>,
     pub(crate) tag: [u8; TAG_SIZE],
@@ -38,6 +39,25 @@ pub(crate) struct ProgBody {
     pub(crate) loaded_ns: u64,
     pub(crate) uid: u32,
     pub(crate) stats: Stats,
+}
+
+/// How much is known of a program. All run with every access checked, so far; one that is verified needs that no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// The verifier has followed every path, which took so many instructions.
+    Verified { insns: u32 },
+    /// Its structure is sound; it needs something that the verifier does not model.
+    Structured,
+}
+
+impl Trust {
+    /// How many instructions the verifier has processed of a program that it has followed.
+    pub(crate) fn verified_insns(self) -> u32 {
+        match self {
+            Trust::Verified { insns } => insns,
+            Trust::Structured => 0,
+        }
+    }
 }
 
 /// What a program's BTF says of its functions and lines.

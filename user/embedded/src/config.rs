@@ -1,7 +1,7 @@
 //! What whoever makes an embedded kernel may choose.
 
 use crate::host::{Mirror, Time, TraceSink};
-use skep_kernel::{FUEL_PER_RUN, Observer};
+use skep_kernel::{Admit, FUEL_PER_RUN, Observer};
 use skep_mem::{Capability, Task};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 /// # Ok::<(), skep_abi::Errno>(())
 /// ```
 pub struct Config {
+    pub(crate) admit: Admit,
     pub(crate) cpus: u32,
     pub(crate) descriptors: usize,
     pub(crate) denied: Vec<Capability>,
@@ -37,6 +38,7 @@ impl Config {
     /// Chooses as many CPUs as the process may use, the system's clocks, random random numbers, and all rights.
     pub fn new() -> Config {
         Config {
+            admit: Admit::Verified,
             cpus: std::thread::available_parallelism().map_or(1, |count| count.get().try_into().unwrap_or(1)),
             descriptors: DESCRIPTORS,
             denied: Vec::new(),
@@ -53,6 +55,12 @@ impl Config {
     /// Sets the number of logical CPUs: as many programs run at once, and per-CPU maps have as many values.
     pub fn cpus(mut self, cpus: NonZeroU32) -> Config {
         self.cpus = cpus.get();
+        self
+    }
+
+    /// Chooses which programs are loaded.
+    pub fn admit(mut self, admit: Admit) -> Config {
+        self.admit = admit;
         self
     }
 

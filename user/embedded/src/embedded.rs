@@ -9,7 +9,7 @@ use crate::memory::Lent;
 use crate::observe::FaultLog;
 use crate::wait;
 use skep_abi::{Cmd, Errno, PerfEventAttr};
-use skep_kernel::{FaultReport, Interface, Kernel, Mmap, PerfIoctl, Tracepoint};
+use skep_kernel::{FaultReport, Interface, Kernel, Mmap, PerfIoctl, Settings, Tracepoint};
 use skep_mem::{Capability, FileObject, Host};
 use skep_sys::{
     Area, Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys,
@@ -54,8 +54,11 @@ impl Embedded {
     pub fn new(mut config: Config) -> Result<Embedded, Errno> {
         let host = Arc::new(ProcessHost::new(&mut config));
         let faults = Arc::new(FaultLog::new(config.observer));
+        let mut settings = Settings::default();
+        settings.fuel = config.fuel;
+        settings.admit = config.admit;
         let kernel =
-            Kernel::with_fuel(Arc::clone(&host) as Arc<dyn Host>, Arc::clone(&faults) as _, config.fuel)?;
+            Kernel::with_settings(Arc::clone(&host) as Arc<dyn Host>, Arc::clone(&faults) as _, settings)?;
         Ok(Embedded {
             inner: Arc::new(Inner {
                 mappings: Mappings::default(),

@@ -1,14 +1,14 @@
 //! What callers cannot do: run for ever, and reach memory that they have not lent.
 
 use skep_abi::{Cmd, Errno, MapCreate, MapElem, MapType, ProgLoad, ProgTestRun, ProgType};
-use skep_embedded::{Config, Embedded};
+use skep_embedded::{Admit, Config, Embedded};
 use skep_sys::{Area, AreaMemory, CallError, Kernel, ProgLoadMemory, Reply, TestRunMemory};
 use std::mem::offset_of;
 use zerocopy::IntoBytes;
 
 #[test]
 fn a_run_without_end_is_stopped_when_its_fuel_is_used_up() {
-    let embedded = Embedded::new(Config::new().fuel(1000)).unwrap();
+    let embedded = Embedded::new(Config::new().fuel(1000).admit(Admit::Structured)).unwrap();
     let kernel = Kernel::from_sys(embedded.clone());
     // A jump to itself (opcode 0x05, offset -1).
     let insns = [0x05, 0, 0xff, 0xff, 0, 0, 0, 0];

@@ -142,7 +142,7 @@ fn prog_info(request: &Request<'_>, attr: &InfoByFd, prog: &Prog) -> Result<()> 
         run_time_ns: body.stats.time_ns(),
         run_cnt: body.stats.runs(),
         recursion_misses: body.stats.missed(),
-        verified_insns: 0,
+        verified_insns: body.trust.verified_insns(),
         // The lists' addresses are the caller's own.
         xlated_prog_insns: wanted.xlated_prog_insns,
         map_ids: wanted.map_ids,

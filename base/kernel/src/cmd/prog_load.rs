@@ -1,5 +1,8 @@
 //! `BPF_PROG_LOAD`: decode, resolve what the instructions name, check, keep.
 
+mod verdict;
+
+use self::verdict::{Asked, Kept, verdict};
 use super::end_of;
 use crate::error::Result;
 use crate::file::{self, File};
@@ -23,7 +26,7 @@ use skep_isa::{Addr, Insn, InsnIdx, RawInsn};
 use skep_mem::{Capability, MapIndex, Shared};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::{self, Platform as Model};
-use skep_verifier::{Reference, References, Subject, structured};
+use skep_verifier::{Reference, References};
 use zerocopy::FromBytes;
 
 /// The most instructions of a privileged program (`BPF_COMPLEXITY_LIMIT_INSNS`).
@@ -117,10 +120,20 @@ fn load(
         Linker { kernel, request, model, licence, maps: Vec::new(), shapes: Vec::new(), refs: Vec::new() };
     linker.collect(&insns, attr, log)?;
     let attach_type = AttachType(attr.expected_attach_type);
-    let mut subject = Subject::new(&insns, &Model::LINUX_6_18, model.kind, &linker);
-    subject.licence = licence;
-    subject.attach = attach_type;
-    let structured = structured(&subject).map_err(|rejection| log.refuse(rejection.errno(), &rejection))?;
+    let asked = Asked {
+        admit: kernel.admit,
+        insns: &insns,
+        model,
+        attach: attach_type,
+        licence,
+        flags: attr.prog_flags,
+        references: &linker,
+        has_helper: &|id| kernel.has_helper(id),
+        maps: &linker.maps,
+        types: types.as_ref(),
+        cpus: kernel.host.cpus().possible(),
+    };
+    let Kept { structured, trust } = verdict(&asked, log)?;
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
     let code = skep_exact::Program::link(structured.program(), &linker, rules).map_err(|error| {
@@ -138,6 +151,7 @@ fn load(
         attach_type,
         licence,
         code,
+        trust,
         tag: tag(&insns),
         insns,
         maps: linker.maps,
@@ -314,18 +328,26 @@ impl Linker<'_> {
 }
 
 impl References for Linker<'_> {
-    fn address(&self, _: InsnIdx, addr: Addr) -> Reference {
-        let named = match addr {
-            Addr::MapFd { fd } | Addr::MapValueFd { fd, .. } => MapRef::Fd(fd),
-            Addr::MapIndex { index } | Addr::MapValueIndex { index, .. } => MapRef::Index(index),
-            _ => return Reference::Missing,
-        };
-        let shape = self.map(named).and_then(|index| self.shapes.get(index.0 as usize));
+    fn address(&self, at: InsnIdx, addr: Addr) -> Reference {
+        let shape = self.map_of(at, addr).and_then(|index| self.shapes.get(index));
         shape.map_or(Reference::Missing, |shape| Reference::Map(shape.kind))
     }
 
     fn kfunc(&self, _: InsnIdx, _: u32) -> Reference {
         Reference::Missing
+    }
+
+    fn map_of(&self, _: InsnIdx, addr: Addr) -> Option<usize> {
+        Some(self.map(named(addr)?)?.0 as usize)
+    }
+}
+
+/// How an instruction names a map, if it does.
+fn named(addr: Addr) -> Option<MapRef> {
+    match addr {
+        Addr::MapFd { fd } | Addr::MapValueFd { fd, .. } => Some(MapRef::Fd(fd)),
+        Addr::MapIndex { index } | Addr::MapValueIndex { index, .. } => Some(MapRef::Index(index)),
+        _ => None,
     }
 }
 

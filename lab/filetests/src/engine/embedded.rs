@@ -4,7 +4,7 @@ use super::seam::{Loaded, Outcome, returns, run};
 use super::{Ending, Engine, Refusal};
 use crate::{Case, Expected, Input};
 use skep_abi::Errno;
-use skep_embedded::Config;
+use skep_embedded::{Admit, Config};
 use skep_sys::Kernel;
 
 /// An embedded kernel of its own for each case.
@@ -40,7 +40,9 @@ impl Engine for Embedded {
         if case.register_calls {
             return Ok(Ending::NotHere("it has no calls through registers"));
         }
-        let embedded = skep_embedded::Embedded::new(Config::new()).map_err(|errno| errno.to_string())?;
+        // What a program does wrong is to be seen when it runs.
+        let config = Config::new().admit(Admit::Structured);
+        let embedded = skep_embedded::Embedded::new(config).map_err(|errno| errno.to_string())?;
         if case.fuel < FUEL {
             return Ok(Ending::NotHere("its runs have more fuel"));
         }
@@ -49,7 +51,7 @@ impl Engine for Embedded {
             Outcome::Returned(number, left) => Ending::Returned(number, left),
             Outcome::NotHere(why) => Ending::NotHere(why),
             Outcome::Refused(errno, log) => {
-                let (slot, text) = last_line(&log, &loaded);
+                let (slot, text) = refusal(&log, &loaded);
                 Ending::Refused(Refusal { slot, errno: Some(errno), text })
             }
             Outcome::Failed(Errno::EFAULT) => {
@@ -67,9 +69,10 @@ impl Engine for Embedded {
 /// What a case has for fuel where it does not say: less is asked for on purpose.
 const FUEL: u64 = 100_000;
 
-/// Reads the log's last line, which is `instruction N: TEXT` where an instruction is to blame.
-fn last_line(log: &str, loaded: &Loaded) -> (Option<u32>, String) {
-    let line = log.lines().next_back().unwrap_or_default();
+/// Reads the line that says what is wrong: `instruction N: TEXT` where an instruction is to blame.
+fn refusal(log: &str, loaded: &Loaded) -> (Option<u32>, String) {
+    let placed = log.lines().find(|line| line.starts_with("instruction "));
+    let line = placed.or(log.lines().next()).unwrap_or_default();
     let placed = line.strip_prefix("instruction ").and_then(|rest| rest.split_once(": "));
     match placed.and_then(|(number, text)| Some((number.parse().ok()?, text))) {
         Some((at, text)) => (loaded.slot(at), text.to_owned()),

@@ -1,0 +1,258 @@
+//! The verifier's verdict on a program, and the log's words for it.
+
+use crate::error::Result;
+use crate::kernel::Admit;
+use crate::log::Log;
+use crate::map::MapObject;
+use crate::prog::{ProgTypes, Trust};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT};
+use skep_abi::{AttachType, Errno, FuncId, FuncInfo, MapType};
+use skep_btf::TypeId;
+use skep_isa::{Insn, InsnIdx, RawInsn};
+use skep_mem::Shared;
+use skep_model::platform::Platform;
+use skep_model::platform::helper::Licence;
+use skep_model::platform::prog::Prog;
+use skep_verifier::{
+    Alignment, Limits, MapProto, References, Rejection, Rule, Sleep, Special, Stats, Structured, Subject,
+    special_fields, structured, verify,
+};
+
+/// What is to be verified, as the load has it.
+pub(super) struct Asked<'a> {
+    pub(super) admit: Admit,
+    pub(super) insns: &'a [RawInsn],
+    pub(super) model: &'static Prog,
+    pub(super) attach: AttachType,
+    pub(super) licence: Licence,
+    /// `BPF_F_…` of the load.
+    pub(super) flags: u32,
+    pub(super) references: &'a dyn References,
+    pub(super) has_helper: &'a dyn Fn(FuncId) -> bool,
+    pub(super) maps: &'a [Shared<MapObject>],
+    pub(super) types: Option<&'a ProgTypes>,
+    pub(super) cpus: u32,
+}
+
+/// What a map holds that the verifier wants to know of.
+struct Held {
+    frozen: Option<Vec<u8>>,
+    special: Vec<Special>,
+}
+
+/// A program that may be kept, and what is known of it.
+pub(super) struct Kept {
+    pub(super) structured: Structured,
+    pub(super) trust: Trust,
+}
+
+/// Verifies a program. What needs more than is modelled is kept if its structure is sound: it runs with every access checked, as all do.
+///
+/// # Errors
+/// As Linux refuses it; `ENOMEM`.
+pub(super) fn verdict(asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
+    let mut held = Vec::new();
+    held.try_reserve_exact(asked.maps.len()).map_err(|_| Errno::ENOMEM)?;
+    for map in asked.maps {
+        held.push(Held { frozen: frozen(map)?, special: special(map)? });
+    }
+    let mut maps = Vec::new();
+    maps.try_reserve_exact(asked.maps.len()).map_err(|_| Errno::ENOMEM)?;
+    maps.extend(asked.maps.iter().zip(&held).map(|(map, held)| {
+        let def = map.map.def();
+        MapProto {
+            kind: def.map_type,
+            key_size: def.key_size,
+            value_size: def.value_size,
+            max_entries: def.max_entries,
+            flags: def.flags,
+            inner: None,
+            frozen: held.frozen.as_deref(),
+            special: &held.special,
+        }
+    }));
+    let functions = functions(asked.types)?;
+    let mut subject = Subject::new(asked.insns, &Platform::LINUX_6_18, asked.model.kind, asked.references);
+    subject.attach = asked.attach;
+    subject.licence = asked.licence;
+    if asked.flags & BPF_F_SLEEPABLE != 0 {
+        subject.sleep = Sleep::Allowed;
+    }
+    if asked.flags & BPF_F_STRICT_ALIGNMENT != 0 {
+        subject.alignment = Alignment::Strict;
+    }
+    subject.maps = &maps;
+    subject.functions = &functions;
+    subject.types = asked.types.map(|types| &types.btf.btf);
+    subject.cpus = asked.cpus;
+    if asked.admit == Admit::Structured {
+        return structure(&subject, asked, log);
+    }
+    match verify(&subject, &Limits::LINUX) {
+        Ok(verified) => {
+            let stats = verified.stats();
+            log.line(Statistics(stats));
+            Ok(Kept { structured: verified.into_structured(), trust: Trust::Verified { insns: stats.insns } })
+        }
+        Err(rejection) if rejection.rule == Rule::Unmodelled => {
+            log.line(format_args!("{rejection}; every access of the program is checked when it runs"));
+            structure(&subject, asked, log)
+        }
+        Err(rejection) => {
+            // What is not there has no arguments that could be wrong.
+            if let Some((at, id)) = missing(asked, &rejection) {
+                let name = Platform::LINUX_6_18.helper(id).map_or("", |helper| helper.name);
+                return Err(log.refuse(
+                    Errno::EINVAL,
+                    format_args!(
+                        "instruction {at}: a program here may not call helper bpf_{name}#{}, which this kernel has not",
+                        id.0
+                    ),
+                ));
+            }
+            Err(refuse(asked.insns, &rejection, log))
+        }
+    }
+}
+
+/// The helper that a rejected call is of, if this kernel has it not.
+fn missing(asked: &Asked<'_>, rejection: &Rejection) -> Option<(InsnIdx, FuncId)> {
+    let at = rejection.insn?;
+    match skep_isa::insns(asked.insns.get(at.index()..)?).next()?.ok()? {
+        (_, Insn::CallHelper { id }) if !(asked.has_helper)(FuncId(id)) => Some((at, FuncId(id))),
+        _ => None,
+    }
+}
+
+/// Keeps a program whose structure is sound.
+fn structure(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
+    let structured = structured(subject).map_err(|rejection| refuse(asked.insns, &rejection, log))?;
+    Ok(Kept { structured, trust: Trust::Structured })
+}
+
+/// The bytes that nobody can change any more (`bpf_map_is_rdonly`): of an array with one value that is frozen and read only to programs.
+fn frozen(map: &MapObject) -> Result<Option<Vec<u8>>> {
+    let def = map.map.def();
+    let is_one = def.map_type == MapType::ARRAY && def.max_entries == 1;
+    if !is_one || def.flags & BPF_F_RDONLY_PROG == 0 || !map.access.is_frozen() {
+        return Ok(None);
+    }
+    let Ok(value) = map.map.direct_value(0) else { return Ok(None) };
+    let size = value.len().min(def.value_size as usize);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(size, 0);
+    Ok(value.copy_out(0, &mut bytes).is_ok().then_some(bytes))
+}
+
+/// What of a map's value is not its programs' own.
+fn special(map: &MapObject) -> Result<Vec<Special>> {
+    let Some(types) = map.types.as_ref().filter(|types| types.value != 0) else { return Ok(Vec::new()) };
+    match special_fields(&types.btf.btf, TypeId(types.value), None) {
+        Ok(special) => Ok(special),
+        Err(skep_verifier::SpecialError::Memory) => Err(Errno::ENOMEM),
+        // Such a map is made, and its bytes are plain ones.
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+fn functions(types: Option<&ProgTypes>) -> Result<Vec<skep_btf::FuncInfo>> {
+    let mut functions = Vec::new();
+    let infos: &[FuncInfo] = types.map_or(&[], |types| &types.functions);
+    functions.try_reserve_exact(infos.len()).map_err(|_| Errno::ENOMEM)?;
+    functions.extend(
+        infos
+            .iter()
+            .map(|info| skep_btf::FuncInfo { insn_off: info.insn_off, type_id: TypeId(info.type_id) }),
+    );
+    Ok(functions)
+}
+
+/// Writes why a program is refused: the way to it, as Linux's log has it, what is wrong, what led to it, and what the verification took.
+fn refuse(insns: &[RawInsn], rejection: &Rejection, log: &mut Log) -> Errno {
+    let errno = rejection.errno();
+    if errno == Errno::ENOMEM {
+        return errno;
+    }
+    for at in &rejection.path {
+        log.line(Line(insns, *at));
+    }
+    if let Some(at) = rejection.insn {
+        linux(insns, rejection.rule, at, log);
+    }
+    log.line(rejection);
+    for note in &rejection.notes {
+        log.line(format_args!("note: instruction {}: {}", note.insn, note.message));
+    }
+    log.line(format_args!("help: {}", rejection.help()));
+    log.line(Statistics(rejection.stats));
+    errno
+}
+
+/// What Linux says of such a program, where its words are known from the instruction alone (kernel/bpf/verifier.c).
+fn linux(insns: &[RawInsn], rule: Rule, at: InsnIdx, log: &mut Log) {
+    let insn = skep_isa::insns(insns.get(at.index()..).unwrap_or_default()).next();
+    let Some(Ok((_, insn))) = insn else { return };
+    let base = match insn {
+        Insn::Load { base, .. } | Insn::Store { base, .. } | Insn::Atomic { base, .. } => Some(base.number()),
+        _ => None,
+    };
+    match (rule, insn, base) {
+        (Rule::Null, _, Some(base)) => {
+            log.line(format_args!("R{base} invalid mem access 'map_value_or_null'"));
+        }
+        (Rule::Dereference, _, Some(base)) => log.line(format_args!("R{base} invalid mem access 'scalar'")),
+        (Rule::Packet, _, Some(base)) => {
+            log.line(format_args!("invalid access to packet\nR{base} offset is outside of the packet"));
+        }
+        (Rule::Context, _, Some(_)) => log.line("invalid bpf_context access"),
+        (Rule::Reachable, ..) => log.line(format_args!("unreachable insn {at}")),
+        (Rule::Endless, ..) => log.line(format_args!("infinite loop detected at insn {at}")),
+        (Rule::Processed, ..) => {
+            log.line(format_args!("BPF program is too large. Processed {} insn", Limits::LINUX.insns + 1));
+        }
+        _ => {}
+    }
+}
+
+/// One instruction, as `12: (85) call 1` (`verbose_insn`, kernel/bpf/verifier.c).
+struct Line<'a>(&'a [RawInsn], InsnIdx);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line(insns, at) = *self;
+        let rest = insns.get(at.index()..).unwrap_or_default();
+        let code = rest.first().map_or(0, |slot| slot.code);
+        write!(f, "{at}: ({code:02x}) ")?;
+        match skep_isa::insns(rest).next() {
+            Some(Ok((_, insn))) => write_insn(f, insn),
+            _ => f.write_char('?'),
+        }
+    }
+}
+
+fn write_insn(f: &mut fmt::Formatter<'_>, insn: Insn) -> fmt::Result {
+    match insn {
+        Insn::CallHelper { id } => {
+            let name = Platform::LINUX_6_18.helper(FuncId(id)).map_or("unknown", |helper| helper.name);
+            write!(f, "call bpf_{name}#{id}")
+        }
+        insn => write!(f, "{insn}"),
+    }
+}
+
+/// What a verification took, in the words of Linux (`print_verification_stats`); marks of reads are counted nowhere.
+struct Statistics(Stats);
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { insns, states, peak_states, .. } = self.0;
+        write!(
+            f,
+            "processed {insns} insns (limit {}) max_states_per_insn 0 total_states {states} peak_states {peak_states} mark_read 0",
+            Limits::LINUX.insns
+        )
+    }
+}
