@@ -39,6 +39,7 @@ const LACKING: &[(&str, &str)] = &[
     ("maps/user_ring", "map commands: BPF_MAP_CREATE: EINVAL"),
     ("code/exceptions", "this kernel has no symbol bpf_throw"),
     ("maps/arena", "map arena: BPF_MAP_CREATE: EINVAL"),
+    ("wrong/lock_kept.fixed", "helper 93 (spin_lock) is not supported here"),
     ("maps/arena.at", "map arena: BPF_MAP_CREATE: EINVAL"),
 ];
 

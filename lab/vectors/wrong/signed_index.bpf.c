@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/* An index is compared as a signed number, which leaves the negative ones. */
+#include "wrong.h"
+
+struct table {
+	__u32 words[16];
+};
+
+ARRAY(tables, 1, struct table);
+
+SEC("xdp")
+int signed_index(struct xdp_md *ctx)
+{
+	__u32 key = 0;
+	struct table *table = bpf_map_lookup_elem(&tables, &key);
+#ifdef FIXED
+	__u32 index = ctx->rx_queue_index;
+#else
+	int index = ctx->rx_queue_index;
+#endif
+
+	if (!table)
+		return XDP_PASS;
+	if (index > 15)
+		return XDP_PASS;
+	return table->words[index] ? XDP_DROP : XDP_PASS; /* MISTAKE */
+}
+
+LICENSE("Dual MIT/GPL");
