@@ -380,6 +380,9 @@ pub(crate) struct RunArgs {
     /// What executes the program [default: what the kernel has]
     #[arg(long, value_enum)]
     pub(crate) engine: Option<Engine>,
+    /// Load what is not verified, too, into skep's own kernel: every access is checked when it runs
+    #[arg(long, conflicts_with_all = ["raw", "attach"])]
+    pub(crate) unverified: bool,
     /// Whether each access is checked while the program runs [default: as the engine does]
     #[arg(long, value_enum)]
     pub(crate) checks: Option<Checks>,

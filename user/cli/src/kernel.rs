@@ -3,7 +3,7 @@
 use crate::args::RunKernel;
 use crate::failure::Failure;
 use skep::Kernel;
-use skep_embedded::{Config, Embedded, Fault};
+use skep_embedded::{Admit, Config, Embedded, Fault};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -34,11 +34,12 @@ impl Target {
 ///
 /// # Errors
 /// This machine does not have it.
-pub(crate) fn target(on: RunKernel) -> Result<Target, Failure> {
+pub(crate) fn target(on: RunKernel, admit: Admit) -> Result<Target, Failure> {
     match on {
         RunKernel::Linux => Ok(Target { kernel: linux()?, name: "linux", embedded: None }),
         RunKernel::Embedded => {
-            let embedded = Embedded::new(Config::new()).map_err(|errno| Failure::unable("memory", errno))?;
+            let embedded = Embedded::new(Config::new().admit(admit))
+                .map_err(|errno| Failure::unable("memory", errno))?;
             let kernel = Kernel::from_sys(embedded.clone());
             Ok(Target { kernel, name: "embedded", embedded: Some(embedded) })
         }

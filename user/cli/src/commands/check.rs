@@ -1,22 +1,26 @@
 //! `skep check`: each program of each object on its own, as if it alone were loaded.
 
 mod embedded;
+mod explain;
 mod linux;
+mod told;
 
 use crate::args::CheckArgs;
 use crate::failure::{Failure, Status};
 use crate::output::{Report, complain};
 use crate::render::diagnostic;
 use crate::shapes::check::{CheckedObject, CheckedProgram, Verdict};
-use crate::source::Lines;
-use crate::{kernel, object, vocabulary};
+use crate::{kernel, object, types, vocabulary};
 use serde_json::{Value, json};
 use skep::Kernel;
 use skep_abi::ProgType;
+use skep_btf::Btf;
 use skep_elf::ObjectSpec;
 use skep_model::ProgramSpec;
+use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The verdicts.
 pub(crate) struct Check {
@@ -29,14 +33,12 @@ pub(crate) struct Check {
 /// Where this machine or build cannot, and where the command line names what is not there. An object that cannot be read is part
 /// of the answer.
 pub(crate) fn run(args: &CheckArgs) -> Result<Check, Failure> {
-    if args.btf.is_some() {
-        let message = "this build relocates nothing yet, so it has no use for --btf";
-        return Err(Failure::unable("unsupported", message));
-    }
     let kind = args.kind.as_deref().map(prog_type).transpose()?;
     // One for all programs: what it finds out of Linux, it finds out once.
     let linux = args.on.has_linux().then(kernel::linux).transpose()?;
-    let asked = Asked { args, kind, linux: linux.as_ref() };
+    let named = args.btf.as_deref().map(|path| types::read(&types::Source::File { path, base: None }));
+    let types = named.transpose()?.map_or_else(OnceCell::new, |types| OnceCell::from(Some(types)));
+    let asked = Asked { args, kind, linux: linux.as_ref(), types };
     let mut objects = Vec::new();
     for path in &args.objects {
         objects.push(check_object(path, &asked)?);
@@ -51,6 +53,14 @@ struct Asked<'a> {
     kind: Option<ProgType>,
     /// The running kernel, where its verdict is wanted.
     linux: Option<&'a Kernel>,
+    /// The types of the kernel that the programs are for: those named, or else the running kernel's, where it has any.
+    types: OnceCell<Option<Arc<Btf<'static>>>>,
+}
+
+impl Asked<'_> {
+    fn types(&self) -> Option<&Btf<'static>> {
+        self.types.get_or_init(|| types::read(&types::Source::Kernel).ok()).as_deref()
+    }
 }
 
 /// Reads the name of a program type, as `xdp` or `BPF_PROG_TYPE_XDP`.
@@ -99,15 +109,17 @@ fn check_program(
         embedded: None,
         linux: None,
         rejection: None,
+        text: String::new(),
     };
     if asked.args.on.has_embedded() {
-        let (verdict, rejection) = embedded::check(spec, program, kind);
+        let needs = kind.is_some_and(|kind| told::needs_kernel(spec, program, kind));
+        let types = if needs || asked.args.btf.is_some() { asked.types() } else { None };
+        let (verdict, rejection) = embedded::check(spec, program, kind, types);
         checked.embedded = Some(verdict);
-        checked.rejection = rejection.map(|mut rejection| {
-            let lines = Lines::of(spec.btf.as_ref(), program);
-            rejection.source = rejection.insn.and_then(|insn| lines.covering(skep_isa::InsnIdx(insn)));
-            rejection
-        });
+        if let Some(rejection) = rejection {
+            checked.text = explain::text(&rejection, spec, program);
+            checked.rejection = Some(explain::shape(rejection, spec, program));
+        }
     }
     if let Some(linux) = asked.linux {
         checked.linux = Some(linux::check(linux, path, spec, program, kind)?);

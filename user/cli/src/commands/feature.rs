@@ -9,6 +9,7 @@ use crate::vocabulary;
 use serde_json::{Map, Value, json};
 use skep::{Feature, Kernel};
 use skep_abi::ProgType;
+use skep_embedded::Admit;
 use std::io::{self, Write};
 
 /// The settings that decide what processes may do and how programs run, by their names in `sysctl(8)`.
@@ -52,7 +53,7 @@ struct Programs {
 /// # Errors
 /// This machine does not have it, or it answers nothing at all.
 pub(crate) fn run(args: &FeatureArgs) -> Result<Features, Failure> {
-    let Target { kernel, name, .. } = target(args.on)?;
+    let Target { kernel, name, .. } = target(args.on, Admit::Verified)?;
     // Where the first question cannot be asked, none can.
     kernel.has(Feature::ProgName)?;
     let ask = |feature: Feature, name: String| Answer {

@@ -17,6 +17,7 @@ use crate::shapes::run::RunReport;
 use crate::vocabulary;
 use serde_json::Value;
 use skep::{Loaded, Object};
+use skep_embedded::Admit;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -24,6 +25,20 @@ use std::time::Instant;
 /// What a run did.
 pub(crate) struct Run {
     report: RunReport,
+}
+
+/// Which programs are to be loaded.
+///
+/// # Errors
+/// Linux loads what it has verified, and nothing else.
+fn admit(args: &RunArgs) -> Result<Admit, Failure> {
+    match (args.unverified, args.on) {
+        (false, _) => Ok(Admit::Verified),
+        (true, RunKernel::Embedded) => Ok(Admit::Structured),
+        (true, RunKernel::Linux) => {
+            Err(Failure::unable("unverified", "Linux loads what it has verified only"))
+        }
+    }
 }
 
 /// Runs what the command line says.

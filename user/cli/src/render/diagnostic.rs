@@ -1,6 +1,6 @@
 //! Verdicts for people: a line for each kernel, and what is wrong over the C source.
 
-use crate::shapes::check::{CheckedProgram, KernelVerdict, RejectionShape, Verdict};
+use crate::shapes::check::{CheckedProgram, KernelVerdict, Verdict};
 use crate::source::Source;
 use std::io::{self, Write};
 
@@ -16,10 +16,7 @@ pub(crate) fn program(path: &str, program: &CheckedProgram, out: &mut dyn Write)
             verdict(name, of, out)?;
         }
     }
-    match &program.rejection {
-        Some(found) => rejection(found, out),
-        None => Ok(()),
-    }
+    out.write_all(program.text.as_bytes())
 }
 
 fn verdict(name: &str, of: &KernelVerdict, out: &mut dyn Write) -> io::Result<()> {
@@ -41,17 +38,6 @@ fn verdict(name: &str, of: &KernelVerdict, out: &mut dyn Write) -> io::Result<()
     writeln!(out)?;
     let lines = of.log_tail.iter().flat_map(|log| log.lines());
     lines.into_iter().try_for_each(|line| writeln!(out, "    | {line}"))
-}
-
-fn rejection(found: &RejectionShape, out: &mut dyn Write) -> io::Result<()> {
-    match found.insn {
-        Some(insn) => writeln!(out, "error[{}]: instruction {insn}: {}", found.id, found.message)?,
-        None => writeln!(out, "error[{}]: {}", found.id, found.message)?,
-    }
-    if let Some(place) = &found.source {
-        source(place, out)?;
-    }
-    writeln!(out, "  help: {}", found.help)
 }
 
 /// Writes a line of the source with its place.

@@ -26,6 +26,9 @@ pub(crate) struct CheckedProgram {
     pub(crate) linux: Option<KernelVerdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rejection: Option<RejectionShape>,
+    /// The rejection for people, over the source.
+    #[serde(skip)]
+    pub(crate) text: String,
 }
 
 impl CheckedProgram {
@@ -55,6 +58,10 @@ pub(crate) struct KernelVerdict {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) processed_insns: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) states: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) peak_states: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) time_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_tail: Option<String>,
@@ -67,6 +74,8 @@ impl KernelVerdict {
             errno: None,
             reason: None,
             processed_insns: None,
+            states: None,
+            peak_states: None,
             time_ns: None,
             log_tail: None,
         }
@@ -86,4 +95,14 @@ pub(crate) struct RejectionShape {
     pub(crate) source: Option<Source>,
     pub(crate) message: String,
     pub(crate) help: &'static str,
+    /// What led to it, by the order of the path.
+    pub(crate) notes: Vec<NoteShape>,
+}
+
+/// Something that led to a rejection.
+#[derive(Debug, Serialize)]
+pub(crate) struct NoteShape {
+    pub(crate) insn: u32,
+    pub(crate) source: Option<Source>,
+    pub(crate) message: String,
 }

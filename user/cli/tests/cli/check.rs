@@ -35,16 +35,50 @@ fn patched(name: &str, first_slots: &[[u8; 8]]) -> String {
 }
 
 #[test]
-fn what_is_not_verified_is_said_plainly() {
-    let ran = skep(&["check", FIREWALL, "--json"]).expect(3);
+fn what_is_verified_says_what_it_took() {
+    let ran = skep(&["check", FIREWALL, "--json"]).expect(0);
     let program = &programs(&ran)[0];
     assert_eq!((&program["name"], &program["type"]), (&"xdp_firewall".into(), &"xdp".into()));
-    assert_eq!(program["embedded"]["verdict"], "unsupported");
-    let reason = program["embedded"]["reason"].as_str().unwrap();
-    assert!(reason.contains("not verified yet"), "{reason}");
+    let embedded = &program["embedded"];
+    assert_eq!(embedded["verdict"], "accepted");
+    for count in ["processed_insns", "states", "peak_states", "time_ns"] {
+        assert!(embedded[count].as_u64().unwrap() > 0, "{count}: {embedded}");
+    }
     assert_eq!((program.get("linux"), program.get("rejection")), (None, None));
-    let human = skep(&["check", FIREWALL]).expect(3);
-    assert!(human.text().contains("embedded: unsupported: "), "{}", human.text());
+    let human = skep(&["check", FIREWALL]).expect(0);
+    assert!(human.text().contains("embedded: accepted, "), "{}", human.text());
+}
+
+#[test]
+fn what_is_not_modelled_is_said_plainly() {
+    let ran = skep(&["check", "lab/vectors/maps/arena.bpf.o", "--json"]).expect(3);
+    let reasons: Vec<String> = programs(&ran)
+        .iter()
+        .filter(|program| program["embedded"]["verdict"] == "unsupported")
+        .map(|program| program["embedded"]["reason"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(reasons.iter().any(|reason| reason.contains("not modelled")), "{reasons:?}");
+}
+
+#[test]
+fn both_kernels_are_asked() {
+    if !has_linux("both_kernels_are_asked") {
+        return;
+    }
+    let object = "lab/vectors/wrong/null_check.bpf.o";
+    let program = &programs(&skep(&["check", "--on", "both", object, "--json"]).expect(1))[0];
+    for kernel in ["embedded", "linux"] {
+        assert_eq!(
+            (&program[kernel]["verdict"], &program[kernel]["errno"]),
+            (&"rejected".into(), &"EACCES".into())
+        );
+    }
+    assert_eq!(program["rejection"]["id"], "pointer-null");
+    let human = skep(&["check", "--on", "both", object]).expect(1);
+    for part in ["embedded: rejected", "linux: rejected", "error[pointer-null]"] {
+        assert!(human.text().contains(part), "{part} in {}", human.text());
+    }
+    skep(&["check", "--on", "both", FIREWALL]).expect(0);
 }
 
 #[test]
@@ -85,7 +119,7 @@ fn types_are_named_on_the_command_line() {
     // XDP has no packet loads of classic BPF; socket filters do.
     let object = patched("abs.o", &[[0xbf, 0x16, 0, 0, 0, 0, 0, 0], [0x30, 0, 0, 0, 12, 0, 0, 0]]);
     skep(&["check", &object]).expect(1);
-    let ran = skep(&["check", &object, "--type", "socket_filter", "--json"]).expect(3);
+    let ran = skep(&["check", &object, "--type", "socket_filter", "--json"]);
     assert_eq!(programs(&ran)[0]["type"], "socket_filter");
     let ran = skep(&["check", &object, "--type", "nonsense", "--json"]).expect(2);
     assert!(ran.stderr.contains("xdp"), "the help lists the types: {}", ran.stderr);

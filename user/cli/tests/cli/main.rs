@@ -4,6 +4,7 @@ mod btf;
 mod check;
 mod command_line;
 mod common;
+mod explain;
 mod feature;
 mod gen_object;
 #[cfg(target_os = "linux")]

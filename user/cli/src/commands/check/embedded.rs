@@ -1,86 +1,72 @@
-//! The verdict of skep's own verifier, which looks at structure so far.
+//! The verdict of skep's own verifier.
 
-use crate::shapes::check::{KernelVerdict, RejectionShape, Verdict};
+use super::told::{Maps, Told};
+use crate::shapes::check::{KernelVerdict, Verdict};
 use skep_abi::ProgType;
+use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT};
+use skep_btf::Btf;
 use skep_elf::ObjectSpec;
-use skep_isa::{Addr, InsnIdx};
+use skep_model::ProgramSpec;
 use skep_model::platform::{self, Platform};
-use skep_model::{ProgramSpec, RelocTarget};
-use skep_verifier::{Reference, References, Subject, structured};
-use std::collections::HashMap;
+use skep_verifier::{Alignment, Limits, Rejection, Rule, Sleep, Subject, verify};
 use std::time::Instant;
 
-/// What is not followed yet, in the words of every verdict that would need it.
-const UNFOLLOWED: &str = "structure and references are sound; values, bounds and loops are not verified yet";
-
-/// What instructions refer to by the object's relocations.
-struct ByRelocation<'a> {
-    object: &'a ObjectSpec,
-    targets: HashMap<InsnIdx, &'a RelocTarget>,
-}
-
-impl ByRelocation<'_> {
-    fn reference(&self, at: InsnIdx) -> Reference {
-        match self.targets.get(&at) {
-            Some(RelocTarget::Map(map) | RelocTarget::MapValue { map, .. }) => {
-                let spec = self.object.maps.get(map.0 as usize);
-                spec.map_or(Reference::Missing, |spec| Reference::Map(spec.map_type))
-            }
-            // Whether the kernel has it is known when it is loaded.
-            Some(RelocTarget::Ksym { .. } | RelocTarget::Kfunc { .. }) => Reference::Kernel,
-            Some(RelocTarget::Core { .. }) | None => Reference::Missing,
-        }
-    }
-}
-
-impl References for ByRelocation<'_> {
-    fn address(&self, at: InsnIdx, _: Addr) -> Reference {
-        self.reference(at)
-    }
-
-    fn kfunc(&self, at: InsnIdx, _: u32) -> Reference {
-        self.reference(at)
-    }
-}
-
-/// Looks at a program's structure.
+/// Verifies a program.
 pub(super) fn check(
     object: &ObjectSpec,
     program: &ProgramSpec,
     kind: Option<ProgType>,
-) -> (KernelVerdict, Option<RejectionShape>) {
+    kernel: Option<&Btf<'_>>,
+) -> (KernelVerdict, Option<Rejection>) {
     let Some(kind) = kind else {
         let reason = "the section's name says no type of program; give one with --type";
         return (KernelVerdict::unsupported(reason), None);
     };
-    let targets = program.relocations.iter().map(|relocation| (relocation.insn, &relocation.target));
-    let references = ByRelocation { object, targets: targets.collect() };
-    let mut subject = Subject::new(&program.insns, &Platform::LINUX_6_18, kind, &references);
+    let told = match Told::of(object, program, kind, kernel) {
+        Ok(told) => told,
+        Err(reason) => return (KernelVerdict::unsupported(reason), None),
+    };
+    let maps = Maps::of(object, kernel);
+    let protos = maps.protos();
+    let mut subject = Subject::new(&told.slots, &Platform::LINUX_6_18, kind, &told.references);
     subject.licence = platform::licence(object.license.as_bytes());
+    if let Some(attach) = &program.attach {
+        subject.attach = attach.attach_type.unwrap_or(subject.attach);
+        if attach.prog_flags & BPF_F_SLEEPABLE != 0 {
+            subject.sleep = Sleep::Allowed;
+        }
+        if attach.prog_flags & BPF_F_STRICT_ALIGNMENT != 0 {
+            subject.alignment = Alignment::Strict;
+        }
+    }
+    subject.maps = &protos;
+    subject.functions = &told.functions;
+    subject.types = object.btf.as_ref();
+    subject.kernel = kernel;
+    subject.target = told.target;
     subject.exception_callback = program.exception_callback;
     let start = Instant::now();
-    let result = structured(&subject);
-    let time_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let (mut verdict, rejection) = match result {
-        Ok(structured) => {
-            let doubts = structured.doubts().iter();
-            let reasons = doubts.map(|doubt| format!("instruction {}: {}", doubt.insn, doubt.message));
-            let reason: Vec<String> = std::iter::once(UNFOLLOWED.to_owned()).chain(reasons).collect();
-            (KernelVerdict::unsupported(reason.join("; ")), None)
+    let result = verify(&subject, &Limits::LINUX);
+    let time_ns = Some(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    match result {
+        Ok(verified) => {
+            let stats = verified.stats();
+            let verdict = KernelVerdict {
+                processed_insns: Some(stats.insns),
+                states: Some(stats.states),
+                peak_states: Some(stats.peak_states),
+                time_ns,
+                ..KernelVerdict::new(Verdict::Accepted)
+            };
+            (verdict, None)
+        }
+        Err(rejection) if rejection.rule == Rule::Unmodelled => {
+            let verdict = KernelVerdict::unsupported(rejection.to_string());
+            (KernelVerdict { time_ns, ..verdict }, None)
         }
         Err(rejection) => {
-            let shape = RejectionShape {
-                id: rejection.id(),
-                category: rejection.category().name(),
-                insn: rejection.insn.map(|insn| insn.0),
-                source: None,
-                message: rejection.message.clone(),
-                help: rejection.help(),
-            };
             let errno = rejection.errno().name().map(str::to_owned);
-            (KernelVerdict { errno, ..KernelVerdict::new(Verdict::Rejected) }, Some(shape))
+            (KernelVerdict { errno, time_ns, ..KernelVerdict::new(Verdict::Rejected) }, Some(rejection))
         }
-    };
-    verdict.time_ns = Some(time_ns);
-    (verdict, rejection)
+    }
 }

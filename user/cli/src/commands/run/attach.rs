@@ -2,7 +2,7 @@
 
 use super::dump::{Queues, dump};
 use super::events::Buffers;
-use super::{describe, load};
+use super::{admit, describe, load};
 use crate::args::{RunArgs, RunKernel};
 use crate::failure::Failure;
 use crate::kernel;
@@ -26,7 +26,7 @@ pub(super) fn run(object: &Object, args: &RunArgs) -> Result<RunReport, Failure>
         return Err(Failure::unable("attach", message).help("say --on linux, or give --data or --pcap"));
     }
     let stop = kernel::interrupts()?;
-    let (loaded, mut report) = load(&kernel::target(args.on)?, object, args)?;
+    let (loaded, mut report) = load(&kernel::target(args.on, admit(args)?)?, object, args)?;
     let mut buffers = Buffers::open(object, &loaded)?;
     let links = attach(&loaded, args.interface.as_deref())?;
     let started = Instant::now();

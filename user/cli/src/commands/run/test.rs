@@ -2,7 +2,7 @@
 
 use super::dump::{Queues, dump};
 use super::events::Buffers;
-use super::{describe, in_file, load, verdict};
+use super::{admit, describe, in_file, load, verdict};
 use crate::args::RunArgs;
 use crate::capture::{Capture, ETHERNET, Packet, Writer};
 use crate::failure::{Failure, Place};
@@ -50,7 +50,7 @@ impl Tally {
 /// Says what of the input is bad, or what the kernel refused.
 pub(super) fn run(object: &Object, name: &str, args: &RunArgs) -> Result<RunReport, Failure> {
     let input = Input::read(args)?;
-    let target = kernel::target(args.on)?;
+    let target = kernel::target(args.on, admit(args)?)?;
     let (loaded, mut report) = load(&target, object, args)?;
     let program = loaded.program(name)?;
     describe(&mut report, program, args.on)?;
