@@ -471,7 +471,7 @@ impl<'a> Explorer<'a> {
                     None => false,
                 };
                 if turned && compare(Compare::Within) {
-                    self.want_everything(state, at, number);
+                    self.want_everything(state, at);
                     return Ok(Arrival::Known);
                 }
                 if kept.state.turns == state.turns
@@ -595,10 +595,9 @@ impl<'a> Explorer<'a> {
         self.need(state, set);
     }
 
-    /// Wants everything that is known of the state at the path's end, of the path since the kept state at which it goes on: not all is
-    /// known yet that is wanted of that. What comes to be wanted is wanted of the path up to there then, which leads there.
-    fn want_everything(&mut self, state: &State, at: InsnIdx, kept: usize) {
-        let since = state.since.max(self.path.behind(kept));
+    /// Wants everything of the path that is known of the state at its end: it goes on at a state of which not all is known yet that is
+    /// wanted of it, and what comes to be wanted there may be computed, in a turn of the loop, of anything else that was there before.
+    fn want_everything(&mut self, state: &State, at: InsnIdx) {
         let mut set = Set::EMPTY;
         for (number, frame) in state.frames.iter().enumerate().take(MOST_FRAMES) {
             set.regs[number] = resumed(&self.live, state, number, at).bits();
@@ -606,12 +605,10 @@ impl<'a> Explorer<'a> {
                 if slot.stored().is_some() {
                     set.add_slot(number, index);
                 }
-                self.path.read(&mut self.kept, since, number, index, slot.written);
+                self.read_slot(state, number, index);
             }
         }
-        if !set.is_empty() {
-            self.path.need(self.program, &mut self.kept, since, state.top(), set);
-        }
+        self.need(state, set);
     }
 
     /// Says that a slot of a function's stack is read.

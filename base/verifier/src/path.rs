@@ -220,11 +220,6 @@ impl Path {
         self.steps.len() - self.points.last().map_or(0, |point| point.position.0 as usize)
     }
 
-    /// The position behind a kept state.
-    pub(crate) fn behind(&self, kept: usize) -> u32 {
-        self.points.iter().rev().find(|point| point.kept == kept).map_or(0, |point| point.position.0 + 1)
-    }
-
     /// The kept states on the path, the last one first.
     pub(crate) fn kept(&self) -> impl Iterator<Item = usize> + '_ {
         self.points.iter().rev().map(|point| point.kept)
