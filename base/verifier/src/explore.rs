@@ -5,7 +5,7 @@
 //! for ends there; what was wanted of that state is wanted of the path then.
 
 use crate::live::Live;
-use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted};
+use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
 use crate::same::{Compare, covers};
 use crate::state::{Frame, Role, State};
@@ -581,10 +581,12 @@ impl<'a> Explorer<'a> {
 
     /// Wants of the path what was wanted of a state that stands for the one at its end.
     fn want_as(&mut self, state: &State, wanted: &[Wanted; MOST_FRAMES]) {
-        let mut set = Set::EMPTY;
+        let (mut set, mut handed) = (Set::EMPTY, Set::EMPTY);
         for (number, wanted) in wanted.iter().enumerate() {
             set.regs[number] = wanted.regs;
             set.slots[number] = wanted.slots;
+            handed.regs[number] = wanted.handed_regs;
+            handed.slots[number] = wanted.handed_slots;
             let mut read = wanted.read;
             while read != 0 {
                 let slot = read.trailing_zeros() as usize;
@@ -593,6 +595,7 @@ impl<'a> Explorer<'a> {
             }
         }
         self.need(state, set);
+        self.need_for(state, handed, Why::HandedOn);
     }
 
     /// Wants everything of the path that is known of the state at its end: it goes on at a state of which not all is known yet that is
@@ -608,7 +611,7 @@ impl<'a> Explorer<'a> {
                 self.read_slot(state, number, index);
             }
         }
-        self.need(state, set);
+        self.need_for(state, set, Why::HandedOn);
     }
 
     /// Says that a slot of a function's stack is read.
@@ -623,8 +626,12 @@ impl<'a> Explorer<'a> {
 
     /// Says that numbers decide something.
     pub(crate) fn need(&mut self, state: &State, set: Set) {
+        self.need_for(state, set, Why::Decides);
+    }
+
+    fn need_for(&mut self, state: &State, set: Set, why: Why) {
         if !set.is_empty() {
-            self.path.need(self.program, &mut self.kept, state.since, state.top(), set);
+            self.path.need(self.program, &mut self.kept, (state.since, state.top()), set, why);
         }
     }
 }
@@ -655,8 +662,12 @@ fn leave(kept: &mut [Kept], index: usize) -> Leaving {
     for (frame, wanted) in kept.state.frames.iter_mut().zip(&kept.wanted) {
         let used = 64 - wanted.read.leading_zeros() as usize;
         if used < frame.stack.len() {
-            frame.stack.truncate(used);
-            frame.stack.shrink_to_fit();
+            // Where there is no memory for less of it, the rest stays.
+            let mut less = Vec::new();
+            if less.try_reserve_exact(used).is_ok() {
+                less.extend_from_slice(frame.stack.get(..used).unwrap_or_default());
+                frame.stack = less;
+            }
         }
     }
     Leaving::Kept

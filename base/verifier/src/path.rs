@@ -107,6 +107,32 @@ pub(crate) struct Wanted {
     pub(crate) slots: u64,
     /// Slots that are read.
     pub(crate) read: u64,
+    /// Registers whose number may decide something, as a loop hands it on to where that is not known yet. They are compared as those that
+    /// decide something are, but become unknown where a loop is gone round.
+    pub(crate) handed_regs: u16,
+    /// Slots whose stored number may.
+    pub(crate) handed_slots: u64,
+}
+
+impl Wanted {
+    /// Registers that are compared.
+    pub(crate) fn compared_regs(&self) -> u16 {
+        self.regs | self.handed_regs
+    }
+
+    /// Slots that are compared.
+    pub(crate) fn compared_slots(&self) -> u64 {
+        self.slots | self.handed_slots
+    }
+}
+
+/// Why numbers are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Why {
+    /// They decide something.
+    Decides,
+    /// They are handed on by a loop.
+    HandedOn,
 }
 
 /// A kept state, with what is wanted of it.
@@ -241,14 +267,21 @@ impl Path {
 
     /// Says that numbers decide something now: whatever they were computed from does, in every kept state on the way (Linux:
     /// `mark_chain_precision`).
-    pub(crate) fn need(&self, program: &Program, kept: &mut [Kept], since: u32, top: usize, set: Set) {
+    pub(crate) fn need(
+        &self,
+        program: &Program,
+        kept: &mut [Kept],
+        (since, top): (u32, usize),
+        set: Set,
+        why: Why,
+    ) {
         let mut walk = Walk { set, frame: top };
         let mut points = self.points.iter().rev().peekable();
         let mut at = self.steps.len();
         loop {
             while let Some(point) = points.next_if(|point| point.position.0 as usize >= at) {
                 if let Some(kept) = kept.get_mut(point.kept) {
-                    walk.set.remove_known(kept);
+                    walk.set.remove_known(kept, why);
                 }
             }
             if at <= since as usize || walk.set.is_empty() {
@@ -268,7 +301,7 @@ impl Path {
 impl Set {
     /// Marks what is in the set in a kept state, and takes out what was marked before, and what is no number there, or
     /// a number of which nothing is known, not even a copy: all that follows was looked at with any number in its place.
-    fn remove_known(&mut self, kept: &mut Kept) {
+    fn remove_known(&mut self, kept: &mut Kept, why: Why) {
         for (frame, ((regs, slots), wanted)) in
             self.regs.iter_mut().zip(&mut self.slots).zip(&mut kept.wanted).enumerate()
         {
@@ -279,8 +312,12 @@ impl Set {
                 (*regs, *slots) = (0, 0);
                 continue;
             };
-            *regs &= !wanted.regs;
-            *slots &= !wanted.slots;
+            let (known_regs, known_slots) = match why {
+                Why::Decides => (wanted.regs, wanted.slots),
+                Why::HandedOn => (wanted.compared_regs(), wanted.compared_slots()),
+            };
+            *regs &= !known_regs;
+            *slots &= !known_slots;
             let decides =
                 |value: &Value| value.is_number() && (value.id.is_some() || !value.number.is_unknown());
             for (number, value) in known.regs.iter().enumerate() {
@@ -299,8 +336,16 @@ impl Set {
                     *slots &= !(1 << slot);
                 }
             }
-            wanted.regs |= *regs;
-            wanted.slots |= *slots;
+            match why {
+                Why::Decides => {
+                    wanted.regs |= *regs;
+                    wanted.slots |= *slots;
+                }
+                Why::HandedOn => {
+                    wanted.handed_regs |= *regs;
+                    wanted.handed_slots |= *slots;
+                }
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ fn same_frame(old: &Frame, new: &Frame, wanted: Wanted, how: Compare, live: RegS
     for reg in live.iter() {
         let (one, two) = (&old.regs[reg.index()], &new.regs[reg.index()]);
         let how = match how {
-            Compare::Wanted if wanted.regs & 1 << reg.index() != 0 => Compare::Within,
+            Compare::Wanted if wanted.compared_regs() & 1 << reg.index() != 0 => Compare::Within,
             how => how,
         };
         if !same_value(one, two, how, ids) {
@@ -120,7 +120,7 @@ fn same_frame(old: &Frame, new: &Frame, wanted: Wanted, how: Compare, live: RegS
             continue;
         }
         let how = match how {
-            Compare::Wanted if wanted.slots & bit != 0 => Compare::Within,
+            Compare::Wanted if wanted.compared_slots() & bit != 0 => Compare::Within,
             how => how,
         };
         if !same_slot(slot, new.slot(number).unwrap_or(&Slot::NOTHING), how, ids) {
