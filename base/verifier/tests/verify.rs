@@ -525,3 +525,17 @@ fn contexts_are_memory_to_helpers_where_nothing_of_them_is_made_up() {
     rejected(ProgType::SOCKET_FILTER, &printed, "call-argument", 3);
     rejected(ProgType::KPROBE, &written, "context-access", 4);
 }
+
+/// What a loop hands on from turn to turn is wanted of what comes before it, though no turn that was followed shows it.
+#[test]
+fn what_a_loop_hands_on_is_compared() {
+    let text = |other: u32| {
+        format!(
+            "r6 = *(u32 *)(r1 + 12)\nr8 = {other}\nif r6 == 5 goto m\nr8 = 0\nm: r9 = 1\nr9 = 2\nr9 = 3\nr9 = 4\nr9 = 5\nr9 = 6\n\
+             if r6 == 77 goto n\nr9 = 7\nn: r7 = 0\nloop: may_goto out\nr7 = r8\ngoto loop\n\
+             out: r2 = r10\nr2 += -8\nr2 += r7\n*(u8 *)(r2 + 0) = 0\nr0 = 0\nexit"
+        )
+    };
+    accepts(&text(7));
+    rejects(&text(600), "stack-bounds", 19);
+}
