@@ -554,12 +554,14 @@ impl Explorer<'_> {
             Ret::SocketOrNull(socket) => {
                 let id = self.new_id();
                 let found = Value::perhaps(To::Socket(socket), id);
-                // What is looked up is acquired; another view of a socket is owned with it.
+                // What is looked up is acquired; another view of a socket is owned with it, another socket is not.
                 if helper.effects.has(Effects::ACQUIRES) {
                     self.own(state, at, id, OwnedKind::Object)?;
                     Value { owned: id, ..found }
-                } else {
+                } else if helper.effects.has(Effects::CASTS) {
                     Value { owned: call.viewed, ..found }
+                } else {
+                    found
                 }
             }
             Ret::Btf(name, trust) => {
