@@ -302,7 +302,7 @@ impl<'a> Explorer<'a> {
         self.path.step(at, Note::Nothing)?;
         self.count(at)?;
         if let Some(trace) = &mut self.trace {
-            trace.looks_at(at, &Known::new(state));
+            trace.looks_at(at, &Known::new(state, self.live.before(at)));
         }
         self.execute(state, at)
     }
@@ -325,7 +325,7 @@ impl<'a> Explorer<'a> {
 
     fn leave_path(&mut self, mark: Mark) {
         while let Some(index) = self.path.back_to(mark) {
-            if leave(&mut self.kept, index) == Leaving::Dropped {
+            if leave(&mut self.kept, index, self.limits.pruning) == Leaving::Dropped {
                 self.drop_kept(index);
             }
         }
@@ -653,11 +653,14 @@ enum Leaving {
 }
 
 /// Takes a kept state off the path. What is there of its stack and was not read since is of no use to anybody.
-fn leave(kept: &mut [Kept], index: usize) -> Leaving {
+fn leave(kept: &mut [Kept], index: usize, pruning: Pruning) -> Leaving {
     let Some(kept) = kept.get_mut(index) else { return Leaving::Kept };
     kept.on_path = false;
     if !kept.listed {
         return Leaving::Dropped;
+    }
+    if pruning != Pruning::Full {
+        return Leaving::Kept;
     }
     for (frame, wanted) in kept.state.frames.iter_mut().zip(&kept.wanted) {
         let used = 64 - wanted.read.leading_zeros() as usize;

@@ -3,7 +3,7 @@
 use crate::stack::{Byte, place};
 use crate::state::State;
 use crate::value::{Memory, Null, To, Value, What};
-use skep_isa::{InsnIdx, Reg};
+use skep_isa::{InsnIdx, Reg, RegSet};
 use skep_model::platform::helper::Socket;
 
 /// Is told of every state in which the verifier looks at an instruction.
@@ -15,6 +15,7 @@ pub trait Trace {
 /// What is known before an instruction.
 pub struct Known<'a> {
     state: &'a State,
+    live: RegSet,
 }
 
 /// What is known of a register, or of eight bytes of the stack.
@@ -87,8 +88,8 @@ pub enum Target {
 }
 
 impl<'a> Known<'a> {
-    pub(crate) fn new(state: &'a State) -> Known<'a> {
-        Known { state }
+    pub(crate) fn new(state: &'a State, live: RegSet) -> Known<'a> {
+        Known { state, live }
     }
 
     /// How many functions are active.
@@ -96,8 +97,17 @@ impl<'a> Known<'a> {
         self.state.frames.len()
     }
 
-    /// What is known of a register of an active function.
+    /// Whether it starts with a function that is verified by itself, as its type says: whoever calls it is not known then.
+    pub fn is_of_callee(&self) -> bool {
+        self.state.frames.first().is_some_and(|frame| frame.function != 0)
+    }
+
+    /// What is known of a register of an active function. What the function that runs does not read any more before it writes it may be
+    /// anything.
     pub fn register(&self, frame: usize, reg: Reg) -> Holds {
+        if frame + 1 == self.frames() && !self.live.contains(reg) {
+            return Holds::Anything;
+        }
         self.state.frames.get(frame).map_or(Holds::Anything, |frame| holds(&frame.regs[reg.index()]))
     }
 

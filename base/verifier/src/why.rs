@@ -569,14 +569,17 @@ impl Why<'_> {
         }
         let insn = self.past.steps.get(made).and_then(|step| self.past.program.at(step.insn));
         let Some((step, Insn::Branch { width, cond, .. })) = self.past.compared(from, made) else {
-            let what: &dyn fmt::Display = match &insn {
+            const NOTHING: &str = "nothing compares it on this path";
+            match insn {
                 Some(Insn::Load { kind, .. }) => {
-                    &format_args!("{} bytes are loaded here", kind.size().bytes())
+                    let bytes = kind.size().bytes();
+                    self.note(made, format_args!("{bytes} bytes are loaded here; {NOTHING}"));
                 }
-                Some(Insn::Alu { .. }) => &"the number is computed here",
-                _ => &"the number is from here",
-            };
-            self.note(made, format_args!("{what}; nothing compares it on this path"));
+                Some(Insn::Alu { .. }) => {
+                    self.note(made, format_args!("the number is computed here; {NOTHING}"));
+                }
+                _ => self.note(made, format_args!("the number is from here; {NOTHING}")),
+            }
             return;
         };
         let signed = matches!(cond, Cond::Sgt | Cond::Sge | Cond::Slt | Cond::Sle);

@@ -3,11 +3,13 @@
 use crate::Case;
 use skep::sys::{self, Call, Fd, Handle, MapFd, Reply, Sys};
 use skep::zerocopy::FromBytes;
+use skep::{Autoload, Object};
 use skep_abi::{Cmd, Errno, MapCreate, MapFreeze, MapInfo, OBJ_NAME_LEN, ProgLoad};
 use skep_btf::{Btf, TypeId};
 use skep_verifier::{Special, special_fields};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Gets the kernel, what it is about to be asked, and what a verifier is to be told of that.
@@ -235,4 +237,41 @@ impl Sys for Capture {
         }
         Ok(reply)
     }
+}
+
+/// Does something with each program of an object, as it reaches a kernel that is asked to load it alone.
+///
+/// # Errors
+/// Where the object cannot be read.
+pub fn each_case<T: Default + Send + 'static>(
+    kernel: &skep::Kernel,
+    types: Option<&Arc<Btf<'static>>>,
+    path: &Path,
+    tally: &mut T,
+    each: impl Fn(&str, (&sys::Kernel, &Sent), Case, &mut T) + Clone + Send + Sync + 'static,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let bytes = std::fs::read(path)?;
+    let file = path.display().to_string();
+    let names: Vec<String> = Object::parse(&file, &bytes)?.programs().map(str::to_owned).collect();
+    for name in names {
+        let mut object = Object::parse(&file, &bytes)?;
+        object.only_program(&name)?;
+        object.program_mut(&name)?.set_autoload(Autoload::Yes);
+        let maps: Vec<String> = object.maps().map(str::to_owned).collect();
+        for map in maps {
+            object.map_mut(&map)?.do_not_pin();
+        }
+        let shared = Arc::new(Mutex::new(std::mem::take(tally)));
+        let into = Arc::clone(&shared);
+        let (program, each) = (format!("{file} {name}"), each.clone());
+        let listener = move |kernel: &sys::Kernel, sent: &Sent, case: Case| {
+            let mut tally = into.lock().unwrap_or_else(PoisonError::into_inner);
+            each(&program, (kernel, sent), case, &mut tally);
+        };
+        let capture = Capture::new(kernel, types.cloned(), &name, Box::new(listener));
+        // Whether the kernel takes it is not the question.
+        let _ = object.load(&skep::Kernel::from_sys(capture));
+        *tally = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    Ok(())
 }

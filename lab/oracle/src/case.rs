@@ -9,7 +9,8 @@ use skep_isa::{Addr, ByteOrder, Insn, InsnIdx, Program, RawInsn, raw};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::{self, Platform};
 use skep_verifier::{
-    Alignment, Limits, MapProto, Reference, References, Rejection, Sleep, Subject, Verified, verify,
+    Alignment, Limits, MapProto, Pruning, Reference, References, Rejection, Sleep, Subject, Trace, Verified,
+    verify, verify_traced,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -187,6 +188,20 @@ impl Case {
     /// # Errors
     /// Why the verifier refuses them.
     pub fn verify(&self, slots: &[RawInsn]) -> Result<Verified, Rejection> {
+        self.with_subject(slots, |subject| verify(subject, &Limits::LINUX))
+    }
+
+    /// Verifies these slots in the place of the program's own, and tells of every state that is looked at, pruning only what lies within
+    /// what was looked at.
+    ///
+    /// # Errors
+    /// Why the verifier refuses them.
+    pub fn verify_traced(&self, slots: &[RawInsn], trace: &mut dyn Trace) -> Result<Verified, Rejection> {
+        let limits = Limits { pruning: Pruning::Within, ..Limits::LINUX };
+        self.with_subject(slots, |subject| verify_traced(subject, &limits, trace))
+    }
+
+    fn with_subject<T>(&self, slots: &[RawInsn], then: impl FnOnce(&Subject<'_>) -> T) -> T {
         let protos: Vec<MapProto<'_>> = self
             .maps
             .iter()
@@ -220,6 +235,6 @@ impl Case {
         subject.target = self.target;
         subject.exception_callback = self.exception_callback;
         subject.cpus = self.cpus;
-        verify(&subject, &Limits::LINUX)
+        then(&subject)
     }
 }

@@ -9,12 +9,13 @@
 
 mod capture;
 mod case;
+pub mod contain;
 pub mod mutants;
 mod mutate;
 mod random;
 mod world;
 
-pub use capture::{Capture, Listener, MapOf, Sent, map_fd};
+pub use capture::{Capture, Listener, MapOf, Sent, each_case, map_fd};
 pub use case::Case;
 pub use mutate::{Mutation, mutations};
 pub use random::Random;

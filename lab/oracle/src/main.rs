@@ -1,7 +1,9 @@
-//! `skep-lab-oracle mutants OBJECT...`: breaks the programs of objects, one instruction at a time.
+//! `skep-lab-oracle mutants OBJECT...` breaks the programs of objects, one instruction at a time; `contain OBJECT...` runs them, and looks
+//! whether whatever happens was reckoned with.
 
 use clap::{Args, Parser, Subcommand};
 use skep::Btf;
+use skep_lab_oracle::contain;
 use skep_lab_oracle::mutants::{Effort, Tally, of_object};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +21,24 @@ struct Options {
 enum What {
     /// Break programs: what the reference machine stops, the verifier must refuse.
     Mutants(Mutants),
+    /// Run programs step by step: whatever happens must lie in a state that the verifier looked at.
+    Contain(Contain),
+}
+
+#[derive(Args)]
+struct Contain {
+    /// Have the running Linux make maps and relocate (root only).
+    #[arg(long)]
+    linux: bool,
+    /// Runs of each program.
+    #[arg(long, default_value_t = 200)]
+    runs: u64,
+    /// The seed of all inputs.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The objects.
+    #[arg(required = true)]
+    objects: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -46,23 +66,16 @@ struct Mutants {
 fn main() -> ExitCode {
     match Options::parse().what {
         What::Mutants(options) => break_all(&options),
+        What::Contain(options) => contain_all(&options),
     }
 }
 
 /// Breaks all programs of the objects.
 fn break_all(options: &Mutants) -> ExitCode {
-    let kernel = match options.linux {
-        true => skep::Kernel::linux(),
-        false => match skep::Kernel::embedded(skep::embedded::Config::default()) {
-            Ok(kernel) => kernel,
-            Err(error) => {
-                eprintln!("oracle: {error}");
-                return ExitCode::FAILURE;
-            }
-        },
+    let (kernel, types) = match surroundings(options.linux) {
+        Ok(both) => both,
+        Err(code) => return code,
     };
-    let types = kernel.sys().file_read("/sys/kernel/btf/vmlinux").ok();
-    let types = types.and_then(|bytes| Btf::from_vec(bytes).ok()).map(Arc::new);
     let effort = Effort { runs: options.runs, mutants: options.mutants, seed: options.seed };
     let mut tally = Tally::default();
     let mut said = 0;
@@ -89,4 +102,50 @@ fn break_all(options: &Mutants) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Runs all programs of the objects, and looks at every step.
+fn contain_all(options: &Contain) -> ExitCode {
+    let (kernel, types) = match surroundings(options.linux) {
+        Ok(both) => both,
+        Err(code) => return code,
+    };
+    let mut tally = contain::Tally::default();
+    let mut said = 0;
+    for path in &options.objects {
+        let effort = (options.runs, options.seed);
+        if let Err(error) = contain::of_object(&kernel, types.as_ref(), path, effort, &mut tally) {
+            eprintln!("left out: {error}");
+        }
+        for miss in tally.misses.iter().skip(said) {
+            println!("{miss}");
+        }
+        said = tally.misses.len();
+    }
+    println!(
+        "{} programs ({} left out), {} steps, {} at instructions with too many states, {} that were not reckoned with",
+        tally.programs,
+        tally.left_out,
+        tally.steps,
+        tally.unsaid,
+        tally.misses.len(),
+    );
+    if tally.misses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The kernel that makes maps, and its types.
+fn surroundings(linux: bool) -> Result<(skep::Kernel, Option<Arc<Btf<'static>>>), ExitCode> {
+    let kernel = match linux {
+        true => skep::Kernel::linux(),
+        false => match skep::Kernel::embedded(skep::embedded::Config::default()) {
+            Ok(kernel) => kernel,
+            Err(error) => {
+                eprintln!("oracle: {error}");
+                return Err(ExitCode::FAILURE);
+            }
+        },
+    };
+    let types = kernel.sys().file_read("/sys/kernel/btf/vmlinux").ok();
+    let types = types.and_then(|bytes| Btf::from_vec(bytes).ok()).map(Arc::new);
+    Ok((kernel, types))
 }

@@ -1,13 +1,12 @@
 //! Programs that are broken at one instruction: what the machine stops, the verifier must refuse.
 
-use crate::{Capture, Case, Mutation, Ran, Random, Stage, World, mutations};
+use crate::{Case, Mutation, Ran, Random, Stage, World, each_case, mutations};
 use skep::sys::{Fd, FdArray, Kernel, ProgLoadMemory, Records};
-use skep::{Autoload, Object};
 use skep_abi::ProgLoad;
 use skep_btf::Btf;
 use skep_exact::{Fault, Stack};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug)]
@@ -88,31 +87,10 @@ pub fn of_object(
     effort: Effort,
     tally: &mut Tally,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let bytes = std::fs::read(path)?;
-    let file = path.display().to_string();
-    let names: Vec<String> = Object::parse(&file, &bytes)?.programs().map(str::to_owned).collect();
-    for name in names {
-        let mut object = Object::parse(&file, &bytes)?;
-        object.only_program(&name)?;
-        object.program_mut(&name)?.set_autoload(Autoload::Yes);
-        let maps: Vec<String> = object.maps().map(str::to_owned).collect();
-        for map in maps {
-            object.map_mut(&map)?.do_not_pin();
-        }
-        let shared = Arc::new(Mutex::new(std::mem::take(tally)));
-        let into = Arc::clone(&shared);
-        let program = format!("{file} {name}");
-        let listener = move |kernel: &Kernel, sent: &crate::Sent, case: Case| {
-            let ask = |slots: &[u8]| load(kernel, sent, slots);
-            let mut tally = into.lock().unwrap_or_else(PoisonError::into_inner);
-            of_case(&program, &case, effort, &ask, &mut tally);
-        };
-        let capture = Capture::new(kernel, types.cloned(), &name, Box::new(listener));
-        // Whether the kernel takes it is not the question.
-        let _ = object.load(&skep::Kernel::from_sys(capture));
-        *tally = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-    Ok(())
+    each_case(kernel, types, path, tally, move |program, (kernel, sent), case, tally| {
+        let ask = |slots: &[u8]| load(kernel, sent, slots);
+        of_case(program, &case, effort, &ask, tally);
+    })
 }
 
 /// Asks the kernel for other instructions in the place of those that it was about to be sent.

@@ -4,7 +4,7 @@ use crate::{Case, Random};
 use skep_abi::{FuncId, MapType};
 use skep_exact::{
     CallEnd, CtxRefusal, CtxValue, Entry, FaultKind, Fuel, HelperLink, LoadError, MapRef, MapShape, Packet,
-    PacketPoint, Platform, Program, Rights, Rules, Stack, UninitStack, run,
+    PacketPoint, Platform, Program, Rights, Rules, Stack, Step, UninitStack, run_observed,
 };
 use skep_exact::{Fault, World as Around};
 use skep_isa::{Addr, RawInsn, Size};
@@ -180,6 +180,18 @@ impl<'m> World<'m> {
 
     /// Runs a program once.
     pub fn run(case: &'m Case, program: &'m Program, stage: &'m Stage, stack: &Stack, seed: u64) -> Ran {
+        World::watch(case, program, stage, stack, seed, |_, _| {})
+    }
+
+    /// Runs a program once while somebody looks on, who is told at which byte of its memory the packet's data begin.
+    pub fn watch(
+        case: &'m Case,
+        program: &'m Program,
+        stage: &'m Stage,
+        stack: &Stack,
+        seed: u64,
+        mut see: impl FnMut(&Step<'_>, usize),
+    ) -> Ran {
         let mut random = Random::new(seed);
         let window = window(&mut random);
         let world = World {
@@ -189,7 +201,12 @@ impl<'m> World<'m> {
             window: Cell::new(window),
             reserved: Cell::new(0),
         };
-        match run(program, &world, stack, Entry::Context, &Fuel::new(FUEL)).result {
+        let mut watch = |step: &Step<'_>| {
+            let (meta, data, _) = world.window.get();
+            see(step, data - meta);
+        };
+        let fuel = Fuel::new(FUEL);
+        match run_observed(program, &world, stack, Entry::Context, &fuel, &mut watch).result {
             Ok(value) => Ran::Returned(value),
             Err(fault) if is_wrong(&fault.kind) => Ran::Stopped(fault),
             Err(fault) => Ran::Undecided(fault),
