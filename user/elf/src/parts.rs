@@ -105,16 +105,20 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
     let mut btf = None;
     for section in sections {
         let name_of = name(section)?;
+        // Which of several is read is not for here to say.
+        if name_of == BTF && (section.sh_type(endian) != SHT_PROGBITS || btf.is_some()) {
+            return Err(Missing::Odd);
+        }
         let is_wanted = match section.sh_type(endian) {
             SHT_NOBITS => false,
             // What says that it is code is read as code, whatever its name.
             SHT_PROGBITS if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => {
-                if name_of == BTF && btf.is_none() {
+                if name_of == BTF {
                     btf = Some(range(section)?);
                 }
                 true
             }
-            SHT_PROGBITS if name_of == BTF && btf.is_none() => {
+            SHT_PROGBITS if name_of == BTF => {
                 btf = Some(range(section)?);
                 false
             }
