@@ -453,7 +453,7 @@ fn states_are_told() {
             self.0.push((at.0, known.register(0, Reg::R6)));
         }
     }
-    let assembled = assemble("r6 = *(u32 *)(r1 + 12)\nr6 &= 7\nr0 = 0\nexit", &()).unwrap();
+    let assembled = assemble("r6 = *(u32 *)(r1 + 12)\nr6 &= 7\nr0 = r6\nexit", &()).unwrap();
     let subject = Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::XDP, &World);
     let mut seen = Seen(Vec::new());
     verify_traced(&subject, &Limits::LINUX, &mut seen).unwrap();
