@@ -9,7 +9,7 @@ use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, Wh
 use crate::rejection::{Rejection, Rule, no_memory};
 use crate::same::{Compare, covers};
 use crate::state::{Frame, Role, State};
-use crate::step::Lookups;
+use crate::step::{Contract, Lookups};
 use crate::structured::Structured;
 use crate::subject::Subject;
 use crate::trace::{Known, Trace};
@@ -97,6 +97,8 @@ pub(crate) struct Explorer<'a> {
     pub(crate) depths: Vec<u32>,
     /// By function, whether it is called where only its type is known.
     pub(crate) by_type: Vec<Called>,
+    /// By function, what is known of those of which only the type counts, once it was asked for.
+    pub(crate) contracts: Vec<Option<Contract>>,
     /// The functions that run later.
     pub(crate) later: Vec<usize>,
     pub(crate) lookups: Lookups,
@@ -163,6 +165,7 @@ impl<'a> Explorer<'a> {
             kinds: filled(program.len())?,
             depths: filled(functions)?,
             by_type: filled(functions)?,
+            contracts: filled(functions)?,
             later: Vec::new(),
             lookups: Lookups::default(),
         };
@@ -392,15 +395,15 @@ impl<'a> Explorer<'a> {
         self.wait_from(Waiting { mark, state, at: next, first: None, widened })
     }
 
-    /// Leaves the way on for later that a function takes which is left at the current instruction.
+    /// Leaves the way on for later that a function takes which is left, as the note says, at the current instruction.
     pub(crate) fn wait_after_leaving(
         &mut self,
         state: State,
-        left: InsnIdx,
+        left: (InsnIdx, Note),
         at: InsnIdx,
     ) -> Result<(), Rejection> {
         let mark = self.path.mark();
-        self.wait_from(Waiting { mark, state, at, first: Some((left, Note::Leave)), widened: None })
+        self.wait_from(Waiting { mark, state, at, first: Some(left), widened: None })
     }
 
     /// Leaves a function for later that runs when nothing of the program is active.

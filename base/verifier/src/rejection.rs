@@ -182,6 +182,8 @@ rules! {
     Kfunc = "call-kfunc", Call, EINVAL, "declare it __weak and test for it, or run a kernel that has it";
     /// Maps exist.
     Reference = "reference-missing", Reference, EBADF, "declare the map in the object";
+    /// The place in a map's value exists whose address is loaded.
+    MapValue = "reference-map-value", Reference, EINVAL, "point into the only value of an array, as those of global variables are";
     /// Variables of the kernel exist.
     Variable = "reference-variable", Reference, EINVAL, "declare it __weak and test for it, or run a kernel that has it";
     /// What a program is attached to exists, and is what its type attaches to.

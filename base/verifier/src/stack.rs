@@ -3,6 +3,9 @@
 use crate::path::Position;
 use crate::value::Value;
 
+/// The most bytes of stack of one function, whatever the limits say: sets of slots have a bit for each.
+pub(crate) const MOST_STACK: u32 = 512;
+
 /// What a byte of the stack holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Byte {

@@ -11,9 +11,9 @@ use crate::trace::Trace;
 pub struct Limits {
     /// The instructions that may be processed, on all paths together (`BPF_COMPLEXITY_LIMIT_INSNS`).
     pub insns: u32,
-    /// The functions that may be active at once (`MAX_CALL_FRAMES`).
+    /// The functions that may be active at once (`MAX_CALL_FRAMES`), at most 8, whatever is said here.
     pub frames: u32,
-    /// The bytes of stack of all functions that are active at once (`MAX_BPF_STACK`).
+    /// The bytes of stack of all functions that are active at once (`MAX_BPF_STACK`); one has at most 512, whatever is said here.
     pub stack: u32,
     /// The paths that may wait at once (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
     pub waiting: u32,

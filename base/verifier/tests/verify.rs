@@ -26,7 +26,8 @@ const fn map(kind: MapType, key_size: u32, value_size: u32) -> MapProto<'static>
     }
 }
 
-/// 3: hash; 4: array; 5: ring; 6: frozen array, which holds 7 and 0; 7: hash with a lock; 8: array of arrays; 9: programs.
+/// 3: hash; 4: array; 5: ring; 6: frozen array, which holds 7 and 0; 7: hash with a lock; 8: array of arrays; 9: programs;
+/// 10: array of such as 6 is.
 const MAPS: &[MapProto<'static>] = &[
     map(MapType::HASH, 8, 16),
     map(MapType::ARRAY, 4, 64),
@@ -43,6 +44,7 @@ const MAPS: &[MapProto<'static>] = &[
     },
     MapProto { inner: Some(1), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
     map(MapType::PROG_ARRAY, 4, 4),
+    MapProto { inner: Some(3), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
 ];
 
 impl References for World {
@@ -421,6 +423,60 @@ fn a_packet_load_may_leave_a_function() {
     // It returns 0 or 600.
     let rejection = on_filter("r2 = r10\nr2 += -520\nr2 += r0\nr0 = *(u8 *)(r2 + -90)").unwrap_err();
     assert_eq!(rejection.id(), "stack-bounds", "{rejection}");
+}
+
+#[test]
+fn a_packet_load_may_leave_a_function_that_a_helper_calls() {
+    // The loop's function leaves 600 behind, if it is left early.
+    let text = |before: &str| {
+        format!(
+            "r6 = r1\n*(u64 *)(r10 - 8) = r6\n*(u64 *)(r10 - 16) = 0\nr1 = 4\nr2 = subprog[f] ll\nr3 = r10\nr3 += -16\n\
+             r4 = 0\ncall 181\nr1 = *(u64 *)(r10 - 16)\nif r1 == 0 goto out\nr0 = *(u8 *)(r1 + 0)\nout: r0 = 0\nexit\n\
+             f: r7 = r2\nr6 = *(u64 *)(r7 + 8)\n{before}r0 = *(u8 *)skb[0]\n*(u64 *)(r7 + 0) = 0\nr0 = 0\nexit"
+        )
+    };
+    on(ProgType::SOCKET_FILTER, &text("")).unwrap();
+    let rejection =
+        on(ProgType::SOCKET_FILTER, &text("*(u64 *)(r7 + 0) = 600\n")).expect_err("it is left early");
+    assert_eq!((rejection.id(), rejection.insn), ("pointer-dereference", Some(InsnIdx(12))), "{rejection}");
+}
+
+/// A look-up in a map, and what is found there looked up in by the key 0, too, which is a constant.
+fn lookup_twice(map: u32, rest: &str) -> String {
+    format!(
+        "*(u32 *)(r10 - 4) = 0\nr1 = map[fd:{map}] ll\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\n\
+         r1 = r0\nr2 = r10\nr2 += -4\ncall 1\n{rest}out: r0 = 0\nexit"
+    )
+}
+
+/// Of a map that was found in another only the prototype is known: neither what is in it, nor how many elements it has.
+#[test]
+fn inner_maps_are_not_their_prototypes() {
+    accepts(&lookup_twice(8, "if r0 == 0 goto out\nr0 = *(u8 *)(r0 + 0)\n"));
+    rejects(&lookup_twice(8, "r0 = *(u8 *)(r0 + 0)\n"), "pointer-null", 11);
+    let decided = "r3 = *(u32 *)(r0 + 0)\nif r3 == 7 goto out\nr0 = *(u8 *)(r3 + 0)\n";
+    accepts(&format!("r0 = map[fd:6][0] ll\n{decided}out: r0 = 0\nexit"));
+    rejects(&lookup_twice(10, &format!("if r0 == 0 goto out\n{decided}")), "pointer-dereference", 14);
+    // Nor are they in functions that are called for each element.
+    let each = "r2 = subprog[f] ll\nr3 = 0\nr4 = 0\ncall 164\nout: r0 = 0\nexit\n\
+         f: r4 = *(u32 *)(r3 + 0)\nif r4 == 7 goto end\nr0 = *(u8 *)(r4 + 0)\nend: r0 = 0\nexit";
+    accepts(&format!("r1 = map[fd:6] ll\n{each}"));
+    rejects(
+        &format!(
+            "*(u32 *)(r10 - 4) = 0\nr1 = map[fd:10] ll\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr1 = r0\n{each}"
+        ),
+        "pointer-dereference",
+        17,
+    );
+}
+
+/// Only the value of an array with one element has an address that programs can name.
+#[test]
+fn addresses_are_of_values() {
+    accepts("r1 = map[fd:6][0]+4 ll\nr0 = *(u32 *)(r1 + 0)\nr0 = 0\nexit");
+    rejects("r1 = map[fd:6][0]+8 ll\nr0 = 0\nexit", "reference-map-value", 0);
+    rejects("r1 = map[fd:4][0] ll\nr0 = 0\nexit", "reference-map-value", 0);
+    rejects("r1 = map[fd:3][0] ll\nr0 = 0\nexit", "reference-map-value", 0);
 }
 
 /// A program with a stack offset that many paths come to, and one of them out of bounds: however little is pruned, the verdict is the same.

@@ -35,8 +35,8 @@ struct Call {
     released: Option<Id>,
     /// A constant key.
     key: Option<u64>,
-    /// The map whose timer it is.
-    timer: Option<MapAt>,
+    /// The map whose timer it is, and which one it is of those that were found in a map of maps.
+    timer: Option<(MapAt, Id)>,
     /// What the socket is owned by that the call makes another view of.
     viewed: Id,
     /// What of the kernel's there is one of for each CPU.
@@ -83,8 +83,7 @@ impl Explorer<'_> {
             self.release(state, at, released)?;
         }
         if let Some((kind, function)) = call.function {
-            let map = call.timer.or(call.map.map(|(map, _)| map));
-            self.call_back(state, at, kind, function, map)?;
+            self.call_back(state, at, kind, function, call.timer.or(call.map))?;
         }
         self.forget_arguments(state);
         let result = self.result(state, at, helper, prototype, &call)?;
@@ -156,7 +155,7 @@ impl Explorer<'_> {
                     return Err(Rule::Argument
                         .broken(at, format_args!("bpf_{} does not take a map of type {kind}", helper.name)));
                 }
-                if call.timer.is_some_and(|timer| timer != map) {
+                if call.timer.is_some_and(|timer| timer != (map, inner)) {
                     return wanted("the map in whose value the timer is");
                 }
                 call.map = Some((map, inner));
@@ -286,8 +285,8 @@ impl Explorer<'_> {
             Arg::SpinLock => self.lock(state, at, helper, reg, &value)?,
             Arg::Timer => {
                 let map = self.special(at, &value, SpecialKind::Timer);
-                let Some((map, _)) = map else { return wanted("a bpf_timer in a map's value") };
-                call.timer = Some(map);
+                let Some((map, inner, _)) = map else { return wanted("a bpf_timer in a map's value") };
+                call.timer = Some((map, inner));
             }
             _ => {
                 return Err(self.unmodelled(
@@ -299,14 +298,14 @@ impl Explorer<'_> {
         Ok(())
     }
 
-    /// The map whose value's special bytes of a kind begin where a pointer points, and which value it is.
-    fn special(&self, at: InsnIdx, value: &Value, kind: SpecialKind) -> Option<(MapAt, Id)> {
-        let Some(To::MapValue { map, .. }) = value.certainly_to() else { return None };
+    /// The map whose value's special bytes of a kind begin where a pointer points, which map of its kind it is, and which value.
+    fn special(&self, at: InsnIdx, value: &Value, kind: SpecialKind) -> Option<(MapAt, Id, Id)> {
+        let Some(To::MapValue { map, inner }) = value.certainly_to() else { return None };
         let offset = value.offset()?;
         let special = self.map(at, map).ok()?.special;
         let here =
             |special: &crate::subject::Special| special.kind == kind && i64::from(special.offset) == offset;
-        special.iter().any(here).then_some((map, value.id))
+        special.iter().any(here).then_some((map, inner, value.id))
     }
 
     fn lock(
@@ -317,7 +316,7 @@ impl Explorer<'_> {
         reg: Reg,
         value: &Value,
     ) -> Result<()> {
-        let Some((map, id)) = self.special(at, value, SpecialKind::SpinLock) else {
+        let Some((map, _, id)) = self.special(at, value, SpecialKind::SpinLock) else {
             return Err(Rule::Argument.broken(
                 at,
                 format_args!(
@@ -507,8 +506,7 @@ impl Explorer<'_> {
     /// A text that nobody can change, with its end.
     fn constant_text(&self, at: InsnIdx, reg: Reg, value: &Value) -> Result<()> {
         let text = || {
-            let Some(To::MapValue { map, .. }) = value.certainly_to() else { return None };
-            let bytes = self.map(at, map).ok()?.frozen?;
+            let bytes = self.constants(value.certainly_to()?)?;
             let text = bytes.get(usize::try_from(value.offset()?).ok()?..)?;
             text.contains(&0).then_some(())
         };
@@ -632,8 +630,9 @@ impl Explorer<'_> {
                 None => To::MapValue { map, inner },
             },
         };
-        // Elements of arrays are always there.
+        // Elements of arrays are always there. An array that was found in a map of maps may have fewer than its prototype.
         let there = matches!(kind, MapType::ARRAY | MapType::PERCPU_ARRAY)
+            && !inner.is_some()
             && key.is_some_and(|key| key < u64::from(most));
         if there {
             return Ok(Value { id, ..Value::pointer(to) });

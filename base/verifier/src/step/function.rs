@@ -8,7 +8,7 @@ use crate::path::{MOST_FRAMES, Note};
 use crate::rejection::{Rule, no_memory};
 use crate::scalar::Number;
 use crate::state::{Frame, Role, State};
-use crate::value::{MapAt, To, Value};
+use crate::value::{Id, MapAt, To, Value};
 use alloc::vec::Vec;
 use skep_isa::{Insn, InsnIdx, Reg};
 use skep_model::platform::helper::Callback;
@@ -162,7 +162,7 @@ impl Explorer<'_> {
         at: InsnIdx,
         kind: Callback,
         function: InsnIdx,
-        map: Option<MapAt>,
+        map: Option<(MapAt, Id)>,
     ) -> Result<()> {
         let (number, start) = self.function_at(at, Some(function))?;
         if kind == Callback::Timer {
@@ -189,13 +189,10 @@ impl Explorer<'_> {
                 let Some(map) = map else {
                     return Err(Rule::Argument.broken(at, format_args!("no map is known to go over")));
                 };
-                give(Reg::R1, Value::pointer(To::Map(map)));
-                give(Reg::R2, Value::pointer(To::MapKey(map)));
-                let id = self.new_id();
-                give(
-                    Reg::R3,
-                    Value { id, ..Value::pointer(To::MapValue { map, inner: crate::value::Id::NONE }) },
-                );
+                let [of, key, value] = self.element_of(map);
+                give(Reg::R1, of);
+                give(Reg::R2, key);
+                give(Reg::R3, value);
                 give(Reg::R4, handed);
             }
             Callback::Timer | Callback::UserRecord | Callback::Vma => {
@@ -214,12 +211,23 @@ impl Explorer<'_> {
         Ok(())
     }
 
+    /// What a function gets that is called for an element of a map: the map, the key, the value.
+    fn element_of(&mut self, (map, inner): (MapAt, Id)) -> [Value; 3] {
+        let id = self.new_id();
+        let of = if inner.is_some() { To::InnerMap { map, inner } } else { To::Map(map) };
+        [
+            Value::pointer(of),
+            Value::pointer(To::MapKey(map)),
+            Value { id, ..Value::pointer(To::MapValue { map, inner }) },
+        ]
+    }
+
     /// A function is called when a timer fires.
     fn call_later(
         &mut self,
         at: InsnIdx,
         (number, start): (usize, InsnIdx),
-        map: Option<MapAt>,
+        map: Option<(MapAt, Id)>,
     ) -> Result<()> {
         let Some(map) = map else {
             return Err(Rule::Argument.broken(at, format_args!("no map is known whose timer it is")));
@@ -229,11 +237,10 @@ impl Explorer<'_> {
             self.later.push(number);
         }
         let mut frame = Frame::new(number, at, Role::Later, 0);
-        let id = self.new_id();
-        frame.regs[Reg::R1.index()] = Value::pointer(To::Map(map));
-        frame.regs[Reg::R2.index()] = Value::pointer(To::MapKey(map));
-        frame.regs[Reg::R3.index()] =
-            Value { id, ..Value::pointer(To::MapValue { map, inner: crate::value::Id::NONE }) };
+        let [of, key, value] = self.element_of(map);
+        frame.regs[Reg::R1.index()] = of;
+        frame.regs[Reg::R2.index()] = key;
+        frame.regs[Reg::R3.index()] = value;
         let later = State::new(frame)?;
         self.wait_apart(later, start)
     }

@@ -29,6 +29,13 @@ struct Params {
     count: usize,
 }
 
+/// What those who call a function by its type rely on.
+#[derive(Clone, Copy)]
+pub(crate) struct Contract {
+    params: Params,
+    changes_packet: bool,
+}
+
 impl Explorer<'_> {
     /// Finds out which functions are verified by themselves: those of global linkage.
     pub(crate) fn find_global(&mut self) {
@@ -62,6 +69,19 @@ impl Explorer<'_> {
             types.resolve(proto.ret).ok()
         };
         returned().is_some_and(|ty| matches!(ty.def(), Def::Int(_) | Def::Enum(_)))
+    }
+
+    /// The contract of a function, which is found out once.
+    fn contract(&mut self, at: InsnIdx, function: usize) -> Result<Contract> {
+        if let Some(contract) = self.contracts.get(function).copied().flatten() {
+            return Ok(contract);
+        }
+        let contract =
+            Contract { params: self.params(at, function)?, changes_packet: self.changes_packet(function) };
+        if let Some(place) = self.contracts.get_mut(function) {
+            *place = Some(contract);
+        }
+        Ok(contract)
     }
 
     fn params(&self, at: InsnIdx, function: usize) -> Result<Params> {
@@ -153,7 +173,7 @@ impl Explorer<'_> {
                 ),
             ));
         }
-        let params = self.params(at, function)?;
+        let Contract { params, changes_packet } = self.contract(at, function)?;
         for (index, param) in params.all.iter().take(params.count).enumerate() {
             let Some(reg) = Reg::new(index as u8 + 1) else { break };
             let value = self.read(state, at, reg)?;
@@ -185,7 +205,7 @@ impl Explorer<'_> {
         }
         self.forget_arguments(state);
         state.set(Reg::R0, Value::UNKNOWN);
-        if self.changes_packet(function) {
+        if changes_packet {
             state.for_each(super::call::forget_packet);
         }
         if let Some(called) = self.by_type.get_mut(function) {
@@ -196,7 +216,7 @@ impl Explorer<'_> {
 
     /// The state in which a function begins that is verified by itself.
     pub(crate) fn alone(&mut self, function: usize, start: InsnIdx) -> Result<State> {
-        let params = self.params(start, function)?;
+        let params = self.contract(start, function)?.params;
         let mut frame = Frame::new(function, start, Role::First, 0);
         for (index, param) in params.all.iter().take(params.count).enumerate() {
             let value = match *param {

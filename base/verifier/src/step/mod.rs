@@ -12,15 +12,17 @@ mod region;
 mod stack;
 mod tracing;
 
+pub(crate) use global::Contract;
 pub(crate) use object::Lookups;
 
 use crate::explore::{Explorer, Next};
-use crate::path::Set;
+use crate::path::{Note, Set};
 use crate::rejection::{Rejection, Rule};
 use crate::state::{Role, State};
 use crate::subject::SpecialKind;
 use crate::value::{Id, MapAt, To, Value};
 use core::fmt;
+use skep_abi::MapType;
 use skep_isa::{Addr, Insn, InsnIdx, Operand, Reg, Width};
 use skep_model::platform::prog::ClassicLoads;
 
@@ -126,12 +128,26 @@ impl Explorer<'_> {
             return Err(Rule::Reference.broken(at, format_args!("no map is known here")));
         };
         self.map_fits_program(at, map)?;
-        let map_at = MapAt(u16::try_from(index).unwrap_or(u16::MAX));
+        let Ok(map_at) = u16::try_from(index).map(MapAt) else {
+            return Err(
+                Rule::Reference.broken(at, format_args!("more maps are known than a program can name"))
+            );
+        };
         if !is_value {
             return Ok(Value::pointer(To::Map(map_at)));
         }
-        if map.kind == skep_abi::MapType::ARENA {
+        if map.kind == MapType::ARENA {
             return Err(self.unmodelled(at, format_args!("arenas are not modelled")));
+        }
+        // `array_map_direct_value_addr`, kernel/bpf/arraymap.c.
+        if map.kind != MapType::ARRAY || map.max_entries != 1 || value_off >= map.value_size {
+            return Err(Rule::MapValue.broken(
+                at,
+                format_args!(
+                    "wanted byte {value_off} of the only value of an array, found a map of type {}, {} elements and {} bytes each",
+                    map.kind, map.max_entries, map.value_size
+                ),
+            ));
         }
         let mut value = Value::pointer(To::MapValue { map: map_at, inner: Id::NONE });
         value.fixed = i64::from(value_off);
@@ -181,23 +197,34 @@ impl Explorer<'_> {
         if let Some(index) = index {
             self.read(state, at, index)?;
         }
-        if state.frame().role == Role::Called {
-            if !self.returns_number(state.frame().function) {
-                return Err(Rule::ClassicLoad.broken(
-                    at,
-                    format_args!("`{insn}` may leave its function with 0, which returns no number"),
-                ));
-            }
-            // Where there are no such bytes, the function returns 0.
-            let mut left = state.try_clone()?;
-            let call = left.frame().call;
-            left.frames.pop();
-            left.set(Reg::R0, Value::constant(0));
-            self.wait_after_leaving(left, at, InsnIdx(call.0 + 1))?;
-        }
+        self.leave_early(state, at, insn)?;
         self.forget_arguments(state);
         state.set(Reg::R0, Value::UNKNOWN);
         Ok(())
+    }
+
+    /// Where there are no such bytes, the function that runs returns 0.
+    fn leave_early(&mut self, state: &State, at: InsnIdx, insn: Insn) -> Result<()> {
+        let frame = state.frame();
+        match frame.role {
+            // Zero is a number, and all programs that may load so may return it.
+            Role::First | Role::Later => Ok(()),
+            Role::Called if !self.returns_number(frame.function) => Err(Rule::ClassicLoad
+                .broken(at, format_args!("`{insn}` may leave its function with 0, which returns no number"))),
+            Role::Called => {
+                let mut left = state.try_clone()?;
+                let call = left.frame().call;
+                left.frames.pop();
+                left.set(Reg::R0, Value::constant(0));
+                self.wait_after_leaving(left, (at, Note::Leave), InsnIdx(call.0 + 1))
+            }
+            Role::Callback(_) => {
+                let mut left = state.try_clone()?;
+                let call = left.frame().call;
+                left.frames.pop();
+                self.wait_after_leaving(left, (at, Note::LeaveCallback), call)
+            }
+        }
     }
 
     /// Forgets r0 to r5, as calls do.

@@ -5,7 +5,8 @@ use crate::explore::Explorer;
 use crate::rejection::Rule;
 use crate::state::State;
 use crate::subject::{MapProto, Special, SpecialKind};
-use crate::value::{Memory, To, Value};
+use crate::value::{Id, Memory, To, Value};
+use skep_abi::MapType;
 use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::prog::PacketAccess;
@@ -210,10 +211,17 @@ impl Explorer<'_> {
         Ok(())
     }
 
+    /// The bytes of a map's only value that nobody can change any more. Of a map that was found in a map of maps only the prototype is
+    /// known, which has other contents.
+    pub(super) fn constants(&self, to: To) -> Option<&[u8]> {
+        let To::MapValue { map, inner: Id::NONE } = to else { return None };
+        let map = self.subject.maps.get(usize::from(map.0))?;
+        map.frozen.filter(|_| map.kind == MapType::ARRAY && map.max_entries == 1)
+    }
+
     /// The number in bytes that nobody can change any more.
     pub(super) fn frozen(&self, pointer: &Value, to: To, access: Access) -> Option<u64> {
-        let To::MapValue { map, .. } = to else { return None };
-        let bytes = self.subject.maps.get(usize::from(map.0))?.frozen?;
+        let bytes = self.constants(to)?;
         let start = usize::try_from(pointer.offset()?.checked_add(access.off)?).ok()?;
         let bytes = bytes.get(start..start.checked_add(access.size as usize)?)?;
         let mut word = [0; 8];

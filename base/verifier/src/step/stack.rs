@@ -6,7 +6,7 @@ use crate::explore::Explorer;
 use crate::path::Note;
 use crate::rejection::Rule;
 use crate::scalar::Number;
-use crate::stack::{Byte, Slot, place};
+use crate::stack::{Byte, MOST_STACK, Slot, place};
 use crate::state::State;
 use crate::value::{To, Value};
 use skep_isa::{InsnIdx, Operand};
@@ -32,13 +32,14 @@ impl Explorer<'_> {
         let least = pointer.number.smin().saturating_add(off);
         let most = pointer.number.smax().saturating_add(off);
         let end = most.saturating_add(i64::from(access.size));
-        if least < -i64::from(self.limits.stack) || end > 0 || (access.size > 0 && least >= 0) {
+        let deepest = self.limits.stack.min(MOST_STACK);
+        if least < -i64::from(deepest) || end > 0 || (access.size > 0 && least >= 0) {
             return Err(Rule::Stack.broken(
                 at,
                 format_args!(
                     "wanted {} bytes within the {} below r10, found them at {}{}{}",
                     access.size,
-                    self.limits.stack,
+                    deepest,
                     least,
                     if least == most { "" } else { " to " },
                     if least == most { &"" as &dyn core::fmt::Display } else { &most },
