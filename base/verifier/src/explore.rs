@@ -431,7 +431,7 @@ impl<'a> Explorer<'a> {
                 }
             }
             for (index, (old, new)) in old.stack.iter().zip(&mut new.stack).enumerate() {
-                if wanted.slots & 1 << (index & 63) != 0 || old.bytes != new.bytes || old.kept.is_some() {
+                if wanted.slots & 1 << (index & 63) != 0 || old.bytes != new.bytes {
                     continue;
                 }
                 if old.stored().is_some() && widen_value(&old.value, &mut new.value) {

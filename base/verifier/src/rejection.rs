@@ -222,6 +222,8 @@ rules! {
     Special = "memory-special", Memory, EACCES, "use the helpers for locks, timers and kernel pointers in map values";
     /// Arguments of calls are what is wanted.
     Argument = "call-argument", Call, EACCES, "pass what the called function's description asks for";
+    /// Dynptrs are made where none is handed over, and are used from their first byte.
+    Dynptr = "call-dynptr", Call, EINVAL, "let the helper make the dynptr in a variable of its own, and pass that variable's address";
     /// A program returns a number within the range of its type.
     Return = "return-value", Obligation, EINVAL, "return one of the values that the program type knows";
     /// Functions that are verified by themselves have a type that says what they take.

@@ -1,7 +1,7 @@
 //! Whether what follows a kept state was looked at for a new one, too.
 
 use crate::path::{Kept, MOST_FRAMES, Wanted};
-use crate::stack::{Byte, Kept as Object, Slot};
+use crate::stack::{Byte, Slot};
 use crate::state::{Frame, OwnedKind, State};
 use crate::value::{Id, Memory, To, Value, What};
 use skep_isa::RegSet;
@@ -70,11 +70,7 @@ impl Ids {
 /// Whether the new state is one of those that the old one stands for.
 pub(crate) fn covers(kept: &Kept, new: &State, how: Compare, live: impl Fn(usize, &Frame) -> RegSet) -> bool {
     let old = &kept.state;
-    if old.frames.len() != new.frames.len()
-        || old.rcu != new.rcu
-        || old.preempt != new.preempt
-        || old.owned.len() != new.owned.len()
-    {
+    if old.frames.len() != new.frames.len() || old.owned.len() != new.owned.len() {
         return false;
     }
     let mut ids = Ids::new();
@@ -142,7 +138,7 @@ fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
             (Byte::Some, Byte::Stored) => {
                 how != Compare::Equal && news.is_some_and(|(value, _)| value.is_number())
             }
-            (Byte::Zero, Byte::Zero) | (Byte::Kept, Byte::Kept) => true,
+            (Byte::Zero, Byte::Zero) | (Byte::Dynptr, Byte::Dynptr) => true,
             // That a stored number is zero must be wanted of it then, which it is where everything is compared.
             (Byte::Zero, Byte::Stored) => {
                 how == Compare::Within && news.is_some_and(|(value, _)| value.as_constant() == Some(0))
@@ -162,14 +158,10 @@ fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
             return false;
         }
     }
-    if old.kept != new.kept {
-        let (Some(one), Some(two)) = (old.kept, new.kept) else { return old.kept.is_none() };
-        return same_object(one, two, how)
+    if old.dynptr.is_some() {
+        return old.dynptr == new.dynptr
             && ids.same(old.value.id, new.value.id)
             && ids.same(old.value.owned, new.value.owned);
-    }
-    if old.kept.is_some() {
-        return ids.same(old.value.id, new.value.id) && ids.same(old.value.owned, new.value.owned);
     }
     match (whole, news) {
         (Some((one, count)), Some((two, other))) => count == other && same_value(&one, &two, how, ids),
@@ -181,16 +173,6 @@ fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
 fn covers_bytes(value: &Value, new: &Slot) -> bool {
     let zeros = new.bytes.iter().all(|&byte| byte == Byte::Zero);
     !value.id.is_some() && (value.number.is_unknown() || (zeros && value.number.contains(0)))
-}
-
-fn same_object(old: Object, new: Object, how: Compare) -> bool {
-    match (old, new) {
-        (
-            Object::Iterator { slot: s1, slots: n1, state: t1, type_id: y1, depth: d1 },
-            Object::Iterator { slot: s2, slots: n2, state: t2, type_id: y2, depth: d2 },
-        ) => s1 == s2 && n1 == n2 && t1 == t2 && y1 == y2 && (how != Compare::Equal || d1 == d2),
-        _ => old == new,
-    }
 }
 
 /// Whether the new value is one of those that the old one stands for (`regsafe`).

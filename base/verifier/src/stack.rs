@@ -17,8 +17,8 @@ pub(crate) enum Byte {
     Some,
     /// Zero.
     Zero,
-    /// A byte of a dynptr, an iterator or another object that the kernel keeps there.
-    Kept,
+    /// A byte of a dynptr.
+    Dynptr,
 }
 
 /// Eight bytes of the stack.
@@ -26,55 +26,34 @@ pub(crate) enum Byte {
 pub(crate) struct Slot {
     /// The bytes by ascending address.
     pub(crate) bytes: [Byte; 8],
-    /// What was stored there, or what object the kernel keeps there.
+    /// What was stored there. Of a dynptr, only its `id`, which memory names that is had from it, and what is `owned` with it.
     pub(crate) value: Value,
-    /// What the kernel keeps there.
-    pub(crate) kept: Option<Kept>,
+    /// Which half of a dynptr is there.
+    pub(crate) dynptr: Option<Half>,
     /// Where on the path all of it was written last.
     pub(crate) written: Position,
 }
 
-/// An object that the kernel keeps on the stack.
-#[expect(dead_code, reason = "calls that make them are not modelled yet")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kept {
-    /// The first or second half of a dynptr; the value's `owned` is its reference, the value's `id` its own.
-    Dynptr { first: Half, over: Over },
-    /// A slot of an iterator.
-    Iterator { slot: u8, slots: u8, state: Turning, depth: u32, type_id: skep_btf::TypeId },
-    /// Saved interrupt flags.
-    Flags,
-}
-
-/// Which half of two slots.
-#[expect(dead_code, reason = "dynptrs are not modelled yet")]
+/// Which half of a dynptr, by ascending address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Half {
-    First,
-    Second,
-}
-
-/// What a dynptr is over (`enum bpf_dynptr_type`).
-#[expect(dead_code, reason = "dynptrs are not modelled yet")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Over {
-    Local,
-    Ring,
-    Packet,
-    Frames,
-}
-
-/// Where an iterator is (`enum bpf_iter_state`).
-#[expect(dead_code, reason = "iterators are not modelled yet")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Turning {
-    Active,
-    Drained,
+    Lower,
+    Upper,
 }
 
 impl Slot {
     pub(crate) const NOTHING: Slot =
-        Slot { bytes: [Byte::Nothing; 8], value: Value::NOTHING, kept: None, written: Position::START };
+        Slot { bytes: [Byte::Nothing; 8], value: Value::NOTHING, dynptr: None, written: Position::START };
+
+    /// One half of a dynptr.
+    pub(crate) const fn of_dynptr(half: Half, value: Value, written: Position) -> Slot {
+        Slot { bytes: [Byte::Dynptr; 8], value, dynptr: Some(half), written }
+    }
+
+    /// Ends what is there, as if nothing had been written.
+    pub(crate) fn end(&mut self) {
+        *self = Slot { written: self.written, ..Slot::NOTHING };
+    }
 
     /// Whether a value is stored there, and how many bytes of it.
     pub(crate) fn stored(&self) -> Option<(&Value, u32)> {

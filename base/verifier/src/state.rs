@@ -61,10 +61,6 @@ pub(crate) enum OwnedKind {
 pub(crate) struct State {
     pub(crate) frames: Vec<Frame>,
     pub(crate) owned: Vec<Owned>,
-    /// How many RCU sections are open.
-    pub(crate) rcu: u32,
-    /// How often preemption was disabled.
-    pub(crate) preempt: u32,
     /// How often a `may_goto` went on.
     pub(crate) turns: u32,
     /// How many callbacks are active or were, one after another, at the same call.

@@ -62,7 +62,6 @@ pub(crate) enum Null {
 }
 
 /// What a pointer points to.
-#[expect(dead_code, reason = "objects and dynptrs are not modelled yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum To {
     /// The program's context.
@@ -95,12 +94,11 @@ pub(crate) enum To {
     Object { type_id: TypeId, trust: Trust },
     /// A function of the program.
     Function(InsnIdx),
-    /// A dynptr that was handed to a function.
+    /// A dynptr that was handed to a function, over local memory.
     Dynptr,
 }
 
 /// What a memory is.
-#[expect(dead_code, reason = "calls that return some of them are not modelled yet")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Memory {
     /// It may be read and written.
@@ -111,7 +109,7 @@ pub(crate) enum Memory {
     Record,
     /// It may be read, if it is there, as a probe reads.
     Untrusted,
-    /// It is that of a dynptr with this id.
+    /// It was had from the dynptr with this id, and is there as long as that is.
     Slice(Id),
 }
 

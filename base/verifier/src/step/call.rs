@@ -1,5 +1,6 @@
 //! Calls of helpers (`check_helper_call`, `check_func_arg` in `kernel/bpf/verifier.c`).
 
+use super::dynptr::Handle;
 use super::region::{Access, Use};
 use super::{MOST_OFFSET, Result};
 use crate::explore::{Explorer, Next};
@@ -15,8 +16,8 @@ use skep_btf::TypeId;
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::HelperRefusal;
 use skep_model::platform::helper::{
-    self, Acquired, Arg, Callback, Caller, Effects, Helper, MemAccess, Nullable, Prototype, Ret, SocketArg,
-    Zero,
+    self, Acquired, Arg, Callback, Caller, Dynptr, Effects, Helper, MemAccess, Nullable, Prototype, Ret,
+    SocketArg, Zero,
 };
 use skep_model::platform::prog::PacketAccess;
 
@@ -41,6 +42,8 @@ struct Call {
     viewed: Id,
     /// What of the kernel's there is one of for each CPU.
     per_cpu: Option<TypeId>,
+    /// The dynptr.
+    dynptr: Option<Handle>,
 }
 
 impl Explorer<'_> {
@@ -54,9 +57,7 @@ impl Explorer<'_> {
             }
             Err(refusal) => return Err(Rule::Helper.broken(at, format_args!("{refusal}"))),
         };
-        if helper.effects.has(Effects::SLEEPS)
-            && (subject.sleep == Sleep::Never || state.rcu > 0 || state.preempt > 0)
-        {
+        if helper.effects.has(Effects::SLEEPS) && subject.sleep == Sleep::Never {
             return Err(Rule::Helper.broken(
                 at,
                 format_args!("helper bpf_{} may sleep, which the program may not here", helper.name),
@@ -78,6 +79,15 @@ impl Explorer<'_> {
         }
         if helper.id == FuncId::TAIL_CALL {
             self.nothing_owned(state, at, "a tail call does not come back")?;
+        }
+        if helper.id == FuncId::DYNPTR_FROM_MEM {
+            let memory = self.read(state, at, Reg::R1)?;
+            if !matches!(memory.certainly_to(), Some(To::MapValue { .. })) {
+                return Err(Rule::Argument.broken(
+                    at,
+                    format_args!("bpf_dynptr_from_mem wants a map's value in r1, found {memory}"),
+                ));
+            }
         }
         if let Some(released) = call.released {
             self.release(state, at, released)?;
@@ -282,6 +292,13 @@ impl Explorer<'_> {
                 }
                 _ => return wanted("an object of which there is one for each CPU"),
             },
+            Arg::Dynptr(wants) => {
+                let handle = self.dynptr(state, at, reg, &value, wants)?;
+                call.dynptr = Some(handle);
+                if wants == Dynptr::ReleaseRingbuf {
+                    call.released = Some(handle.owned);
+                }
+            }
             Arg::SpinLock => self.lock(state, at, helper, reg, &value)?,
             Arg::Timer => {
                 let map = self.special(at, &value, SpecialKind::Timer);
@@ -356,7 +373,7 @@ impl Explorer<'_> {
         }
     }
 
-    fn own(&mut self, state: &mut State, at: InsnIdx, id: Id, kind: OwnedKind) -> Result<()> {
+    pub(super) fn own(&mut self, state: &mut State, at: InsnIdx, id: Id, kind: OwnedKind) -> Result<()> {
         state.owned.try_reserve(1).map_err(|_| no_memory())?;
         state.owned.push(Owned { id, at, frame: state.top() as u8, kind });
         Ok(())
@@ -368,6 +385,7 @@ impl Explorer<'_> {
             return Err(Rule::Release.broken(at, format_args!("what is to be released was not acquired")));
         };
         state.owned.remove(index);
+        state.end_owned_dynptrs(id);
         state.for_each(|value| {
             if value.owned == id {
                 *value = Value::UNKNOWN;
@@ -591,6 +609,14 @@ impl Explorer<'_> {
                 let to = To::Memory { size: call.size.unwrap_or(0), kind: Memory::Record };
                 self.own(state, at, id, OwnedKind::Object)?;
                 Value { owned: id, ..Value::perhaps(to, id) }
+            }
+            Ret::DynptrMemOrNull => {
+                let Some(dynptr) = call.dynptr else {
+                    return Err(self.unmodelled(at, format_args!("bpf_{} is not modelled", helper.name)));
+                };
+                let id = self.new_id();
+                let to = To::Memory { size: call.size.unwrap_or(0), kind: Memory::Slice(dynptr.id) };
+                Value { owned: dynptr.owned, ..Value::perhaps(to, id) }
             }
             _ => {
                 return Err(

@@ -8,7 +8,7 @@ use crate::path::{MOST_FRAMES, Note};
 use crate::rejection::{Rule, no_memory};
 use crate::scalar::Number;
 use crate::state::{Frame, Role, State};
-use crate::value::{Id, MapAt, To, Value};
+use crate::value::{Id, MapAt, To, Trust, Value};
 use alloc::vec::Vec;
 use skep_isa::{Insn, InsnIdx, Reg};
 use skep_model::platform::helper::Callback;
@@ -195,11 +195,19 @@ impl Explorer<'_> {
                 give(Reg::R3, value);
                 give(Reg::R4, handed);
             }
-            Callback::Timer | Callback::UserRecord | Callback::Vma => {
-                return Err(
-                    self.unmodelled(at, format_args!("functions that this helper calls are not modelled"))
-                );
+            Callback::UserRecord => {
+                let id = self.new_id();
+                give(Reg::R1, Value { id, ..Value::pointer(To::Dynptr) });
+                give(Reg::R2, handed);
             }
+            Callback::Vma => {
+                let type_id = self.named(at, "vm_area_struct")?;
+                give(Reg::R1, *state.reg(Reg::R1));
+                give(Reg::R2, Value::pointer(To::Object { type_id, trust: Trust::Walked }));
+                give(Reg::R3, *state.reg(Reg::R4));
+            }
+            // It is called later.
+            Callback::Timer => {}
         }
         let mut inside = state.try_clone()?;
         inside.frame_mut().turns += 1;
@@ -252,6 +260,6 @@ impl State {
         let mut frames = Vec::new();
         frames.try_reserve(1).map_err(|_| no_memory())?;
         frames.push(frame);
-        Ok(State { frames, owned: Vec::new(), rcu: 0, preempt: 0, turns: 0, unrolled: 0, since: 0 })
+        Ok(State { frames, owned: Vec::new(), turns: 0, unrolled: 0, since: 0 })
     }
 }

@@ -10,6 +10,7 @@ use crate::value::{Id, Memory, Null, To, Value};
 use skep_abi::ProgType;
 use skep_btf::{Btf, Def, FuncLinkage, TypeId};
 use skep_isa::{InsnIdx, Reg};
+use skep_model::platform::helper::Dynptr;
 
 /// What a function takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +18,7 @@ enum Param {
     Number,
     Context,
     Memory { size: u32, null: Null },
+    Dynptr,
 }
 
 /// The most parameters.
@@ -136,7 +138,7 @@ impl Explorer<'_> {
             ));
         }
         if types.resolve(pointee).is_ok_and(|ty| ty.name() == "bpf_dynptr") {
-            return Err(self.unmodelled(at, format_args!("functions that take dynptrs are not modelled")));
+            return Ok(Param::Dynptr);
         }
         match types.size_of(pointee) {
             Ok(size) => {
@@ -189,6 +191,9 @@ impl Explorer<'_> {
                         return refuse("the context, unmoved");
                     }
                 }
+                Param::Dynptr => {
+                    self.dynptr(state, at, reg, &value, Dynptr::Any)?;
+                }
                 Param::Memory { size, null } => {
                     if null == Null::Perhaps && value.as_constant() == Some(0) {
                         self.need_reg(state, reg);
@@ -222,6 +227,7 @@ impl Explorer<'_> {
             let value = match *param {
                 Param::Number => Value::UNKNOWN,
                 Param::Context => Value::pointer(To::Context),
+                Param::Dynptr => Value { id: self.new_id(), ..Value::pointer(To::Dynptr) },
                 Param::Memory { size, null } => {
                     let to = To::Memory { size, kind: Memory::Plain };
                     match null {

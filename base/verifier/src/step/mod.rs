@@ -4,6 +4,7 @@ mod alu;
 mod branch;
 mod call;
 mod context;
+mod dynptr;
 mod function;
 mod global;
 mod memory;

@@ -129,7 +129,6 @@ impl<'a> Explorer<'a> {
     /// Whether nothing that RCU protects goes away (`in_rcu_cs`).
     fn in_rcu(&self, state: &State) -> bool {
         self.subject.sleep == Sleep::Never
-            || state.rcu > 0
             || state.owned.iter().any(|owned| matches!(owned.kind, OwnedKind::Lock(..)))
     }
 

@@ -99,7 +99,7 @@ impl Explorer<'_> {
             }
         }
         let bytes = slot.bytes.get(first..first + access.size as usize).unwrap_or_default();
-        self.readable(at, access, bytes, slot.kept.is_some())?;
+        self.readable(at, access, bytes)?;
         if let Some(part) = constant_part(&slot, first, access.size) {
             let mut set = crate::path::Set::EMPTY;
             set.add_slot(frame, index);
@@ -138,7 +138,7 @@ impl Explorer<'_> {
                     ),
                 ));
             }
-            self.readable(at, access, bytes, slot.kept.is_some())?;
+            self.readable(at, access, bytes)?;
             zero &= bytes.iter().all(|&byte| byte == Byte::Zero);
             offset += (last - first) as i64;
         }
@@ -150,11 +150,11 @@ impl Explorer<'_> {
 
     /// Refuses bytes of which a program may not read. What was never written may be anything: programs with privileges may read it (Linux
     /// 6.3), others are not looked at here.
-    fn readable(&self, at: InsnIdx, access: Access, bytes: &[Byte], kept: bool) -> Result<()> {
-        if kept && bytes.contains(&Byte::Kept) {
+    fn readable(&self, at: InsnIdx, access: Access, bytes: &[Byte]) -> Result<()> {
+        if bytes.contains(&Byte::Dynptr) {
             return Err(Rule::Special.broken(
                 at,
-                format_args!("the {} bytes are of an object that the kernel keeps on the stack", access.size),
+                format_args!("some of the {} bytes are of a dynptr, which only helpers read", access.size),
             ));
         }
         Ok(())
@@ -215,7 +215,7 @@ impl Explorer<'_> {
             }
         }
         let position = self.path.position();
-        self.unkeep(state, at, frame, index)?;
+        self.end_dynptr(state, at, frame, index)?;
         let slot = self.slot_mut(state, frame, index)?;
         if first == 0 {
             slot.scatter();
@@ -265,7 +265,7 @@ impl Explorer<'_> {
         while offset < span.end {
             let (index, first) = place(offset);
             let last = (first as i64 + span.end - offset).min(8) as usize;
-            self.unkeep(state, at, frame, index)?;
+            self.end_dynptr(state, at, frame, index)?;
             let slot = self.slot_mut(state, frame, index)?;
             slot.scatter();
             for byte in slot.bytes.get_mut(first..last).unwrap_or_default() {
@@ -290,16 +290,18 @@ impl Explorer<'_> {
         reads: bool,
     ) -> Result<()> {
         let span = self.span(state, at, frame, pointer, access)?;
-        if reads || span.end - span.start != i64::from(access.size) {
-            let mut offset = span.start;
-            while offset < span.end {
-                let (index, first) = place(offset);
+        let reads = reads || span.end - span.start != i64::from(access.size);
+        let mut offset = span.start;
+        while offset < span.end {
+            let (index, first) = place(offset);
+            if reads {
                 self.read_slot(state, frame, index);
-                if let Some(slot) = state.frames.get(frame).and_then(|frame| frame.slot(index)) {
-                    self.readable(at, access, &slot.bytes, slot.kept.is_some())?;
-                }
-                offset += 8 - first as i64;
             }
+            // What is only written is no dynptr either: the helper may be given that as another argument.
+            if let Some(slot) = state.frames.get(frame).and_then(|frame| frame.slot(index)) {
+                self.readable(at, access, &slot.bytes)?;
+            }
+            offset += 8 - first as i64;
         }
         if access.how == Use::Filled {
             let certain = span.end - span.start == i64::from(access.size);
@@ -318,17 +320,6 @@ impl Explorer<'_> {
         let frame = &mut state.frames[frame.min(frames - 1)];
         frame.deepen(index + 1)?;
         Ok(&mut frame.stack[index])
-    }
-
-    /// An object that the kernel keeps on the stack ends when it is overwritten, if it needs no end of its own
-    /// (`destroy_if_dynptr_stack_slot`).
-    fn unkeep(&mut self, state: &mut State, at: InsnIdx, frame: usize, index: usize) -> Result<()> {
-        let Some(slot) = state.frames.get(frame).and_then(|frame| frame.slot(index)) else { return Ok(()) };
-        if slot.kept.is_none() {
-            return Ok(());
-        }
-        Err(Rule::Special
-            .broken(at, format_args!("an object that the kernel keeps on the stack would be overwritten")))
     }
 }
 
