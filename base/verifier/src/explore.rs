@@ -8,17 +8,18 @@ use crate::live::Live;
 use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
 use crate::same::{Compare, covers};
+use crate::scalar::Number;
 use crate::state::{Frame, Role, State};
 use crate::step::{Contract, Lookups};
 use crate::structured::Structured;
 use crate::subject::Subject;
 use crate::trace::{Known, Trace};
 use crate::value::{Id, To, Value};
-use crate::verified::{Limits, Pruning, Stats};
+use crate::verified::{Limits, Loops, Pruning, Stats};
 use alloc::vec::Vec;
 use skep_abi::FuncId;
 use skep_isa::structure::Structure;
-use skep_isa::{Flow, Insn, InsnIdx, Program, RegSet};
+use skep_isa::{Flow, Insn, InsnIdx, Operand, Program, RegSet};
 use skep_model::platform::helper::{Arg, Effects};
 use skep_model::platform::prog::Prog;
 
@@ -67,13 +68,20 @@ enum Turn {
     Callback,
     /// A jump that is not taken for ever.
     MayGoto,
+    /// A jump back, which may be taken for ever.
+    Loop,
 }
+
+/// After how many turns of a loop numbers go ahead of it, and after how many they become unknown.
+const AHEAD: usize = 2;
+const UNKNOWN: usize = 24;
 
 /// The walk over all paths of one function and of those it calls.
 pub(crate) struct Explorer<'a> {
     pub(crate) subject: &'a Subject<'a>,
     pub(crate) prog: &'static Prog,
     pub(crate) limits: &'a Limits,
+    loops: Loops,
     pub(crate) program: &'a Program,
     pub(crate) structure: &'a Structure,
     live: Live,
@@ -102,6 +110,10 @@ pub(crate) struct Explorer<'a> {
     /// The functions that run later.
     pub(crate) later: Vec<usize>,
     pub(crate) lookups: Lookups,
+    /// The numbers that stand in instructions, and those beside them, in order: where numbers in loops stop that go ahead.
+    borders: Vec<i64>,
+    /// Where loops come round that are not seen to end, in order.
+    pub(crate) metered: Vec<InsnIdx>,
 }
 
 /// What kind of memory an instruction accesses.
@@ -136,7 +148,7 @@ impl<'a> Explorer<'a> {
     pub(crate) fn new(
         subject: &'a Subject<'a>,
         prog: &'static Prog,
-        limits: &'a Limits,
+        (limits, loops): (&'a Limits, Loops),
         structured: &'a Structured,
     ) -> Result<Explorer<'a>, Rejection> {
         let (program, structure) = (structured.program(), structured.structure());
@@ -146,6 +158,7 @@ impl<'a> Explorer<'a> {
             subject,
             prog,
             limits,
+            loops,
             program,
             structure,
             live,
@@ -168,11 +181,16 @@ impl<'a> Explorer<'a> {
             contracts: filled(functions)?,
             later: Vec::new(),
             lookups: Lookups::default(),
+            borders: Vec::new(),
+            metered: Vec::new(),
         };
         explorer.lists.try_reserve(1).map_err(|_| no_memory())?;
         explorer.lists.push(Vec::new());
         for (at, insn) in program.iter() {
             explorer.meetings_of(at, insn)?;
+        }
+        if loops == Loops::Metered {
+            explorer.find_borders()?;
         }
         explorer.find_global();
         Ok(explorer)
@@ -244,9 +262,31 @@ impl<'a> Explorer<'a> {
             },
         }
         match insn.jump_target(at) {
+            // Every loop has a jump back.
+            Some(to) if to <= at && self.loops == Loops::Metered => {
+                self.meet_at(to, Meeting::Always(Turn::Loop))
+            }
             Some(to) => self.meet_at(to, Meeting::Sometimes),
             None => Ok(()),
         }
+    }
+
+    /// Gathers the numbers that stand in instructions.
+    fn find_borders(&mut self) -> Result<(), Rejection> {
+        let stands = |insn| match insn {
+            Insn::Branch { src: Operand::Imm(imm), .. }
+            | Insn::Alu { src: Operand::Imm(imm), .. }
+            | Insn::Store { src: Operand::Imm(imm), .. } => Some(i64::from(imm)),
+            Insn::LoadImm64 { value, .. } => Some(value as i64),
+            _ => None,
+        };
+        for border in self.program.iter().filter_map(|(_, insn)| stands(insn)).chain([0]) {
+            self.borders.try_reserve(3).map_err(|_| no_memory())?;
+            self.borders.extend([border.saturating_sub(1), border, border.saturating_add(1)]);
+        }
+        self.borders.sort_unstable();
+        self.borders.dedup();
+        Ok(())
     }
 
     /// Whether a helper calls a function before it returns.
@@ -442,21 +482,106 @@ impl<'a> Explorer<'a> {
         Ok((!set.is_empty()).then_some(set))
     }
 
-    /// Compares a state with those that were kept where it is now.
-    fn comes_to(&mut self, state: &State, at: InsnIdx) -> Result<Arrival, Rejection> {
+    /// Lets numbers that change in a loop go ahead of it, so that it comes to a state that stands for all that follow. Says whether any did.
+    ///
+    /// What becomes of a number has it among others, so nothing is lost that may happen; what is wanted of it is wanted of what it was.
+    fn go_ahead(&self, state: &mut State, at: InsnIdx) -> bool {
+        let mut turns = self.path.kept().filter_map(|index| {
+            let kept = self.kept.get(index)?;
+            let here = kept.at == at && kept.state.frames.len() == state.frames.len();
+            (here && outer_frames_agree(&kept.state, state)).then_some(index)
+        });
+        let last = turns.next();
+        let turns = 1 + turns.count();
+        let Some(kept) = last.filter(|_| turns >= AHEAD).and_then(|index| self.kept.get(index)) else {
+            return false;
+        };
+        let mut changed = false;
+        let mut ahead = |old: &Value, new: &mut Value| {
+            if !old.is_number() || !new.is_number() || old.number == new.number {
+                return;
+            }
+            let number = match old.number.covers(&new.number) {
+                true => old.number,
+                false if turns < UNKNOWN => self.ahead(&old.number, &new.number),
+                false => Number::UNKNOWN,
+            };
+            *new = Value::number(number);
+            changed = true;
+        };
+        for (old, new) in kept.state.frames.iter().zip(&mut state.frames) {
+            old.regs.iter().zip(&mut new.regs).for_each(|(old, new)| ahead(old, new));
+            for (old, new) in old.stack.iter().zip(&mut new.stack) {
+                if old.bytes == new.bytes && old.stored().is_some() {
+                    ahead(&old.value, &mut new.value);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Contains both numbers, and what goes on in the same direction up to the next border.
+    fn ahead(&self, old: &Number, new: &Number) -> Number {
+        let (least, most) = (new.smin(), new.smax());
+        let below = self.borders.partition_point(|&border| border <= least);
+        let low = match below.checked_sub(1).and_then(|index| self.borders.get(index)) {
+            _ if least >= old.smin() => old.smin(),
+            Some(&border) => border,
+            None => i64::MIN,
+        };
+        let above = self.borders.partition_point(|&border| border < most);
+        let high = match self.borders.get(above) {
+            _ if most <= old.smax() => old.smax(),
+            Some(&border) => border,
+            None => i64::MAX,
+        };
+        let wide = new.widen(old);
+        wide.meet(&Number::signed(low, high)).unwrap_or(wide)
+    }
+
+    /// Notes that a loop that is not seen to end comes round here, to a state that stands for the one that is there now.
+    fn comes_round(&mut self, state: &State, at: InsnIdx) -> Result<Arrival, Rejection> {
+        self.want_everything(state, at);
+        if let Err(index) = self.metered.binary_search(&at) {
+            self.metered.try_reserve(1).map_err(|_| no_memory())?;
+            self.metered.insert(index, at);
+        }
+        Ok(Arrival::Known)
+    }
+
+    /// Compares a state with those that were kept where it is now, and keeps it if it is a new one.
+    fn comes_to(&mut self, state: &mut State, at: InsnIdx) -> Result<Arrival, Rejection> {
         let Some(&place) = self.places.get(at.index()) else { return Ok(Arrival::New) };
         let always = match place.meeting {
             Meeting::Never => return Ok(Arrival::New),
             Meeting::Sometimes => None,
             Meeting::Always(turn) => Some(turn),
         };
+        let (mut arrival, keep) = self.compare(state, at, (place, always), Purpose::Arrive)?;
+        if arrival == Arrival::New && always == Some(Turn::Loop) && self.go_ahead(state, at) {
+            (arrival, _) = self.compare(state, at, (place, always), Purpose::Look)?;
+        }
+        if arrival == Arrival::New && keep {
+            self.keep(state, at, place.list as usize)?;
+        }
+        Ok(arrival)
+    }
+
+    /// Compares a state with those that were kept where it is now. Says whether it is worth keeping, too.
+    fn compare(
+        &mut self,
+        state: &State,
+        at: InsnIdx,
+        (place, always): (Place, Option<Turn>),
+        purpose: Purpose,
+    ) -> Result<(Arrival, bool), Rejection> {
         let how = match self.limits.pruning {
             Pruning::Full => Compare::Wanted,
             Pruning::Within | Pruning::Never => Compare::Within,
         };
         let force = always.is_some() || self.path.since_point() > 40;
         let (jumps, insns) = (self.jumps - self.last_jumps, self.stats.insns - self.last_insns);
-        let mut keep = force || (jumps >= 2 && insns >= 8);
+        let mut keep = purpose == Purpose::Arrive && (force || (jumps >= 2 && insns >= 8));
         let list = place.list as usize;
         let mut index = self.lists.get(list).map_or(0, Vec::len);
         while index > 0 {
@@ -471,16 +596,23 @@ impl<'a> Explorer<'a> {
                 let turned = match always {
                     Some(Turn::Callback) => kept.state.unrolled != state.unrolled,
                     Some(Turn::MayGoto) => kept.state.turns != state.turns,
+                    Some(Turn::Loop) => true,
                     None => false,
                 };
                 if turned && compare(Compare::Within) {
+                    if always == Some(Turn::Loop) {
+                        return Ok((self.comes_round(state, at)?, keep));
+                    }
                     self.want_everything(state, at);
-                    return Ok(Arrival::Known);
+                    return Ok((Arrival::Known, keep));
                 }
                 if kept.state.turns == state.turns
                     && kept.state.unrolled == state.unrolled
                     && compare(Compare::Equal)
                 {
+                    if self.loops == Loops::Metered {
+                        return Ok((self.comes_round(state, at)?, keep));
+                    }
                     return Err(Rule::Endless.broken(
                         at,
                         format_args!("the loop comes here again with nothing changed, so it never ends"),
@@ -495,16 +627,13 @@ impl<'a> Explorer<'a> {
                     kept.hits += 1;
                 }
                 self.want_as(state, &wanted);
-                return Ok(Arrival::Known);
+                return Ok((Arrival::Known, keep));
             }
             if keep {
                 self.missed(list, index, number, always);
             }
         }
-        if keep {
-            self.keep(state, at, list)?;
-        }
-        Ok(Arrival::New)
+        Ok((Arrival::New, keep))
     }
 
     /// Counts a comparison in vain, and drops a state of which there were too many.
@@ -646,6 +775,15 @@ enum Arrival {
     New,
     /// It was, for a state that stands for this one.
     Known,
+}
+
+/// Why a state is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    /// The path comes here.
+    Arrive,
+    /// It has, and less is known now.
+    Look,
 }
 
 /// What becomes of a state that is not on the path any more.

@@ -42,4 +42,4 @@ pub use subject::{
     Alignment, KptrTrust, MapProto, Reference, References, Sleep, Special, SpecialKind, Subject,
 };
 pub use trace::{Holds, Known, Numbers, Points, Target, Trace};
-pub use verified::{Limits, Pruning, Stats, Verified, verify, verify_traced};
+pub use verified::{Limits, Loops, Pruning, Stats, Verified, verify, verify_traced};

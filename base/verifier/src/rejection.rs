@@ -249,6 +249,11 @@ rules! {
 }
 
 impl Rule {
+    /// Whether the rule may be broken only because the turns of a loop are followed one by one.
+    pub(crate) const fn may_be_endless(self) -> bool {
+        matches!(self, Rule::Endless | Rule::Processed | Rule::Waiting)
+    }
+
     /// Makes the rejection of a program that breaks the rule; where there is no memory for the words, that is the
     /// reason instead.
     pub(crate) fn broken(self, insn: impl Into<Option<InsnIdx>>, message: fmt::Arguments<'_>) -> Rejection {

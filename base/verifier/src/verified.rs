@@ -5,6 +5,8 @@ use crate::rejection::{Rejection, Rule};
 use crate::structured::{Structured, structured};
 use crate::subject::Subject;
 use crate::trace::Trace;
+use alloc::vec::Vec;
+use skep_isa::InsnIdx;
 
 /// How much a verification may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,18 @@ pub struct Limits {
     pub waiting: u32,
     /// Which paths need not be followed.
     pub pruning: Pruning,
+    /// What becomes of loops that are not seen to end.
+    pub loops: Loops,
+}
+
+/// What becomes of loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loops {
+    /// Every loop is seen to end, turn by turn.
+    Bounded,
+    /// Some may not be: whoever runs the program counts its steps and ends it. Nothing else that a program must keep to
+    /// is let go for it, whatever the turn.
+    Metered,
 }
 
 /// Which paths need not be followed, as another one was.
@@ -35,8 +49,14 @@ pub enum Pruning {
 
 impl Limits {
     /// Those of Linux.
-    pub const LINUX: Limits =
-        Limits { insns: 1_000_000, frames: 8, stack: 512, waiting: 8192, pruning: Pruning::Full };
+    pub const LINUX: Limits = Limits {
+        insns: 1_000_000,
+        frames: 8,
+        stack: 512,
+        waiting: 8192,
+        pruning: Pruning::Full,
+        loops: Loops::Bounded,
+    };
 }
 
 /// What a verification took.
@@ -50,11 +70,21 @@ pub struct Stats {
     pub peak_states: u32,
 }
 
+impl Stats {
+    /// Counts in what another attempt took.
+    fn add(&mut self, other: Stats) {
+        self.insns = self.insns.saturating_add(other.insns);
+        self.states = self.states.saturating_add(other.states);
+        self.peak_states = self.peak_states.max(other.peak_states);
+    }
+}
+
 /// A program that is verified: only [`verify`] makes one.
 #[derive(Clone, Debug)]
 pub struct Verified {
     structured: Structured,
     stats: Stats,
+    metered: Vec<InsnIdx>,
 }
 
 impl Verified {
@@ -71,6 +101,16 @@ impl Verified {
     /// What it took.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Whether every loop was seen to end. If not, the program needs fuel.
+    pub fn loops(&self) -> Loops {
+        if self.metered.is_empty() { Loops::Bounded } else { Loops::Metered }
+    }
+
+    /// Where loops come round that were not seen to end, in order: a run that does not end comes to some of these again and again.
+    pub fn metered(&self) -> &[InsnIdx] {
+        &self.metered
     }
 }
 
@@ -108,9 +148,25 @@ fn verify_with(
         .platform
         .prog(subject.kind)
         .ok_or_else(|| Rule::ProgType.broken(None, format_args!("no program has type {}", subject.kind)))?;
-    let mut explorer = Explorer::new(subject, prog, limits, &structured)?;
-    explorer.trace = trace.map(|trace| -> &mut dyn Trace { trace });
-    explorer.follow_all()?;
-    let stats = explorer.stats;
-    Ok(Verified { structured, stats })
+    let mut trace = trace;
+    let (mut stats, mut metered) = (Stats::default(), Vec::new());
+    // Only where turns cannot be followed one by one less is known of them all together.
+    for loops in [Loops::Bounded, Loops::Metered] {
+        let mut explorer = Explorer::new(subject, prog, (limits, loops), &structured)?;
+        explorer.trace = match &mut trace {
+            Some(trace) => Some(&mut **trace),
+            None => None,
+        };
+        let followed = explorer.follow_all();
+        stats.add(explorer.stats);
+        metered = core::mem::take(&mut explorer.metered);
+        match followed {
+            Ok(()) => break,
+            Err(rejection) if loops == limits.loops || !rejection.rule.may_be_endless() => {
+                return Err(Rejection { stats, ..rejection });
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(Verified { structured, stats, metered })
 }

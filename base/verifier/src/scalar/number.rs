@@ -272,7 +272,6 @@ impl<const N: u32, const H: u32> Known<N, H> {
     /// Contains both, and goes ahead of loops: a bound that `older` did not have yet goes on to the next border (of zero,
     /// of signed and unsigned numbers, of half and full width), a bit that was known there takes all above it along. So a
     /// chain of widened numbers ends after a few.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
     pub(crate) fn widen(&self, older: &Self) -> Self {
         let joined = self.join(older);
         if joined == *older {
