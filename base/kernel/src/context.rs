@@ -51,6 +51,37 @@ pub(crate) struct PacketFields {
     pub(crate) hwtstamp: u64,
 }
 
+impl PacketFields {
+    /// Gives the number in a field, but the packet's length and the words of the program's own; nothing for pointers, and what no packet here
+    /// has.
+    pub(crate) fn number(&self, meaning: Meaning) -> Option<u64> {
+        Some(match meaning {
+            Meaning::IngressIfindex => self.ingress_ifindex.into(),
+            Meaning::EgressIfindex => self.egress_ifindex.into(),
+            Meaning::Ifindex => self.ifindex.into(),
+            Meaning::RxQueueIndex => self.rx_queue_index.into(),
+            Meaning::QueueMapping => self.queue_mapping.into(),
+            Meaning::Protocol => self.protocol.into(),
+            Meaning::PktType => self.pkt_type.into(),
+            Meaning::Mark => self.mark.get().into(),
+            Meaning::Priority => self.priority.get().into(),
+            Meaning::TcIndex => self.tc_index.get().into(),
+            Meaning::TcClassid => self.tc_classid.get().into(),
+            Meaning::Hash => self.hash.into(),
+            Meaning::Tstamp => self.tstamp.get(),
+            Meaning::WireLen => self.wire_len.into(),
+            Meaning::GsoSegs => self.gso_segs.into(),
+            Meaning::GsoSize => self.gso_size.into(),
+            Meaning::Hwtstamp => self.hwtstamp,
+            // No VLAN tag outside the packet, no socket, no NAPI instance: what Linux shows of such a buffer.
+            Meaning::VlanPresent | Meaning::VlanTci | Meaning::VlanProto | Meaning::NapiId => 0,
+            Meaning::Family | Meaning::RemoteIp4 | Meaning::LocalIp4 | Meaning::RemoteIp6 => 0,
+            Meaning::LocalIp6 | Meaning::RemotePort | Meaning::LocalPort | Meaning::TstampType => 0,
+            _ => return None,
+        })
+    }
+}
+
 /// The context of one run.
 #[derive(Debug)]
 pub(crate) enum Context<'m> {
@@ -88,35 +119,11 @@ impl<'m> Context<'m> {
                 _ => fields,
             },
         };
-        let value = match landing.field.meaning {
-            Meaning::IngressIfindex => fields.ingress_ifindex.into(),
-            Meaning::EgressIfindex => fields.egress_ifindex.into(),
-            Meaning::Ifindex => fields.ifindex.into(),
-            Meaning::RxQueueIndex => fields.rx_queue_index.into(),
-            Meaning::QueueMapping => fields.queue_mapping.into(),
-            Meaning::Protocol => fields.protocol.into(),
-            Meaning::PktType => fields.pkt_type.into(),
-            Meaning::Mark => fields.mark.get().into(),
-            Meaning::Priority => fields.priority.get().into(),
-            Meaning::TcIndex => fields.tc_index.get().into(),
-            Meaning::TcClassid => fields.tc_classid.get().into(),
-            Meaning::Cb => {
-                let mut words = fields.cb.each_ref().map(|word| word.get().to_ne_bytes());
-                return bytes_at(words.as_flattened_mut(), landing, size).map(CtxValue::Part);
-            }
-            Meaning::Hash => fields.hash.into(),
-            Meaning::Tstamp => fields.tstamp.get(),
-            Meaning::WireLen => fields.wire_len.into(),
-            Meaning::GsoSegs => fields.gso_segs.into(),
-            Meaning::GsoSize => fields.gso_size.into(),
-            Meaning::Hwtstamp => fields.hwtstamp,
-            // No VLAN tag outside the packet, no socket, no NAPI instance: what Linux shows of such a buffer.
-            Meaning::VlanPresent | Meaning::VlanTci | Meaning::VlanProto | Meaning::NapiId => 0,
-            Meaning::Family | Meaning::RemoteIp4 | Meaning::LocalIp4 | Meaning::RemoteIp6 => 0,
-            Meaning::LocalIp6 | Meaning::RemotePort | Meaning::LocalPort | Meaning::TstampType => 0,
-            _ => return None,
-        };
-        Some(CtxValue::Field(value))
+        if landing.field.meaning == Meaning::Cb {
+            let mut words = fields.cb.each_ref().map(|word| word.get().to_ne_bytes());
+            return bytes_at(words.as_flattened_mut(), landing, size).map(CtxValue::Part);
+        }
+        fields.number(landing.field.meaning).map(CtxValue::Field)
     }
 
     /// Stores the low `size` bytes of `value` into a field; `None` where this run has no such field.

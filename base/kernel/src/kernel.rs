@@ -2,6 +2,7 @@
 
 use crate::btf::BtfObject;
 use crate::cmd;
+use crate::compiled::Engine;
 use crate::error::Result;
 use crate::file::File;
 use crate::ids::IdTable;
@@ -22,6 +23,7 @@ use core::fmt;
 use skep_abi::{AttachType, Cmd, Errno, FuncId, PerfEventAttr};
 use skep_maps::{Mmap, Mode, Region};
 use skep_mem::{Bytes, Caller, Capability, FileObject, Host, Shared, WaitQueue};
+use skep_vm::Promise;
 use zerocopy::FromBytes;
 
 /// What all commands share.
@@ -36,6 +38,10 @@ pub(crate) struct Inner {
     pub(crate) tracepoints: Tracepoints,
     pub(crate) vmlinux: Vmlinux,
     pub(crate) admit: Admit,
+    pub(crate) runs: Runs,
+    /// The instructions that one run may execute.
+    pub(crate) fuel: u64,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 /// What whoever makes a kernel may choose of it.
@@ -46,12 +52,28 @@ pub struct Settings {
     pub fuel: u64,
     /// Which programs are loaded.
     pub admit: Admit,
+    /// What runs them.
+    pub runs: Runs,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { fuel: FUEL_PER_RUN, admit: Admit::Verified }
+        Settings { fuel: FUEL_PER_RUN, admit: Admit::Verified, runs: Runs::Exact }
     }
+}
+
+/// What runs programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Runs {
+    /// The reference machine, which checks every access.
+    #[default]
+    Exact,
+    /// Programs that are verified are compiled, to machine code where the host has [memory](skep_mem::Host::code) for it, and run without
+    /// checks; the others run on the reference machine. Which do is told to an [`Observer`].
+    ///
+    /// It takes somebody's word that what is verified is safe to run so: that the verifier errs nowhere, and that the host's memory is there
+    /// as long as it says.
+    Compiled(Promise),
 }
 
 /// Which programs are loaded.
@@ -113,7 +135,7 @@ impl Kernel {
         observer: Arc<dyn Observer>,
         settings: Settings,
     ) -> Result<Kernel> {
-        let runner = Arc::new(Runner::new(&host, observer, settings.fuel)?);
+        let runner = Arc::new(Runner::new(&host, Arc::clone(&observer), settings.fuel)?);
         let btfs = Arc::new(IdTable::new(&host));
         let vmlinux = Vmlinux::new(&host, btfs.reserve()?);
         Ok(Kernel {
@@ -127,6 +149,9 @@ impl Kernel {
                 tracepoints: Tracepoints::new(&host),
                 vmlinux,
                 admit: settings.admit,
+                runs: settings.runs,
+                fuel: settings.fuel,
+                observer,
                 host,
             }),
         })
@@ -139,6 +164,14 @@ impl Kernel {
     pub fn bpf(&self, caller: &dyn Caller, cmd: u32, attr: u64, size: u32) -> Result<i64> {
         let request = Request::read(caller, attr, size)?;
         cmd::dispatch(&self.inner, Cmd(cmd), &request)
+    }
+
+    /// Tells what runs a program.
+    ///
+    /// # Errors
+    /// `ENOENT` where no program has the number.
+    pub fn engine_of(&self, prog_id: u32) -> Result<Engine> {
+        self.inner.progs.find(prog_id).map(|prog| prog.engine())
     }
 
     /// Answers `perf_event_open(2)` for events of BPF output and of tracepoints; gives a descriptor.

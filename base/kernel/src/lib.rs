@@ -5,7 +5,8 @@
 //! out descriptors through the caller's files. Places where programs run are registered by the host: an
 //! [`Interface`] for packets, a [`Tracepoint`] for everything else.
 //!
-//! Programs run on the reference machine, which checks every access; what it stops is told to an [`Observer`].
+//! Programs run on the reference machine, which checks every access; those that are verified run compiled and without checks, if whoever
+//! embeds the kernel gives its word for it ([`Runs`]). What runs a program, and what stops it, is told to an [`Observer`].
 //!
 //! This crate knows nothing about object files, user-space loaders, threads or `std`; it prints nothing and has
 //! nothing global: two kernels live side by side.
@@ -16,6 +17,7 @@ extern crate alloc;
 
 mod btf;
 mod cmd;
+mod compiled;
 mod context;
 mod error;
 mod file;
@@ -39,8 +41,10 @@ mod tracepoint;
 mod vmlinux;
 
 pub use cmd::commands;
-pub use kernel::{Admit, Interface, Kernel, Mapped, PerfIoctl, Settings, Tracepoint};
-pub use observer::{Deaf, FaultReport, Observer};
+pub use compiled::Engine;
+pub use kernel::{Admit, Interface, Kernel, Mapped, PerfIoctl, Runs, Settings, Tracepoint};
+pub use observer::{Deaf, FaultReport, LoadReport, Observer};
 pub use runner::FUEL_PER_RUN;
 pub use skep_exact::Fault;
 pub use skep_maps::Mmap;
+pub use skep_vm::Promise;

@@ -1,6 +1,7 @@
 //! Programs as objects.
 
 use crate::btf::BtfObject;
+use crate::compiled::{Compiled, Engine};
 use crate::error::Result;
 use crate::ids::{Id, IdTable};
 use crate::map::MapObject;
@@ -29,6 +30,10 @@ pub(crate) struct ProgBody {
     pub(crate) attach_type: AttachType,
     pub(crate) licence: Licence,
     pub(crate) code: skep_exact::Program,
+    /// What runs without checks, if the program does.
+    pub(crate) compiled: Option<Compiled>,
+    /// Why it does not.
+    pub(crate) stays: Option<&'static str>,
     pub(crate) trust: Trust,
     /// The instructions as they were loaded, without descriptors.
     pub(crate) insns: Vec<RawInsn>,
@@ -41,7 +46,7 @@ pub(crate) struct ProgBody {
     pub(crate) stats: Stats,
 }
 
-/// How much is known of a program. All run with every access checked, so far; one that is verified needs that no more.
+/// How much is known of a program. One that is verified needs no checks when it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// The verifier has followed every path, which took so many instructions.
@@ -113,6 +118,11 @@ impl Prog {
         let prog = Shared::try_new(Prog { id, body, ids: Arc::clone(ids) })?;
         ids.publish(prog.id, &prog);
         Ok(prog)
+    }
+
+    /// What runs it.
+    pub(crate) fn engine(&self) -> Engine {
+        self.body.compiled.as_ref().map_or(Engine::Exact, Compiled::engine)
     }
 
     /// Tells whether the program belongs to the kernel with this table.

@@ -1,16 +1,18 @@
 //! Entering a CPU to run programs: its stacks, and how deeply they nest.
 
+use crate::compiled::Scratch;
 use crate::context::Context;
 use crate::error::Result;
 use crate::observer::{FaultReport, Observer};
 use crate::prog::Prog;
-use crate::run;
+use crate::run::{self, Engines, Ran, Surroundings};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::{OnceCell, RefCell};
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::Errno;
-use skep_exact::{FaultKind, Outcome, Stack};
+use skep_exact::{FaultKind, Stack};
 use skep_mem::{Host, Locked, OnCpu};
 
 /// How many runs may lie on one CPU, each interrupting the one before.
@@ -26,8 +28,8 @@ pub(crate) struct Runner {
     observer: Arc<dyn Observer>,
     /// The instructions that one run may execute.
     fuel: u64,
-    /// Stacks that nobody uses at the moment.
-    spare: Locked<Vec<Stack>>,
+    /// Memory of engines that nobody uses at the moment.
+    spare: Locked<Vec<Memory>>,
     /// Runs under way on each logical CPU.
     depth: Vec<AtomicU32>,
     /// How many want runs counted.
@@ -50,11 +52,32 @@ impl fmt::Debug for Runner {
     }
 }
 
-/// A CPU entered, and a stack.
+/// What engines need of their own.
+struct Memory {
+    /// The reference machine's, once it was needed.
+    stack: OnceCell<Stack>,
+    scratch: RefCell<Scratch>,
+}
+
+impl Memory {
+    fn new() -> Result<Memory> {
+        Ok(Memory { stack: OnceCell::new(), scratch: RefCell::new(Scratch::new()?) })
+    }
+
+    fn stack(&self) -> Result<&Stack> {
+        if let Some(stack) = self.stack.get() {
+            return Ok(stack);
+        }
+        let stack = Stack::new().map_err(|_| Errno::ENOMEM)?;
+        Ok(self.stack.get_or_init(|| stack))
+    }
+}
+
+/// A CPU entered, and memory to run programs in.
 pub(crate) struct Entered<'r> {
     runner: &'r Runner,
     on: OnCpu<'r>,
-    stack: Option<Stack>,
+    memory: Option<Memory>,
 }
 
 impl Runner {
@@ -68,7 +91,7 @@ impl Runner {
         depth.try_reserve_exact(cpus).map_err(|_| Errno::ENOMEM)?;
         depth.resize_with(cpus, AtomicU32::default);
         let mut spare = Vec::new();
-        // Room for every stack there can ever be, so that giving one back never allocates.
+        // Room for all that there can ever be, so that giving one back never allocates.
         spare.try_reserve_exact(cpus * DEEPEST as usize).map_err(|_| Errno::ENOMEM)?;
         let (host, spare) = (Arc::clone(host), Locked::new(host, spare));
         Ok(Runner { host, observer, fuel, spare, depth, counting: AtomicU32::new(0) })
@@ -92,7 +115,7 @@ impl Runner {
     /// Enters a CPU for one or more runs.
     ///
     /// # Errors
-    /// `EBUSY` where runs lie too deep on it already, or the stacks are being handed out; `ENOMEM`.
+    /// `EBUSY` where runs lie too deep on it already; `ENOMEM`.
     pub(crate) fn enter(&self) -> Result<Entered<'_>> {
         let on = OnCpu::enter(self.host.cpus());
         let depth = self.depth.get(on.id() as usize).ok_or(Errno::EBUSY)?;
@@ -100,11 +123,11 @@ impl Runner {
             depth.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno::EBUSY);
         }
-        let mut entered = Entered { runner: self, on, stack: None };
+        let mut entered = Entered { runner: self, on, memory: None };
         let spare = self.spare.try_lock().and_then(|mut spare| spare.pop());
-        entered.stack = Some(match spare {
-            Some(stack) => stack,
-            None => Stack::new().map_err(|_| Errno::ENOMEM)?,
+        entered.memory = Some(match spare {
+            Some(memory) => memory,
+            None => Memory::new()?,
         });
         Ok(entered)
     }
@@ -113,34 +136,37 @@ impl Runner {
 impl Entered<'_> {
     /// Runs a program once.
     pub(crate) fn run(&self, prog: &Prog, context: &Context<'_>, cookie: u64) -> Result<u64> {
-        let stack = self.stack.as_ref().ok_or(Errno::ENOMEM)?;
-        let started = self.runner.started();
-        let outcome: Outcome =
-            run::run(&self.runner.host, &self.on, stack, prog, context, cookie, self.runner.fuel);
+        let memory = self.memory.as_ref().ok_or(Errno::ENOMEM)?;
+        // A run within a run has entered for itself.
+        let mut scratch = memory.scratch.try_borrow_mut().map_err(|_| Errno::EBUSY)?;
+        let runner = self.runner;
+        let env = Surroundings { host: &runner.host, on: &self.on, maps: &prog.body.maps, context, cookie };
+        let started = runner.started();
+        let engines = Engines { scratch: &mut scratch, stack: &mut || memory.stack() };
+        let ran = run::run(prog, &env, engines, runner.fuel);
         // What a tail call leads to counts for the program that was run, as on Linux (`__bpf_prog_run`).
         if let Some(started) = started {
-            prog.body.stats.count_run(self.runner.now_ns().saturating_sub(started));
+            prog.body.stats.count_run(runner.now_ns().saturating_sub(started));
         }
-        outcome.result.map_err(|fault| {
-            let report = FaultReport {
-                prog_id: prog.id,
-                prog_name: prog.body.name,
-                executed: outcome.executed,
-                fault,
-            };
-            self.runner.observer.fault(&report);
-            if fault.kind == FaultKind::OutOfMemory { Errno::ENOMEM } else { Errno::EFAULT }
-        })
+        match ran {
+            Ran::Returned(value) => Ok(value),
+            Ran::NoMemory => Err(Errno::ENOMEM),
+            Ran::Stopped(fault, executed) => {
+                let report = FaultReport { prog_id: prog.id, prog_name: prog.body.name, executed, fault };
+                runner.observer.fault(&report);
+                Err(if fault.kind == FaultKind::OutOfMemory { Errno::ENOMEM } else { Errno::EFAULT })
+            }
+        }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        if let Some(stack) = self.stack.take() {
-            // Where the list is locked or full the stack is freed instead.
+        if let Some(memory) = self.memory.take() {
+            // Where the list is locked or full it is freed instead.
             if let Some(mut spare) = self.runner.spare.try_lock() {
                 if spare.len() < spare.capacity() {
-                    spare.push(stack);
+                    spare.push(memory);
                 }
             }
         }

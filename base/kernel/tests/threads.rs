@@ -7,7 +7,7 @@ mod threads;
 use skep_kernel::*;
 
 threads! {
-    "plain data": yes Send, yes Sync => Admit, Deaf, FaultReport, PerfIoctl, Settings;
+    "plain data": yes Send, yes Sync => Admit, Deaf, Engine, FaultReport, LoadReport, PerfIoctl, Runs, Settings;
     "any CPU of the host may call it at any time: maps and programs are behind the host's locks and grace periods":
         yes Send, yes Sync => Kernel;
     "shares the kernel and a list of programs that is read in a grace period": yes Send, yes Sync => Interface, Tracepoint;

@@ -1,6 +1,9 @@
 //! Memory for machine code.
 
+use crate::Host;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,6 +45,53 @@ pub unsafe trait Code: Send + Sync {
     fn shield(&self, call: &mut dyn FnMut()) -> Option<Panicked> {
         call();
         None
+    }
+}
+
+/// Is the memory for machine code of a host that is held as long as there is code.
+#[derive(Clone)]
+pub struct HostCode(Arc<dyn Host>);
+
+impl HostCode {
+    /// Holds a host that has such memory.
+    pub fn new(host: &Arc<dyn Host>) -> Option<HostCode> {
+        host.code()?;
+        Some(HostCode(Arc::clone(host)))
+    }
+}
+
+impl fmt::Debug for HostCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostCode")
+    }
+}
+
+// SAFETY: the host's own, by the same promises. Should the host have none any more, nothing is given, published or freed.
+unsafe impl Code for HostCode {
+    fn stage(&self, len: usize) -> Option<RawCode> {
+        self.0.code()?.stage(len)
+    }
+
+    unsafe fn publish(&self, code: &RawCode) -> bool {
+        // SAFETY: the caller's promise.
+        self.0.code().is_some_and(|host| unsafe { host.publish(code) })
+    }
+
+    unsafe fn free(&self, code: RawCode) {
+        if let Some(host) = self.0.code() {
+            // SAFETY: the caller's promise.
+            unsafe { host.free(code) };
+        }
+    }
+
+    fn shield(&self, call: &mut dyn FnMut()) -> Option<Panicked> {
+        match self.0.code() {
+            Some(host) => host.shield(call),
+            None => {
+                call();
+                None
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! helpers or map kinds that need it, by name. No trait here looks up maps, knows instruction formats, formats text
 //! or is static: two kernels with two hosts live side by side.
 
-use crate::Shared;
+use crate::{Code, Shared};
 use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
@@ -26,6 +26,10 @@ pub trait Host: Send + Sync + 'static {
     }
     /// Gives guarded reads of arbitrary addresses; without them the `probe_*` helpers are refused.
     fn probe(&self) -> Option<&dyn Probe> {
+        None
+    }
+    /// Gives memory for machine code; without it programs are interpreted.
+    fn code(&self) -> Option<&dyn Code> {
         None
     }
     /// Gives wake-ups; without them nobody waits.

@@ -33,7 +33,7 @@ pub mod testing;
 pub use block::{Block, NoMemory};
 pub use boxed::{Shared, Weak, try_box};
 pub use bytes::{Bytes, OutOfBounds, Width};
-pub use code::{Code, CodeBuffer, Panicked, RawCode};
+pub use code::{Code, CodeBuffer, HostCode, Panicked, RawCode};
 pub use fuel::{Fuel, Meter, Spent};
 pub use host::{
     Caller, Capability, Clock, CpuToken, Cpus, FileObject, Files, Host, Level, Lock, LockWord, OnCpu, Pages,

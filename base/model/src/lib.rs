@@ -4,7 +4,7 @@
 //! [`ProgramSpec`] and [`MapSpec`] say what an object file describes, the same on every machine. The [`platform`] is
 //! Linux's side of the contract: program types, context fields, helper prototypes, map kinds and section names, each
 //! with the version that brought it. [`fuel`] is the rule by which every engine charges a run,
-//! and [`handle`] has the numbers that programs see of functions.
+//! and [`handle`] has the numbers that programs see of functions. [`Facts`] are what a verifier tells a compiler.
 //!
 //! It must never know memory, execution, file descriptors or a clock: nothing here runs code or touches a map's
 //! contents.
@@ -13,11 +13,13 @@
 
 extern crate alloc;
 
+mod facts;
 pub mod fuel;
 pub mod handle;
 pub mod platform;
 mod spec;
 
+pub use facts::{CallFact, Facts, Touches};
 pub use spec::{
     AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData,
     MapId, MapOrigin, MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,

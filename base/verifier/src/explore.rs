@@ -4,6 +4,7 @@
 //! new one is kept after two jumps and eight instructions, and one that is of no use is dropped. A path that comes to what a kept state stands
 //! for ends there; what was wanted of that state is wanted of the path then.
 
+use crate::facts::Noted;
 use crate::live::Live;
 use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
@@ -114,6 +115,7 @@ pub(crate) struct Explorer<'a> {
     borders: Vec<i64>,
     /// Where loops come round that are not seen to end, in order.
     pub(crate) metered: Vec<InsnIdx>,
+    pub(crate) noted: Noted,
 }
 
 /// What kind of memory an instruction accesses.
@@ -183,6 +185,7 @@ impl<'a> Explorer<'a> {
             lookups: Lookups::default(),
             borders: Vec::new(),
             metered: Vec::new(),
+            noted: Noted::new(program, subject.platform)?,
         };
         explorer.lists.try_reserve(1).map_err(|_| no_memory())?;
         explorer.lists.push(Vec::new());
@@ -344,6 +347,7 @@ impl<'a> Explorer<'a> {
         }
         self.path.step(at, Note::Nothing)?;
         self.count(at)?;
+        self.noted.looks_at(at, state);
         if let Some(trace) = &mut self.trace {
             trace.looks_at(at, &Known::new(state, self.live.before(at)));
         }

@@ -16,6 +16,7 @@ extern crate alloc;
 
 mod depth;
 mod explore;
+mod facts;
 mod flow;
 mod live;
 mod path;

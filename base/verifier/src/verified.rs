@@ -7,6 +7,7 @@ use crate::subject::Subject;
 use crate::trace::Trace;
 use alloc::vec::Vec;
 use skep_isa::InsnIdx;
+use skep_model::Facts;
 
 /// How much a verification may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl Stats {
 #[derive(Clone, Debug)]
 pub struct Verified {
     structured: Structured,
+    facts: Facts,
     stats: Stats,
     metered: Vec<InsnIdx>,
 }
@@ -93,9 +95,9 @@ impl Verified {
         &self.structured
     }
 
-    /// Keeps the program's structure, and no more.
-    pub fn into_structured(self) -> Structured {
-        self.structured
+    /// What was found out that holds in every run.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// What it took.
@@ -149,7 +151,7 @@ fn verify_with(
         .prog(subject.kind)
         .ok_or_else(|| Rule::ProgType.broken(None, format_args!("no program has type {}", subject.kind)))?;
     let mut trace = trace;
-    let (mut stats, mut metered) = (Stats::default(), Vec::new());
+    let (mut stats, mut metered, mut facts) = (Stats::default(), Vec::new(), Facts::default());
     // Only where turns cannot be followed one by one less is known of them all together.
     for loops in [Loops::Bounded, Loops::Metered] {
         let mut explorer = Explorer::new(subject, prog, (limits, loops), &structured)?;
@@ -161,12 +163,15 @@ fn verify_with(
         stats.add(explorer.stats);
         metered = core::mem::take(&mut explorer.metered);
         match followed {
-            Ok(()) => break,
+            Ok(()) => {
+                facts = explorer.facts()?;
+                break;
+            }
             Err(rejection) if loops == limits.loops || !rejection.rule.may_be_endless() => {
                 return Err(Rejection { stats, ..rejection });
             }
             Err(_) => {}
         }
     }
-    Ok(Verified { structured, stats, metered })
+    Ok(Verified { structured, facts, stats, metered })
 }

@@ -58,6 +58,6 @@ mod stop;
 
 pub use calls::{CallEnd, Calls, NoCalls, Plain, PlainFn, Reach};
 pub use cpu::Cpu;
-pub use program::{Program, ProgramError, Promise};
+pub use program::{Fresh, Program, ProgramError, Promise};
 pub use regions::{Regions, TooMany};
 pub use stop::{Stop, StopKind};

@@ -21,16 +21,17 @@ pub struct Program {
     pub(crate) places: u16,
     /// Counts the bytes of each function's stack.
     pub(crate) stack_bytes: u32,
-    pub(crate) access: Access,
+    pub(crate) fresh: Fresh,
 }
 
-/// Says what makes accesses safe.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Access {
-    /// Each has a check.
-    Checked,
-    /// Whoever made the program has promised.
-    Promised,
+/// Says what a function finds in its stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Fresh {
+    /// Zeroes, as in programs that are checked: what a program reads does not depend on what was there before.
+    Zeroes,
+    /// Whatever was there.
+    #[default]
+    Anything,
 }
 
 /// Is what a call needs of a function.
@@ -89,7 +90,7 @@ impl fmt::Display for ProgramError {
 impl core::error::Error for ProgramError {}
 
 /// Is somebody's word that programs need no checks, for whoever hands programs on to this crate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promise(());
 
 impl Promise {
@@ -98,7 +99,7 @@ impl Promise {
     /// # Safety
     ///
     /// In every run of these programs, every access must be to memory that is mapped for it and that nobody accesses but
-    /// atomically.
+    /// atomically; and where a run [trusts](crate::Regions::trusting) them, what they pass to helpers as memory must be such, too.
     pub const unsafe fn new() -> Promise {
         Promise(())
     }
@@ -119,7 +120,7 @@ impl Program {
                 Uncovered::OutOfMemory => ProgramError::OutOfMemory,
             },
         )?;
-        Translation::new(code, stack_bytes, Access::Checked)?.run()
+        Translation::new(code, stack_bytes, Fresh::Zeroes)?.run()
     }
 
     /// Makes a program whose accesses need no check.
@@ -133,7 +134,7 @@ impl Program {
     ///
     /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
     pub unsafe fn unchecked(code: &Code, stack_bytes: u32) -> Result<Program, ProgramError> {
-        Translation::new(code, stack_bytes, Access::Promised)?.run()
+        Translation::new(code, stack_bytes, Fresh::Anything)?.run()
     }
 
     /// Makes a program whose accesses need no check, on somebody else's word.
@@ -142,7 +143,21 @@ impl Program {
     ///
     /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
     pub fn promised(code: &Code, stack_bytes: u32, _: Promise) -> Result<Program, ProgramError> {
-        Translation::new(code, stack_bytes, Access::Promised)?.run()
+        Translation::new(code, stack_bytes, Fresh::Anything)?.run()
+    }
+
+    /// Makes a program whose accesses need no check, on somebody else's word, and whose functions find what this says in their stacks.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError::Malformed`] where the code is not what the compiler makes.
+    pub fn promised_with(
+        code: &Code,
+        stack_bytes: u32,
+        fresh: Fresh,
+        _: Promise,
+    ) -> Result<Program, ProgramError> {
+        Translation::new(code, stack_bytes, fresh)?.run()
     }
 
     /// Counts the instructions of the interpreter.
@@ -175,7 +190,7 @@ struct Translation<'t> {
 }
 
 impl<'t> Translation<'t> {
-    fn new(code: &'t Code, stack_bytes: u32, access: Access) -> Result<Translation<'t>, ProgramError> {
+    fn new(code: &'t Code, stack_bytes: u32, fresh: Fresh) -> Result<Translation<'t>, ProgramError> {
         let mut translation = Translation {
             code,
             program: Program {
@@ -185,7 +200,7 @@ impl<'t> Translation<'t> {
                 arguments: Vec::new(),
                 places: 0,
                 stack_bytes,
-                access,
+                fresh,
             },
             entered: list(code.ops.len())?,
             starts: list(code.ops.len())?,

@@ -5,7 +5,7 @@ use crate::calls::{CallEnd, Calls, Reach, Waiting};
 use crate::cpu::Cpu;
 use crate::frame::{Frame, Place};
 use crate::insn::{Insn, Passed, Target, with_families};
-use crate::program::{Access, From, Function, Program};
+use crate::program::{Fresh, From, Function, Program};
 use crate::regions::Regions;
 use crate::stop::{Stop, StopKind};
 use core::ptr::NonNull;
@@ -494,7 +494,7 @@ impl<'r> Run<'r, '_> {
     fn fresh_stack(&mut self) {
         let bytes = self.program.stack_bytes as usize;
         self.low -= bytes;
-        if self.program.access == Access::Checked {
+        if self.program.fresh == Fresh::Zeroes {
             // SAFETY: one of the eight frames that `reserve` has made room for.
             unsafe { access::zero(self.low, bytes) };
         }

@@ -12,7 +12,7 @@ mod linux;
 mod placed;
 mod seam;
 
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Verified};
 pub use evaluator::Evaluator;
 pub use exact::Exact;
 pub use interpreter::Interpreter;

@@ -58,7 +58,8 @@ pub use engine::Jit;
 #[cfg(target_os = "linux")]
 pub use engine::Linux;
 pub use engine::{
-    ENGINES, Embedded, Ending, Engine, Evaluator, Exact, Interpreter, Placed, Ran, Refusal, check, wanted,
+    ENGINES, Embedded, Ending, Engine, Evaluator, Exact, Interpreter, Placed, Ran, Refusal, Verified, check,
+    wanted,
 };
 pub use helpers::{EACH, FILL, MIX, RING, SUM, UNWIND};
 pub use parse::{ParseError, parse};

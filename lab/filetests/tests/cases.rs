@@ -3,7 +3,7 @@
 mod common;
 
 use common::cases;
-use skep_lab_filetests::{Embedded, Engine, Exact, Interpreter, check, parse};
+use skep_lab_filetests::{Embedded, Ending, Engine, Exact, Interpreter, Verified, check, parse};
 
 fn all_pass(engine: &dyn Engine) {
     let cases = cases();
@@ -31,6 +31,43 @@ fn interpreter() {
     all_pass(&Interpreter);
 }
 
+/// What is verified runs without checks, and comes to what it comes to on the reference machine.
+fn verified(engine: skep_embedded::Engine) {
+    let verified = Verified(engine);
+    let (mut ran, mut failed) = (0, Vec::new());
+    for case in cases() {
+        let found = match verified.run(case) {
+            Ok(Ending::NotHere(_)) => continue,
+            found => found,
+        };
+        ran += 1;
+        let wanted = Embedded.run(case);
+        let same = match (&wanted, &found) {
+            // Without checks nobody knows in words of the program what an address was of.
+            (Ok(Ending::Stopped(at, code, _)), Ok(Ending::Stopped(other, kind, _))) => {
+                (at, code) == (other, kind)
+            }
+            (wanted, found) => wanted == found,
+        };
+        if !same {
+            failed.push(format!("{}: exactly {wanted:?}, verified {found:?}", case.name));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {ran}:\n{}", failed.len(), failed.join("\n"));
+    assert!(ran > 400, "{ran} cases are verified");
+}
+
+#[test]
+fn verified_on_the_interpreter() {
+    verified(skep_embedded::Engine::Interpreter);
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn verified_on_the_jit() {
+    verified(skep_embedded::Engine::Jit);
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn jit() {
@@ -50,7 +87,7 @@ fn linux() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_both_kernels_refuse_has_one_errno() {
-    use skep_lab_filetests::{Ending, Linux};
+    use skep_lab_filetests::Linux;
     let linux = Linux::new();
     if let Err(why) = linux.is_usable() {
         println!("skipped: what_both_kernels_refuse_has_one_errno: {why}");

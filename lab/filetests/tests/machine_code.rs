@@ -396,6 +396,7 @@ const PLAIN: JitOptions<'_> = JitOptions {
     stack_bytes: 512,
     plain: &[Plain { id: 1, function: sum, units: 0 }],
     tail_calls: TailCalls { ids: &[], most: 0 },
+    fresh: skep_vm::Fresh::Anything,
 };
 
 impl Link for Answers {

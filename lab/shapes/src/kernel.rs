@@ -37,6 +37,16 @@ impl InKernel {
         program.test_run(&run).map(|output| output.retval).map_err(|error| error.to_string())
     }
 
+    /// Gives the numbers of its programs.
+    ///
+    /// # Errors
+    /// Says which kernel call has failed.
+    pub fn programs(&self) -> Result<Vec<u32>, String> {
+        let number =
+            |program: &skep::Program| program.info().map(|info| info.id).map_err(|error| error.to_string());
+        self.loaded.programs().map(number).collect()
+    }
+
     /// Gives the runs that were counted, if the shape counts them.
     ///
     /// # Errors

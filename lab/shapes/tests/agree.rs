@@ -1,6 +1,6 @@
 //! Every shape comes to its number, and counts its runs, on every engine and in both kernels.
 
-use skep_embedded::{Config, Embedded};
+use skep_embedded::{Config, Embedded, Engine as KernelEngine};
 use skep_lab_shapes::{Attached, InKernel, SHAPES, packet};
 use skep_machine::{Code, Cpu, Engine, Input, Level, Setup};
 
@@ -55,15 +55,32 @@ fn machines_refuse_packets_that_are_cut_off() {
     }
 }
 
-fn in_kernel(kernel: &skep::Kernel) {
+/// Runs every shape in an embedded kernel, and says what has run it.
+fn in_kernel(engine: KernelEngine) {
+    let embedded = Embedded::new(Config::new().engine(engine)).unwrap();
+    let kernel = skep::Kernel::from_sys(embedded.clone());
     for shape in SHAPES {
-        let loaded = InKernel::new(shape, kernel).unwrap_or_else(|error| panic!("{}: {error}", shape.name));
+        let loaded = InKernel::new(shape, &kernel).unwrap_or_else(|error| panic!("{}: {error}", shape.name));
         assert_eq!(loaded.run(RUNS), Ok(shape.result), "{}", shape.name);
         assert_eq!(loaded.counted(), Ok(shape.counter.map(|_| u64::from(RUNS))), "{}", shape.name);
+        let engines: Vec<_> =
+            loaded.programs().unwrap().into_iter().map(|id| embedded.engine_of(id)).collect();
+        assert!(engines.iter().all(|found| *found == Ok(engine)), "{} on {engines:?}", shape.name);
     }
 }
 
 #[test]
-fn the_embedded_kernel_comes_to_it() {
-    in_kernel(&skep::Kernel::from_sys(Embedded::new(Config::new()).unwrap()));
+fn the_embedded_kernel_comes_to_it_on_the_reference_machine() {
+    in_kernel(KernelEngine::Exact);
+}
+
+#[test]
+fn the_embedded_kernel_comes_to_it_verified_on_the_interpreter() {
+    in_kernel(KernelEngine::Interpreter);
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn the_embedded_kernel_comes_to_it_verified_on_the_jit() {
+    in_kernel(KernelEngine::Jit);
 }

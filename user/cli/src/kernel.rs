@@ -3,7 +3,7 @@
 use crate::args::RunKernel;
 use crate::failure::Failure;
 use skep::Kernel;
-use skep_embedded::{Admit, Config, Embedded, Fault};
+use skep_embedded::{Admit, Config, Embedded, Engine, Fault};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -38,7 +38,8 @@ pub(crate) fn target(on: RunKernel, admit: Admit) -> Result<Target, Failure> {
     match on {
         RunKernel::Linux => Ok(Target { kernel: linux()?, name: "linux", embedded: None }),
         RunKernel::Embedded => {
-            let embedded = Embedded::new(Config::new().admit(admit))
+            // Whoever runs a program here wants to see what it does wrong, and what the reference machine says of that.
+            let embedded = Embedded::new(Config::new().admit(admit).engine(Engine::Exact))
                 .map_err(|errno| Failure::unable("memory", errno))?;
             let kernel = Kernel::from_sys(embedded.clone());
             Ok(Target { kernel, name: "embedded", embedded: Some(embedded) })

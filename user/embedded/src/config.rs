@@ -1,7 +1,7 @@
 //! What whoever makes an embedded kernel may choose.
 
 use crate::host::{Mirror, Time, TraceSink};
-use skep_kernel::{Admit, FUEL_PER_RUN, Observer};
+use skep_kernel::{Admit, Engine, FUEL_PER_RUN, Observer};
 use skep_mem::{Capability, Task};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -22,6 +22,7 @@ pub struct Config {
     pub(crate) cpus: u32,
     pub(crate) descriptors: usize,
     pub(crate) denied: Vec<Capability>,
+    pub(crate) engine: Engine,
     pub(crate) fuel: u64,
     pub(crate) mirror: Mirror,
     pub(crate) observer: Option<Arc<dyn Observer>>,
@@ -42,6 +43,7 @@ impl Config {
             cpus: std::thread::available_parallelism().map_or(1, |count| count.get().try_into().unwrap_or(1)),
             descriptors: DESCRIPTORS,
             denied: Vec::new(),
+            engine: Engine::Jit,
             fuel: FUEL_PER_RUN,
             mirror: Mirror::default(),
             observer: None,
@@ -61,6 +63,14 @@ impl Config {
     /// Chooses which programs are loaded.
     pub fn admit(mut self, admit: Admit) -> Config {
         self.admit = admit;
+        self
+    }
+
+    /// Chooses what runs programs that are verified: machine code where it can be had here, which is what is chosen already, or else an
+    /// interpreter, both without checks; or the reference machine, which checks every access and runs all other programs anyway.
+    /// [`Embedded::engine_of`](crate::Embedded::engine_of) tells what runs one.
+    pub fn engine(mut self, engine: Engine) -> Config {
+        self.engine = engine;
         self
     }
 

@@ -9,7 +9,9 @@ use crate::memory::Lent;
 use crate::observe::FaultLog;
 use crate::wait;
 use skep_abi::{Cmd, Errno, PerfEventAttr};
-use skep_kernel::{FaultReport, Interface, Kernel, Mmap, PerfIoctl, Settings, Tracepoint};
+use skep_kernel::{
+    Engine, FaultReport, Interface, Kernel, Mmap, PerfIoctl, Promise, Runs, Settings, Tracepoint,
+};
 use skep_mem::{Capability, FileObject, Host};
 use skep_sys::{
     Area, Attr, Call, Fd, Ioctl, Limit, MapCall, PerfEventOpen, Protection, Reply, SocketCall, Sys,
@@ -57,6 +59,12 @@ impl Embedded {
         let mut settings = Settings::default();
         settings.fuel = config.fuel;
         settings.admit = config.admit;
+        settings.runs = match config.engine {
+            Engine::Exact => Runs::Exact,
+            // SAFETY: what the verifier has proved of a program holds here: its maps, packets and contexts are those that it was told of,
+            // live while the program runs, and are reached through `Bytes` alone.
+            _ => Runs::Compiled(unsafe { Promise::new() }),
+        };
         let kernel =
             Kernel::with_settings(Arc::clone(&host) as Arc<dyn Host>, Arc::clone(&faults) as _, settings)?;
         Ok(Embedded {
@@ -98,6 +106,14 @@ impl Embedded {
     /// Gives the latest runs that were stopped, oldest first, 64 at most.
     pub fn faults(&self) -> Vec<FaultReport> {
         self.inner.faults.all()
+    }
+
+    /// Tells what runs a program, by its number.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn engine_of(&self, prog_id: u32) -> Result<Engine, Errno> {
+        self.inner.kernel.engine_of(prog_id)
     }
 
     /// Takes the oldest message that a program printed and nobody took yet; 1024 are kept.

@@ -29,4 +29,4 @@ pub use embedded::Embedded;
 pub use host::{Mirror, Time, TraceSink};
 #[cfg(target_os = "linux")]
 pub use perf::PerfMap;
-pub use skep_kernel::{Admit, Deaf, Fault, FaultReport, Interface, Observer, Tracepoint};
+pub use skep_kernel::{Admit, Deaf, Engine, Fault, FaultReport, Interface, LoadReport, Observer, Tracepoint};

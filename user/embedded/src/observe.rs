@@ -1,7 +1,7 @@
 //! Hears of runs that are stopped: keeps the latest, and tells whoever the owner named.
 
 use crate::host::relock;
-use skep_kernel::{FaultReport, Observer};
+use skep_kernel::{FaultReport, LoadReport, Observer};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,12 @@ impl FaultLog {
 }
 
 impl Observer for FaultLog {
+    fn loaded(&self, report: &LoadReport) {
+        if let Some(next) = &self.next {
+            next.loaded(report);
+        }
+    }
+
     fn fault(&self, report: &FaultReport) {
         {
             let mut kept = relock(&self.kept);

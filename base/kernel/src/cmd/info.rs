@@ -2,6 +2,7 @@
 
 use super::end_of;
 use crate::btf::BtfObject;
+use crate::compiled::Compiled;
 use crate::error::Result;
 use crate::file::{self, File};
 use crate::kernel::Inner;
@@ -128,6 +129,14 @@ fn prog_info(request: &Request<'_>, attr: &InfoByFd, prog: &Prog) -> Result<()> 
         tag: body.tag,
         // One for the program, as where nothing is compiled function by function.
         nr_prog_tags: list(request, wanted.prog_tags, wanted.nr_prog_tags, &[body.tag], 8, sixteen)?,
+        jited_prog_len: list(
+            request,
+            wanted.jited_prog_insns,
+            wanted.jited_prog_len,
+            body.compiled.as_ref().map_or(&[], Compiled::code),
+            1,
+            sixteen,
+        )?,
         xlated_prog_len: list(request, wanted.xlated_prog_insns, insns, &body.insns, 8, slot)? * 8,
         load_time: body.loaded_ns,
         created_by_uid: body.uid,
@@ -144,6 +153,7 @@ fn prog_info(request: &Request<'_>, attr: &InfoByFd, prog: &Prog) -> Result<()> 
         recursion_misses: body.stats.missed(),
         verified_insns: body.trust.verified_insns(),
         // The lists' addresses are the caller's own.
+        jited_prog_insns: wanted.jited_prog_insns,
         xlated_prog_insns: wanted.xlated_prog_insns,
         map_ids: wanted.map_ids,
         func_info: wanted.func_info,

@@ -4,12 +4,14 @@ mod verdict;
 
 use self::verdict::{Asked, Kept, verdict};
 use super::end_of;
+use crate::compiled::{Compiled, Stays, Wanted};
 use crate::error::Result;
 use crate::file::{self, File};
-use crate::kernel::Inner;
+use crate::kernel::{Inner, Runs};
 use crate::log::Log;
 use crate::map::MapObject;
 use crate::name;
+use crate::observer::LoadReport;
 use crate::prog::{Prog, ProgBody, ProgTypes, Stats};
 use crate::request::Request;
 use crate::tag::tag;
@@ -61,6 +63,12 @@ pub(super) fn run(kernel: &Arc<Inner>, request: &Request<'_>) -> Result<i64> {
     let body = load(kernel, request, &attr, model, licence, &mut log);
     let body = log.finish(request, offset_of!(ProgLoad, log_true_size), body)?;
     let prog = Prog::publish(&kernel.progs, body)?;
+    kernel.observer.loaded(&LoadReport {
+        prog_id: prog.id,
+        prog_name: prog.body.name,
+        engine: prog.engine(),
+        why: prog.body.stays,
+    });
     file::install(request, File::Prog(prog))
 }
 
@@ -133,10 +141,10 @@ fn load(
         types: types.as_ref(),
         cpus: kernel.host.cpus().possible(),
     };
-    let Kept { structured, trust } = verdict(&asked, log)?;
+    let kept = verdict(&asked, log)?;
     let rules =
         Rules { prog: Some(model), attach: attach_type, uninit_stack: UninitStack::Zero, ..Rules::default() };
-    let code = skep_exact::Program::link(structured.program(), &linker, rules).map_err(|error| {
+    let code = skep_exact::Program::link(kept.structured().program(), &linker, rules).map_err(|error| {
         let errno = match error.kind {
             LoadErrorKind::OutOfMemory => Errno::ENOMEM,
             // Linux refuses what it cannot prove with EACCES and what makes no sense with EINVAL.
@@ -145,13 +153,20 @@ fn load(
         };
         log.refuse(errno, error)
     })?;
+    let (compiled, stays) = match compile(&kept, &linker, attach_type) {
+        Ok(compiled) => (Some(compiled), None),
+        Err(Stays::OnExact(why)) => (None, Some(why)),
+        Err(Stays::NoMemory) => return Err(Errno::ENOMEM),
+    };
     Ok(ProgBody {
         name: attr.prog_name,
         prog_type: model.kind,
         attach_type,
         licence,
         code,
-        trust,
+        compiled,
+        stays,
+        trust: kept.trust(),
         tag: tag(&insns),
         insns,
         maps: linker.maps,
@@ -159,6 +174,27 @@ fn load(
         loaded_ns: kernel.host.clock().map_or(0, |clock| clock.boot_ns()),
         uid: kernel.host.tasks().map_or(0, |tasks| tasks.current().uid),
         stats: Stats::default(),
+    })
+}
+
+/// Compiles a program that is verified.
+fn compile(kept: &Kept, linker: &Linker<'_>, attach: AttachType) -> core::result::Result<Compiled, Stays> {
+    let Runs::Compiled(promise) = linker.kernel.runs else {
+        return Err(Stays::OnExact("the kernel runs all programs so"));
+    };
+    let Kept::Verified(verified) = kept else {
+        return Err(Stays::OnExact("it is not verified"));
+    };
+    Compiled::new(&Wanted {
+        verified,
+        model: linker.model,
+        attach,
+        licence: linker.licence,
+        maps: &linker.maps,
+        find: &|addr| linker.map(named(addr)?),
+        host: &linker.kernel.host,
+        fuel: linker.kernel.fuel,
+        promise,
     })
 }
 

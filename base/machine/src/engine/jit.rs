@@ -91,7 +91,7 @@ fn native<'m, S>(
     };
     let plain: Vec<Plain> = setup.callees.iter().filter_map(plain).collect();
     let tail_calls = TailCalls { ids: tail_calls, most: MAX_TAIL_CALLS };
-    let options = JitOptions { stack_bytes: setup.stack_bytes, plain: &plain, tail_calls };
+    let options = JitOptions { plain: &plain, tail_calls, ..JitOptions::from(setup.stack_bytes) };
     let made = match setup.promise {
         Some(promise) => JitProgram::promised(code, target, options, host, promise),
         None => JitProgram::checked(code, target, options, host),

@@ -1,7 +1,7 @@
 //! Programs of machine code.
 
 use super::run::state_words;
-use crate::{Plain, Promise};
+use crate::{Fresh, Plain, Promise};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_ir::ops::Code as Ops;
@@ -11,7 +11,7 @@ use skep_isa::InsnIdx;
 use skep_jit::state::Site;
 use skep_jit::x86_64::{
     self, Align, Alignment, AsmError, CodeOffset, Direct, EmitError, EmitOptions, Emitted, Feature, Piece,
-    Target, WriteError,
+    Stacks, Target, WriteError,
 };
 use skep_mem::{Code, RawCode};
 
@@ -30,6 +30,8 @@ pub struct JitOptions<'o> {
     pub plain: &'o [Plain],
     /// Says how one program goes on in another, where several are [joined](skep_ir::join).
     pub tail_calls: TailCalls<'o>,
+    /// Says what functions find in their stacks, in programs that are not checked.
+    pub fresh: Fresh,
 }
 
 /// Says how one program goes on in another: by calling one of these numbers with the other's position in r3.
@@ -43,7 +45,7 @@ pub struct TailCalls<'o> {
 
 impl From<u32> for JitOptions<'_> {
     fn from(stack_bytes: u32) -> Self {
-        JitOptions { stack_bytes, plain: &[], tail_calls: TailCalls::default() }
+        JitOptions { stack_bytes, plain: &[], tail_calls: TailCalls::default(), fresh: Fresh::Anything }
     }
 }
 
@@ -177,7 +179,7 @@ impl<H: Code> JitProgram<H> {
         access: Access,
         host: H,
     ) -> Result<JitProgram<H>, JitError> {
-        let JitOptions { stack_bytes, plain, tail_calls } = options;
+        let JitOptions { stack_bytes, plain, tail_calls, fresh } = options;
         let here = super::features();
         let missing = |feature: &Feature| target.features.has(*feature) && !here.has(*feature);
         if let Some(feature) = Feature::ALL.into_iter().find(missing) {
@@ -194,8 +196,15 @@ impl<H: Code> JitProgram<H> {
             }));
         }
         let assembler = x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) };
-        let options =
-            EmitOptions { access, stack_bytes, assembler, direct: &direct, tail_calls: tail_calls.ids };
+        let zeroed = access == Access::Checked || fresh == Fresh::Zeroes;
+        let options = EmitOptions {
+            access,
+            stacks: if zeroed { Stacks::Zeroed } else { Stacks::AsTheyAre },
+            stack_bytes,
+            assembler,
+            direct: &direct,
+            tail_calls: tail_calls.ids,
+        };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
         let Emitted { plan, sites, pieces, windows, remembered, uses_stack, uses_state, callback } = emitted;
         let len = plan.size();

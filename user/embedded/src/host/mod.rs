@@ -17,6 +17,10 @@ pub use trace::TraceSink;
 pub(crate) use wake::{Queue, WakeUps};
 
 use crate::config::Config;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use skep_kernel::Engine;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use skep_mem::Code;
 use skep_mem::{Clock, Cpus, Host, Lock, Pages, Probe, Random, Rcu, Tasks, Trace, Wake};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +37,8 @@ pub(crate) struct ProcessHost {
     grace: rcu::Grace,
     pages: pages::HeapPages,
     probe: Option<probe::SelfProbe>,
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    machine_code: bool,
     wake: WakeUps,
     clocks: clock::Clocks,
     random: random::Sequence,
@@ -49,6 +55,8 @@ impl ProcessHost {
             grace: rcu::Grace::new(),
             pages: pages::HeapPages::new(config.mirror),
             probe: probe::SelfProbe::new(),
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            machine_code: config.engine == Engine::Jit,
             wake: WakeUps::default(),
             clocks: clock::Clocks::new(config.time),
             random: random::Sequence::new(config.seed),
@@ -98,6 +106,10 @@ impl Host for ProcessHost {
     }
     fn probe(&self) -> Option<&dyn Probe> {
         self.probe.as_ref().map(|probe| probe as &dyn Probe)
+    }
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    fn code(&self) -> Option<&dyn Code> {
+        self.machine_code.then_some(&crate::CodePages)
     }
     fn wake(&self) -> Option<&dyn Wake> {
         Some(&self.wake)

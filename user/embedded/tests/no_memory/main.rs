@@ -9,7 +9,7 @@ mod objects;
 mod programs;
 
 use skep_abi::{Cmd, Errno, MapCreate, MapType, ProgLoad, ProgType};
-use skep_embedded::{Config, Embedded, Interface, Tracepoint};
+use skep_embedded::{Config, Embedded, Engine, Interface, Tracepoint};
 use skep_lab_seam::samples;
 use skep_mem::testing::{FailingAlloc, fail_nth, live_bytes};
 use skep_sys::{Call, CallError, Kernel, MapFd, ObjectKind, ProgFd, ProgLoadMemory, Reply, Sys};
@@ -117,7 +117,9 @@ impl World {
 
     /// Makes one to starve other calls in.
     fn beside() -> World {
-        let embedded = Embedded::new(Config::new().seed(1)).unwrap();
+        // The compiler's own checkers, which run in debug builds, do not reckon with too little memory.
+        let engine = if cfg!(debug_assertions) { Engine::Exact } else { Engine::Jit };
+        let embedded = Embedded::new(Config::new().seed(1).engine(engine)).unwrap();
         let interface = embedded.add_interface("eth0").unwrap();
         let _tracepoint = embedded.add_tracepoint("lab", "enter").unwrap();
         let asked = Arc::default();

@@ -3,13 +3,13 @@
 //! From high to low addresses: the return address, the caller's `rbp`, the anchor where it is kept in frames, the registers
 //! that the caller wants back, then eight bytes for each value that has no register, with two more for what goes aside.
 
-use super::{EmitError, Emitter, Place, SCRATCH};
+use super::{EmitError, Emitter, Place, SCRATCH, Stacks};
 use crate::state::{self, WindowIdx};
 use crate::x86_64::target::{ARGUMENTS, StateIn, Target};
 use crate::x86_64::{Alu, Cond, Flags, Gpr, Inst, Label, Mem, Scale, Size, SizedImm, Width};
+use skep_ir::Region;
 use skep_ir::ops::{Code, FunctionCode, Loc, Op};
 use skep_ir::ssa::eval::MAX_DEPTH;
-use skep_ir::{Access, Region};
 
 /// Bounds a frame's bytes: eight of them are far less than any thread's stack.
 const LARGEST: u32 = 32 << 10;
@@ -341,13 +341,13 @@ impl Emitter<'_> {
         }
     }
 
-    /// Takes the function's stack, zeroed in code that is checked.
+    /// Takes the function's stack.
     fn enter_stack(&mut self) {
         let bytes = self.options.stack_bytes as i32;
         let anchor = self.anchor(SCRATCH);
         let low = Mem::base(anchor, WindowIdx::STACK.at(state::BASE));
         self.put(Inst::alu_imm_to_mem(Alu::Sub, low, SizedImm::B8(bytes)));
-        if self.options.access == Access::Unchecked {
+        if self.options.stacks == Stacks::AsTheyAre {
             return;
         }
         // Arguments are where they were passed; these two are not.

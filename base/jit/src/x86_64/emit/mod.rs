@@ -69,6 +69,8 @@ pub struct Direct {
 pub struct EmitOptions<'o> {
     /// Says whether every access must have a check in front of it.
     pub access: Access,
+    /// Says what functions find in their stacks.
+    pub stacks: Stacks,
     /// Counts the bytes of each function's stack.
     pub stack_bytes: u32,
     /// Says what is up to taste.
@@ -78,6 +80,15 @@ pub struct EmitOptions<'o> {
     /// Lists the numbers by which one program of several that are [joined](skep_ir::join) goes on in another: r3 holds its
     /// position.
     pub tail_calls: &'o [u32],
+}
+
+/// Says what functions find in their stacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stacks {
+    /// Zeroes.
+    Zeroed,
+    /// Whatever was there.
+    AsTheyAre,
 }
 
 /// Is a piece of code, for whoever tells people where time goes.

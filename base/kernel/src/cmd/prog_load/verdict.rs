@@ -17,7 +17,7 @@ use skep_model::platform::helper::Licence;
 use skep_model::platform::prog::Prog;
 use skep_verifier::{
     Alignment, Limits, MapProto, References, Rejection, Rule, Sleep, Special, Stats, Structured, Subject,
-    special_fields, structured, verify,
+    Verified, special_fields, structured, verify,
 };
 
 /// What is to be verified, as the load has it.
@@ -42,13 +42,31 @@ struct Held {
     special: Vec<Special>,
 }
 
-/// A program that may be kept, and what is known of it.
-pub(super) struct Kept {
-    pub(super) structured: Structured,
-    pub(super) trust: Trust,
+/// A program that may be kept, by what is known of it.
+pub(super) enum Kept {
+    Verified(Verified),
+    Structured(Structured),
 }
 
-/// Verifies a program. What needs more than is modelled is kept if its structure is sound: it runs with every access checked, as all do.
+impl Kept {
+    /// Its structure.
+    pub(super) fn structured(&self) -> &Structured {
+        match self {
+            Kept::Verified(verified) => verified.structured(),
+            Kept::Structured(structured) => structured,
+        }
+    }
+
+    /// How much is known of it.
+    pub(super) fn trust(&self) -> Trust {
+        match self {
+            Kept::Verified(verified) => Trust::Verified { insns: verified.stats().insns },
+            Kept::Structured(_) => Trust::Structured,
+        }
+    }
+}
+
+/// Verifies a program. What needs more than is modelled is kept if its structure is sound: it runs with every access checked.
 ///
 /// # Errors
 /// As Linux refuses it; `ENOMEM`.
@@ -92,9 +110,8 @@ pub(super) fn verdict(asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
     }
     match verify(&subject, &Limits::LINUX) {
         Ok(verified) => {
-            let stats = verified.stats();
-            log.line(Statistics(stats));
-            Ok(Kept { structured: verified.into_structured(), trust: Trust::Verified { insns: stats.insns } })
+            log.line(Statistics(verified.stats()));
+            Ok(Kept::Verified(verified))
         }
         Err(rejection) if rejection.rule == Rule::Unmodelled => {
             log.line(format_args!("{rejection}; every access of the program is checked when it runs"));
@@ -129,7 +146,7 @@ fn missing(asked: &Asked<'_>, rejection: &Rejection) -> Option<(InsnIdx, FuncId)
 /// Keeps a program whose structure is sound.
 fn structure(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
     let structured = structured(subject).map_err(|rejection| refuse(asked.insns, &rejection, log))?;
-    Ok(Kept { structured, trust: Trust::Structured })
+    Ok(Kept::Structured(structured))
 }
 
 /// The bytes that nobody can change any more (`bpf_map_is_rdonly`): of an array with one value that is frozen and read only to programs.
