@@ -403,8 +403,9 @@ impl<'a> Explorer<'a> {
 
     fn wait_from(&mut self, waiting: Waiting) -> Result<(), Rejection> {
         if self.waiting.len() >= self.limits.waiting as usize {
+            let here = self.path.back().next().map_or(waiting.at, |(insn, _)| insn);
             return Err(Rule::Waiting.broken(
-                waiting.at,
+                here,
                 format_args!("more than {} ways on wait to be followed", self.limits.waiting),
             ));
         }

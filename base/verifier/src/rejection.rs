@@ -210,8 +210,6 @@ rules! {
     Packet = "packet-bounds", Memory, EACCES, "compare the pointer behind the last byte with data_end first, on this path";
     /// Accesses to the stack lie within the function's.
     Stack = "stack-bounds", Memory, EACCES, "index the stack within the variable's size";
-    /// Stack that is read was written.
-    StackUninitialised = "stack-uninitialised", Memory, EACCES, "initialise the whole variable, its padding too";
     /// Accesses to map values and other memory lie within.
     Bounds = "memory-bounds", Memory, EACCES, "compare the index with the size first, on this path, unsigned";
     /// Memory is written only if it may be, and read only if it may be.
@@ -252,6 +250,16 @@ impl Rule {
     /// Whether the rule may be broken only because the turns of a loop are followed one by one.
     pub(crate) const fn may_be_endless(self) -> bool {
         matches!(self, Rule::Endless | Rule::Processed | Rule::Waiting)
+    }
+
+    /// The stable name.
+    pub fn id(self) -> &'static str {
+        self.row().id
+    }
+
+    /// What Linux answers.
+    pub fn errno(self) -> Errno {
+        self.row().errno
     }
 
     /// Makes the rejection of a program that breaks the rule; where there is no memory for the words, that is the

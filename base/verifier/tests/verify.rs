@@ -1,66 +1,14 @@
 //! A rule of values, a program that breaks it on the instruction said, and its twin that does not.
 
-use skep_abi::{MapType, ProgType};
+use skep_abi::ProgType;
 use skep_isa::text::assemble;
-use skep_isa::{Addr, InsnIdx, Reg};
+use skep_isa::{InsnIdx, Reg};
+use skep_lab_world::{MAPS, World};
 use skep_model::platform::Platform;
 use skep_model::platform::helper::Licence;
 use skep_verifier::{
-    Holds, Known, Limits, MapProto, Pruning, Reference, References, Rejection, Special, SpecialKind, Subject,
-    Trace, Verified, verify, verify_traced,
+    Holds, Known, Limits, Pruning, Rejection, Subject, Trace, Verified, verify, verify_traced,
 };
-
-/// Maps by descriptor: 3 is the first of [`MAPS`].
-struct World;
-
-const fn map(kind: MapType, key_size: u32, value_size: u32) -> MapProto<'static> {
-    MapProto {
-        kind,
-        key_size,
-        value_size,
-        max_entries: 16,
-        flags: 0,
-        inner: None,
-        frozen: None,
-        special: &[],
-    }
-}
-
-/// 3: hash; 4: array; 5: ring; 6: frozen array, which holds 7 and 0; 7: hash with a lock; 8: array of arrays; 9: programs;
-/// 10: array of such as 6 is.
-const MAPS: &[MapProto<'static>] = &[
-    map(MapType::HASH, 8, 16),
-    map(MapType::ARRAY, 4, 64),
-    MapProto { max_entries: 4096, ..map(MapType::RINGBUF, 0, 0) },
-    MapProto {
-        flags: 1 << 7,
-        frozen: Some(&[7, 0, 0, 0, 0, 0, 0, 0]),
-        max_entries: 1,
-        ..map(MapType::ARRAY, 4, 8)
-    },
-    MapProto {
-        special: &[Special { kind: SpecialKind::SpinLock, offset: 0, size: 4 }],
-        ..map(MapType::HASH, 4, 16)
-    },
-    MapProto { inner: Some(1), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
-    map(MapType::PROG_ARRAY, 4, 4),
-    MapProto { inner: Some(3), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
-];
-
-impl References for World {
-    fn address(&self, at: InsnIdx, addr: Addr) -> Reference {
-        self.map_of(at, addr).map_or(Reference::Missing, |map| Reference::Map(MAPS[map].kind))
-    }
-
-    fn kfunc(&self, _: InsnIdx, _: u32) -> Reference {
-        Reference::Missing
-    }
-
-    fn map_of(&self, _: InsnIdx, addr: Addr) -> Option<usize> {
-        let (Addr::MapFd { fd } | Addr::MapValueFd { fd, .. }) = addr else { return None };
-        usize::try_from(fd - 3).ok().filter(|&map| map < MAPS.len())
-    }
-}
 
 fn on(kind: ProgType, text: &str) -> Result<Verified, Rejection> {
     let assembled = assemble(text, &()).unwrap_or_else(|error| panic!("{text}\n{error}"));
@@ -325,8 +273,8 @@ fn locks_are_released() {
              call 93\n{rest}\nout: r0 = 0\nexit"
         )
     };
-    accepts(&locked("*(u32 *)(r6 + 8) = 1\nr1 = r6\ncall 94"));
-    rejects(&locked("*(u32 *)(r6 + 8) = 1"), "reference-leak", 12);
+    accepts(&locked("*(u32 *)(r6 + 4) = 1\nr1 = r6\ncall 94"));
+    rejects(&locked("*(u32 *)(r6 + 4) = 1"), "reference-leak", 12);
     rejects(&locked("*(u32 *)(r6 + 0) = 1\nr1 = r6\ncall 94"), "memory-special", 10);
     rejects(&locked("call 5\nr1 = r6\ncall 94"), "lock-order", 10);
 }
@@ -463,7 +411,7 @@ fn inner_maps_are_not_their_prototypes() {
     accepts(&format!("r1 = map[fd:6] ll\n{each}"));
     rejects(
         &format!(
-            "*(u32 *)(r10 - 4) = 0\nr1 = map[fd:10] ll\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr1 = r0\n{each}"
+            "*(u32 *)(r10 - 4) = 0\nr1 = map[fd:20] ll\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto out\nr1 = r0\n{each}"
         ),
         "pointer-dereference",
         17,

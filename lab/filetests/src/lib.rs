@@ -51,6 +51,7 @@ mod engine;
 pub mod generate;
 mod helpers;
 mod parse;
+mod rules;
 
 pub use case::{Case, Expected, Input, Place};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -63,3 +64,4 @@ pub use engine::{
 };
 pub use helpers::{EACH, FILL, MIX, RING, SUM, UNWIND};
 pub use parse::{ParseError, parse};
+pub use rules::{Linux as LinuxDiffers, Loaded, Loader, RuleCase, Which, Written, parse_rules, starts};

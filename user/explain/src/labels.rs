@@ -12,7 +12,6 @@ pub(crate) fn of(rule: Rule) -> &'static str {
         Rule::Packet => "this may lie behind the packet's end",
         Rule::Bounds => "this may lie outside",
         Rule::Stack => "this may lie outside the stack's variables",
-        Rule::StackUninitialised => "these bytes have no value here",
         Rule::Context => "the context has no such field for this",
         Rule::Rights => "this may not be done with the memory",
         Rule::Alignment => "this is not aligned",

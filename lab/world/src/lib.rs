@@ -1,0 +1,12 @@
+//! What programs find that test the verifier: maps by descriptor, functions' types, and the types of a small kernel.
+//!
+//! The verifier's own tests, the fuzz target and the cases of `lab/filetests/rules` share it, so a program of one can be given to
+//! the others. The maps can be made on a kernel too: [`value_types`] has the types of the values that need them.
+
+mod functions;
+mod kernel;
+mod maps;
+
+pub use functions::{Function, Functions, Linkage, Parameter, functions};
+pub use kernel::{Kernel, kernel};
+pub use maps::{FIRST, MAPS, Values, World, value_types};
