@@ -404,7 +404,7 @@ fn inner_maps_are_not_their_prototypes() {
     rejects(&lookup_twice(8, "r0 = *(u8 *)(r0 + 0)\n"), "pointer-null", 11);
     let decided = "r3 = *(u32 *)(r0 + 0)\nif r3 == 7 goto out\nr0 = *(u8 *)(r3 + 0)\n";
     accepts(&format!("r0 = map[fd:6][0] ll\n{decided}out: r0 = 0\nexit"));
-    rejects(&lookup_twice(10, &format!("if r0 == 0 goto out\n{decided}")), "pointer-dereference", 14);
+    rejects(&lookup_twice(20, &format!("if r0 == 0 goto out\n{decided}")), "pointer-dereference", 14);
     // Nor are they in functions that are called for each element.
     let each = "r2 = subprog[f] ll\nr3 = 0\nr4 = 0\ncall 164\nout: r0 = 0\nexit\n\
          f: r4 = *(u32 *)(r3 + 0)\nif r4 == 7 goto end\nr0 = *(u8 *)(r4 + 0)\nend: r0 = 0\nexit";
@@ -422,7 +422,7 @@ fn inner_maps_are_not_their_prototypes() {
 #[test]
 fn addresses_are_of_values() {
     accepts("r1 = map[fd:6][0]+4 ll\nr0 = *(u32 *)(r1 + 0)\nr0 = 0\nexit");
-    rejects("r1 = map[fd:6][0]+8 ll\nr0 = 0\nexit", "reference-map-value", 0);
+    rejects("r1 = map[fd:6][0]+16 ll\nr0 = 0\nexit", "reference-map-value", 0);
     rejects("r1 = map[fd:4][0] ll\nr0 = 0\nexit", "reference-map-value", 0);
     rejects("r1 = map[fd:3][0] ll\nr0 = 0\nexit", "reference-map-value", 0);
 }
