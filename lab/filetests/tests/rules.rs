@@ -18,7 +18,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("limit-memory", "it takes an allocator that fails: user/embedded/tests/no_memory"),
     (
         "reference-target",
-        "what a program is attached to is checked against types that Linux has not: base/verifier/tests/objects.rs",
+        "what a program is attached to is checked against types that Linux has not: lab/world/tests/objects.rs",
     ),
 ];
 
