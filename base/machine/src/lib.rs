@@ -77,7 +77,8 @@
 //! | memory besides the input | [`Setup::memory`], [`Setup::read_only_memory`] |
 //! | maps, and Linux's helpers on them | [`Setup::map`], [`Setup::host`] |
 //! | programs that follow one another | [`Setup::tail_calls`], [`Setup::load_all`] |
-//! | refusing programs beforehand | [`Verifier`], [`AtMost`], [`NoLoops`] |
+//! | refusing programs beforehand | [`Verifier`], [`EveryPath`], [`AtMost`], [`NoLoops`] |
+//! | a program type, contexts, helpers and objects of one's own, for that | [`platform`] |
 //! | an end of every run, from within and from another thread | [`Cpu::with_fuel`], [`Cpu::fuel`] |
 //! | names of its machine code for profilers | [`Machine::code`] |
 //! | another engine | [`Setup::engine`], [`Setup::code`], [`Setup::level`], [`Setup::unchecked`] |
@@ -112,5 +113,7 @@ pub use skep_ir::Level;
 pub use skep_isa as isa;
 pub use skep_maps::Map;
 pub use skep_mem::{Bytes, Clock, Code, Fuel, Host, Lend, Random, Trace};
+pub use skep_model::platform;
+pub use skep_verifier::{Limits, Loops};
 pub use skep_vm::{PlainFn, Promise};
-pub use verify::{AtMost, NoLoops, Refusal, Verifier};
+pub use verify::{AtMost, EveryPath, NoLoops, Refusal, Verifier};

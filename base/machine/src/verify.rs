@@ -2,8 +2,11 @@
 
 use crate::Program;
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 use core::fmt;
 use skep_isa::{Insn, InsnIdx};
+use skep_model::platform::{Platform, ProgType};
+use skep_verifier::{Limits, Subject};
 
 /// Looks at a program before it is loaded, and may refuse it.
 ///
@@ -104,5 +107,73 @@ impl Verifier for NoLoops {
             }
         }
         Ok(())
+    }
+}
+
+/// Follows every path of a program on a platform, the embedder's own perhaps, and refuses what may go wrong on any: an access outside of
+/// what there is, a value that was never written, an object that is used without a test or never given back, a loop without an end.
+///
+/// Programs start with their [context](crate::platform::context::Context) in r1, and name no maps. What the machine is made of
+/// is to be what the platform says: nobody compares the two.
+///
+/// ```
+/// use skep_machine::platform::context::{Context, Field};
+/// use skep_machine::platform::prog::Prog;
+/// use skep_machine::platform::{OWN_TYPES, Platform, ProgType};
+/// use skep_machine::{EveryPath, Program, Setup};
+///
+/// const RULE: ProgType = ProgType(OWN_TYPES);
+/// static REQUEST: Context = Context {
+///     name: "request",
+///     size: 8,
+///     fields: &[Field::own("status", 0, 4), Field::own("priority", 4, 4).writable()],
+/// };
+/// static RULES: [Prog; 1] = [Prog::own(RULE, &REQUEST)];
+/// const PLATFORM: Platform = Platform { own_progs: &RULES, ..Platform::LINUX_6_18 };
+///
+/// let setup = || Setup::<()>::new().verifier(EveryPath::on(PLATFORM, RULE));
+/// let rule = "r0 = *(u32 *)(r1 + 0)\n*(u32 *)(r1 + 4) = r0\nexit";
+/// assert!(setup().load(Program::from_text(rule)?).is_ok());
+/// let error = setup().load(Program::from_text(&rule.replace("+ 4", "+ 0"))?).unwrap_err();
+/// assert!(error.to_string().contains("this program type may not write `status`"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EveryPath {
+    platform: Platform,
+    kind: ProgType,
+    limits: Limits,
+}
+
+impl EveryPath {
+    /// Looks at programs of a type on a platform, within Linux's limits.
+    pub const fn on(platform: Platform, kind: ProgType) -> EveryPath {
+        EveryPath { platform, kind, limits: Limits::LINUX }
+    }
+
+    /// Sets other limits. With [`Loops::Metered`](skep_verifier::Loops::Metered) a program may have loops without an end, and
+    /// wants [fuel](crate::Cpu::with_fuel).
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> EveryPath {
+        self.limits = limits;
+        self
+    }
+}
+
+impl Verifier for EveryPath {
+    fn verify(&self, program: &Program) -> Result<(), Refusal> {
+        let mut slots = Vec::new();
+        slots
+            .try_reserve_exact(program.code().len())
+            .map_err(|_| Refusal::new("there is no memory to look at it"))?;
+        slots.extend(program.code().encode());
+        let subject = Subject::new(&slots, &self.platform, self.kind, &());
+        let Err(rejection) = skep_verifier::verify(&subject, &self.limits) else { return Ok(()) };
+        let at = rejection.insn;
+        let message = match rejection.message.is_empty() {
+            true => Cow::Borrowed(rejection.help()),
+            false => Cow::Owned(rejection.message),
+        };
+        Err(Refusal { at, message })
     }
 }

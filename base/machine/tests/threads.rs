@@ -8,7 +8,7 @@ use skep_machine::*;
 
 threads! {
     "plain data": yes Send, yes Sync =>
-        AtMost, Engine, Function, HelperEnd, MachineCode, NoLoops, Param, Program, ProgramError, Refusal, SetupError, SetupErrorKind, Stop, StopKind;
+        AtMost, Engine, EveryPath, Function, HelperEnd, MachineCode, NoLoops, Param, Program, ProgramError, Refusal, SetupError, SetupErrorKind, Stop, StopKind;
     "never changes; helpers, maps and hosts are required to be both": yes Send, yes Sync =>
         Machine<'static, *mut ()>, Helper<'static, *mut ()>;
     "one thread's at a time, and as free as its helpers' state": yes Send, yes Sync => Cpu<u8>;

@@ -107,6 +107,8 @@ fn is_same(ours: Arg, linux: &str) -> bool {
         Arg::PercpuBtf => linux == "PERCPU_BTF_ID",
         Arg::KptrField => linux == "KPTR_XCHG_DEST",
         Arg::KptrOrNull => linux == "BTF_ID|PTR_MAYBE_NULL|OBJ_RELEASE",
+        // Linux has none.
+        Arg::Own(..) | Arg::OwnRelease(_) => false,
     }
 }
 
@@ -129,6 +131,7 @@ fn result(ret: Ret) -> String {
         Ret::Percpu => "MEM_OR_BTF_ID|MEM_RDONLY".to_owned(),
         Ret::PercpuOrNull => "MEM_OR_BTF_ID|PTR_MAYBE_NULL|MEM_RDONLY".to_owned(),
         Ret::KptrOrNull => "BTF_ID|PTR_MAYBE_NULL".to_owned(),
+        Ret::OwnOrNull(of) => of.name.to_owned(),
     }
 }
 

@@ -155,6 +155,17 @@ pub enum KptrTrust {
     PerCpu,
 }
 
+/// For a program that refers to nothing: it has no maps, and calls helpers only.
+impl References for () {
+    fn address(&self, _: InsnIdx, _: Addr) -> Reference {
+        Reference::Missing
+    }
+
+    fn kfunc(&self, _: InsnIdx, _: u32) -> Reference {
+        Reference::Missing
+    }
+}
+
 /// What an instruction refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference {

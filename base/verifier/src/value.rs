@@ -4,6 +4,7 @@ use crate::scalar::Number;
 use core::fmt;
 use skep_btf::TypeId;
 use skep_isa::InsnIdx;
+use skep_model::platform::context::Context;
 use skep_model::platform::helper::Socket;
 
 /// Tells values apart that may be equal: numbers that are copies of one another, results that are null together.
@@ -92,6 +93,8 @@ pub(crate) enum To {
     Socket(Socket),
     /// An object of the kernel.
     Object { type_id: TypeId, trust: Trust },
+    /// An object of a host's own, with the fields of this table.
+    Own(&'static Context),
     /// A function of the program.
     Function(InsnIdx),
     /// A dynptr that was handed to a function, over local memory.
@@ -258,6 +261,7 @@ impl fmt::Display for To {
             To::FlowKeys => "flow keys",
             To::Socket(_) => "a socket",
             To::Object { .. } => "an object of the kernel",
+            To::Own(of) => return write!(f, "`{}`", of.name),
             To::Function(_) => "a function",
             To::Dynptr => "a dynptr",
         })

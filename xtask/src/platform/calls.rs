@@ -280,7 +280,7 @@ impl Good<'_> {
                 case("r0 unchecked".into(), false, self.program(&[], [&load_r0[..], &end].concat()));
                 case("r0 kept".into(), false, self.program(&[], end));
             }
-            Ret::DynptrMemOrNull | Ret::Percpu | Ret::PercpuOrNull | Ret::KptrOrNull => {}
+            Ret::DynptrMemOrNull | Ret::Percpu | Ret::PercpuOrNull | Ret::KptrOrNull | Ret::OwnOrNull(_) => {}
         }
         if let Ret::UpToSize(_) = self.prototype.ret {
             // if r0 s> 0 goto +2; exit; index the lent memory by r0, which reaches one byte beyond it at most.
@@ -456,7 +456,9 @@ impl Good<'_> {
             | Arg::SocketRelease
             | Arg::PercpuBtf
             | Arg::KptrField
-            | Arg::KptrOrNull => {}
+            | Arg::KptrOrNull
+            | Arg::Own(..)
+            | Arg::OwnRelease(_) => {}
         }
     }
 }

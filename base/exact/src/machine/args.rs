@@ -138,7 +138,9 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
                 | Wanted::Btf(..)
                 | Wanted::PercpuBtf
                 | Wanted::KptrField
-                | Wanted::KptrOrNull,
+                | Wanted::KptrOrNull
+                | Wanted::Own(..)
+                | Wanted::OwnRelease(_),
                 _,
             ) => return kind("what is not modelled"),
             (Wanted::Mem(access, nullable), _) => {

@@ -236,6 +236,7 @@ fn param_name(arg: Arg, index: usize) -> &'static str {
         Arg::PercpuBtf => "percpu",
         Arg::KptrField => "field",
         Arg::KptrOrNull => "kptr",
+        Arg::Own(of, _) | Arg::OwnRelease(of) => of.name,
         Arg::Any | Arg::Unchecked => numbered(0),
     }
 }

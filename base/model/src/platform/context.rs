@@ -201,7 +201,7 @@ pub struct Field {
     pub store_at: &'static [AttachType],
 }
 
-/// One struct behind r1.
+/// One struct behind r1, or behind another pointer that is read by a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Context {
     /// Linux's name.
@@ -293,6 +293,11 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 impl Context {
+    /// What programs hold and hand to helpers, and never look into.
+    pub const fn opaque(name: &'static str) -> Self {
+        Self { name, size: 0, fields: &[] }
+    }
+
     /// Finds the field that covers the byte at `offset`.
     pub fn field_at(&self, offset: i64) -> Option<&'static Field> {
         let at = self.fields.partition_point(|field| i64::from(field.offset) <= offset);
@@ -386,6 +391,21 @@ pub(crate) const fn field(
 }
 
 impl Field {
+    /// A number in the context of a host's own program type, or in an object of a host's own: it is loaded whole, and not stored.
+    pub const fn own(name: &'static str, offset: u16, size: u16) -> Self {
+        field(name, offset, size, Meaning::Number, ProgSet::ALL)
+    }
+
+    /// Bytes there, which are loaded one or several at a time, lent to helpers, and not stored.
+    pub const fn own_bytes(name: &'static str, offset: u16, size: u16) -> Self {
+        field(name, offset, size, Meaning::Host, ProgSet::ALL).widths(Widths::Any)
+    }
+
+    /// Stored as well as loaded.
+    pub const fn writable(self) -> Self {
+        self.store(ProgSet::ALL)
+    }
+
     /// With other widths.
     pub const fn widths(mut self, widths: Widths) -> Self {
         self.widths = widths;

@@ -2,6 +2,7 @@
 
 use skep_abi::{AttachType, FuncId, MapType, ProgType};
 
+use super::context::Context;
 use super::ctype::{CType, Pointee};
 use super::lsm;
 use super::sets::{MapSet, ProgSet};
@@ -172,6 +173,10 @@ pub enum Arg {
     KptrField,
     /// A reference to what that field keeps, which the call releases, or null.
     KptrOrNull,
+    /// An object of a host's own, as [`Ret::OwnOrNull`] returns it.
+    Own(&'static Context, Nullable),
+    /// An object of a host's own that the program has acquired; the call releases it.
+    OwnRelease(&'static Context),
 }
 
 impl Arg {
@@ -179,7 +184,11 @@ impl Arg {
     pub const fn is_released(self) -> bool {
         matches!(
             self,
-            Self::Record | Self::Dynptr(Dynptr::ReleaseRingbuf) | Self::SocketRelease | Self::KptrOrNull
+            Self::Record
+                | Self::Dynptr(Dynptr::ReleaseRingbuf)
+                | Self::SocketRelease
+                | Self::KptrOrNull
+                | Self::OwnRelease(_)
         )
     }
 
@@ -204,6 +213,7 @@ impl Arg {
                 CType::ConstPointer(VOID)
             }
             Self::Btf(name, _) => CType::Pointer(Pointee::Struct(name)),
+            Self::Own(of, _) | Self::OwnRelease(of) => CType::Pointer(Pointee::Struct(of.name)),
             Self::MapValueOut => CType::Pointer(VOID),
             Self::Mem(access, _) | Self::Fixed { access, .. } => match access {
                 MemAccess::Read => CType::ConstPointer(VOID),
@@ -251,6 +261,9 @@ pub enum Ret {
     PercpuOrNull,
     /// What [`Arg::KptrField`] kept, or null; it must be released.
     KptrOrNull,
+    /// An object of a host's own, or null: a handle where it has no fields, otherwise the address of its bytes. With
+    /// [`Effects::ACQUIRES`] it must be released.
+    OwnOrNull(&'static Context),
 }
 
 impl Ret {
@@ -269,6 +282,7 @@ impl Ret {
             | Self::PercpuOrNull
             | Self::KptrOrNull => CType::Pointer(Pointee::Void),
             Self::Btf(name, _) | Self::BtfOrNull(name) => CType::Pointer(Pointee::Struct(name)),
+            Self::OwnOrNull(of) => CType::Pointer(Pointee::Struct(of.name)),
         }
     }
 
@@ -526,6 +540,12 @@ pub struct Helper {
 }
 
 impl Helper {
+    /// A helper of a host's own, which programs of every type and licence may call; it is not modelled before it has a
+    /// [prototype](Self::call).
+    pub const fn own(id: FuncId, name: &'static str) -> Self {
+        Self::named(id, name, Version::new(0, 0), ProgSet::ALL)
+    }
+
     /// A helper that is named but not modelled.
     pub const fn named(id: FuncId, name: &'static str, since: Version, progs: ProgSet) -> Self {
         Self {

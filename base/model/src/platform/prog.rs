@@ -130,6 +130,12 @@ impl Prog {
         self.verdicts.iter().find(|row| row.0 == value).map(|row| row.1)
     }
 
+    /// A program type of a host's own, whose programs get this context and return any number. Numbers begin at
+    /// [`OWN_TYPES`](super::OWN_TYPES).
+    pub const fn own(kind: T, context: &'static Context) -> Self {
+        Self::new(kind, Version::new(0, 0)).context(context)
+    }
+
     const fn new(kind: T, since: Version) -> Self {
         Self {
             kind,
@@ -154,12 +160,16 @@ impl Prog {
         self
     }
 
-    const fn returns(mut self, returns: Returns) -> Self {
+    /// With other returns.
+    #[must_use]
+    pub const fn returns(mut self, returns: Returns) -> Self {
         self.returns = returns;
         self
     }
 
-    const fn verdicts(mut self, verdicts: &'static [(i32, &'static str)]) -> Self {
+    /// With names for what it returns.
+    #[must_use]
+    pub const fn verdicts(mut self, verdicts: &'static [(i32, &'static str)]) -> Self {
         self.verdicts = verdicts;
         self
     }

@@ -186,7 +186,7 @@ impl Explorer<'_> {
             | To::Dynptr => true,
             To::FlowKeys => known.is_some(),
             To::Map(_) | To::InnerMap { .. } => known == Some(0) && op == AluOp::Add,
-            To::PacketEnd | To::Socket(_) => false,
+            To::PacketEnd | To::Socket(_) | To::Own(_) => false,
         };
         if !movable {
             return refuse(format_args!("{pointer} cannot be moved"));

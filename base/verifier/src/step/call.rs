@@ -274,6 +274,27 @@ impl Explorer<'_> {
                 }
                 call.released = Some(value.owned);
             }
+            Arg::Own(_, Nullable::Yes) if value.as_constant() == Some(0) => self.need_reg(state, reg),
+            Arg::Own(of, _) | Arg::OwnRelease(of) => {
+                if value.certainly_to() != Some(To::Own(of)) {
+                    return Err(Rule::Argument.broken(
+                        at,
+                        format_args!(
+                            "{} wants `{}`, tested for null, in {reg}, found {value}",
+                            helper.name, of.name
+                        ),
+                    ));
+                }
+                if let Arg::OwnRelease(_) = arg {
+                    if !value.owned.is_some() {
+                        return Err(Rule::Release.broken(
+                            at,
+                            format_args!("{reg} is {value} that no call has acquired for the program"),
+                        ));
+                    }
+                    call.released = Some(value.owned);
+                }
+            }
             Arg::Btf(_, Nullable::Yes) if value.as_constant() == Some(0) => self.need_reg(state, reg),
             Arg::Btf(name, nullable) => {
                 if (nullable == Nullable::No && value.may_be_null()) || !self.is_object(at, &value, name)? {
@@ -609,6 +630,15 @@ impl Explorer<'_> {
                 let to = To::Memory { size: call.size.unwrap_or(0), kind: Memory::Record };
                 self.own(state, at, id, OwnedKind::Object)?;
                 Value { owned: id, ..Value::perhaps(to, id) }
+            }
+            Ret::OwnOrNull(of) => {
+                let id = self.new_id();
+                let found = Value::perhaps(To::Own(of), id);
+                if !helper.effects.has(Effects::ACQUIRES) {
+                    return Ok(found);
+                }
+                self.own(state, at, id, OwnedKind::Object)?;
+                Value { owned: id, ..found }
             }
             Ret::DynptrMemOrNull => {
                 let Some(dynptr) = call.dynptr else {

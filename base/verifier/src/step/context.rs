@@ -8,8 +8,8 @@ use crate::scalar::Number;
 use crate::state::State;
 use crate::value::{Id, Memory, To, Trust, Value};
 use skep_isa::{InsnIdx, LoadKind};
+use skep_model::platform::OWN_TYPES;
 use skep_model::platform::context::{Context, Landing, Meaning, Pointer, Touch};
-use skep_model::platform::contexts;
 use skep_model::platform::helper::Nullable;
 
 /// The number that a load gives of which nothing else is known.
@@ -32,7 +32,7 @@ impl Explorer<'_> {
     /// Where an access to the context lands.
     fn landing(&self, at: InsnIdx, pointer: &Value, access: Access, touch: Touch) -> Result<Landing> {
         let context = self.context(at)?;
-        if pointer.offset() != Some(0) {
+        let Some(moved) = pointer.offset().filter(|&offset| offset == 0 || self.is_own()) else {
             return Err(Rule::Context.broken(
                 at,
                 format_args!(
@@ -41,8 +41,8 @@ impl Explorer<'_> {
                     Value::number(pointer.number)
                 ),
             ));
-        }
-        let offset = access.off;
+        };
+        let offset = moved.wrapping_add(access.off);
         context.access(self.subject.kind, self.subject.attach, offset, access.size as u8, touch).map_err(
             |refusal| {
                 Rule::Context.broken(
@@ -103,6 +103,9 @@ impl Explorer<'_> {
     /// A helper reads or writes bytes of the context, as memory: where all is there as it seems, and nothing is made up by rewriting
     /// loads and stores (`check_helper_mem_access`, case `PTR_TO_CTX`: types without `convert_ctx_access`).
     pub(super) fn lend_context(&mut self, at: InsnIdx, pointer: &Value, access: Access) -> Result<()> {
+        if self.is_own() {
+            return self.lend_own_context(at, pointer, access);
+        }
         let last = Access { off: access.off + i64::from(access.size) - 1, size: 1, ..access };
         if self.has_arguments() {
             return self.load_argument(at, pointer, last, LoadKind::U8).map(|_| ());
@@ -125,24 +128,65 @@ impl Explorer<'_> {
         }
     }
 
-    pub(super) fn load_socket(
-        &mut self,
+    /// Whether the program's type is a host's own. Its context is memory as it seems, and may be pointed into.
+    fn is_own(&self) -> bool {
+        self.subject.kind.0 >= OWN_TYPES
+    }
+
+    /// A helper reads or writes bytes of the context of a host's own program type: each must be of a field that is bytes.
+    fn lend_own_context(&self, at: InsnIdx, pointer: &Value, access: Access) -> Result<()> {
+        let touch = if access.how.writes() { Touch::Store } else { Touch::Load };
+        let end = access.off.saturating_add(i64::from(access.size));
+        let mut next = access.off;
+        while next < end {
+            let landing = self.landing(at, pointer, Access { off: next, size: 1, ..access }, touch)?;
+            if landing.field.meaning != Meaning::Host {
+                return Err(Rule::Argument.broken(
+                    at,
+                    format_args!(
+                        "wanted memory in {}, found `{}` of the context, which is a number",
+                        access.reg, landing.field.name
+                    ),
+                ));
+            }
+            next += i64::from(landing.field.size - landing.within);
+        }
+        Ok(())
+    }
+
+    /// What lies where something is accessed that a table describes.
+    pub(super) fn by_table(
+        &self,
         at: InsnIdx,
-        pointer: &Value,
+        table: &'static Context,
+        access: Access,
+        touch: Touch,
+    ) -> Result<Landing> {
+        let size = u8::try_from(access.size).unwrap_or(u8::MAX);
+        table.access(self.subject.kind, self.subject.attach, access.off, size, touch).map_err(|refusal| {
+            Rule::Rights.broken(
+                at,
+                format_args!("{} bytes at {} of `{}`: {refusal}", access.size, access.off, table.name),
+            )
+        })
+    }
+
+    /// A load from something that a table describes: a number, for such tables know no pointers.
+    pub(super) fn load_by_table(
+        &self,
+        at: InsnIdx,
+        table: &'static Context,
         access: Access,
         kind: LoadKind,
     ) -> Result<Value> {
-        let Some(To::Socket(socket)) = pointer.certainly_to() else {
-            return Err(self.unmodelled(at, format_args!("loads through {pointer} are not modelled")));
-        };
-        let table = contexts::of_socket(socket);
         let touch = if kind.is_signed() { Touch::LoadSigned } else { Touch::Load };
-        match table.access(self.subject.kind, self.subject.attach, access.off, access.size as u8, touch) {
-            Ok(_) => Ok(loaded(access, kind)),
-            Err(refusal) => Err(Rule::Rights.broken(
+        let landing = self.by_table(at, table, access, touch)?;
+        if landing.field.meaning.is_pointer() {
+            return Err(self.unmodelled(
                 at,
-                format_args!("{} bytes at {} of `{}`: {refusal}", access.size, access.off, table.name),
-            )),
+                format_args!("pointers like `{}` of `{}` are not modelled", landing.field.name, table.name),
+            ));
         }
+        Ok(loaded(access, kind))
     }
 }

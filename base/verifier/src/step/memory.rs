@@ -9,6 +9,8 @@ use crate::state::State;
 use crate::subject::Alignment;
 use crate::value::{Memory, To, Value};
 use skep_isa::{AtomicOp, Insn, InsnIdx, LoadKind, Operand, Reg, Size};
+use skep_model::platform::context::Touch;
+use skep_model::platform::contexts;
 
 impl Explorer<'_> {
     /// A load, a store, or both.
@@ -61,6 +63,7 @@ impl Explorer<'_> {
                 | To::PacketEnd
                 | To::FlowKeys
                 | To::Socket(_)
+                | To::Own(_)
                 | To::Object { .. },
             ) => Err(Rule::Rights.broken(
                 at,
@@ -99,7 +102,10 @@ impl Explorer<'_> {
             To::Object { .. } | To::Map(_) | To::InnerMap { .. } => {
                 return self.load_object(state, at, &pointer, access, kind);
             }
-            To::Socket(_) => return self.load_socket(at, &pointer, access, kind),
+            To::Socket(socket) => {
+                return self.load_by_table(at, contexts::of_socket(socket), access, kind);
+            }
+            To::Own(of) => return self.load_by_table(at, of, access, kind),
             _ => {
                 self.within(state, at, &pointer, to, access)?;
                 Value::number(number)
@@ -139,6 +145,7 @@ impl Explorer<'_> {
                 self.store_stack(state, at, usize::from(frame), &pointer, access, (src, value))
             }
             To::Object { .. } | To::Map(_) | To::InnerMap { .. } => self.store_object(at, &pointer, access),
+            To::Own(of) => self.by_table(at, of, access, Touch::Store).map(|_| ()),
             _ => self.within(state, at, &pointer, to, access),
         }
     }

@@ -129,6 +129,7 @@ impl Explorer<'_> {
             | To::InnerMap { .. }
             | To::Socket(_)
             | To::Object { .. }
+            | To::Own(_)
             | To::Function(_)
             | To::Dynptr => {
                 return Err(Rule::Dereference.broken(
