@@ -316,6 +316,9 @@ fn what_helpers_call_is_followed() {
     // It never comes to an end of its own, and needs none.
     accepts(&looped("r1 = *(u32 *)(r1 + 12)", counts));
     rejects(&looped("r1 = 10", "f: r0 = 2\nexit"), "return-value", 11);
+    // A function is called at its beginning.
+    let moved = looped("r1 = 10", counts).replace("r4 = 0\n", "r4 = 0\nr2 += 8\n");
+    rejects(&moved, "call-argument", 8);
     rejects(&looped("r1 = 10", "f: r0 = *(u8 *)(r1 + 0)\nexit"), "pointer-dereference", 10);
     // What the function leaves in its caller's stack is what is there afterwards.
     let then = |body: &str| {
@@ -329,6 +332,22 @@ fn what_helpers_call_is_followed() {
     // Ten turns are followed one by one, for their sum decides something.
     accepts(&then(counts));
     rejects(&then(counts).replace("r1 = 10\n", "r1 = 1000\n"), "stack-bounds", 12);
+}
+
+/// What nobody may change is not changed by helpers either.
+#[test]
+fn maps_are_changed_if_they_may_be() {
+    let calls = |map: u32, helper: u32| {
+        format!(
+            "*(u64 *)(r10 - 8) = 0\n*(u64 *)(r10 - 16) = 0\nr1 = map[fd:{map}] ll\nr2 = r10\nr2 += -8\nr3 = r10\nr3 += -16\n\
+             r4 = 0\ncall {helper}\nr0 = 0\nexit"
+        )
+    };
+    for helper in [2, 3] {
+        accepts(&calls(3, helper));
+        rejects(&calls(6, helper), "memory-rights", 9);
+    }
+    accepts(&calls(6, 1));
 }
 
 #[test]
@@ -371,6 +390,42 @@ fn a_packet_load_may_leave_a_function() {
     // It returns 0 or 600.
     let rejection = on_filter("r2 = r10\nr2 += -520\nr2 += r0\nr0 = *(u8 *)(r2 + -90)").unwrap_err();
     assert_eq!(rejection.id(), "stack-bounds", "{rejection}");
+}
+
+/// Whoever called the function that is left still has what it has acquired.
+#[test]
+fn a_packet_load_in_a_function_leaves_what_its_callers_acquired() {
+    let text = |in_between: &str, function: &str| {
+        format!(
+            "r6 = r1\nr1 = map[fd:5] ll\nr2 = 8\nr3 = 0\ncall 131\nif r0 == 0 goto out\nr7 = r0\nr1 = r6\n{in_between}\n\
+             r1 = r7\nr2 = 0\ncall 132\nout: r0 = 0\nexit\n{function}"
+        )
+    };
+    let function = "f: r6 = r1\nr0 = *(u8 *)skb[0]\nexit";
+    on(ProgType::SOCKET_FILTER, &text("call local f", function)).unwrap();
+    let rejection = on(ProgType::SOCKET_FILTER, &text("r0 = *(u8 *)skb[0]", "")).unwrap_err();
+    assert_eq!((rejection.id(), rejection.insn), ("reference-leak", Some(InsnIdx(9))), "{rejection}");
+}
+
+/// What is read or written in order with others is so at once, and so it is aligned.
+#[test]
+fn ordered_accesses_are_aligned() {
+    let value = |access: &str| lookup(&format!("if r0 == 0 goto out\n{access}\nout: r0 = 0\nexit"));
+    for (at, is_fine) in [(8, true), (4, false)] {
+        for access in [
+            format!("r0 = load_acquire((u64 *)(r0 + {at}))"),
+            format!("r1 = 1\nstore_release((u64 *)(r0 + {at}), r1)"),
+        ] {
+            match is_fine {
+                true => drop(accepts(&value(&access))),
+                false => {
+                    let at = if access.starts_with("r1") { 9 } else { 8 };
+                    rejects(&value(&access), "memory-alignment", at);
+                }
+            }
+        }
+    }
+    accepts(&value("r0 = *(u64 *)(r0 + 4)"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::stack::{Byte, place};
 use crate::state::{Owned, OwnedKind, State};
 use crate::subject::{Sleep, SpecialKind};
 use crate::value::{Id, MapAt, Memory, To, Trust, Value};
+use skep_abi::flags::BPF_F_RDONLY_PROG;
 use skep_abi::{FuncId, MapType};
 use skep_btf::TypeId;
 use skep_isa::{InsnIdx, Reg};
@@ -20,6 +21,10 @@ use skep_model::platform::helper::{
     SocketArg, Zero,
 };
 use skep_model::platform::prog::PacketAccess;
+
+/// Helpers that change what is in a map (`record_func_map`).
+const CHANGES_MAP: &[FuncId] =
+    &[FuncId::MAP_UPDATE_ELEM, FuncId::MAP_DELETE_ELEM, FuncId::MAP_PUSH_ELEM, FuncId::MAP_POP_ELEM];
 
 /// What is learned from a call's arguments.
 #[derive(Default)]
@@ -168,6 +173,13 @@ impl Explorer<'_> {
                 if call.timer.is_some_and(|timer| timer != (map, inner)) {
                     return wanted("the map in whose value the timer is");
                 }
+                let is_read_only = self.map(at, map)?.flags & BPF_F_RDONLY_PROG != 0;
+                if is_read_only && CHANGES_MAP.contains(&helper.id) {
+                    return Err(Rule::Rights.broken(
+                        at,
+                        format_args!("bpf_{} changes a map that programs may only read", helper.name),
+                    ));
+                }
                 call.map = Some((map, inner));
             }
             Arg::MapKey | Arg::MapValue | Arg::MapValueOut => {
@@ -231,8 +243,9 @@ impl Explorer<'_> {
             }
             Arg::ConstStr => self.constant_text(at, reg, &value)?,
             Arg::Func(kind) => {
-                let Some(To::Function(start)) = value.certainly_to() else {
-                    return wanted("a function of the program");
+                let Some(To::Function(start)) = value.certainly_to().filter(|_| value.offset() == Some(0))
+                else {
+                    return wanted("a function of the program, unmoved,");
                 };
                 call.function = Some((kind, start));
             }

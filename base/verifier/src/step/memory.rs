@@ -22,12 +22,14 @@ impl Explorer<'_> {
             }
             Insn::LoadAcquire { size, dst, base, off } => {
                 self.plain_memory(state, at, base)?;
+                self.aligned_strictly(state, at, base, off, size)?;
                 let value = self.load(state, at, base, off, zero_extended(size))?;
                 state.set(dst, value);
             }
             Insn::Store { size, base, off, src } => self.store(state, at, (base, off), size, src)?,
             Insn::StoreRelease { size, base, off, src } => {
                 self.plain_memory(state, at, base)?;
+                self.aligned_strictly(state, at, base, off, size)?;
                 self.store(state, at, (base, off), size, Operand::Reg(src))?;
             }
             Insn::Atomic { width, op, base, off, src } => {
@@ -215,7 +217,7 @@ impl Explorer<'_> {
         self.multiple(at, pointer, to, access)
     }
 
-    /// Refuses what is changed at once where it is not aligned (`check_atomic_rmw`).
+    /// Refuses what is read or changed at once where it is not aligned (`check_atomic_rmw`, `check_atomic_load`, `check_atomic_store`).
     fn aligned_strictly(&self, state: &State, at: InsnIdx, base: Reg, off: i16, size: Size) -> Result<()> {
         let pointer = self.read(state, at, base)?;
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };

@@ -188,8 +188,10 @@ impl Explorer<'_> {
                 ),
             ));
         }
-        // What is not there ends the program.
-        self.nothing_owned(state, at, "a packet load may end the program")?;
+        // What is not there ends the program, or only the function, back to where it was called (`check_reference_leak`).
+        if state.frame().role != Role::Called {
+            self.nothing_owned(state, at, "a packet load may end the program")?;
+        }
         let context = self.read(state, at, Reg::R6)?;
         if context.certainly_to() != Some(To::Context) || context.offset() != Some(0) {
             return Err(Rule::ClassicLoad
