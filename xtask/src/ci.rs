@@ -103,6 +103,12 @@ const STEPS: &[Step] = &[
         share: Share::Half,
     },
     Step { name: "loads", call: Call::Xtask(&["bench", "loads", "--short"]), env: PLAIN, share: Share::Half },
+    Step {
+        name: "oracle",
+        call: Call::Xtask(&["oracle", "--linux", "--short"]),
+        env: PLAIN,
+        share: Share::Half,
+    },
     Step { name: "rbpf", call: Call::Xtask(&["rbpf"]), env: PLAIN, share: Share::Half },
     Step { name: "asan", call: Call::Xtask(&["checkers", "asan"]), env: PLAIN, share: Share::Half },
     Step { name: "miri", call: Call::Xtask(&["checkers", "miri"]), env: PLAIN, share: Share::Half },

@@ -9,8 +9,8 @@ use skep_isa::{Addr, ByteOrder, Insn, InsnIdx, Program, RawInsn, raw};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::{self, Platform};
 use skep_verifier::{
-    Alignment, Limits, MapProto, Pruning, Reference, References, Rejection, Sleep, Subject, Trace, Verified,
-    verify, verify_traced,
+    Alignment, Limits, MapProto, Reference, References, Rejection, Sleep, Subject, Trace, Verified, verify,
+    verify_traced,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -188,17 +188,28 @@ impl Case {
     /// # Errors
     /// Why the verifier refuses them.
     pub fn verify(&self, slots: &[RawInsn]) -> Result<Verified, Rejection> {
-        self.with_subject(slots, |subject| verify(subject, &Limits::LINUX))
+        self.verify_within(slots, &Limits::LINUX)
     }
 
-    /// Verifies these slots in the place of the program's own, and tells of every state that is looked at, pruning only what lies within
-    /// what was looked at.
+    /// Verifies these slots in the place of the program's own, within other limits.
     ///
     /// # Errors
     /// Why the verifier refuses them.
-    pub fn verify_traced(&self, slots: &[RawInsn], trace: &mut dyn Trace) -> Result<Verified, Rejection> {
-        let limits = Limits { pruning: Pruning::Within, ..Limits::LINUX };
-        self.with_subject(slots, |subject| verify_traced(subject, &limits, trace))
+    pub fn verify_within(&self, slots: &[RawInsn], limits: &Limits) -> Result<Verified, Rejection> {
+        self.with_subject(slots, |subject| verify(subject, limits))
+    }
+
+    /// Verifies these slots in the place of the program's own, and tells of every state that is looked at.
+    ///
+    /// # Errors
+    /// Why the verifier refuses them.
+    pub fn verify_traced(
+        &self,
+        slots: &[RawInsn],
+        limits: &Limits,
+        trace: &mut dyn Trace,
+    ) -> Result<Verified, Rejection> {
+        self.with_subject(slots, |subject| verify_traced(subject, limits, trace))
     }
 
     fn with_subject<T>(&self, slots: &[RawInsn], then: impl FnOnce(&Subject<'_>) -> T) -> T {

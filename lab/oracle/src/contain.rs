@@ -4,9 +4,9 @@
 
 use crate::{Case, Ran, Random, Stage, World, each_case};
 use skep::Btf;
-use skep_exact::{Slot, Stack, Step, Value};
+use skep_exact::{Fault, Slot, Stack, Step, Value};
 use skep_isa::{InsnIdx, Reg};
-use skep_verifier::{Holds, Known, Points, Target, Trace};
+use skep_verifier::{Category, Holds, Known, Limits, Points, Pruning, Rejection, Target, Trace};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const SLOTS: i64 = 64;
 /// What was tried.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Programs that the verifier accepts and the machine runs.
+    /// Programs that the verifier accepts and the machine runs, be it not to the end.
     pub programs: usize,
     /// Programs that it does not accept, or that the machine does not run.
     pub left_out: usize,
@@ -29,6 +29,48 @@ pub struct Tally {
     pub unsaid: u64,
     /// States that happen and were not looked at.
     pub misses: Vec<Miss>,
+    /// Runs of accepted programs that the machine stopped.
+    pub stopped: Vec<Stop>,
+    /// Why programs are refused where less is pruned, and are accepted else.
+    pub unlike: Vec<Rejection>,
+}
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Runs of each program.
+    pub runs: u64,
+    /// The seed of all inputs.
+    pub seed: u64,
+    /// Instructions that the verifier may process.
+    pub insns: u32,
+    /// Instructions that a run may take.
+    pub fuel: u64,
+}
+
+/// A run of an accepted program that the machine stopped.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// The object and the program.
+    pub program: String,
+    /// What stopped it.
+    pub fault: Fault,
+    /// The seed of the run.
+    pub seed: u64,
+}
+
+impl Stop {
+    /// What it is counted by.
+    pub fn what(&self) -> String {
+        let text = format!("{:?}", self.fault.kind);
+        text.split([' ', '(']).next().unwrap_or_default().to_owned()
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: accepted, and stopped: {} (seed {})", self.program, self.fault, self.seed)
+    }
 }
 
 /// A state that happens and was not looked at.
@@ -62,6 +104,19 @@ pub enum Place {
     Register(Reg),
     /// Eight bytes of the running function's stack.
     Slot(i64),
+}
+
+impl Miss {
+    /// What it is counted by.
+    pub fn what(&self) -> String {
+        match &self.why {
+            None => "no state".to_owned(),
+            Some(Misfit { happens, known, .. }) => {
+                let word = |text: String| text.split([' ', '(']).next().unwrap_or_default().to_owned();
+                format!("{} in {}", word(format!("{happens:?}")), word(format!("{known:?}")))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Miss {
@@ -111,28 +166,40 @@ pub fn of_object(
     kernel: &skep::Kernel,
     types: Option<&Arc<Btf<'static>>>,
     path: &Path,
-    (runs, seed): (u64, u64),
+    effort: Effort,
     tally: &mut Tally,
 ) -> Result<(), Box<dyn std::error::Error>> {
     each_case(kernel, types, path, tally, move |program, _, case, tally| {
-        of_case(program, &case, runs, seed, tally);
+        of_case(program, &case, effort, tally);
     })
 }
 
 /// Runs one program, and looks at every step.
-pub fn of_case(name: &str, case: &Case, runs: u64, seed: u64, tally: &mut Tally) {
+pub fn of_case(name: &str, case: &Case, effort: Effort, tally: &mut Tally) {
     let mut states = States(vec![Vec::new(); case.slots.len()]);
-    let accepted = case.verify_traced(&case.slots, &mut states).is_ok();
-    let (true, Ok(program), Ok(stack)) = (accepted, World::link(case, &case.slots), Stack::new()) else {
+    let limits = Limits { pruning: Pruning::Within, insns: effort.insns, ..Limits::LINUX };
+    if let Err(rejection) = case.verify_traced(&case.slots, &limits, &mut states) {
+        tally.left_out += 1;
+        // More may have to be looked at than there is time for.
+        let is_long = rejection.category() == Category::Limit;
+        if !is_long && case.verify(&case.slots).is_ok() {
+            tally.unlike.push(rejection);
+        }
+        return;
+    }
+    let (Ok(program), Ok(stack)) = (World::link(case, &case.slots), Stack::new()) else {
         tally.left_out += 1;
         return;
     };
     let mut returned = 0;
-    for run in 0..runs {
-        let seed = seed.wrapping_mul(1_000_003).wrapping_add(run);
+    let before = tally.steps;
+    for run in 0..effort.runs {
+        let seed = effort.seed.wrapping_mul(1_000_003).wrapping_add(run);
         let Ok(stage) = Stage::new(case, &mut Random::new(!seed)) else { break };
         let mut seen = Seen { states: &states, steps: 0, unsaid: 0, miss: None };
-        let ran = World::watch(case, &program, &stage, &stack, seed, |step, data| seen.step(step, data));
+        let ran = World::watch(case, &program, &stage, &stack, (seed, effort.fuel), |step, data| {
+            seen.step(step, data);
+        });
         tally.steps += seen.steps;
         tally.unsaid += seen.unsaid;
         returned += u64::from(matches!(ran, Ran::Returned(_)));
@@ -140,11 +207,15 @@ pub fn of_case(name: &str, case: &Case, runs: u64, seed: u64, tally: &mut Tally)
             tally.misses.push(Miss { program: name.to_owned(), at, seed, why });
             break;
         }
+        if let Ran::Stopped(fault) = ran {
+            tally.stopped.push(Stop { program: name.to_owned(), fault, seed });
+            break;
+        }
         if returned == 0 && run >= 8 {
             break;
         }
     }
-    if returned == 0 {
+    if tally.steps == before {
         tally.left_out += 1;
     } else {
         tally.programs += 1;

@@ -5,11 +5,14 @@
 //! tables of contexts allow: any number, any length, null wherever there may be none. [`mutants`] breaks programs, one instruction
 //! at a time: of those that the machine stops, the verifier may accept none.
 //!
-//! It knows no way to judge a verdict but by running: what another verifier says of a program is `lab/corpus`' business.
+//! [`beside`] asks the running Linux, too: of programs of objects that are changed, and of such as are made anew ([`make`]).
 
+pub mod beside;
 mod capture;
 mod case;
 pub mod contain;
+mod generate;
+mod listing;
 pub mod mutants;
 mod mutate;
 mod random;
@@ -17,6 +20,8 @@ mod world;
 
 pub use capture::{Capture, Listener, MapOf, Sent, each_case, map_fd};
 pub use case::Case;
+pub use generate::{Item, Made, Signature, Stock, Takes, make};
+pub use listing::{Line, Listing};
 pub use mutate::{Mutation, mutations};
 pub use random::Random;
 pub use world::{Ran, Stage, World};

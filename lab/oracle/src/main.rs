@@ -1,10 +1,11 @@
 //! `skep-lab-oracle mutants OBJECT...` breaks the programs of objects, one instruction at a time; `contain OBJECT...` runs them, and looks
-//! whether whatever happens was reckoned with.
+//! whether whatever happens was reckoned with; `beside OBJECT...` asks the running Linux, too.
 
 use clap::{Args, Parser, Subcommand};
 use skep::Btf;
-use skep_lab_oracle::contain;
 use skep_lab_oracle::mutants::{Effort, Tally, of_object};
+use skep_lab_oracle::{beside, contain};
+use skep_verifier::Limits;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ enum What {
     Mutants(Mutants),
     /// Run programs step by step: whatever happens must lie in a state that the verifier looked at.
     Contain(Contain),
+    /// Ask the running Linux, too, of changed and of made programs (root only).
+    Beside(beside::Options),
 }
 
 #[derive(Args)]
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
     match Options::parse().what {
         What::Mutants(options) => break_all(&options),
         What::Contain(options) => contain_all(&options),
+        What::Beside(options) => ask_both(&options),
     }
 }
 
@@ -113,7 +117,12 @@ fn contain_all(options: &Contain) -> ExitCode {
     let mut tally = contain::Tally::default();
     let mut said = 0;
     for path in &options.objects {
-        let effort = (options.runs, options.seed);
+        let effort = contain::Effort {
+            runs: options.runs,
+            seed: options.seed,
+            insns: Limits::LINUX.insns,
+            fuel: 300_000,
+        };
         if let Err(error) = contain::of_object(&kernel, types.as_ref(), path, effort, &mut tally) {
             eprintln!("left out: {error}");
         }
@@ -121,6 +130,12 @@ fn contain_all(options: &Contain) -> ExitCode {
             println!("{miss}");
         }
         said = tally.misses.len();
+    }
+    for stop in &tally.stopped {
+        println!("{stop}");
+    }
+    for why in &tally.unlike {
+        println!("accepted, and refused where less is pruned: {why}");
     }
     println!(
         "{} programs ({} left out), {} steps, {} at instructions with too many states, {} that were not reckoned with",
@@ -130,7 +145,27 @@ fn contain_all(options: &Contain) -> ExitCode {
         tally.unsaid,
         tally.misses.len(),
     );
-    if tally.misses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_sound = tally.misses.is_empty() && tally.stopped.is_empty() && tally.unlike.is_empty();
+    if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Asks both verifiers.
+fn ask_both(options: &beside::Options) -> ExitCode {
+    let (kernel, types) = match surroundings(true) {
+        Ok(both) => both,
+        Err(code) => return code,
+    };
+    match beside::run(&kernel, types.as_ref(), options) {
+        Ok(tally) => {
+            println!("{tally}");
+            let is_complete = tally.programs == 0 || tally.completeness() >= options.least;
+            if tally.is_sound() && is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("oracle: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The kernel that makes maps, and its types.

@@ -39,12 +39,16 @@ impl Mutation {
 pub fn mutations(program: &Program) -> Vec<Mutation> {
     let mut all = Vec::new();
     for (at, was) in program.iter() {
-        let mut into = Vec::new();
-        changes(was, &mut into);
-        let fits = |is: &Insn| *is != was && is.slots() <= was.slots();
-        all.extend(into.into_iter().filter(fits).map(|is| Mutation { at, was, is }));
+        all.extend(others(was).map(|is| Mutation { at, was, is }));
     }
     all
+}
+
+/// What an instruction may be taken for.
+pub(crate) fn others(was: Insn) -> impl Iterator<Item = Insn> {
+    let mut into = Vec::new();
+    changes(was, &mut into);
+    into.into_iter().filter(move |is| *is != was && is.slots() <= was.slots())
 }
 
 fn changes(insn: Insn, into: &mut Vec<Insn>) {

@@ -4,15 +4,19 @@ use crate::{Case, Random};
 use skep_abi::{FuncId, MapType};
 use skep_exact::{
     CallEnd, CtxRefusal, CtxValue, Entry, FaultKind, Fuel, HelperLink, LoadError, MapRef, MapShape, Packet,
-    PacketPoint, Platform, Program, Rights, Rules, Stack, Step, UninitStack, run_observed,
+    PacketPoint, Platform, Program, Rights, Rules, Stack, Step, UninitStack, Value, run_observed,
 };
 use skep_exact::{Fault, World as Around};
 use skep_isa::{Addr, RawInsn, Size};
 use skep_mem::{Arg, Block, Bytes, CallbackArg, Invoke, MapIndex, NoMemory, RecordToken, Ret};
 use skep_model::platform::context::{Landing, Meaning};
-use skep_model::platform::helper::{Arg as Wanted, Callback, Effects, MemAccess, Ret as Promised};
+use skep_model::platform::helper::{
+    Arg as Wanted, Callback, Caller, Effects, Helper, MemAccess, Ret as Promised,
+};
 use skep_model::platform::{self, helper::Prototype};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Values of each map.
 const VALUES: usize = 3;
@@ -144,9 +148,9 @@ impl Platform for Linker<'_> {
     }
 
     fn helper(&self, id: u32) -> HelperLink {
-        match platform::Platform::LINUX_6_18.call(FuncId(id), self.case.kind, self.case.licence) {
-            Ok((helper, _)) => HelperLink::Known(helper),
-            Err(_) => HelperLink::Refused(None),
+        match called(self.case, id) {
+            Some((helper, prototype)) => HelperLink::Known(as_called(helper, prototype)),
+            None => HelperLink::Refused(None),
         }
     }
 }
@@ -180,16 +184,17 @@ impl<'m> World<'m> {
 
     /// Runs a program once.
     pub fn run(case: &'m Case, program: &'m Program, stage: &'m Stage, stack: &Stack, seed: u64) -> Ran {
-        World::watch(case, program, stage, stack, seed, |_, _| {})
+        World::watch(case, program, stage, stack, (seed, FUEL), |_, _| {})
     }
 
-    /// Runs a program once while somebody looks on, who is told at which byte of its memory the packet's data begin.
+    /// Runs a program once, for so many instructions at most, while somebody looks on, who is told at which byte of its memory the
+    /// packet's data begin.
     pub fn watch(
         case: &'m Case,
         program: &'m Program,
         stage: &'m Stage,
         stack: &Stack,
-        seed: u64,
+        (seed, fuel): (u64, u64),
         mut see: impl FnMut(&Step<'_>, usize),
     ) -> Ran {
         let mut random = Random::new(seed);
@@ -205,7 +210,7 @@ impl<'m> World<'m> {
             let (meta, data, _) = world.window.get();
             see(step, data - meta);
         };
-        let fuel = Fuel::new(FUEL);
+        let fuel = Fuel::new(fuel);
         match run_observed(program, &world, stack, Entry::Context, &fuel, &mut watch).result {
             Ok(value) => Ran::Returned(value),
             Err(fault) if is_wrong(&fault.kind) => Ran::Stopped(fault),
@@ -358,9 +363,33 @@ impl<'m> World<'m> {
                     _ => Ret::Null,
                 }
             }
+            // There are none of these here, which may always be.
+            Promised::SocketOrNull(_)
+            | Promised::BtfOrNull(_)
+            | Promised::DynptrMemOrNull
+            | Promised::PercpuOrNull
+            | Promised::KptrOrNull => Ret::Null,
             _ => return Err(CallEnd::Unknown),
         })
     }
+}
+
+/// A helper, and how a case's program calls it.
+fn called(case: &Case, id: u32) -> Option<(&'static Helper, &'static Prototype)> {
+    let caller = Caller { attach: Some(case.attach), ..Caller::of(case.kind, case.licence) };
+    platform::Platform::LINUX_6_18.call_by(FuncId(id), &caller).ok()
+}
+
+/// A helper with the prototype that some programs call it by; there are few, and they are kept.
+fn as_called(helper: &'static Helper, prototype: &'static Prototype) -> &'static Helper {
+    static KEPT: Mutex<BTreeMap<(u32, usize), &'static Helper>> = Mutex::new(BTreeMap::new());
+    if helper.prototype.as_ref() == Some(prototype) {
+        return helper;
+    }
+    let variant = helper.variants.iter().position(|variant| variant.prototype == *prototype);
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.entry((helper.id.0, variant.unwrap_or(usize::MAX)))
+        .or_insert_with(|| Box::leak(Box::new(Helper { prototype: Some(*prototype), ..*helper })))
 }
 
 /// Maps whose values are objects of the kernel.
@@ -395,8 +424,7 @@ fn window(random: &mut Random) -> (usize, usize, usize) {
 
 impl<'m> Around<'m> for World<'m> {
     fn call(&self, id: u32, args: &[Arg<'m>], invoke: &mut dyn Invoke<'m>) -> Result<Ret<'m>, CallEnd> {
-        let helper = platform::Platform::LINUX_6_18.helper(FuncId(id)).map_err(|_| CallEnd::Unknown)?;
-        let prototype = helper.prototype.as_ref().ok_or(CallEnd::Unknown)?;
+        let (helper, prototype) = called(self.case, id).ok_or(CallEnd::Unknown)?;
         self.write(prototype, args);
         if let Some(count) = self.call_back(prototype, args, invoke)? {
             return Ok(Ret::Int(count));
@@ -415,6 +443,8 @@ impl<'m> Around<'m> for World<'m> {
             Meaning::PacketEnd => Some(CtxValue::Packet(PacketPoint::End)),
             Meaning::PacketMeta => Some(CtxValue::Packet(PacketPoint::Meta)),
             Meaning::TracepointBuffer => Some(CtxValue::Memory(self.stage.buffer.bytes(), Rights::ReadWrite)),
+            // There may be no socket.
+            Meaning::Sk | Meaning::FullSkOrNull => Some(CtxValue::Field(0)),
             meaning if meaning.is_pointer() => None,
             _ if landing.field.size <= 8 => {
                 Some(CtxValue::Field(self.number() & bits(u32::from(landing.field.size))))
@@ -441,6 +471,8 @@ impl<'m> Around<'m> for World<'m> {
 /// Tells what a verified program never does from what the machine or the world cannot do.
 fn is_wrong(kind: &FaultKind) -> bool {
     match kind {
+        // What is behind a map's own address may be read, by the kernel's types, which are not here.
+        FaultKind::NotMemory { found: Value::Map(_), .. } => false,
         FaultKind::OutOfBounds { .. }
         | FaultKind::UninitRegister { .. }
         | FaultKind::UninitStack { .. }

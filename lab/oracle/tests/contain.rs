@@ -1,7 +1,7 @@
 //! Whatever happens when the examples run lies in a state that the verifier looked at.
 
 use skep::embedded::Config;
-use skep_lab_oracle::contain::{Tally, of_object};
+use skep_lab_oracle::contain::{Effort, Tally, of_object};
 use std::path::Path;
 
 #[test]
@@ -12,8 +12,17 @@ fn what_happens_was_reckoned_with() {
     for object in
         ["syscount/syscount.bpf.o", "tail-calls/tail_calls.bpf.o", "xdp-firewall/xdp_firewall.bpf.o"]
     {
-        of_object(&kernel, None, &root.join(object), (50, 1), &mut tally).unwrap();
+        of_object(
+            &kernel,
+            None,
+            &root.join(object),
+            Effort { runs: 50, seed: 1, insns: 1_000_000, fuel: 300_000 },
+            &mut tally,
+        )
+        .unwrap();
     }
     assert!(tally.misses.is_empty(), "{}", tally.misses[0]);
+    assert!(tally.stopped.is_empty(), "{}", tally.stopped[0]);
+    assert!(tally.unlike.is_empty(), "{}", tally.unlike[0]);
     assert!(tally.programs > 5 && tally.steps > 10_000 && tally.unsaid == 0, "{tally:?}");
 }
