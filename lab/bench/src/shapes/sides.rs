@@ -1,7 +1,7 @@
 //! Who runs shapes.
 
 use crate::memory::Memory;
-use skep_embedded::{CodePages, Config, Embedded};
+use skep_embedded::{CodePages, Config, Embedded, Engine as KernelEngine};
 use skep_lab_shapes::{Attached, InKernel, Shape, packet};
 use skep_machine::{Cpu, Engine, Input, Machine, Setup};
 
@@ -34,6 +34,16 @@ pub(super) const SIDES: &[Side] = &[
         with: |shape, lend| lend(&mut InKernel::new(shape, &skep::Kernel::linux())?),
     },
     Side {
+        name: "verified",
+        about: "skep's embedded kernel, verified, machine code without checks: BPF_PROG_TEST_RUN of XDP, repeated",
+        with: |shape, lend| in_embedded(shape, KernelEngine::Jit, lend),
+    },
+    Side {
+        name: "verified-int",
+        about: "the same on the interpreter",
+        with: |shape, lend| in_embedded(shape, KernelEngine::Interpreter, lend),
+    },
+    Side {
         name: "machine-jit",
         about: "skep's machine with the maps attached: the JIT, checked, with fuel",
         with: |shape, lend| machine(shape, Engine::Jit, lend),
@@ -44,11 +54,24 @@ pub(super) const SIDES: &[Side] = &[
         with: |shape, lend| machine(shape, Engine::Interpreter, lend),
     },
     Side {
-        name: "embedded",
+        name: "exact",
         about: "skep's embedded kernel, on the reference machine: BPF_PROG_TEST_RUN of XDP, repeated",
-        with: |shape, lend| lend(&mut InKernel::new(shape, &skep::Kernel::from_sys(embedded()?))?),
+        with: |shape, lend| in_embedded(shape, KernelEngine::Exact, lend),
     },
 ];
+
+/// Runs a shape in an embedded kernel, on this engine and no other.
+fn in_embedded(shape: &Shape, engine: KernelEngine, lend: Use<'_>) -> Result<(), String> {
+    let embedded = Embedded::new(Config::new().engine(engine)).map_err(|error| error.to_string())?;
+    let mut loaded = InKernel::new(shape, &skep::Kernel::from_sys(embedded.clone()))?;
+    for program in loaded.programs()? {
+        match embedded.engine_of(program).map_err(|error| error.to_string())? {
+            found if found == engine => {}
+            found => return Err(format!("a program runs on {found}")),
+        }
+    }
+    lend(&mut loaded)
+}
 
 fn embedded() -> Result<Embedded, String> {
     Embedded::new(Config::new()).map_err(|error| error.to_string())
