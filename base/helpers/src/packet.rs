@@ -74,6 +74,11 @@ impl<'m> Packet<'m> {
         self.kind
     }
 
+    /// Gives the packet's memory, and where in it the metadata, the data and the end are.
+    pub fn places(&self) -> (Bytes<'m>, [usize; 3]) {
+        (self.memory, [self.meta.get(), self.data.get(), self.end.get()])
+    }
+
     /// Gives the bytes from the metadata to the end.
     pub fn with_metadata(&self) -> Bytes<'m> {
         self.part(self.meta.get(), self.end.get())

@@ -2,6 +2,7 @@
 
 use skep_isa::structure::Structure;
 use skep_isa::{Addr, Insn, InsnIdx, Program};
+use skep_model::MapAccess;
 
 /// Is a program with what it refers to.
 #[derive(Clone, Copy)]
@@ -62,6 +63,13 @@ pub trait Link {
     fn calls_back(&self, id: u32) -> bool {
         let _ = id;
         false
+    }
+
+    /// Says how the value is found that a helper looks up where it is called at an instruction, if that need not be asked: then the key is in
+    /// r2, and nothing but finding the value is done. It is looked at in programs without checks only.
+    fn look_up(&self, at: InsnIdx, id: u32) -> Option<MapAccess> {
+        let _ = (at, id);
+        None
     }
 
     /// Says what memory a pointer that a helper returns points to.

@@ -185,6 +185,39 @@ impl Compiled {
         self.plan.takes(env.context)
     }
 
+    /// Runs it once, if it needs nobody while it runs: such programs are entered most easily.
+    ///
+    /// # Errors
+    /// What stopped it, in terms of the reference machine.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn run_alone(
+        &self,
+        prog: &Prog,
+        env: &Surroundings<'_>,
+        scratch: &mut Scratch,
+    ) -> Option<Result<u64, Fault>> {
+        let Code::Native(program) = &self.code else { return None };
+        let image = scratch.image.bytes();
+        let context = self.plan.begin(env.context, image);
+        let result = program.run_alone(&mut scratch.cpu, [context, 0, 0, 0, 0], skep_vm::word(env))?;
+        self.plan.end(env.context, image);
+        Some(result.map_err(|stop| fault(prog, stop)))
+    }
+
+    /// Runs it once, if it needs nobody while it runs: no interpreted program does without.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn run_alone(
+        &self,
+        _: &Prog,
+        _: &Surroundings<'_>,
+        _: &mut Scratch,
+    ) -> Option<Result<u64, Fault>> {
+        None
+    }
+
     /// Runs it once; `next` finds the program that a tail call leads to.
     ///
     /// # Errors
@@ -225,13 +258,19 @@ fn code(
     callees: &[Callee],
     options: &Options,
 ) -> Result<Code, Stays> {
-    let link = link::Linked::new(wanted, callees);
+    let link = link::Linked::new(wanted, callees, options.metering);
     #[cfg(target_arch = "x86_64")]
     if let Some(host) = HostCode::new(wanted.host) {
         use skep_jit::x86_64::Target;
         let target = Target::new(skep_vm::jit::features(), options.access, options.metering);
         let ops = link.compile(program, &target.machine(), options)?;
-        let made = JitOptions { fresh: Fresh::Zeroes, ..JitOptions::from(options.stack_bytes) };
+        // What is called by its address counts no fuel.
+        let plain = match options.metering {
+            Metering::Free => calls::quick(callees, wanted.promise)?,
+            Metering::Metered => Vec::new(),
+        };
+        let made =
+            JitOptions { plain: &plain, fresh: Fresh::Zeroes, ..JitOptions::from(options.stack_bytes) };
         // Where there is no memory for code the interpreter does.
         if let Ok(native) = JitProgram::promised(&ops, &target, made, host, wanted.promise) {
             return Ok(Code::Native(native));

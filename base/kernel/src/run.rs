@@ -47,6 +47,12 @@ pub(crate) enum Ran {
 /// Runs a program once, and those that take its place.
 pub(crate) fn run(prog: &Prog, env: &Surroundings<'_>, engines: Engines<'_>, fuel: u64) -> Ran {
     let Engines { scratch, stack } = engines;
+    let first = prog.body.compiled.as_ref().filter(|compiled| compiled.takes(env));
+    match first.and_then(|compiled| compiled.run_alone(prog, env, scratch)) {
+        Some(Ok(value)) => return Ran::Returned(value),
+        Some(Err(fault)) => return Ran::Stopped(fault, 0),
+        None => {}
+    }
     let fuel = Fuel::new(fuel);
     let mut next: Option<Shared<Prog>> = None;
     let mut tail_calls = 0;

@@ -9,6 +9,7 @@ use core::ops::ControlFlow;
 use skep_abi::flags::BPF_F_MMAPABLE;
 use skep_abi::{Errno, MapType};
 use skep_mem::{Block, Bytes, Host, NoMemory, OnCpu, PageRun, Shared, try_box};
+use skep_model::MapAccess;
 
 /// Makes an array. A host without pages has none that can be mapped.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
@@ -167,6 +168,16 @@ impl Map for Array {
 
     fn values(&self) -> Option<Bytes<'_>> {
         Some(self.memory())
+    }
+
+    fn shortcut(&self) -> Option<MapAccess> {
+        // Where each CPU has its own values, only who asks knows which.
+        if self.def.is_per_cpu() {
+            return None;
+        }
+        let values = self.memory().as_ptr().as_ptr().expose_provenance() as u64;
+        let stride = u32::try_from(self.def.stride()).ok()?;
+        Some(MapAccess::Array { values, stride, entries: self.def.max_entries })
     }
 
     fn sys_value_size(&self) -> usize {

@@ -6,6 +6,7 @@ use core::fmt::Debug;
 use core::ops::ControlFlow;
 use skep_abi::Errno;
 use skep_mem::{Bytes, OnCpu, PageRun, Shared, WaitQueue};
+use skep_model::MapAccess;
 
 /// How a part of a map is to be mapped into user space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +141,11 @@ pub trait Map: Send + Sync + Debug {
 
     /// Gives all memory that look-ups hand out parts of; nothing of the map's own state is in it.
     fn values(&self) -> Option<Bytes<'_>> {
+        None
+    }
+
+    /// Says how compiled programs may find values without asking; nothing where they have to ask.
+    fn shortcut(&self) -> Option<MapAccess> {
         None
     }
 

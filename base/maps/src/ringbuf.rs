@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 use skep_abi::Errno;
 use skep_abi::ring::{CONSUMER_POS, FORCE_WAKEUP, NO_WAKEUP, POS_PAGES, PRODUCER_POS};
 use skep_mem::{
-    Bytes, Commit, Host, Level, Locked, NoMemory, OnCpu, PageRun, Producer, Reader, RecordToken, Ring,
+    Bytes, Commit, Guard, Host, Level, Locked, NoMemory, OnCpu, PageRun, Producer, Reader, RecordToken, Ring,
     RingError, RingMemory, Shared, WaitQueue, Wrap, try_box,
 };
 
@@ -21,6 +21,9 @@ pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, E
     }
     Ok(try_box(RingBuf::new(host, def)?)?)
 }
+
+/// The most bytes of a record that are copied while the lock of those who write is held; longer ones are reserved, and copied without it.
+const COPIED_UNDER_LOCK: usize = 256;
 
 /// What `bpf_ringbuf_query` may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +110,7 @@ impl RingBuf {
     /// Reserves a record of `size` bytes, which keep what they held before; `None` where there is no room (now, or
     /// for such a size ever), or an NMI finds the ring locked. It must be given to [`RingBuf::commit`].
     pub fn reserve(&self, on: &OnCpu<'_>, size: u64) -> Option<(RecordToken, Bytes<'_>)> {
-        let mut producer = match on.level() {
-            Level::Nmi => self.producer.try_lock()?,
-            _ => self.producer.lock(),
-        };
+        let mut producer = self.producer(on)?;
         let room = self.ring.reserve(&mut producer, size);
         drop(producer);
         if room == Err(RingError::FullAndPadded) {
@@ -148,10 +148,35 @@ impl RingBuf {
         if flags & !(NO_WAKEUP | FORCE_WAKEUP) != 0 {
             return Err(Errno::EINVAL);
         }
-        let (token, record) = self.reserve(on, data.len() as u64).ok_or(Errno::EAGAIN)?;
-        // The record is as long as the data.
-        let _ = record.copy_from(0, data);
-        self.commit(token, Commit::Submit, flags)
+        if data.len() > COPIED_UNDER_LOCK {
+            let (token, record) = self.reserve(on, data.len() as u64).ok_or(Errno::EAGAIN)?;
+            // The record is as long as the data.
+            let _ = record.copy_from(0, data);
+            return self.commit(token, Commit::Submit, flags);
+        }
+        let mut producer = self.producer(on).ok_or(Errno::EAGAIN)?;
+        let pages = self.pages();
+        let added = self.ring.add(&mut producer, data.len() as u64, |room| {
+            let _ = pages.run.bytes().copy_from(pages.data + room.offset, data);
+        });
+        drop(producer);
+        if added == Err(RingError::FullAndPadded) {
+            self.waiters.wake(&*self.host);
+        }
+        let added = added.map_err(|_| Errno::EAGAIN)?;
+        let wakes = |reader| reader == Reader::CaughtUp;
+        if flags & FORCE_WAKEUP != 0 || flags & NO_WAKEUP == 0 && wakes(self.ring.reader(added)) {
+            self.waiters.wake(&*self.host);
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of those who write; nothing where an NMI finds it taken.
+    fn producer(&self, on: &OnCpu<'_>) -> Option<Guard<'_, Producer>> {
+        match on.level() {
+            Level::Nmi => self.producer.try_lock(),
+            _ => Some(self.producer.lock()),
+        }
     }
 
     /// Answers `bpf_ringbuf_query`.

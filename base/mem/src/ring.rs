@@ -155,6 +155,37 @@ impl<M: RingMemory> Ring<M> {
     /// # Errors
     /// [`RingError`]; see there.
     pub fn reserve(&self, producer: &mut Producer, len: u64) -> Result<Room, RingError> {
+        let (start, whole) = self.place(producer, len)?;
+        self.memory.write_header(start as usize, len as u32 | BUSY_BIT, self.page(start));
+        self.word(start).fetch_or(bit(start), Ordering::Relaxed);
+        producer.position = producer.position.wrapping_add(whole);
+        self.publish(producer.position);
+        Ok(room(start, len))
+    }
+
+    /// Adds a record of `len` bytes that `fill` writes, and submits it: it is never open, so nobody else need know of it. `producer` is as in
+    /// [`Ring::reserve`], whose lock is held all the while.
+    ///
+    /// # Errors
+    /// [`RingError`]; see there.
+    pub fn add(
+        &self,
+        producer: &mut Producer,
+        len: u64,
+        fill: impl FnOnce(Room),
+    ) -> Result<RecordToken, RingError> {
+        let (start, whole) = self.place(producer, len)?;
+        let room = room(start, len);
+        fill(room);
+        self.memory.write_header(start as usize, len as u32, self.page(start));
+        producer.position = producer.position.wrapping_add(whole);
+        // The reader sees the record only behind this, which is a release.
+        self.publish(producer.position);
+        Ok(room.token)
+    }
+
+    /// Finds where the next record goes, and how much of the ring it takes.
+    fn place(&self, producer: &mut Producer, len: u64) -> Result<(u64, u64), RingError> {
         let whole = match u32::try_from(len) {
             Ok(len) if len <= MAX_RECORD_SIZE => (u64::from(len) + HDR_SIZE as u64).next_multiple_of(UNIT),
             _ => return Err(RingError::TooLong),
@@ -185,13 +216,7 @@ impl<M: RingMemory> Ring<M> {
         if padding > 0 {
             self.pad(producer, padding);
         }
-        let start = producer.position & (self.size - 1);
-        self.memory.write_header(start as usize, len as u32 | BUSY_BIT, self.page(start));
-        self.word(start).fetch_or(bit(start), Ordering::Relaxed);
-        producer.position = producer.position.wrapping_add(whole);
-        self.publish(producer.position);
-        let token = RecordToken(len << 32 | start);
-        Ok(Room { offset: start as usize + HDR_SIZE, len: len as usize, token })
+        Ok((producer.position & (self.size - 1), whole))
     }
 
     /// Finds the bytes of an open record again; nothing where `token` is of none.
@@ -220,12 +245,21 @@ impl<M: RingMemory> Ring<M> {
         self.memory.commit_header(start as usize, len | flag);
         // Release: once a producer sees the record closed, it may reuse its bytes, so the header comes first.
         self.word(start).fetch_and(!bit(start), Ordering::Release);
+        Ok(self.reader_of(start))
+    }
+
+    /// Tells where the reader stands towards a record that was [added](Ring::add).
+    pub fn reader(&self, added: RecordToken) -> Reader {
+        self.reader_of(added.0 & u64::from(u32::MAX))
+    }
+
+    fn reader_of(&self, start: u64) -> Reader {
         // Orders the header before the load of the reader's position: either the reader sees the record committed
         // (or, asking `is_readable`, that there is one), or we see that it has caught up.
         fence(Ordering::SeqCst);
         let reader = self.memory.consumer() & (self.size - 1);
         let before_padding = start == 0 && reader == self.padding.load(Ordering::Relaxed);
-        Ok(if reader == start || before_padding { Reader::CaughtUp } else { Reader::Behind })
+        if reader == start || before_padding { Reader::CaughtUp } else { Reader::Behind }
     }
 
     /// Finds the position of the oldest open record within `from..to`, or `to`.
@@ -268,6 +302,10 @@ impl<M: RingMemory> Ring<M> {
     fn word(&self, start: u64) -> &AtomicU64 {
         &self.open[(start / UNIT / 64) as usize]
     }
+}
+
+fn room(start: u64, len: u64) -> Room {
+    Room { offset: start as usize + HDR_SIZE, len: len as usize, token: RecordToken(len << 32 | start) }
 }
 
 fn bit(start: u64) -> u64 {

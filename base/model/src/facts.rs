@@ -62,3 +62,17 @@ impl Facts {
         self.calls.get(place)?.map
     }
 }
+
+/// Says how the values of a map are found without asking it. What it says holds as long as the map is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MapAccess {
+    /// By an index of four bytes: the value of index `n` is at `values + n * stride`, if `n` is less than `entries`.
+    Array {
+        /// Is the address of the first value.
+        values: u64,
+        /// Counts the bytes from one value to the next.
+        stride: u32,
+        /// Counts the values.
+        entries: u32,
+    },
+}

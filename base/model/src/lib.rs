@@ -19,7 +19,7 @@ pub mod handle;
 pub mod platform;
 mod spec;
 
-pub use facts::{CallFact, Facts, Touches};
+pub use facts::{CallFact, Facts, MapAccess, Touches};
 pub use spec::{
     AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData,
     MapId, MapOrigin, MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,

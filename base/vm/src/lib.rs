@@ -52,6 +52,7 @@ mod insn;
 #[cfg(target_arch = "x86_64")]
 pub mod jit;
 mod program;
+mod quick;
 mod regions;
 mod run;
 mod stop;
@@ -59,5 +60,6 @@ mod stop;
 pub use calls::{CallEnd, Calls, NoCalls, Plain, PlainFn, Reach};
 pub use cpu::Cpu;
 pub use program::{Fresh, Program, ProgramError, Promise};
+pub use quick::{Passed, Quick, word};
 pub use regions::{Regions, TooMany};
 pub use stop::{Stop, StopKind};

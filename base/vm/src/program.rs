@@ -99,7 +99,8 @@ impl Promise {
     /// # Safety
     ///
     /// In every run of these programs, every access must be to memory that is mapped for it and that nobody accesses but
-    /// atomically; and where a run [trusts](crate::Regions::trusting) them, what they pass to helpers as memory must be such, too.
+    /// atomically; and where a run [trusts](crate::Regions::trusting) them, what they pass to helpers as memory must be such, too, and
+    /// their [word](crate::Calls::word) that of what [quick](crate::Quick) helpers want.
     pub const unsafe fn new() -> Promise {
         Promise(())
     }

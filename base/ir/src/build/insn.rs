@@ -5,10 +5,11 @@ use super::vars::Var;
 use crate::arith::{self, Ordered};
 use crate::error::BuildErrorKind;
 use crate::source::{Access, Region};
-use crate::ssa::{MemAddr, Node, Val, grow};
+use crate::ssa::{MemAddr, Node, Rhs, Val, grow};
 use skep_isa::{
-    AluOp, AtomicOp, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, Reg, Size, SwapWidth, Width,
+    AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, Reg, Size, SwapWidth, Width,
 };
+use skep_model::MapAccess;
 
 impl Builder<'_> {
     /// Returns what a register holds.
@@ -90,6 +91,9 @@ impl Builder<'_> {
                 self.push(Node::StoreRelease { size, addr, value }).map(drop)
             }
             Insn::CallHelper { id } => {
+                if let Some(access) = self.look_up(id) {
+                    return self.found(access);
+                }
                 let count = self.source.link.helper(id).ok_or(BuildErrorKind::UnknownHelper { id })?;
                 let args = self.out.push_list(self.env[1..=usize::from(count.min(5))].iter().copied())?;
                 self.call(Node::Helper { id, args })
@@ -171,6 +175,36 @@ impl Builder<'_> {
             self.push(Node::Check { addr, bytes: size.bytes(), write, region: Region::Unknown })?;
         }
         Ok(addr)
+    }
+
+    /// Says how a helper's look-up is done without calling it.
+    fn look_up(&self, id: u32) -> Option<MapAccess> {
+        match self.options.access {
+            Access::Checked => None,
+            Access::Unchecked => self.source.link.look_up(self.at, id),
+        }
+    }
+
+    /// Finds a value as a helper would.
+    fn found(&mut self, access: MapAccess) -> Result<(), BuildErrorKind> {
+        let MapAccess::Array { values, stride, entries } = access;
+        let addr = self.address(self.env[2], 0);
+        let index = self.push(Node::Load { kind: LoadKind::U32, addr })?;
+        let offset = match stride.checked_ilog2().filter(|_| stride.is_power_of_two()) {
+            Some(shift) => self.alu_imm(AluOp::Lsh, Width::W64, index, shift as i32)?,
+            None => {
+                let stride = self.constant(u64::from(stride))?;
+                self.alu(AluOp::Mul, Width::W64, index, stride)?
+            }
+        };
+        let values = self.constant(values)?;
+        let then = self.alu(AluOp::Add, Width::W64, offset, values)?;
+        let b = match i32::try_from(entries) {
+            Ok(entries) => Rhs::Imm(entries),
+            Err(_) => Rhs::Val(self.constant(u64::from(entries))?),
+        };
+        let other = self.zero();
+        self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })
     }
 
     fn call_local(&mut self, insn: Insn) -> Result<(), BuildErrorKind> {

@@ -7,9 +7,10 @@ use skep_exact::Value;
 use skep_helpers::Row;
 use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
-use skep_ir::{Address, BuildErrorKind, Options, Region, Source};
-use skep_isa::{Addr, Insn, Program};
+use skep_ir::{Address, BuildErrorKind, Metering, Options, Region, Source};
+use skep_isa::{Addr, Insn, InsnIdx, Program};
 use skep_mem::MapIndex;
+use skep_model::MapAccess;
 use skep_model::platform::Platform;
 use skep_model::platform::helper::{Arg, Helper, Prototype, Ret};
 
@@ -115,11 +116,12 @@ pub(super) fn of_handle(number: u64) -> MapIndex {
 pub(super) struct Linked<'a> {
     wanted: &'a Wanted<'a>,
     callees: &'a [Callee],
+    metering: Metering,
 }
 
 impl<'a> Linked<'a> {
-    pub(super) fn new(wanted: &'a Wanted<'a>, callees: &'a [Callee]) -> Linked<'a> {
-        Linked { wanted, callees }
+    pub(super) fn new(wanted: &'a Wanted<'a>, callees: &'a [Callee], metering: Metering) -> Linked<'a> {
+        Linked { wanted, callees, metering }
     }
 
     pub(super) fn compile(
@@ -155,6 +157,15 @@ impl skep_ir::Link for Linked<'_> {
     fn helper(&self, id: u32) -> Option<u8> {
         let callee = self.callees.iter().find(|callee| callee.helper.id.0 == id)?;
         Some(callee.prototype.args.len() as u8)
+    }
+
+    fn look_up(&self, at: InsnIdx, id: u32) -> Option<MapAccess> {
+        // What is not called counts no fuel.
+        if FuncId(id) != FuncId::MAP_LOOKUP_ELEM || self.metering == Metering::Metered {
+            return None;
+        }
+        let map = self.wanted.verified.facts().map_of_call(at)?;
+        self.wanted.maps.get(usize::from(map))?.map.shortcut()
     }
 
     fn has_packet(&self) -> bool {

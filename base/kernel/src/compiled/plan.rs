@@ -35,6 +35,8 @@ pub(super) struct Plan {
     bytes: usize,
     /// Whether it is that of a packet.
     is_packet: bool,
+    /// Whether the packet's place is loaded.
+    points: bool,
 }
 
 /// Finds out what of its context a program uses, and rewrites its loads of pointers.
@@ -70,6 +72,7 @@ pub(super) fn plan(wanted: &Wanted<'_>) -> Result<(Program, Plan), Stays> {
                 return Err(Stays::OnExact("it changes a pointer to its packet"));
             };
             let load = Insn::Load { kind: LoadKind::U64, dst, base, off: from };
+            plan.points = true;
             if let (Some(slot), [first, ..]) = (slots.get_mut(at.index()), &*load.encode().to_vec()) {
                 *slot = *first;
             }
@@ -135,7 +138,9 @@ impl Plan {
     pub(super) fn begin(&self, context: &Context<'_>, image: Bytes<'_>) -> u64 {
         match context {
             Context::Packet(packet, fields) => {
-                point(packet, image);
+                if self.points {
+                    point(packet, image);
+                }
                 for field in &self.filled {
                     fill(field, packet, fields, image);
                 }
@@ -178,13 +183,12 @@ impl Plan {
 
 /// Writes where a packet lies.
 fn point(packet: &Packet<'_>, image: Bytes<'_>) {
-    let (all, meta) = (packet.with_metadata(), packet.meta_len());
-    let start = address(all);
-    let place = |off: i16| (STRUCT as i16 + off) as usize;
-    // All three lie in the image.
-    let _ = image.store_u64(place(META), start);
-    let _ = image.store_u64(place(DATA), start + meta as u64);
-    let _ = image.store_u64(place(END), start + all.len() as u64);
+    let (memory, places) = packet.places();
+    let start = address(memory);
+    for (off, place) in [META, DATA, END].into_iter().zip(places) {
+        // All three lie in the image.
+        let _ = image.store_u64((STRUCT as i16 + off) as usize, start + place as u64);
+    }
 }
 
 /// Writes a field.

@@ -4,7 +4,7 @@ use super::run::state_words;
 use crate::{Fresh, Plain, Promise};
 use alloc::vec::Vec;
 use core::fmt;
-use skep_ir::ops::Code as Ops;
+use skep_ir::ops::{Code as Ops, Op};
 use skep_ir::ssa::eval::MAX_DEPTH;
 use skep_ir::{Access, Level};
 use skep_isa::InsnIdx;
@@ -69,6 +69,8 @@ pub struct JitProgram<H: Code> {
     /// Counts the words of the stacks of a run.
     pub(super) stack_words: usize,
     pub(super) uses_state: bool,
+    /// Says that it asks its runner nothing: whatever it calls it calls by its address, and it counts no fuel.
+    pub(super) is_alone: bool,
     /// Says whether some of the helpers that it may call are plain ones.
     pub(super) wants_word: bool,
     /// Says where helpers enter functions that they call, if they may.
@@ -195,6 +197,7 @@ impl<H: Code> JitProgram<H> {
                 units: plain.units,
             }));
         }
+        let is_alone = asks_nothing(ops, &direct, tail_calls.ids);
         let assembler = x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) };
         let zeroed = access == Access::Checked || fresh == Fresh::Zeroes;
         let options = EmitOptions {
@@ -223,6 +226,7 @@ impl<H: Code> JitProgram<H> {
             state_words: state_words(windows),
             stack_words: if uses_stack { MAX_DEPTH * stack_bytes.div_ceil(8) as usize } else { 0 },
             uses_state,
+            is_alone,
             wants_word: !plain.is_empty(),
             callback: callback.map(CodeOffset::index),
             functions: ops.functions.len() as u32,
@@ -259,6 +263,22 @@ impl<H: Code> JitProgram<H> {
         let lists = self.sites.capacity() * size_of::<Site>() + self.pieces.capacity() * size_of::<Piece>();
         size_of::<Self>() + lists + self.code.len
     }
+}
+
+/// Says whether code runs from end to end without its runner.
+fn asks_nothing(ops: &Ops, direct: &[Direct], tail_calls: &[u32]) -> bool {
+    let is_alone = |op: &Op| match op {
+        Op::Helper { id, .. } => direct.iter().any(|known| known.id == *id) && !tail_calls.contains(id),
+        Op::Packet { .. }
+        | Op::CallReg { .. }
+        | Op::Charge { .. }
+        | Op::Check { .. }
+        | Op::Room { .. }
+        | Op::CheckRoom { .. }
+        | Op::CheckSum { .. } => false,
+        _ => true,
+    };
+    !ops.by_number && ops.ops.iter().all(is_alone)
 }
 
 impl<H: Code> Drop for JitProgram<H> {

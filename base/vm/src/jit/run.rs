@@ -90,6 +90,60 @@ impl<H: Code> JitProgram<H> {
         self.run_with_state(cpu, regions, args, fuel, calls)
     }
 
+    /// Runs the program with these values in r1 to r5, if it needs nobody while it runs: it calls only [plain](crate::Plain) helpers, whose
+    /// [word](Calls::word) this is, and neither has checks nor counts fuel.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] says where and why there is no result.
+    #[inline]
+    pub fn run_alone(&self, cpu: &mut Cpu, args: [u64; 5], word: u64) -> Option<Result<u64, Stop>> {
+        if !self.is_alone {
+            return None;
+        }
+        if !self.uses_state {
+            // SAFETY: the code has no use for what the anchor stands for.
+            return Some(Ok(unsafe { self.enter(args, 0) }.value));
+        }
+        if !cpu.reserve_words(self.state_words, self.stack_words) {
+            return Some(Err(Stop { at: self.start, kind: StopKind::OutOfMemory }));
+        }
+        let stack_top = cpu.stack() + self.stack_words * size_of::<u64>();
+        let state = cpu.state().cast::<State>().as_ptr();
+        let anchor = state.expose_provenance() + size_of::<State>();
+        // Only what such code looks at is set.
+        // SAFETY: `reserve_words` has made room for a state.
+        unsafe { (&raw mut (*state).word).write(word) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*state).depth).write(MAX_DEPTH as u32 - 1) };
+        let stack = core::ptr::with_exposed_provenance_mut::<Window>(anchor);
+        // SAFETY: behind the state is room for the program's windows, of which the stack's is the first.
+        unsafe { (&raw mut (*stack).base).write(stack_top as u64) };
+        // SAFETY: what the code looks at of the state and its windows is set, for this run alone.
+        let returned = unsafe { self.enter(args, anchor) };
+        Some(match returned.ended {
+            0 => Ok(returned.value),
+            // SAFETY: the state is there, and the code has left it.
+            _ => Err(self.left(unsafe { state.read() })),
+        })
+    }
+
+    /// Says why code has stopped by itself.
+    #[cold]
+    fn left(&self, state: State) -> Stop {
+        let address = state.stop_address;
+        let Some(site) = self.sites.get(state.stop_site as usize) else {
+            return Stop { at: self.start, kind: StopKind::OutOfMemory };
+        };
+        let kind = match site.kind {
+            SiteKind::Misaligned { bytes } => StopKind::Misaligned { address, bytes },
+            SiteKind::Depth => StopKind::CallDepth,
+            // Nothing else is in such code.
+            _ => StopKind::BadCallTarget { found: address },
+        };
+        Stop { at: site.at, kind }
+    }
+
     /// Runs a program that uses its state.
     fn run_with_state<'m>(
         &self,
