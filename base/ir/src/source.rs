@@ -46,6 +46,16 @@ pub struct Address {
     pub region: Region,
 }
 
+/// Is a look-up in a map that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookUp {
+    /// Is the number of the map, which is in r1 whenever control comes to the call. Debug and fuzz builds rely on nothing: where it is another
+    /// one, what is found is no address.
+    pub map: u64,
+    /// Says how the value is found.
+    pub access: MapAccess,
+}
+
 /// Knows what is outside a program: the embedder's maps and helpers.
 pub trait Link {
     /// Resolves a wide load of anything but a plain number or a function.
@@ -67,7 +77,7 @@ pub trait Link {
 
     /// Says how the value is found that a helper looks up where it is called at an instruction, if that need not be asked: then the key is in
     /// r2, and nothing but finding the value is done. It is looked at in programs without checks only.
-    fn look_up(&self, at: InsnIdx, id: u32) -> Option<MapAccess> {
+    fn look_up(&self, at: InsnIdx, id: u32) -> Option<LookUp> {
         let _ = (at, id);
         None
     }

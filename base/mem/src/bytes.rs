@@ -270,9 +270,26 @@ impl<'a> Bytes<'a> {
         Ok(())
     }
 
+    /// Gives all of it as words of eight bytes, where it begins at a multiple of eight and consists of such words.
+    #[inline]
+    pub fn as_words(self) -> Option<&'a [AtomicU64]> {
+        let base = self.base.cast::<AtomicU64>();
+        if self.len % 8 != 0 || !base.is_aligned() {
+            return None;
+        }
+        // SAFETY: aligned, and all of the bytes, which live for 'a and are accessed atomically only.
+        Some(unsafe { core::slice::from_raw_parts(base.as_ptr(), self.len / 8) })
+    }
+
     /// Copies all of `from` in at `offset`; where the two overlap the outcome is that of some order of byte copies.
     pub fn copy_from(self, offset: usize, from: Bytes<'_>) -> Result<(), OutOfBounds> {
         let into = self.slice(offset, from.len)?;
+        if let (Some(into), Some(from)) = (into.as_words(), from.as_words()) {
+            for (into, from) in into.iter().zip(from) {
+                into.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            return Ok(());
+        }
         let mut chunk = [0; 64];
         let mut done = 0;
         while done < from.len {

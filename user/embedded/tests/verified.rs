@@ -268,7 +268,7 @@ fn arguments_of_tracepoints_are_memory() {
 fn maps_are_looked_up_changed_and_walked() {
     let maps = [
         (MapType::HASH, 4, 16, 8),
-        (MapType::ARRAY, 4, 12, 3),
+        (MapType::ARRAY, 4, 20, 3),
         (MapType::PERCPU_ARRAY, 4, 8, 2),
         (MapType::QUEUE, 0, 8, 4),
     ];
@@ -358,6 +358,42 @@ fn maps_are_looked_up_changed_and_walked() {
     // r3 and r4 of the function are the value and what was passed.
     let came = agree(&Program { maps: &maps, text, runs: 4, ..TC });
     assert!(!came.returned[0].contains(" 0x0 "), "{came:?}");
+}
+
+#[test]
+fn maps_that_are_chosen_are_looked_up_as_those_that_are_known() {
+    let maps = [(MapType::ARRAY, 4, 8, 2), (MapType::ARRAY, 4, 16, 1), (MapType::ARRAY, 4, 1, 5)];
+    let text = "
+        r6 = *(u32 *)(r1 + 0)
+        r7 = 3                        ; a number that decides
+        *(u32 *)(r10 - 4) = 0
+        r2 = r10
+        r2 += -4
+        r1 = map[fd:{0}] ll
+        if r6 > 60 goto other
+        r1 = map[fd:{1}] ll
+        other:
+        call 1                        ; on one map or the other
+        if r0 == 0 goto out
+        r1 = *(u64 *)(r0 + 0)
+        r1 += 5
+        *(u64 *)(r0 + 0) = r1
+        if r7 == 3 goto on            ; never goes on here
+        r0 = 0
+        exit
+        on:
+        *(u32 *)(r10 - 4) = 4
+        r2 = r10
+        r2 += -4
+        r1 = map[fd:{2}] ll
+        call 1
+        if r0 == 0 goto out
+        *(u8 *)(r0 + 0) = 9
+        r0 = r6
+        out: exit";
+    let came = agree(&Program { maps: &maps, text, runs: 3, ..TC });
+    assert_eq!(came.maps[0][1], 15, "{came:?}");
+    assert_eq!(came.maps[2].last(), Some(&9), "{came:?}");
 }
 
 #[test]

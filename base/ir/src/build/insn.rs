@@ -4,12 +4,15 @@ use super::Builder;
 use super::vars::Var;
 use crate::arith::{self, Ordered};
 use crate::error::BuildErrorKind;
-use crate::source::{Access, Region};
+use crate::source::{Access, LookUp, Region};
 use crate::ssa::{MemAddr, Node, Rhs, Val, grow};
 use skep_isa::{
     AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, Reg, Size, SwapWidth, Width,
 };
 use skep_model::MapAccess;
+
+/// Is an address where no memory is.
+const NOWHERE: u64 = 1;
 
 impl Builder<'_> {
     /// Returns what a register holds.
@@ -91,8 +94,8 @@ impl Builder<'_> {
                 self.push(Node::StoreRelease { size, addr, value }).map(drop)
             }
             Insn::CallHelper { id } => {
-                if let Some(access) = self.look_up(id) {
-                    return self.found(access);
+                if let Some(found) = self.look_up(id) {
+                    return self.found(found);
                 }
                 let count = self.source.link.helper(id).ok_or(BuildErrorKind::UnknownHelper { id })?;
                 let args = self.out.push_list(self.env[1..=usize::from(count.min(5))].iter().copied())?;
@@ -178,7 +181,7 @@ impl Builder<'_> {
     }
 
     /// Says how a helper's look-up is done without calling it.
-    fn look_up(&self, id: u32) -> Option<MapAccess> {
+    fn look_up(&self, id: u32) -> Option<LookUp> {
         match self.options.access {
             Access::Checked => None,
             Access::Unchecked => self.source.link.look_up(self.at, id),
@@ -186,8 +189,9 @@ impl Builder<'_> {
     }
 
     /// Finds a value as a helper would.
-    fn found(&mut self, access: MapAccess) -> Result<(), BuildErrorKind> {
+    fn found(&mut self, LookUp { map, access }: LookUp) -> Result<(), BuildErrorKind> {
         let MapAccess::Array { values, stride, entries } = access;
+        let passed = self.env[1];
         let addr = self.address(self.env[2], 0);
         let index = self.push(Node::Load { kind: LoadKind::U32, addr })?;
         let offset = match stride.checked_ilog2().filter(|_| stride.is_power_of_two()) {
@@ -204,7 +208,13 @@ impl Builder<'_> {
             Err(_) => Rhs::Val(self.constant(u64::from(entries))?),
         };
         let other = self.zero();
-        self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })
+        self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })?;
+        if cfg!(any(debug_assertions, fuzzing)) && self.out.constant(passed) != Some(map) {
+            let (b, then, other) = (Rhs::Val(self.constant(map)?), self.env[0], self.constant(NOWHERE)?);
+            self.env[0] =
+                self.push(Node::Select { cond: Cond::Eq, width: Width::W64, a: passed, b, then, other })?;
+        }
+        Ok(())
     }
 
     fn call_local(&mut self, insn: Insn) -> Result<(), BuildErrorKind> {

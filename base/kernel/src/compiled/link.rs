@@ -7,10 +7,9 @@ use skep_exact::Value;
 use skep_helpers::Row;
 use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
-use skep_ir::{Address, BuildErrorKind, Metering, Options, Region, Source};
+use skep_ir::{Address, BuildErrorKind, LookUp, Metering, Options, Region, Source};
 use skep_isa::{Addr, Insn, InsnIdx, Program};
 use skep_mem::MapIndex;
-use skep_model::MapAccess;
 use skep_model::platform::Platform;
 use skep_model::platform::helper::{Arg, Helper, Prototype, Ret};
 
@@ -64,7 +63,7 @@ pub(super) fn callees(wanted: &Wanted<'_>, program: &Program) -> Result<Vec<Call
     for (_, insn) in program.iter() {
         let Insn::CallHelper { id } = insn else { continue };
         let id = FuncId(id);
-        if callees.iter().any(|callee| callee.helper.id == id) {
+        if id.0 == super::plan::NEVER || callees.iter().any(|callee| callee.helper.id == id) {
             continue;
         }
         let (helper, prototype) = Platform::LINUX_6_18
@@ -155,17 +154,21 @@ impl skep_ir::Link for Linked<'_> {
     }
 
     fn helper(&self, id: u32) -> Option<u8> {
+        if id == super::plan::NEVER {
+            return Some(0);
+        }
         let callee = self.callees.iter().find(|callee| callee.helper.id.0 == id)?;
         Some(callee.prototype.args.len() as u8)
     }
 
-    fn look_up(&self, at: InsnIdx, id: u32) -> Option<MapAccess> {
+    fn look_up(&self, at: InsnIdx, id: u32) -> Option<LookUp> {
         // What is not called counts no fuel.
         if FuncId(id) != FuncId::MAP_LOOKUP_ELEM || self.metering == Metering::Metered {
             return None;
         }
         let map = self.wanted.verified.facts().map_of_call(at)?;
-        self.wanted.maps.get(usize::from(map))?.map.shortcut()
+        let access = self.wanted.maps.get(usize::from(map))?.map.shortcut()?;
+        Some(LookUp { map: handle(MapIndex(map.into())), access })
     }
 
     fn has_packet(&self) -> bool {

@@ -10,10 +10,10 @@ use crate::context::{Context, PacketFields};
 use alloc::vec::Vec;
 use skep_abi::SkBuff;
 use skep_helpers::Packet;
-use skep_isa::{Insn, LoadKind, Program, RawInsn};
+use skep_isa::{Flow, Insn, InsnIdx, LoadKind, Program, RawInsn};
 use skep_mem::Bytes;
-use skep_model::Touches;
 use skep_model::platform::context::{Field, Landing, Meaning, Touch};
+use skep_model::{Facts, Touches};
 
 /// Where the struct begins, behind its pointers.
 const STRUCT: usize = 32;
@@ -53,6 +53,9 @@ pub(super) fn plan(wanted: &Wanted<'_>) -> Result<(Program, Plan), Stays> {
     slots.try_reserve_exact(program.len())?;
     slots.extend(program.encode());
     for (at, insn) in program.iter() {
+        if facts.is_reached(at) {
+            decide(facts, program, &mut slots, (at, insn));
+        }
         match facts.touches(at) {
             Touches::Nothing | Touches::Memory => continue,
             Touches::Kernel => return Err(Stays::OnExact("it looks at objects of the kernel")),
@@ -73,13 +76,41 @@ pub(super) fn plan(wanted: &Wanted<'_>) -> Result<(Program, Plan), Stays> {
             };
             let load = Insn::Load { kind: LoadKind::U64, dst, base, off: from };
             plan.points = true;
-            if let (Some(slot), [first, ..]) = (slots.get_mut(at.index()), &*load.encode().to_vec()) {
-                *slot = *first;
+            if let Some(slot) = slots.get_mut(at.index()) {
+                *slot = load.encode().first();
             }
         }
     }
     let program = Program::decode(&slots).map_err(|_| Stays::NoMemory)?;
     Ok((program, plan))
+}
+
+/// The number of a helper that nobody has.
+pub(super) const NEVER: u32 = u32::MAX;
+
+/// Takes the way that is never gone out of a branch; in debug and fuzz builds the run is stopped that goes it.
+fn decide(facts: &Facts, program: &Program, slots: &mut [RawInsn], (at, insn): (InsnIdx, Insn)) {
+    let Insn::Branch { off, .. } = insn else { return };
+    let Some(target) = insn.jump_target(at) else { return };
+    let next = InsnIdx(at.0 + 1);
+    let (dead, goes_on) = match (facts.is_reached(target), facts.is_reached(next)) {
+        (false, _) => (target, Insn::Goto { off: 0 }),
+        (true, false) => (next, Insn::Goto { off }),
+        (true, true) => return,
+    };
+    let (place, instead) = match cfg!(any(debug_assertions, fuzzing)) {
+        // What is wide has a second half, and what ends a function is wanted there.
+        true => match program.at(dead) {
+            Some(insn) if insn.slots() == 1 && insn.flow() == Flow::Next => {
+                (dead, Insn::CallHelper { id: NEVER })
+            }
+            _ => return,
+        },
+        false => (at, goes_on),
+    };
+    if let Some(slot) = slots.get_mut(place.index()) {
+        *slot = instead.encode().first();
+    }
 }
 
 /// Tells the context of XDP from others.

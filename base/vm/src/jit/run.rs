@@ -113,12 +113,12 @@ impl<H: Code> JitProgram<H> {
         let anchor = state.expose_provenance() + size_of::<State>();
         // Only what such code looks at is set.
         // SAFETY: `reserve_words` has made room for a state.
-        unsafe { (&raw mut (*state).word).write(word) };
+        unsafe { (*state).word = word };
         // SAFETY: as above.
-        unsafe { (&raw mut (*state).depth).write(MAX_DEPTH as u32 - 1) };
+        unsafe { (*state).depth = MAX_DEPTH as u32 - 1 };
         let stack = core::ptr::with_exposed_provenance_mut::<Window>(anchor);
         // SAFETY: behind the state is room for the program's windows, of which the stack's is the first.
-        unsafe { (&raw mut (*stack).base).write(stack_top as u64) };
+        unsafe { (*stack).base = stack_top as u64 };
         // SAFETY: what the code looks at of the state and its windows is set, for this run alone.
         let returned = unsafe { self.enter(args, anchor) };
         Some(match returned.ended {

@@ -100,11 +100,14 @@ mod twice {
         // replaced below before anybody touches it.
         let base = unsafe { mmap(null_mut(), len, access, MapFlags::SHARED, &file, 0) }.ok()?;
         let pages = RawPages { base: NonNull::new(base.cast())?, len, mirrored: true, cookie: 0 };
+        // Who writes to a ring holds its lock and has no time for the first touch of a page; Linux has them all from the start, too.
+        let fixed = MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE;
         let again = base.wrapping_byte_add(once);
-        let fixed = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: replaces the last `doubled` bytes of the mapping just made, which nobody has yet.
+        // SAFETY: replaces the first bytes of the mapping just made, which nobody has yet.
+        let first = unsafe { mmap(base, once, access, fixed, &file, 0) };
+        // SAFETY: replaces the last `doubled` bytes of it.
         let second = unsafe { mmap(again, doubled, access, fixed, &file, plain as u64) };
-        if second.is_err() {
+        if first.is_err() || second.is_err() {
             // SAFETY: the mapping made above, which nobody has.
             unsafe { unmap(&pages) };
             return None;
