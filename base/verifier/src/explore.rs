@@ -10,6 +10,7 @@ use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, Wh
 use crate::rejection::{Rejection, Rule, no_memory};
 use crate::same::{Compare, covers};
 use crate::scalar::Number;
+use crate::stack::{self, Turning, place};
 use crate::state::{Frame, Role, State};
 use crate::step::{Contract, Lookups};
 use crate::structured::Structured;
@@ -22,6 +23,7 @@ use skep_abi::FuncId;
 use skep_isa::structure::Structure;
 use skep_isa::{Flow, Insn, InsnIdx, Operand, Program, RegSet};
 use skep_model::platform::helper::{Arg, Effects};
+use skep_model::platform::kfuncs::Does;
 use skep_model::platform::prog::Prog;
 
 /// Where control goes on.
@@ -69,6 +71,8 @@ enum Turn {
     Callback,
     /// A jump that is not taken for ever.
     MayGoto,
+    /// A call that gives an iterator's next number.
+    Iterator,
     /// A jump back, which may be taken for ever.
     Loop,
 }
@@ -155,7 +159,7 @@ impl<'a> Explorer<'a> {
     ) -> Result<Explorer<'a>, Rejection> {
         let (program, structure) = (structured.program(), structured.structure());
         let functions = structure.subprograms().len();
-        let live = Live::compute(program, structure, subject.platform)?;
+        let live = Live::compute(program, structure, subject)?;
         let mut explorer = Explorer {
             subject,
             prog,
@@ -251,6 +255,9 @@ impl<'a> Explorer<'a> {
             Insn::MayGoto { .. } => self.meet_at(at, Meeting::Always(Turn::MayGoto))?,
             Insn::CallHelper { id } if self.calls_back(id) => {
                 self.meet_at(at, Meeting::Always(Turn::Callback))?;
+            }
+            Insn::CallKfunc { .. } if self.kfunc(insn).is_some_and(|kfunc| kfunc.does == Does::NumNext) => {
+                self.meet_at(at, Meeting::Always(Turn::Iterator))?;
             }
             Insn::CallLocal { .. } => {
                 self.meet_at(next, Meeting::Sometimes)?;
@@ -601,6 +608,7 @@ impl<'a> Explorer<'a> {
                 let turned = match always {
                     Some(Turn::Callback) => kept.state.unrolled != state.unrolled,
                     Some(Turn::MayGoto) => kept.state.turns != state.turns,
+                    Some(Turn::Iterator) => iterates(state),
                     Some(Turn::Loop) => true,
                     None => false,
                 };
@@ -836,6 +844,17 @@ fn resumed(live: &Live, state: &State, frame: usize, at: InsnIdx) -> RegSet {
         Some(Frame { call, role: Role::Callback(_), .. }) => live.before(*call),
         Some(Frame { call, .. }) => live.before(InsnIdx(call.0 + 1)).without(RegSet::CALLER_SAVED),
     }
+}
+
+/// Whether the first argument points to an iterator that may have a next number.
+fn iterates(state: &State) -> bool {
+    let value = state.reg(skep_isa::Reg::R1);
+    let slot = || {
+        let Some(To::Stack { frame }) = value.certainly_to() else { return None };
+        let below = value.offset().filter(|offset| *offset < 0)?;
+        state.frames.get(usize::from(frame))?.slot(place(below).0)?.kept
+    };
+    matches!(slot(), Some(stack::Kept::Iterator { turning: Turning::Active, .. }))
 }
 
 /// Whether all functions of the older state are active in the newer one, too, at the same calls.

@@ -1,11 +1,12 @@
 //! Which registers are read later, by the instructions alone.
 
 use crate::rejection::{Rejection, no_memory};
+use crate::step::kfunc_of;
+use crate::subject::Subject;
 use alloc::vec::Vec;
 use skep_abi::FuncId;
 use skep_isa::structure::Structure;
 use skep_isa::{Flow, Insn, InsnIdx, Program, Reg, RegSet};
-use skep_model::platform::Platform;
 
 /// By slot, the registers that are read there or later, before they are written.
 pub(crate) struct Live {
@@ -17,7 +18,7 @@ impl Live {
     pub(crate) fn compute(
         program: &Program,
         structure: &Structure,
-        platform: &Platform,
+        subject: &Subject<'_>,
     ) -> Result<Live, Rejection> {
         let mut before = Vec::new();
         before.try_reserve_exact(program.len()).map_err(|_| no_memory())?;
@@ -41,7 +42,7 @@ impl Live {
                         Flow::Indirect => ALL,
                         Flow::Exit => RegSet::EMPTY,
                     };
-                    let (reads, writes) = touched(insn, platform);
+                    let (reads, writes) = touched(insn, subject);
                     let now = after.without(writes).union(reads);
                     if let Some(known) = live.before.get_mut(at.index()) {
                         changed |= *known != now;
@@ -61,11 +62,16 @@ impl Live {
 
 const ALL: RegSet = RegSet::ALL;
 
-fn touched(insn: Insn, platform: &Platform) -> (RegSet, RegSet) {
+fn touched(insn: Insn, subject: &Subject<'_>) -> (RegSet, RegSet) {
     let reads = match insn {
-        Insn::CallHelper { id } => match platform.helper(FuncId(id)).ok().and_then(|helper| helper.prototype)
-        {
-            Some(prototype) => Reg::ALL.into_iter().skip(1).take(prototype.args.len()).collect(),
+        Insn::CallHelper { id } => {
+            match subject.platform.helper(FuncId(id)).ok().and_then(|helper| helper.prototype) {
+                Some(prototype) => Reg::ALL.into_iter().skip(1).take(prototype.args.len()).collect(),
+                None => RegSet::ARGUMENTS,
+            }
+        }
+        Insn::CallKfunc { .. } => match kfunc_of(subject, insn) {
+            Some(kfunc) => Reg::ALL.into_iter().skip(1).take(usize::from(kfunc.args)).collect(),
             None => RegSet::ARGUMENTS,
         },
         _ => insn.reads(),

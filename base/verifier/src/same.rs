@@ -1,7 +1,7 @@
 //! Whether what follows a kept state was looked at for a new one, too.
 
-use crate::path::{Kept, MOST_FRAMES, Wanted};
-use crate::stack::{Byte, Slot};
+use crate::path::{self, MOST_FRAMES, Wanted};
+use crate::stack::{Byte, Kept, Slot};
 use crate::state::{Frame, OwnedKind, State};
 use crate::value::{Id, Memory, To, Value, What};
 use skep_isa::RegSet;
@@ -68,9 +68,18 @@ impl Ids {
 }
 
 /// Whether the new state is one of those that the old one stands for.
-pub(crate) fn covers(kept: &Kept, new: &State, how: Compare, live: impl Fn(usize, &Frame) -> RegSet) -> bool {
+pub(crate) fn covers(
+    kept: &path::Kept,
+    new: &State,
+    how: Compare,
+    live: impl Fn(usize, &Frame) -> RegSet,
+) -> bool {
     let old = &kept.state;
-    if old.frames.len() != new.frames.len() || old.owned.len() != new.owned.len() {
+    if old.frames.len() != new.frames.len()
+        || old.owned.len() != new.owned.len()
+        || old.rcu != new.rcu
+        || old.preempt != new.preempt
+    {
         return false;
     }
     let mut ids = Ids::new();
@@ -138,7 +147,7 @@ fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
             (Byte::Some, Byte::Stored) => {
                 how != Compare::Equal && news.is_some_and(|(value, _)| value.is_number())
             }
-            (Byte::Zero, Byte::Zero) | (Byte::Dynptr, Byte::Dynptr) => true,
+            (Byte::Zero, Byte::Zero) | (Byte::Kept, Byte::Kept) => true,
             // That a stored number is zero must be wanted of it then, which it is where everything is compared.
             (Byte::Zero, Byte::Stored) => {
                 how == Compare::Within && news.is_some_and(|(value, _)| value.as_constant() == Some(0))
@@ -158,14 +167,26 @@ fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {
             return false;
         }
     }
-    if old.dynptr.is_some() {
-        return old.dynptr == new.dynptr
+    if let Some(kept) = old.kept {
+        return new.kept.is_some_and(|new| same_kept(kept, new, how))
             && ids.same(old.value.id, new.value.id)
             && ids.same(old.value.owned, new.value.owned);
     }
     match (whole, news) {
         (Some((one, count)), Some((two, other))) => count == other && same_value(&one, &two, how, ids),
         _ => true,
+    }
+}
+
+/// Whether both are the same object: how often an iterator has given a number tells turns apart, and is no other state.
+fn same_kept(old: Kept, new: Kept, how: Compare) -> bool {
+    match (old, new) {
+        (Kept::Iterator { turning: one, .. }, Kept::Iterator { turning: two, .. })
+            if how != Compare::Equal =>
+        {
+            one == two
+        }
+        _ => old == new,
     }
 }
 

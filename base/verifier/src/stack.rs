@@ -17,8 +17,8 @@ pub(crate) enum Byte {
     Some,
     /// Zero.
     Zero,
-    /// A byte of a dynptr.
-    Dynptr,
+    /// A byte of what the kernel keeps there.
+    Kept,
 }
 
 /// Eight bytes of the stack.
@@ -26,12 +26,31 @@ pub(crate) enum Byte {
 pub(crate) struct Slot {
     /// The bytes by ascending address.
     pub(crate) bytes: [Byte; 8],
-    /// What was stored there. Of a dynptr, only its `id`, which memory names that is had from it, and what is `owned` with it.
+    /// What was stored there. Of what the kernel keeps there, only what is `owned` with it, and of a dynptr its `id`, which memory names
+    /// that is had from it.
     pub(crate) value: Value,
-    /// Which half of a dynptr is there.
-    pub(crate) dynptr: Option<Half>,
+    /// What the kernel keeps there.
+    pub(crate) kept: Option<Kept>,
     /// Where on the path all of it was written last.
     pub(crate) written: Position,
+}
+
+/// An object that the kernel keeps on the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// One of the two slots of a dynptr.
+    Dynptr(Half),
+    /// An iterator over numbers, and how often it has given one.
+    Iterator { turning: Turning, depth: u32 },
+}
+
+/// Where an iterator is (`enum bpf_iter_state`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turning {
+    /// There may be a next number.
+    Active,
+    /// There is none.
+    Drained,
 }
 
 /// Which half of a dynptr, by ascending address.
@@ -43,11 +62,11 @@ pub(crate) enum Half {
 
 impl Slot {
     pub(crate) const NOTHING: Slot =
-        Slot { bytes: [Byte::Nothing; 8], value: Value::NOTHING, dynptr: None, written: Position::START };
+        Slot { bytes: [Byte::Nothing; 8], value: Value::NOTHING, kept: None, written: Position::START };
 
-    /// One half of a dynptr.
-    pub(crate) const fn of_dynptr(half: Half, value: Value, written: Position) -> Slot {
-        Slot { bytes: [Byte::Dynptr; 8], value, dynptr: Some(half), written }
+    /// What the kernel keeps there.
+    pub(crate) const fn of(kept: Kept, value: Value, written: Position) -> Slot {
+        Slot { bytes: [Byte::Kept; 8], value, kept: Some(kept), written }
     }
 
     /// Ends what is there, as if nothing had been written.

@@ -61,6 +61,10 @@ pub(crate) enum OwnedKind {
 pub(crate) struct State {
     pub(crate) frames: Vec<Frame>,
     pub(crate) owned: Vec<Owned>,
+    /// Whether an RCU section is open.
+    pub(crate) rcu: bool,
+    /// How often preemption is disabled.
+    pub(crate) preempt: u32,
     /// How often a `may_goto` went on.
     pub(crate) turns: u32,
     /// How many callbacks are active or were, one after another, at the same call.

@@ -9,6 +9,7 @@ pub mod contexts;
 pub mod ctype;
 pub mod helper;
 pub mod helpers;
+pub mod kfuncs;
 pub mod lsm;
 pub mod maps;
 pub mod objects;

@@ -62,7 +62,9 @@ impl Explorer<'_> {
             }
             Err(refusal) => return Err(Rule::Helper.broken(at, format_args!("{refusal}"))),
         };
-        if helper.effects.has(Effects::SLEEPS) && subject.sleep == Sleep::Never {
+        if helper.effects.has(Effects::SLEEPS)
+            && (subject.sleep == Sleep::Never || state.rcu || state.preempt > 0)
+        {
             return Err(Rule::Helper.broken(
                 at,
                 format_args!("helper bpf_{} may sleep, which the program may not here", helper.name),
@@ -414,12 +416,12 @@ impl Explorer<'_> {
     }
 
     /// What is released is nobody's any more, nor is anything that came with it.
-    fn release(&mut self, state: &mut State, at: InsnIdx, id: Id) -> Result<()> {
+    pub(super) fn release(&mut self, state: &mut State, at: InsnIdx, id: Id) -> Result<()> {
         let Some(index) = state.owned.iter().position(|owned| owned.id == id) else {
             return Err(Rule::Release.broken(at, format_args!("what is to be released was not acquired")));
         };
         state.owned.remove(index);
-        state.end_owned_dynptrs(id);
+        state.end_owned(id);
         state.for_each(|value| {
             if value.owned == id {
                 *value = Value::UNKNOWN;

@@ -8,7 +8,7 @@ use super::Result;
 use super::region::{Access, Use};
 use crate::explore::Explorer;
 use crate::rejection::Rule;
-use crate::stack::{Half, Slot};
+use crate::stack::{Half, Kept, Slot};
 use crate::state::{OwnedKind, State};
 use crate::value::{Id, Memory, To, Value};
 use skep_isa::{InsnIdx, Reg};
@@ -67,7 +67,9 @@ impl Explorer<'_> {
             },
             Dynptr::ReleaseRingbuf => {
                 let slot = lower.and_then(|lower| state.frames.get(frame)?.slot(lower));
-                if !slot.is_some_and(|slot| slot.dynptr.is_some() && slot.value.owned.is_some()) {
+                if !slot.is_some_and(|slot| {
+                    matches!(slot.kept, Some(Kept::Dynptr(_))) && slot.value.owned.is_some()
+                }) {
                     return broken(Rule::Release, "a dynptr that the program has reserved");
                 }
                 match lower.and_then(|lower| self.known_dynptr(state, frame, lower)) {
@@ -81,8 +83,8 @@ impl Explorer<'_> {
     /// The dynptr that begins in a slot.
     fn known_dynptr(&mut self, state: &State, frame: usize, lower: usize) -> Option<Handle> {
         let upper = lower.checked_sub(1)?;
-        let half = |index| state.frames.get(frame)?.slot(index)?.dynptr;
-        if half(lower) != Some(Half::Lower) || half(upper) != Some(Half::Upper) {
+        let half = |index| state.frames.get(frame)?.slot(index)?.kept;
+        if half(lower) != Some(Kept::Dynptr(Half::Lower)) || half(upper) != Some(Kept::Dynptr(Half::Upper)) {
             return None;
         }
         self.read_slot(state, frame, lower);
@@ -102,7 +104,7 @@ impl Explorer<'_> {
         // The slots may be halves of two that were there.
         let slots = [(lower, Half::Lower), (lower.saturating_sub(1), Half::Upper)];
         for (index, _) in slots {
-            self.end_dynptr(state, at, frame, index)?;
+            self.end_kept(state, at, frame, index)?;
         }
         let id = self.new_id();
         let mut owned = Id::NONE;
@@ -113,13 +115,14 @@ impl Explorer<'_> {
         let written = self.path.position();
         for (index, half) in slots {
             let value = Value { id, owned, ..Value::NOTHING };
-            *self.slot_mut(state, frame, index)? = Slot::of_dynptr(half, value, written);
+            *self.slot_mut(state, frame, index)? = Slot::of(Kept::Dynptr(half), value, written);
         }
         Ok(Handle { id, owned })
     }
 
-    /// A dynptr ends when one of its slots is overwritten, if nobody waits for its end, and its memory goes with it.
-    pub(super) fn end_dynptr(
+    /// What the kernel keeps ends when it is overwritten. A dynptr takes its other half and its memory along, if nobody waits for its end;
+    /// an iterator is lost, and can never be ended.
+    pub(super) fn end_kept(
         &mut self,
         state: &mut State,
         at: InsnIdx,
@@ -127,8 +130,15 @@ impl Explorer<'_> {
         index: usize,
     ) -> Result<()> {
         let Some(slot) = state.frames.get(frame).and_then(|frame| frame.slot(index)) else { return Ok(()) };
-        let Some(half) = slot.dynptr else { return Ok(()) };
         let Value { id, owned, .. } = slot.value;
+        let half = match slot.kept {
+            None => return Ok(()),
+            Some(Kept::Dynptr(half)) => half,
+            Some(Kept::Iterator { .. }) => {
+                self.slot_mut(state, frame, index)?.end();
+                return Ok(());
+            }
+        };
         if let Some(owned) = state.owned.iter().find(|one| one.id == owned) {
             return Err(Rule::Leak.broken(
                 at,
@@ -156,10 +166,10 @@ impl Explorer<'_> {
 }
 
 impl State {
-    /// Ends every dynptr that something owns which is released.
-    pub(super) fn end_owned_dynptrs(&mut self, owned: Id) {
+    /// Ends what is kept on stacks and owned by something that is released.
+    pub(super) fn end_owned(&mut self, owned: Id) {
         for frame in &mut self.frames {
-            let its = |slot: &&mut Slot| slot.dynptr.is_some() && slot.value.owned == owned;
+            let its = |slot: &&mut Slot| slot.kept.is_some() && slot.value.owned == owned;
             frame.stack.iter_mut().filter(its).for_each(Slot::end);
         }
     }

@@ -260,6 +260,6 @@ impl State {
         let mut frames = Vec::new();
         frames.try_reserve(1).map_err(|_| no_memory())?;
         frames.push(frame);
-        Ok(State { frames, owned: Vec::new(), turns: 0, unrolled: 0, since: 0 })
+        Ok(State { frames, owned: Vec::new(), rcu: false, preempt: 0, turns: 0, unrolled: 0, since: 0 })
     }
 }

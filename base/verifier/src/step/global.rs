@@ -6,6 +6,7 @@ use super::region::{Access, Use};
 use crate::explore::{Called, Explorer, Next};
 use crate::rejection::Rule;
 use crate::state::{Frame, Role, State};
+use crate::subject::Sleep;
 use crate::value::{Id, Memory, Null, To, Value};
 use skep_abi::ProgType;
 use skep_btf::{Btf, Def, FuncLinkage, TypeId};
@@ -174,6 +175,11 @@ impl Explorer<'_> {
                     lock.at
                 ),
             ));
+        }
+        if self.subject.sleep == Sleep::Allowed && (state.rcu || state.preempt > 0) {
+            return Err(
+                self.unmodelled(at, format_args!("whether a global function may sleep is not modelled"))
+            );
         }
         let Contract { params, changes_packet } = self.contract(at, function)?;
         for (index, param) in params.all.iter().take(params.count).enumerate() {

@@ -7,6 +7,7 @@ mod context;
 mod dynptr;
 mod function;
 mod global;
+mod kfunc;
 mod memory;
 mod object;
 mod region;
@@ -14,6 +15,7 @@ mod stack;
 mod tracing;
 
 pub(crate) use global::Contract;
+pub(crate) use kfunc::kfunc_of;
 pub(crate) use object::Lookups;
 
 use crate::explore::{Explorer, Next};
@@ -72,9 +74,7 @@ impl Explorer<'_> {
             Insn::MayGoto { .. } => return self.may_goto(state, at, insn),
             Insn::CallHelper { id } => return self.call_helper(state, at, id),
             Insn::CallLocal { .. } => return self.call_local(state, at, insn),
-            Insn::CallKfunc { .. } => {
-                return Err(self.unmodelled(at, format_args!("functions of the kernel are not modelled")));
-            }
+            Insn::CallKfunc { .. } => return self.call_kfunc(state, at, insn),
             Insn::CallReg { .. } => {
                 return Err(
                     Rule::Instruction.broken(at, format_args!("`{insn}` is not an instruction of Linux"))
@@ -251,6 +251,10 @@ impl Explorer<'_> {
 
     /// The refusal of what needs nothing to be owned.
     pub(crate) fn nothing_owned(&self, state: &State, at: InsnIdx, why: &str) -> Result<()> {
+        if state.rcu || state.preempt > 0 {
+            let what = if state.rcu { "an RCU section is open" } else { "preemption is disabled" };
+            return Err(Rule::Lock.broken(at, format_args!("{why}, and {what}")));
+        }
         match state.owned.last() {
             None => Ok(()),
             Some(owned) => Err(Rule::Leak.broken(

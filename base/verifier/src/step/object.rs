@@ -129,6 +129,7 @@ impl<'a> Explorer<'a> {
     /// Whether nothing that RCU protects goes away (`in_rcu_cs`).
     fn in_rcu(&self, state: &State) -> bool {
         self.subject.sleep == Sleep::Never
+            || state.rcu
             || state.owned.iter().any(|owned| matches!(owned.kind, OwnedKind::Lock(..)))
     }
 

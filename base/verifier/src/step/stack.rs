@@ -6,7 +6,7 @@ use crate::explore::Explorer;
 use crate::path::Note;
 use crate::rejection::Rule;
 use crate::scalar::Number;
-use crate::stack::{Byte, MOST_STACK, Slot, place};
+use crate::stack::{Byte, Kept, MOST_STACK, Slot, place};
 use crate::state::State;
 use crate::value::{To, Value};
 use skep_isa::{InsnIdx, Operand};
@@ -151,10 +151,10 @@ impl Explorer<'_> {
     /// Refuses bytes of which a program may not read. What was never written may be anything: programs with privileges may read it (Linux
     /// 6.3), others are not looked at here.
     fn readable(&self, at: InsnIdx, access: Access, bytes: &[Byte]) -> Result<()> {
-        if bytes.contains(&Byte::Dynptr) {
+        if bytes.contains(&Byte::Kept) {
             return Err(Rule::Special.broken(
                 at,
-                format_args!("some of the {} bytes are of a dynptr, which only helpers read", access.size),
+                format_args!("some of the {} bytes are of what the kernel keeps on the stack, which only its functions read", access.size),
             ));
         }
         Ok(())
@@ -215,7 +215,7 @@ impl Explorer<'_> {
             }
         }
         let position = self.path.position();
-        self.end_dynptr(state, at, frame, index)?;
+        self.end_kept(state, at, frame, index)?;
         let slot = self.slot_mut(state, frame, index)?;
         if first == 0 {
             slot.scatter();
@@ -265,7 +265,7 @@ impl Explorer<'_> {
         while offset < span.end {
             let (index, first) = place(offset);
             let last = (first as i64 + span.end - offset).min(8) as usize;
-            self.end_dynptr(state, at, frame, index)?;
+            self.end_kept(state, at, frame, index)?;
             let slot = self.slot_mut(state, frame, index)?;
             slot.scatter();
             for byte in slot.bytes.get_mut(first..last).unwrap_or_default() {
@@ -299,7 +299,9 @@ impl Explorer<'_> {
             }
             // What is only written is no dynptr either: the helper may be given that as another argument.
             if let Some(slot) = state.frames.get(frame).and_then(|frame| frame.slot(index)) {
-                self.readable(at, access, &slot.bytes)?;
+                if reads || matches!(slot.kept, Some(Kept::Dynptr(_))) {
+                    self.readable(at, access, &slot.bytes)?;
+                }
             }
             offset += 8 - first as i64;
         }
