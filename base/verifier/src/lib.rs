@@ -14,6 +14,7 @@
 
 extern crate alloc;
 
+mod binding;
 mod depth;
 mod explore;
 mod facts;
@@ -36,6 +37,7 @@ mod value;
 mod verified;
 mod why;
 
+pub use binding::{Binding, Difference};
 pub use rejection::{Category, Note, Rejection, Rule};
 pub use special::{SpecialError, special_fields};
 pub use structured::{Doubt, Structured, structured};

@@ -1,5 +1,6 @@
 //! The whole verdict.
 
+use crate::binding::Binding;
 use crate::explore::Explorer;
 use crate::rejection::{Rejection, Rule};
 use crate::structured::{Structured, structured};
@@ -84,6 +85,7 @@ impl Stats {
 #[derive(Clone, Debug)]
 pub struct Verified {
     structured: Structured,
+    binding: Binding,
     facts: Facts,
     stats: Stats,
     metered: Vec<InsnIdx>,
@@ -93,6 +95,11 @@ impl Verified {
     /// The program's structure.
     pub fn structured(&self) -> &Structured {
         &self.structured
+    }
+
+    /// What it was verified against: whoever runs it compares.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
     }
 
     /// What was found out that holds in every run.
@@ -173,5 +180,6 @@ fn verify_with(
             Err(_) => {}
         }
     }
-    Ok(Verified { structured, facts, stats, metered })
+    let binding = Binding::of(subject, structured.program())?;
+    Ok(Verified { structured, binding, facts, stats, metered })
 }

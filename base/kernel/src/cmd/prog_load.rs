@@ -2,7 +2,7 @@
 
 mod verdict;
 
-use self::verdict::{Asked, Kept, verdict};
+use self::verdict::{Asked, Kept, is_bound, verdict};
 use super::end_of;
 use crate::compiled::{Compiled, Stays, Wanted};
 use crate::error::Result;
@@ -153,7 +153,7 @@ fn load(
         };
         log.refuse(errno, error)
     })?;
-    let (compiled, stays) = match compile(&kept, &linker, attach_type) {
+    let (compiled, stays) = match compile(&kept, &linker, &asked) {
         Ok(compiled) => (Some(compiled), None),
         Err(Stays::OnExact(why)) => (None, Some(why)),
         Err(Stays::NoMemory) => return Err(Errno::ENOMEM),
@@ -178,17 +178,20 @@ fn load(
 }
 
 /// Compiles a program that is verified.
-fn compile(kept: &Kept, linker: &Linker<'_>, attach: AttachType) -> core::result::Result<Compiled, Stays> {
+fn compile(kept: &Kept, linker: &Linker<'_>, asked: &Asked<'_>) -> core::result::Result<Compiled, Stays> {
     let Runs::Compiled(promise) = linker.kernel.runs else {
         return Err(Stays::OnExact("the kernel runs all programs so"));
     };
     let Kept::Verified(verified) = kept else {
         return Err(Stays::OnExact("it is not verified"));
     };
+    if !is_bound(asked, verified).map_err(|_| Stays::NoMemory)? {
+        return Err(Stays::OnExact("what it was verified against has changed meanwhile"));
+    }
     Compiled::new(&Wanted {
         verified,
         model: linker.model,
-        attach,
+        attach: asked.attach,
         licence: linker.licence,
         maps: &linker.maps,
         find: &|addr| linker.map(named(addr)?),

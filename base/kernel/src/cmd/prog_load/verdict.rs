@@ -71,6 +71,19 @@ impl Kept {
 /// # Errors
 /// As Linux refuses it; `ENOMEM`.
 pub(super) fn verdict(asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
+    on_subject(asked, |subject| decide(subject, asked, log))
+}
+
+/// Compares what a program was verified against with what it is linked with now.
+///
+/// # Errors
+/// `ENOMEM`.
+pub(super) fn is_bound(asked: &Asked<'_>, verified: &Verified) -> Result<bool> {
+    on_subject(asked, |subject| Ok(verified.binding().check(subject).is_ok()))
+}
+
+/// Shows a program with all that is known of it as the verifier wants it.
+fn on_subject<R>(asked: &Asked<'_>, look: impl FnOnce(&Subject<'_>) -> Result<R>) -> Result<R> {
     let mut held = Vec::new();
     held.try_reserve_exact(asked.maps.len()).map_err(|_| Errno::ENOMEM)?;
     for map in asked.maps {
@@ -105,17 +118,21 @@ pub(super) fn verdict(asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
     subject.functions = &functions;
     subject.types = asked.types.map(|types| &types.btf.btf);
     subject.cpus = asked.cpus;
+    look(&subject)
+}
+
+fn decide(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
     if asked.admit == Admit::Structured {
-        return structure(&subject, asked, log);
+        return structure(subject, asked, log);
     }
-    match verify(&subject, &Limits::LINUX) {
+    match verify(subject, &Limits::LINUX) {
         Ok(verified) => {
             log.line(Statistics(verified.stats()));
             Ok(Kept::Verified(verified))
         }
         Err(rejection) if rejection.rule == Rule::Unmodelled => {
             log.line(format_args!("{rejection}; every access of the program is checked when it runs"));
-            structure(&subject, asked, log)
+            structure(subject, asked, log)
         }
         Err(rejection) => {
             // What is not there has no arguments that could be wrong.
