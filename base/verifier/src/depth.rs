@@ -75,7 +75,8 @@ impl Explorer<'_> {
                         self.limits.stack,
                         node.frames + 1
                     ),
-                ));
+                )
+                .says(format_args!("combined stack size of {} calls is {bytes}. Too large", node.frames + 1)));
             }
             for edge in edges.iter().filter(|edge| edge.from == from) {
                 let to = &mut nodes[edge.to];
@@ -83,10 +84,15 @@ impl Explorer<'_> {
                 to.frames = to.frames.max(node.frames + 1);
                 to.calls -= 1;
                 if to.frames >= self.limits.frames {
-                    return Err(Rule::Frames.broken(
-                        edge.at,
-                        format_args!("more than {} functions would be active at once", self.limits.frames),
-                    ));
+                    return Err(Rule::Frames
+                        .broken(
+                            edge.at,
+                            format_args!(
+                                "more than {} functions would be active at once",
+                                self.limits.frames
+                            ),
+                        )
+                        .says(format_args!("the call stack of {} frames is too deep !", to.frames)));
                 }
                 if to.tail_calls && bytes >= BEFORE_TAIL_CALL {
                     return Err(Rule::StackDepth.broken(
@@ -94,7 +100,10 @@ impl Explorer<'_> {
                         format_args!(
                             "wanted less than {BEFORE_TAIL_CALL} bytes of stack before a function with a tail call, found {bytes}"
                         ),
-                    ));
+                    )
+                    .says(format_args!(
+                        "tail_calls are not allowed when call stack of previous frames is {bytes} bytes. Too large"
+                    )));
                 }
                 if to.calls == 0 {
                     ready.push(edge.to);

@@ -327,6 +327,12 @@ impl<'a> Explorer<'a> {
         Id(self.last_id)
     }
 
+    /// A number for what is acquired. As in Linux, one before it is for whether it is null.
+    pub(crate) fn acquired_id(&mut self) -> Id {
+        self.last_id += 1;
+        self.new_id()
+    }
+
     /// Follows every path from a state at an instruction.
     pub(crate) fn follow(&mut self, state: State, at: InsnIdx) -> Result<(), Rejection> {
         let mut path = (state, at);
@@ -596,6 +602,7 @@ impl<'a> Explorer<'a> {
         let mut keep = purpose == Purpose::Arrive && (force || (jumps >= 2 && insns >= 8));
         let list = place.list as usize;
         let mut index = self.lists.get(list).map_or(0, Vec::len);
+        let count = index as u32;
         while index > 0 {
             index -= 1;
             let Some(number) = self.lists.get(list).and_then(|list| list.get(index)).map(|&at| at as usize)
@@ -646,6 +653,7 @@ impl<'a> Explorer<'a> {
                 self.missed(list, index, number, always);
             }
         }
+        self.stats.states_per_insn = self.stats.states_per_insn.max(count);
         Ok((Arrival::New, keep))
     }
 

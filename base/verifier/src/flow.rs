@@ -117,7 +117,9 @@ impl Reached {
             return Ok(());
         }
         match program.iter().find(|&(at, _)| self.at(at) == Reach::Never) {
-            Some((at, insn)) => Err(Rule::Reachable.broken(at, format_args!("nothing leads to `{insn}`"))),
+            Some((at, insn)) => Err(Rule::Reachable
+                .broken(at, format_args!("nothing leads to `{insn}`"))
+                .says(format_args!("unreachable insn {at}"))),
             None => Ok(()),
         }
     }

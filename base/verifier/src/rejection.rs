@@ -1,6 +1,7 @@
 //! Why a program is rejected, as data.
 
 use crate::verified::Stats;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,6 +19,10 @@ pub struct Rejection {
     pub message: String,
     /// What led to it, by the order of the path: where what is wanted was so last, and what ended that.
     pub notes: Vec<Note>,
+    /// What Linux's log says of it, line by line; empty where that is not known.
+    pub linux: Box<str>,
+    /// What the load fails with, if not what is usual for the rule.
+    pub(crate) fails_with: Option<Errno>,
     /// The last instructions of the path, the one that is rejected at the end: what comes after a branch says which way it went.
     pub path: Vec<InsnIdx>,
     /// What it took.
@@ -40,6 +45,8 @@ impl Rejection {
             insn: None,
             message: String::new(),
             notes: Vec::new(),
+            linux: Box::default(),
+            fails_with: None,
             path: Vec::new(),
             stats: Stats::default(),
         }
@@ -62,7 +69,7 @@ impl Rejection {
 
     /// What Linux answers.
     pub fn errno(&self) -> Errno {
-        self.rule.row().errno
+        self.fails_with.unwrap_or(self.rule.row().errno)
     }
 }
 
@@ -292,6 +299,14 @@ pub(crate) fn words(message: fmt::Arguments<'_>) -> Option<String> {
 
     let mut text = Text(String::new());
     fmt::write(&mut text, message).ok().map(|()| text.0)
+}
+
+/// A text of just its length, which takes no more memory when it is boxed.
+pub(crate) fn boxed(text: &str) -> Option<Box<str>> {
+    let mut exact = String::new();
+    exact.try_reserve_exact(text.len()).ok()?;
+    exact.push_str(text);
+    Some(exact.into_boxed_str())
 }
 
 #[cfg(test)]

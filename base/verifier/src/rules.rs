@@ -1,5 +1,6 @@
 //! What single instructions must keep to, wherever they stand.
 
+use crate::linux;
 use crate::rejection::{Rejection, Rule, no_memory, words};
 use crate::subject::{Reference, Subject};
 use core::fmt;
@@ -25,13 +26,15 @@ pub(crate) enum Fault {
 pub(crate) fn known(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
     let row = insn.op().row();
     let Some(since) = row.since else {
-        return Err(Rule::Instruction.broken(at, format_args!("`{insn}` is not an instruction of Linux")));
+        return Err(Rule::Instruction
+            .broken(at, format_args!("`{insn}` is not an instruction of Linux"))
+            .says(format_args!("unknown opcode {:02x}", insn.encode().first().code)));
     };
     if Version::new(since.major, since.minor) > subject.platform.version {
         let version = subject.platform.version;
-        return Err(
-            Rule::Instruction.broken(at, format_args!("`{insn}` needs Linux {since}, this is {version}"))
-        );
+        return Err(Rule::Instruction
+            .broken(at, format_args!("`{insn}` needs Linux {since}, this is {version}"))
+            .says(format_args!("unknown opcode {:02x}", insn.encode().first().code)));
     }
     Ok(())
 }
@@ -53,7 +56,10 @@ pub(crate) fn refers(subject: &Subject<'_>, at: InsnIdx, insn: Insn) -> Result<(
     };
     match reference {
         Reference::Map(_) | Reference::Kernel => Ok(()),
-        Reference::Missing => Err(rule.broken(at, format_args!("`{insn}` refers to nothing that is there"))),
+        Reference::Missing => Err(linux::broken_reference(
+            rule.broken(at, format_args!("`{insn}` refers to nothing that is there")),
+            insn,
+        )),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The structural verdict.
 
 use crate::flow::Reached;
+use crate::linux;
 use crate::registers;
 use crate::rejection::{Rejection, Rule, no_memory, words};
 use crate::rules::{self, Fault};
@@ -58,6 +59,20 @@ impl Structured {
 ///
 /// The first rule that the program breaks, in the order in which Linux looks.
 pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
+    structure(subject, Control::Certain)
+}
+
+/// Which instructions' own rules decide the verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Control {
+    /// Those to which control comes whatever branches do.
+    Certain,
+    /// None yet: every path is followed afterwards, in the order in which Linux does.
+    Followed,
+}
+
+/// Looks at a program's structure, and at as many instructions as control comes to.
+pub(crate) fn structure(subject: &Subject<'_>, control: Control) -> Result<Structured, Rejection> {
     let kind = subject.kind;
     let prog = subject.platform.prog(kind).ok_or_else(|| {
         let version = subject.platform.version;
@@ -69,26 +84,32 @@ pub fn structured(subject: &Subject<'_>) -> Result<Structured, Rejection> {
     }
     let program = Program::decode(subject.slots).map_err(|error| match error.kind {
         DecodeErrorKind::OutOfMemory => no_memory(),
-        kind => Rule::Decodes.broken(error.at, format_args!("{kind}")),
+        kind => {
+            let slot = subject.slots.get(error.at.index()).copied().unwrap_or_default();
+            linux::undecodable(Rule::Decodes.broken(error.at, format_args!("{kind}")), &kind, slot)
+        }
     })?;
     for (at, insn) in program.iter() {
         rules::known(subject, at, insn)?;
     }
     let structure = structure::check(&program).map_err(|error| match error.kind {
         StructureErrorKind::OutOfMemory => no_memory(),
-        kind => Rule::Flow.broken(error.at, format_args!("{kind}")),
+        kind => linux::unstructured(Rule::Flow.broken(error.at, format_args!("{kind}")), error.at, &kind),
     })?;
     let functions = structure.subprograms().len();
     if functions > MOST_FUNCTIONS {
         return Err(Rule::Functions
-            .broken(None, format_args!("wanted at most {MOST_FUNCTIONS} functions, found {functions}")));
+            .broken(None, format_args!("wanted at most {MOST_FUNCTIONS} functions, found {functions}"))
+            .says(format_args!("too many subprograms")));
     }
     for (at, insn) in program.iter() {
         rules::refers(subject, at, insn)?;
     }
     let reached = Reached::walk(&program, &structure, subject.exception_callback)?;
     reached.check(&program)?;
-    refuse_certain(subject, prog, &program, &reached)?;
+    if control == Control::Certain {
+        refuse_certain(subject, prog, &program, &reached)?;
+    }
     let mut doubts = Vec::new();
     for (at, insn) in program.iter() {
         let message = match rules::fault(subject, prog, at, insn) {

@@ -185,6 +185,12 @@ pub trait References {
     /// What a call of a kernel function refers to.
     fn kfunc(&self, at: InsnIdx, btf_id: u32) -> Reference;
 
+    /// What a map is called; `map` counts [`Subject::maps`].
+    fn map_name(&self, map: usize) -> &str {
+        let _ = map;
+        ""
+    }
+
     /// Which of [`Subject::maps`] a wide load refers to.
     fn map_of(&self, at: InsnIdx, addr: Addr) -> Option<usize> {
         let _ = (at, addr);

@@ -3,7 +3,7 @@
 use crate::binding::Binding;
 use crate::explore::Explorer;
 use crate::rejection::{Rejection, Rule};
-use crate::structured::{Structured, structured};
+use crate::structured::{Control, Structured, structure};
 use crate::subject::Subject;
 use crate::trace::Trace;
 use alloc::vec::Vec;
@@ -70,6 +70,8 @@ pub struct Stats {
     pub states: u32,
     /// States kept at once, at most.
     pub peak_states: u32,
+    /// States that one was compared with where it came to, at most.
+    pub states_per_insn: u32,
 }
 
 impl Stats {
@@ -78,6 +80,7 @@ impl Stats {
         self.insns = self.insns.saturating_add(other.insns);
         self.states = self.states.saturating_add(other.states);
         self.peak_states = self.peak_states.max(other.peak_states);
+        self.states_per_insn = self.states_per_insn.max(other.states_per_insn);
     }
 }
 
@@ -152,7 +155,7 @@ fn verify_with(
     limits: &Limits,
     trace: Option<&mut dyn Trace>,
 ) -> Result<Verified, Rejection> {
-    let structured = structured(subject)?;
+    let structured = structure(subject, Control::Followed)?;
     let prog = subject
         .platform
         .prog(subject.kind)

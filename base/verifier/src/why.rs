@@ -24,7 +24,11 @@ const COMPARISONS: usize = 64;
 
 impl Explorer<'_> {
     /// Adds to a rejection what the path tells of it.
-    pub(crate) fn explained(&self, mut rejection: Rejection, state: &State) -> Rejection {
+    pub(crate) fn explained(&self, rejection: Rejection, state: &State) -> Rejection {
+        let mut rejection = match rejection.insn {
+            Some(at) => self.in_linux_words(rejection, state, at),
+            None => rejection,
+        };
         rejection.stats = self.stats;
         match rejection.insn {
             Some(at) => self.tell(rejection, state, at).unwrap_or_else(no_memory),

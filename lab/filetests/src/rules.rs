@@ -34,7 +34,7 @@
 //! | `  times N INSTRUCTION` | the instruction stands N times |
 //! | `errno ERRNO` | what the load fails with, if not what is usual for the rule |
 //! | `says TEXT` | what Linux's log says of it, line by line, after the last instruction |
-//! | `linux accepts: WHY`, `linux elsewhere: WHY`, `linux errno ERRNO: WHY`, `linux says TEXT`, `linux nothing: WHY` | where Linux does otherwise: the broken program is loaded; it is refused on another instruction; with another number; in other words (each `linux says` is a line); it cannot be asked |
+//! | `linux accepts: WHY`, `linux elsewhere: WHY`, `linux errno ERRNO: WHY`, `linux says TEXT` and `linux otherwise: WHY`, `linux nothing: WHY` | where Linux does otherwise: the broken program is loaded; it is refused on another instruction; with another number; in other words (each `linux says` is a line); it cannot be asked |
 //! | `twin nothing: WHY` | the twin cannot be loaded into this Linux |
 
 mod load;
@@ -83,7 +83,7 @@ pub struct RuleCase {
     /// What a load fails with.
     pub errno: Option<Errno>,
     /// What Linux's log says.
-    pub says: Vec<String>,
+    says: Vec<String>,
     /// Where Linux does otherwise.
     pub linux: Linux,
 }
@@ -98,7 +98,9 @@ pub struct Linux {
     /// It fails with another number.
     pub errno: Option<(Errno, String)>,
     /// It says something else.
-    pub says: Vec<String>,
+    says: Vec<String>,
+    /// Why.
+    pub otherwise: Option<String>,
     /// It cannot be asked.
     pub nothing: Option<String>,
     /// It cannot load the twin.
@@ -120,6 +122,15 @@ pub enum Which {
     Broken,
     /// Its twin.
     Twin,
+}
+
+/// Whose log it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// This verifier's.
+    Skep,
+    /// The running Linux's.
+    Linux,
 }
 
 /// A program, and the slot that is refused.
@@ -171,6 +182,16 @@ impl RuleCase {
             Some(None) => Err(wrong("`;!` stands on no instruction".to_owned())),
             marked => Ok(Written { slots: assembled.slots().to_vec(), marked: marked.flatten() }),
         }
+    }
+
+    /// What a log says, with the numbers of the kernel's types in it: Linux's, where it does otherwise.
+    ///
+    /// # Errors
+    /// A type that the kernel has not.
+    pub fn says(&self, on: On, types: &dyn Fn(&str) -> Option<u32>) -> Result<Vec<String>, String> {
+        let lines =
+            if on == On::Linux && !self.linux.says.is_empty() { &self.linux.says } else { &self.says };
+        lines.iter().map(|line| with_types(line, types)).collect()
     }
 
     /// The types of the functions; none are known where there are none.
@@ -353,6 +374,7 @@ impl RuleCase {
         let why = why.to_owned();
         match what.split_once(' ') {
             Some(("errno", name)) => self.linux.errno = Some((errno(name)?, why)),
+            None if what == "otherwise" => self.linux.otherwise = Some(why),
             None if what == "accepts" => self.linux.accepts = Some(why),
             None if what == "elsewhere" => self.linux.elsewhere = Some(why),
             None if what == "nothing" => self.linux.nothing = Some(why),
@@ -365,6 +387,9 @@ impl RuleCase {
         let error = |message: &str| Err(ParseError { line: self.line, message: message.to_owned() });
         if self.rule.is_empty() {
             return error("a case breaks a rule, by `;!` or `refused`");
+        }
+        if self.linux.says.is_empty() != self.linux.otherwise.is_none() {
+            return error("`linux says` goes with `linux otherwise`, which says why");
         }
         let same = self.lines.iter().all(|line| line.broken == line.twin);
         if same && self.functions.iter().all(|(broken, twin)| broken == twin) {

@@ -2,7 +2,7 @@
 
 use skep_embedded::{Config, Embedded};
 use skep_isa::InsnIdx;
-use skep_lab_filetests::{Loader, RuleCase, Which, parse_rules, starts};
+use skep_lab_filetests::{Loader, On, RuleCase, Which, parse_rules, starts};
 use skep_lab_world::{MAPS, World, functions, kernel};
 use skep_model::platform::Platform;
 use skep_sys::Kernel;
@@ -105,6 +105,14 @@ fn programs_break_the_rule_on_the_instruction() {
                 rejection.id()
             ));
         }
+        if rejection.errno() != expected_errno(case) {
+            return Some(format!("wanted {}, found {}", expected_errno(case), rejection.errno()));
+        }
+        let says: Vec<&str> = rejection.linux.lines().collect();
+        let wanted = case.says(On::Skep, &types).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        if says != wanted {
+            return Some(format!("wanted\n  {}\nfound\n  {}", wanted.join("\n  "), says.join("\n  ")));
+        }
         None
     });
 }
@@ -155,8 +163,7 @@ fn on_linux(loader: &Loader, case: &RuleCase) -> Result<(), String> {
         if elsewhere != linux.elsewhere.is_some() {
             return Err(format!("wanted it to end on {marked:?}, found {last:?}{}", log()));
         }
-        let says = if linux.says.is_empty() { &case.says } else { &linux.says };
-        if broken.reasons() != *says {
+        if broken.reasons() != case.says(On::Linux, &|name| loader.find(name))? {
             let found: Vec<String> = broken.reasons().iter().map(|line| format!("says {line}\n")).collect();
             return Err(format!("it says\n{}{}", found.concat(), log()));
         }
@@ -197,7 +204,10 @@ fn the_embedded_kernel_refuses_them_too() {
             return None;
         }
         asked += 1;
-        if broken.errno.is_none() {
+        let says = case.says(On::Skep, &types).unwrap_or_default();
+        if broken.errno != Some(expected_errno(case))
+            || !broken.reasons().ends_with(&says.iter().map(String::as_str).collect::<Vec<_>>())
+        {
             return Some(format!("found {:?}\n{}", broken.errno, broken.log));
         }
         None

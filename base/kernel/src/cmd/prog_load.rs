@@ -21,7 +21,7 @@ use core::mem::offset_of;
 use skep_abi::flags::{
     BPF_F_ANY_ALIGNMENT, BPF_F_STRICT_ALIGNMENT, BPF_F_TEST_RND_HI32, BPF_F_XDP_HAS_FRAGS,
 };
-use skep_abi::{AttachType, Errno, FuncId, FuncInfo, LineInfo, ProgLoad, ProgType};
+use skep_abi::{AttachType, Errno, FuncId, FuncInfo, LineInfo, MapType, ProgLoad, ProgType};
 use skep_btf::{Def, TypeId};
 use skep_exact::{HelperLink, LoadErrorKind, MapRef, MapShape, Platform, Rights, Rules, UninitStack};
 use skep_isa::{Addr, Insn, InsnIdx, RawInsn};
@@ -308,16 +308,37 @@ impl Linker<'_> {
                 _ => continue,
             };
             let map = self.resolve(named, attr).map_err(|errno| {
-                log.refuse(
+                let errno = log.refuse(
                     errno,
                     format_args!("instruction {at}: the map that it names cannot be used: {errno}"),
-                )
+                );
+                match named {
+                    MapRef::Fd(fd) => {
+                        log.refuse(errno, format_args!("fd {fd} is not pointing to valid bpf_map"))
+                    }
+                    MapRef::Index(_) => errno,
+                }
             })?;
-            if needs_value && self.maps[map.0 as usize].map.direct_value(0).is_err() {
-                log.line(format_args!(
-                    "instruction {at}: the map has no value that can be addressed directly"
-                ));
-                return Err(Errno::EINVAL);
+            let object = &self.maps[map.0 as usize].map;
+            if needs_value && object.direct_value(0).is_err() {
+                let errno = log.refuse(
+                    // As `array_map_direct_value_addr`, kernel/bpf/arraymap.c.
+                    if object.def().map_type == MapType::ARRAY { Errno::ENOTSUPP } else { Errno::EINVAL },
+                    format_args!("instruction {at}: the map has no value that can be addressed directly"),
+                );
+                return Err(match (errno, insn) {
+                    (Errno::ENOTSUPP, Insn::LoadAddr { addr, .. }) => {
+                        let size = object.def().value_size;
+                        let (Addr::MapValueFd { off, .. } | Addr::MapValueIndex { off, .. }) = addr else {
+                            return Err(errno);
+                        };
+                        log.refuse(
+                            errno,
+                            format_args!("invalid access to map value pointer, value_size={size} off={off}"),
+                        )
+                    }
+                    _ => log.refuse(errno, "no direct value access support for this map type"),
+                });
             }
         }
         Ok(())

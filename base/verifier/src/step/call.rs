@@ -604,10 +604,11 @@ impl Explorer<'_> {
                 Value { id: self.new_id(), ..Value::pointer(To::MapValue { map, inner }) }
             }
             Ret::SocketOrNull(socket) => {
-                let id = self.new_id();
+                let acquires = helper.effects.has(Effects::ACQUIRES);
+                let id = if acquires { self.acquired_id() } else { self.new_id() };
                 let found = Value::perhaps(To::Socket(socket), id);
                 // What is looked up is acquired; another view of a socket is owned with it, another socket is not.
-                if helper.effects.has(Effects::ACQUIRES) {
+                if acquires {
                     self.own(state, at, id, OwnedKind::Object)?;
                     Value { owned: id, ..found }
                 } else if helper.effects.has(Effects::CASTS) {
@@ -641,7 +642,7 @@ impl Explorer<'_> {
                 }
             }
             Ret::RecordOrNull => {
-                let id = self.new_id();
+                let id = self.acquired_id();
                 let to = To::Memory { size: call.size.unwrap_or(0), kind: Memory::Record };
                 self.own(state, at, id, OwnedKind::Object)?;
                 Value { owned: id, ..Value::perhaps(to, id) }
@@ -694,6 +695,7 @@ impl Explorer<'_> {
             }
             kind => match Ret::socket_of(kind) {
                 Some((socket, Acquired::Yes)) => {
+                    let id = self.new_id();
                     self.own(state, at, id, OwnedKind::Object)?;
                     return Ok(Value { owned: id, ..Value::perhaps(To::Socket(socket), id) });
                 }

@@ -117,6 +117,22 @@ impl Explorer<'_> {
         ))
     }
 
+    /// What the program may return, if that is looked at.
+    fn result_range(&self, at: InsnIdx) -> Result<Option<(i32, i32)>> {
+        Ok(match (self.prog.returns, self.has_arguments()) {
+            (_, true) => match self.target_returns(at)? {
+                Wanted::Within(low, high) => Some((low, high)),
+                _ => None,
+            },
+            (returns, _) => returns.range(self.subject.attach),
+        })
+    }
+
+    /// What the program may return, if that is looked at and known.
+    pub(crate) fn wanted_result(&self, at: InsnIdx) -> Option<(i32, i32)> {
+        self.result_range(at).ok().flatten()
+    }
+
     /// Checks what a program returns.
     fn check_result(&mut self, state: &State, at: InsnIdx) -> Result<()> {
         let function = state.frame().function;
@@ -135,13 +151,7 @@ impl Explorer<'_> {
                 ),
             ));
         }
-        let range = match (self.prog.returns, self.has_arguments()) {
-            (_, true) => match self.target_returns(at)? {
-                Wanted::Within(low, high) => Some((low, high)),
-                _ => None,
-            },
-            (returns, _) => returns.range(self.subject.attach),
-        };
+        let range = self.result_range(at)?;
         let Some((low, high)) = range.filter(|&range| range != (i32::MIN, i32::MAX)) else { return Ok(()) };
         self.need_reg(state, Reg::R0);
         // Linux compares the lower half, as a signed number.

@@ -112,6 +112,40 @@ impl Explorer<'_> {
         Ok(params)
     }
 
+    /// What a function is called, where that is known.
+    pub(crate) fn function_name(&self, function: usize) -> &str {
+        let id = self.function_type(function);
+        self.subject.types.zip(id).and_then(|(types, id)| types.get(id)).map_or("", |ty| ty.name())
+    }
+
+    /// The first argument that is not what a function of which only the type counts wants.
+    pub(crate) fn wrong_parameter(
+        &self,
+        state: &State,
+        at: InsnIdx,
+        function: usize,
+    ) -> Option<WrongParameter> {
+        let (types, id) = self.subject.types.zip(self.function_type(function))?;
+        let Def::Func(func) = types.get(id)?.def() else { return None };
+        let proto = types.get(func.proto)?.as_func_proto().ok()?;
+        proto.params.iter().enumerate().find_map(|(index, param)| {
+            let reg = Reg::new(u8::try_from(index).ok()? + 1)?;
+            let value = state.reg(reg);
+            match self.param(at, types, (id, index), param.type_id) {
+                Err(_) => Some(WrongParameter::NoSize(index)),
+                Ok(Param::Number) => (!value.is_number()).then_some(WrongParameter::Number(reg)),
+                Ok(Param::Context) => {
+                    (value.certainly_to() != Some(To::Context)).then_some(WrongParameter::Context(reg))
+                }
+                Ok(Param::Memory { size, null }) => {
+                    let fits = null == Null::Perhaps && value.as_constant() == Some(0);
+                    (!fits).then_some(WrongParameter::Memory(reg, size))
+                }
+                Ok(Param::Dynptr) => None,
+            }
+        })
+    }
+
     fn param(
         &self,
         at: InsnIdx,
@@ -248,6 +282,19 @@ impl Explorer<'_> {
         }
         State::new(frame)
     }
+}
+
+/// What is wrong with an argument, or may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WrongParameter {
+    /// The parameter of that number points to what has no size.
+    NoSize(usize),
+    /// A number is wanted.
+    Number(Reg),
+    /// The context is wanted.
+    Context(Reg),
+    /// So many bytes are wanted.
+    Memory(Reg, u32),
 }
 
 /// The tags of a parameter.

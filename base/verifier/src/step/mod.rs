@@ -15,8 +15,10 @@ mod stack;
 mod tracing;
 
 pub(crate) use global::Contract;
+pub(crate) use global::WrongParameter;
 pub(crate) use kfunc::kfunc_of;
 pub(crate) use object::Lookups;
+pub(crate) use region::touched;
 
 use crate::explore::{Explorer, Next};
 use crate::path::{Note, Set};
@@ -148,7 +150,8 @@ impl Explorer<'_> {
                     "wanted byte {value_off} of the only value of an array, found a map of type {}, {} elements and {} bytes each",
                     map.kind, map.max_entries, map.value_size
                 ),
-            ));
+            )
+            .says_of_address(map, value_off));
         }
         let mut value = Value::pointer(To::MapValue { map: map_at, inner: Id::NONE });
         value.fixed = i64::from(value_off);

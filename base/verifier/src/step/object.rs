@@ -315,10 +315,17 @@ impl<'a> Explorer<'a> {
                 return Ok(Value::pointer(To::Memory { size: 0, kind: Memory::ReadOnly }));
             }
             _ => {
-                return Err(Rule::Variable.broken(
+                let rejection = Rule::Variable.broken(
                     at,
                     format_args!("the kernel has no variable or function of type number {btf_id}"),
-                ));
+                );
+                return Err(match types.get(id) {
+                    Some(_) => rejection
+                        .says(format_args!("pseudo btf_id {btf_id} in ldimm64 isn't KIND_VAR or KIND_FUNC")),
+                    None => rejection
+                        .says(format_args!("ldimm64 insn specifies invalid btf_id {btf_id}."))
+                        .fails_with(skep_abi::Errno::ENOENT),
+                });
             }
         };
         let per_cpu = match self.lookups.find(types, Wanted::PerCpu)?.and_then(|id| types.get(id)) {

@@ -239,7 +239,7 @@ impl Explorer<'_> {
 const FLOW_KEYS: u32 = 56;
 
 /// What the kernel keeps for itself of the bytes from one offset to before another.
-pub(super) fn touched(special: &[Special], start: i64, end: i64) -> Option<Special> {
+pub(crate) fn touched(special: &[Special], start: i64, end: i64) -> Option<Special> {
     let touches = |special: &&Special| {
         let from = i64::from(special.offset);
         start < from + i64::from(special.size) && from < end

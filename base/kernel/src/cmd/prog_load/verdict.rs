@@ -127,7 +127,7 @@ fn decide(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kep
     }
     match verify(subject, &Limits::LINUX) {
         Ok(verified) => {
-            log.line(Statistics(verified.stats()));
+            log.statistics(Statistics(verified.stats()));
             Ok(Kept::Verified(verified))
         }
         Err(rejection) if rejection.rule == Rule::Unmodelled => {
@@ -204,7 +204,8 @@ fn functions(types: Option<&ProgTypes>) -> Result<Vec<skep_btf::FuncInfo>> {
     Ok(functions)
 }
 
-/// Writes why a program is refused: the way to it, as Linux's log has it, what is wrong, what led to it, and what the verification took.
+/// Writes why a program is refused: the way to it, as Linux's log has it, what is wrong and what led to it, the same in Linux's words,
+/// which tools look for above the last line, and what the verification took.
 fn refuse(insns: &[RawInsn], rejection: &Rejection, log: &mut Log) -> Errno {
     let errno = rejection.errno();
     if errno == Errno::ENOMEM {
@@ -213,42 +214,16 @@ fn refuse(insns: &[RawInsn], rejection: &Rejection, log: &mut Log) -> Errno {
     for at in &rejection.path {
         log.line(Line(insns, *at));
     }
-    if let Some(at) = rejection.insn {
-        linux(insns, rejection.rule, at, log);
-    }
-    log.line(rejection);
+    log.line(format_args!("{rejection} ({})", rejection.id()));
     for note in &rejection.notes {
         log.line(format_args!("note: instruction {}: {}", note.insn, note.message));
     }
     log.line(format_args!("help: {}", rejection.help()));
-    log.line(Statistics(rejection.stats));
-    errno
-}
-
-/// What Linux says of such a program, where its words are known from the instruction alone (kernel/bpf/verifier.c).
-fn linux(insns: &[RawInsn], rule: Rule, at: InsnIdx, log: &mut Log) {
-    let insn = skep_isa::insns(insns.get(at.index()..).unwrap_or_default()).next();
-    let Some(Ok((_, insn))) = insn else { return };
-    let base = match insn {
-        Insn::Load { base, .. } | Insn::Store { base, .. } | Insn::Atomic { base, .. } => Some(base.number()),
-        _ => None,
-    };
-    match (rule, insn, base) {
-        (Rule::Null, _, Some(base)) => {
-            log.line(format_args!("R{base} invalid mem access 'map_value_or_null'"));
-        }
-        (Rule::Dereference, _, Some(base)) => log.line(format_args!("R{base} invalid mem access 'scalar'")),
-        (Rule::Packet, _, Some(base)) => {
-            log.line(format_args!("invalid access to packet\nR{base} offset is outside of the packet"));
-        }
-        (Rule::Context, _, Some(_)) => log.line("invalid bpf_context access"),
-        (Rule::Reachable, ..) => log.line(format_args!("unreachable insn {at}")),
-        (Rule::Endless, ..) => log.line(format_args!("infinite loop detected at insn {at}")),
-        (Rule::Processed, ..) => {
-            log.line(format_args!("BPF program is too large. Processed {} insn", Limits::LINUX.insns + 1));
-        }
-        _ => {}
+    if !rejection.linux.is_empty() {
+        log.line(&rejection.linux);
     }
+    log.statistics(Statistics(rejection.stats));
+    errno
 }
 
 /// One instruction, as `12: (85) call 1` (`verbose_insn`, kernel/bpf/verifier.c).
@@ -277,15 +252,16 @@ fn write_insn(f: &mut fmt::Formatter<'_>, insn: Insn) -> fmt::Result {
     }
 }
 
-/// What a verification took, in the words of Linux (`print_verification_stats`); marks of reads are counted nowhere.
+/// What a verification took, in the words of Linux (`print_verification_stats`). Marks of reads it has no more itself: it still
+/// prints their number, which is always 0.
 struct Statistics(Stats);
 
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats { insns, states, peak_states, .. } = self.0;
+        let Stats { insns, states, peak_states, states_per_insn, .. } = self.0;
         write!(
             f,
-            "processed {insns} insns (limit {}) max_states_per_insn 0 total_states {states} peak_states {peak_states} mark_read 0",
+            "processed {insns} insns (limit {}) max_states_per_insn {states_per_insn} total_states {states} peak_states {peak_states} mark_read 0",
             Limits::LINUX.insns
         )
     }
