@@ -1,7 +1,7 @@
 //! How much stack functions take that are active at once (`check_max_stack_depth` in `kernel/bpf/verifier.c`).
 
 use crate::explore::{Called, Explorer};
-use crate::rejection::{Rejection, Rule, no_memory};
+use crate::rejection::{Note, Rejection, Rule, no_memory, words};
 use alloc::vec::Vec;
 use skep_abi::{AttachType, FuncId, ProgType};
 use skep_isa::{Addr, Insn, InsnIdx};
@@ -21,6 +21,15 @@ struct Node {
     calls: u32,
     reached: bool,
     tail_calls: bool,
+    /// The call that leads to the most bytes.
+    call: Option<Call>,
+}
+
+/// A call of a function, and whose it is.
+#[derive(Clone, Copy)]
+struct Call {
+    from: usize,
+    at: InsnIdx,
 }
 
 /// A call.
@@ -66,20 +75,25 @@ impl Explorer<'_> {
             let node = nodes[from];
             let own = self.bytes_of(from);
             let bytes = if self.has_own_stack(from, &node) { node.bytes } else { node.bytes + own };
-            let start = self.structure.subprograms().get(from).map(|sub| sub.start);
             if bytes > self.limits.stack || own > self.limits.stack {
-                return Err(Rule::StackDepth.broken(
-                    start,
+                let call = node.call.filter(|_| own <= self.limits.stack);
+                let start = self.structure.subprograms().get(from).map(|sub| sub.start);
+                let rejection = Rule::StackDepth.broken(
+                    call.map(|call| call.at).or(start),
                     format_args!(
                         "wanted at most {} bytes of stack for {} functions that are active at once, found {bytes}",
                         self.limits.stack,
                         node.frames + 1
                     ),
                 )
-                .says(format_args!("combined stack size of {} calls is {bytes}. Too large", node.frames + 1)));
+                .says(format_args!("combined stack size of {} calls is {bytes}. Too large", node.frames + 1));
+                return Err(self.with_stacks(rejection, [call.map(|call| call.from), Some(from)]));
             }
             for edge in edges.iter().filter(|edge| edge.from == from) {
                 let to = &mut nodes[edge.to];
+                if bytes > to.bytes {
+                    to.call = Some(Call { from, at: edge.at });
+                }
                 to.bytes = to.bytes.max(bytes);
                 to.frames = to.frames.max(node.frames + 1);
                 to.calls -= 1;
@@ -118,6 +132,22 @@ impl Explorer<'_> {
             again.map(|edge| edge.at),
             format_args!("functions call one another in a circle, so there is no end of active ones"),
         ))
+    }
+
+    /// Adds to a rejection how much stack functions take.
+    fn with_stacks(&self, mut rejection: Rejection, functions: [Option<usize>; 2]) -> Rejection {
+        for function in functions.into_iter().flatten() {
+            let Some(start) = self.structure.subprograms().get(function).map(|sub| sub.start) else {
+                continue;
+            };
+            let message =
+                words(format_args!("this function takes {} bytes of stack", self.bytes_of(function)));
+            let (Some(message), Ok(())) = (message, rejection.notes.try_reserve(1)) else {
+                return no_memory();
+            };
+            rejection.notes.push(Note { insn: start, message, is_mistake: false });
+        }
+        rejection
     }
 
     /// Counts the calls of what can be called at all.

@@ -36,6 +36,8 @@ pub struct Note {
     pub insn: InsnIdx,
     /// What of it.
     pub message: String,
+    /// Whether this is the mistake, and the rejection only what comes of it.
+    pub is_mistake: bool,
 }
 
 impl Rejection {

@@ -255,7 +255,7 @@ impl Why<'_> {
 
     fn add(&mut self, step: usize, insn: InsnIdx, message: fmt::Arguments<'_>) {
         match (words(message), self.found.try_reserve(1)) {
-            (Some(message), Ok(())) => self.found.push((step, Note { insn, message })),
+            (Some(message), Ok(())) => self.found.push((step, Note { insn, message, is_mistake: false })),
             _ => self.short = true,
         }
     }
@@ -593,6 +593,11 @@ impl Why<'_> {
             (false, Width::W32) => "here last, its lower half, unsigned",
         };
         self.note(step, format_args!("it is compared {how}"));
+        if signed {
+            if let Some((_, note)) = self.found.last_mut() {
+                note.is_mistake = true;
+            }
+        }
     }
 
     /// What is owned still.

@@ -8,7 +8,7 @@
 #define ROOM 320
 #endif
 
-static __noinline int fill(struct xdp_md *ctx) /* MISTAKE */
+static __noinline int fill(struct xdp_md *ctx)
 {
 	volatile char text[ROOM];
 
@@ -26,7 +26,7 @@ int large_stack(struct xdp_md *ctx)
 	__asm__ volatile("" ::"r"(text) : "memory");
 	text[16] = ctx->ingress_ifindex;
 	text[0] = 0;
-	return text[16] + fill(ctx) ? XDP_PASS : XDP_DROP;
+	return text[16] + fill(ctx) ? XDP_PASS : XDP_DROP; /* MISTAKE */
 }
 
 LICENSE("Dual MIT/GPL");

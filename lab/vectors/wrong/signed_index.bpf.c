@@ -12,18 +12,19 @@ SEC("xdp")
 int signed_index(struct xdp_md *ctx)
 {
 	__u32 key = 0;
-	struct table *table = bpf_map_lookup_elem(&tables, &key);
+	struct table *table;
 #ifdef FIXED
 	__u32 index = ctx->rx_queue_index;
 #else
 	int index = ctx->rx_queue_index;
 #endif
 
+	if (index > 15) /* MISTAKE */
+		return XDP_PASS;
+	table = bpf_map_lookup_elem(&tables, &key);
 	if (!table)
 		return XDP_PASS;
-	if (index > 15)
-		return XDP_PASS;
-	return table->words[index] ? XDP_DROP : XDP_PASS; /* MISTAKE */
+	return table->words[index] ? XDP_DROP : XDP_PASS;
 }
 
 LICENSE("Dual MIT/GPL");

@@ -9,7 +9,7 @@ mod source;
 pub use source::{Place, Source};
 
 use annotate_snippets::{Level, Renderer, Snippet};
-use skep_verifier::Rejection;
+use skep_verifier::{Note, Rejection};
 use std::ops::Range;
 
 /// Renders a rejection, without colours. `read` gives a file's text, by the name that the compiler was given.
@@ -53,8 +53,14 @@ struct Mark {
     is_first: bool,
 }
 
-/// The place to look at: that of the instruction, or, where all ways out of a function meet at its closing brace, the last on the way there.
+/// The place to look at: that of the mistake, where it is known; or else that of the instruction.
 pub fn place(rejection: &Rejection, source: &Source<'_>) -> Option<Place> {
+    let mistake = rejection.notes.iter().find(|note| note.is_mistake);
+    mistake.and_then(|note| source.covering(note.insn.0)).or_else(|| place_of_insn(rejection, source))
+}
+
+/// The place of the instruction, or, where all ways out of a function meet at its closing brace, the last on the way there.
+fn place_of_insn(rejection: &Rejection, source: &Source<'_>) -> Option<Place> {
     let at = source.covering(rejection.insn?.0)?;
     if !source.is_brace(&at) {
         return Some(at);
@@ -68,12 +74,23 @@ pub fn place(rejection: &Rejection, source: &Source<'_>) -> Option<Place> {
 const WAY: usize = 16;
 
 fn marks(rejection: &Rejection, source: &Source<'_>) -> Vec<Mark> {
-    let first = place(rejection, source);
-    let mut marks: Vec<Mark> = first
-        .into_iter()
-        .map(|place| Mark { place, label: labels::of(rejection.rule).to_owned(), is_first: true })
-        .collect();
-    for note in &rejection.notes {
+    let mistake = |place: &Place| {
+        let is_here = |note: &&Note| note.is_mistake && source.covering(note.insn.0).as_ref() == Some(place);
+        rejection.notes.iter().find(is_here)
+    };
+    let (first, here) = (place(rejection, source), place_of_insn(rejection, source));
+    let label = labels::of(rejection.rule).to_owned();
+    let mut marks = Vec::new();
+    if let Some(place) = first {
+        match mistake(&place) {
+            Some(note) => {
+                marks.push(Mark { place, label: clean(&note.message), is_first: true });
+                marks.extend(here.map(|place| Mark { place, label, is_first: false }));
+            }
+            None => marks.push(Mark { place, label, is_first: true }),
+        }
+    }
+    for note in rejection.notes.iter().filter(|note| !note.is_mistake) {
         if let Some(place) = source.covering(note.insn.0) {
             marks.push(Mark { place, label: clean(&note.message), is_first: false });
         }

@@ -1,7 +1,6 @@
 //! What Linux says before it follows a program.
 
 use crate::rejection::Rejection;
-use skep_abi::Errno;
 use skep_isa::structure::StructureErrorKind;
 use skep_isa::{Addr, DecodeErrorKind, Field, Insn, InsnIdx, RawInsn};
 
@@ -70,9 +69,6 @@ pub(crate) fn broken_reference(rejection: Rejection, insn: Insn) -> Rejection {
         Insn::LoadAddr { addr: Addr::MapFd { fd } | Addr::MapValueFd { fd, .. }, .. } => {
             rejection.says(format_args!("fd {fd} is not pointing to valid bpf_map"))
         }
-        Insn::LoadAddr { addr: Addr::Variable { btf_id, .. }, .. } => rejection
-            .says(format_args!("ldimm64 insn specifies invalid btf_id {btf_id}."))
-            .fails_with(Errno::ENOENT),
         Insn::CallKfunc { btf_id: 0, .. } => {
             rejection.says(format_args!("invalid kernel function call not eliminated in verifier pass"))
         }

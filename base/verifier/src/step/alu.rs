@@ -59,16 +59,18 @@ impl Explorer<'_> {
     }
 
     fn check_constant(&self, at: InsnIdx, (width, op): (Width, AluOp), src: Operand) -> Result<()> {
-        let Operand::Imm(imm) = src else { return Ok(()) };
+        let (Operand::Imm(imm), Some(insn)) = (src, self.program.at(at)) else { return Ok(()) };
         match op {
             AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod if imm == 0 => {
-                Err(Rule::Divisor.broken(at, format_args!("the instruction divides by zero")))
+                Err(Rule::Divisor.broken(at, format_args!("`{insn}` divides by zero")))
             }
             AluOp::Lsh | AluOp::Rsh | AluOp::Arsh
                 if !u32::try_from(imm).is_ok_and(|imm| imm < width.bits()) =>
             {
-                Err(Rule::Shift
-                    .broken(at, format_args!("wanted a shift by 0 to {}, found {imm}", width.bits() - 1)))
+                Err(Rule::Shift.broken(
+                    at,
+                    format_args!("`{insn}` wants to shift by 0 to {}, found {imm}", width.bits() - 1),
+                ))
             }
             _ => Ok(()),
         }
