@@ -6,15 +6,18 @@
 //! | second | text or bytes; whether it may sleep; strict alignment; the licence; whether its functions have types, and which |
 //! | third | the attach type |
 //!
+//! A text may begin with lines that say what its functions are (`function global(ctx, memory)`, the program's first), and what of the small
+//! kernel's types it is attached to (`target bpf_lsm_file_open`).
+//!
 //! Promised: whatever it is, a verdict comes without a panic, and after no more instructions than there may be; and it does not depend on
 //! what is pruned: a program is refused for the same reason whether paths are left out where all that was seen to matter is
 //! the same, or only where everything is. Loops that go round until nothing new happens are left out of that, as what is widened there does
 //! depend on it.
 
 use skep_abi::{AttachType, ProgType};
-use skep_btf::FuncInfo;
+use skep_btf::{FuncInfo, TypeId};
 use skep_isa::{ByteOrder, Insn, Program, RawInsn, raw, structure, text};
-use skep_lab_world::{Function, Functions, MAPS, World, functions};
+use skep_lab_world::{Function, Functions, MAPS, World, functions, kernel};
 use skep_model::platform::Platform;
 use skep_model::platform::helper::Licence;
 use skep_verifier::{Alignment, Category, Limits, Pruning, Sleep, Subject, verify};
@@ -47,36 +50,57 @@ struct Wanted {
     how: u8,
     attach: AttachType,
     slots: Vec<RawInsn>,
+    /// What the text says of its functions.
+    functions: Vec<Function>,
+    target: Option<TypeId>,
 }
 
 impl Wanted {
     fn new(data: &[u8]) -> Option<Self> {
         let [kind, how, attach, rest @ ..] = data else { return None };
-        let slots = if how & 1 != 0 {
-            text::assemble(std::str::from_utf8(rest).ok()?, &()).ok()?.slots().to_vec()
-        } else {
-            raw::from_bytes(rest.get(..rest.len() / 8 * 8)?, ByteOrder::Little).ok()?
-        };
         let kind = ProgType::ALL[usize::from(*kind) % ProgType::ALL.len()];
         let attach = AttachType::ALL[usize::from(*attach) % AttachType::ALL.len()];
-        Some(Self { kind, how: *how, attach, slots })
+        let mut wanted =
+            Self { kind, how: *how, attach, slots: Vec::new(), functions: Vec::new(), target: None };
+        if how & 1 != 0 {
+            wanted.read(std::str::from_utf8(rest).ok()?)?;
+        } else {
+            wanted.slots = raw::from_bytes(rest.get(..rest.len() / 8 * 8)?, ByteOrder::Little).ok()?;
+        }
+        Some(wanted)
+    }
+
+    /// Reads a text: lines that say what it is, and the program.
+    fn read(&mut self, mut text: &str) -> Option<()> {
+        while let Some((line, rest)) = text.split_once('\n') {
+            match line.split_once(' ') {
+                Some(("function", function)) => self.functions.push(Function::parse(function).ok()?),
+                Some(("target", name)) => self.target = Some(kernel().find(name)?),
+                _ => break,
+            }
+            text = rest;
+        }
+        self.slots = text::assemble(text, &()).ok()?.slots().to_vec();
+        Some(())
+    }
+
+    /// Where functions begin.
+    fn starts(&self) -> Vec<u32> {
+        let Ok(program) = Program::decode(&self.slots) else { return Vec::new() };
+        let Ok(structure) = structure::check(&program) else { return Vec::new() };
+        structure.subprograms().iter().map(|sub| sub.start.0).collect()
     }
 
     /// Gives each function a type, if they are to have any.
-    fn functions(&self) -> Vec<FuncInfo> {
+    fn typed(&self) -> Vec<FuncInfo> {
         if self.how & 16 == 0 {
             return Vec::new();
         }
-        let Ok(program) = Program::decode(&self.slots) else { return Vec::new() };
-        let Ok(structure) = structure::check(&program) else { return Vec::new() };
         let all = &types().ids;
         let first = usize::from(self.how >> 5);
-        let typed = structure.subprograms().iter().enumerate();
+        let typed = self.starts().into_iter().enumerate();
         typed
-            .map(|(number, sub)| FuncInfo {
-                insn_off: sub.start.0,
-                type_id: all[(first + number) % all.len()],
-            })
+            .map(|(number, insn_off)| FuncInfo { insn_off, type_id: all[(first + number) % all.len()] })
             .collect()
     }
 
@@ -94,10 +118,16 @@ impl Wanted {
 
 pub(crate) fn run(data: &[u8]) {
     let Some(wanted) = Wanted::new(data) else { return };
-    let functions = wanted.functions();
+    let own = (!wanted.functions.is_empty()).then(|| functions(wanted.kind, &wanted.functions));
+    let functions = match &own {
+        Some(own) => own.at(&wanted.starts()),
+        None => wanted.typed(),
+    };
     let mut subject = Subject::new(&wanted.slots, &Platform::LINUX_6_18, wanted.kind, &World);
     subject.attach = wanted.attach;
     subject.maps = MAPS;
+    subject.kernel = Some(&kernel().types);
+    subject.target = wanted.target;
     if wanted.how & 2 != 0 {
         subject.sleep = Sleep::Allowed;
     }
@@ -109,7 +139,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     if !functions.is_empty() {
         subject.functions = &functions;
-        subject.types = Some(&types().types);
+        subject.types = Some(own.as_ref().map_or(&types().types, |own| &own.types));
     }
     let limits = Limits { insns: 4000, waiting: 256, ..Limits::LINUX };
     let verdict = |pruning| {
