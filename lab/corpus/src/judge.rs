@@ -5,12 +5,13 @@
 
 mod expect;
 mod linux;
+mod memory;
 mod subject;
 mod table;
 mod verdict;
 
 use crate::report::Extent;
-use crate::{File, Outcome, ours};
+use crate::{File, Outcome, heap, ours};
 use skep::{Btf, Kernel, Object};
 use skep_abi::ProgType;
 use skep_lab_oracle::{Capture, Case, Sent};
@@ -22,7 +23,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 use table::Table;
-use verdict::{About, Judged, Linux, Ours};
+use verdict::{About, Judged, Linux, Ours, Peaks};
 
 /// Which objects, and what of them.
 #[derive(clap::Args)]
@@ -42,6 +43,9 @@ pub(crate) struct Options {
     /// Ask both this often, in turns, and take the median of the times.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure memory, too: what the kernel takes for a load, by a cgroup's peak, and what skep's verifier takes of the heap.
+    #[arg(long)]
+    memory: bool,
     /// Give a program up after so many seconds.
     #[arg(long, default_value_t = 120)]
     limit: u64,
@@ -74,6 +78,9 @@ pub(crate) struct One {
     /// Ask both this often.
     #[arg(long, default_value_t = 1)]
     rounds: u32,
+    /// Measure memory, too.
+    #[arg(long)]
+    memory: bool,
     /// The object.
     file: PathBuf,
 }
@@ -137,10 +144,17 @@ pub(crate) fn one(options: &One) -> Outcome<()> {
         let section = object.program(program)?.section.clone();
         let judged = Judged::new(&file, program, &section, expected);
         let (send, receive) = mpsc::channel();
-        let (before, rounds) = (judged.clone(), options.rounds);
+        let (before, rounds, memory) = (judged.clone(), options.rounds, options.memory);
         let listener = move |kernel: &skep::sys::Kernel, sent: &Sent, case: Case| {
             // The receiver waits for the load to end.
-            let _ = send.send(judge(kernel, sent, &case, before.clone(), rounds));
+            let mut judged = judge(kernel, sent, &case, before.clone(), rounds);
+            if memory && judged.linux.is_accepted() && judged.ours.as_ref().is_some_and(Ours::is_accepted) {
+                match peaks(kernel, sent, &case) {
+                    Ok(peaks) => judged.memory = Some(peaks),
+                    Err(error) => eprintln!("{}: {error}", judged.name()),
+                }
+            }
+            let _ = send.send(judged);
         };
         let capture = Capture::new(&Kernel::linux(), types.clone(), program, Box::new(listener));
         let kernel = Kernel::from_sys(capture);
@@ -182,6 +196,16 @@ fn judge(kernel: &skep::sys::Kernel, sent: &Sent, case: &Case, mut judged: Judge
     judged
 }
 
+/// The memory that both take.
+fn peaks(kernel: &skep::sys::Kernel, sent: &Sent, case: &Case) -> Outcome<Peaks> {
+    let linux = memory::peak(|| drop(linux::ask(kernel, sent, None)))?;
+    heap::begin();
+    let verified = subject::verify(case);
+    let ours = heap::end();
+    drop(verified);
+    Ok(Peaks { linux, ours })
+}
+
 /// The one in the middle.
 fn median(mut times: Vec<u64>, first: u64) -> u64 {
     times.push(first);
@@ -219,7 +243,8 @@ fn answers(file: &File, options: &Options) -> Outcome<Vec<Judged>> {
         for part in &options.program {
             command.args(["--program", part]);
         }
-        command.args(options.selftests.then_some("--selftests")).arg(&file.path);
+        command.args(options.selftests.then_some("--selftests"));
+        command.args(options.memory.then_some("--memory")).arg(&file.path);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("no pipe")?;
         let (say, said) = mpsc::channel();

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Programs that Linux processes so many instructions of are measured apart: below, fixed costs are most of the time.
 const MANY: u64 = 1000;
+/// A kernel charges memory in portions: below this it says little of one load.
+const MUCH: u64 = 2 << 20;
 /// Examples of each group.
 const EXAMPLES: usize = 3;
 
@@ -40,6 +42,7 @@ impl Table {
         let plain: Vec<&Judged> = asked.iter().filter(|judged| !typed(judged)).copied().collect();
         verdicts("of these, programs that need none of the kernel's types", &plain);
         times(&asked);
+        memory(&asked);
     }
 
     /// Programs that no verifier has seen, by reason.
@@ -351,5 +354,34 @@ fn times(of: &[&Judged]) {
                 ours.insns.unwrap_or(0),
             );
         }
+    }
+}
+
+/// What both take of memory, where it was measured and is much.
+fn memory(of: &[&Judged]) {
+    let measured: Vec<_> =
+        of.iter().filter_map(|judged| judged.memory.map(|peaks| (peaks, *judged))).collect();
+    if measured.is_empty() {
+        return;
+    }
+    let ratio = |peaks: &super::verdict::Peaks| peaks.ours as f64 / peaks.linux as f64;
+    let mut much: Vec<_> = measured.iter().filter(|(peaks, _)| peaks.linux > MUCH).collect();
+    much.sort_by(|(one, _), (other, _)| ratio(one).total_cmp(&ratio(other)));
+    println!(
+        "\npeak memory: measured for {} programs, {} of which take Linux more than {} MiB",
+        measured.len(),
+        much.len(),
+        MUCH >> 20
+    );
+    let Some((middle, _)) = much.get(much.len() / 2) else { return };
+    println!("    skep's heap / Linux's charge: median {:.2}", ratio(middle));
+    for (peaks, judged) in much.iter().rev().take(EXAMPLES) {
+        println!(
+            "    {:.2}: {}: Linux {} KiB, skep {} KiB",
+            ratio(peaks),
+            judged.name(),
+            peaks.linux >> 10,
+            peaks.ours >> 10
+        );
     }
 }

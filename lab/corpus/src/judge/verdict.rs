@@ -21,6 +21,18 @@ pub(crate) struct Judged {
     pub(crate) linux: Linux,
     /// What skep's verifier says, where Linux was asked.
     pub(crate) ours: Option<Ours>,
+    /// What both took of memory, where it was measured.
+    #[serde(default)]
+    pub(crate) memory: Option<Peaks>,
+}
+
+/// Bytes at most.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Peaks {
+    /// That the kernel was charged for, for all of the load.
+    pub(crate) linux: u64,
+    /// That skep's verifier had of the heap.
+    pub(crate) ours: u64,
 }
 
 /// What a program is.
@@ -248,6 +260,7 @@ impl Judged {
             about: None,
             linux: Linux::Unasked { why: String::new() },
             ours: None,
+            memory: None,
         }
     }
 
