@@ -7,7 +7,8 @@ use crate::vectors;
 use anyhow::{Result, bail};
 
 /// What is measured where nothing is named.
-const EVERYTHING: [&str; 6] = ["loads", "loader", "encoder", "machine", "compile", "shapes"];
+const EVERYTHING: [&str; 7] =
+    ["loads", "loader", "encoder", "machine", "compile", "shapes", "verifier"];
 
 /// What `lab/corpus` measures.
 const LOADS: &str = "loads";

@@ -2,7 +2,7 @@
 //!
 //! `loader` compares reading and loading objects, `encoder` the making of machine code, `machine` the engines that run
 //! programs, `shapes` those that run programs with maps, `compile` how long their compiler
-//! takes for programs of any size. The rounds alternate between the sides, so that a machine whose speed
+//! takes for programs of any size, `verifier` the verifiers. The rounds alternate between the sides, so that a machine whose speed
 //! drifts slows all. What cannot run here is skipped by name.
 //!
 //! This is an unsafe room for one reason: native code and the peers' compiled code are called.
@@ -15,6 +15,7 @@ mod machine;
 mod memory;
 mod pairs;
 mod shapes;
+mod verifier;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -51,6 +52,12 @@ enum What {
     Machine(machine::Options),
     /// Run programs with maps beside the running Linux.
     Shapes(shapes::Options),
+    /// Verify programs that branch beside the running Linux.
+    Verifier {
+        /// How often each side's turn comes.
+        #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,6 +73,7 @@ fn main() -> ExitCode {
         What::Compile { rounds } => compile::measure(rounds),
         What::Machine(options) => machine::measure(&options),
         What::Shapes(options) => shapes::measure(&options),
+        What::Verifier { rounds } => verifier::measure(rounds).map_err(Into::into),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
