@@ -75,9 +75,8 @@ pub(crate) fn measure(rounds: u32) -> Result<(), String> {
     for (name, text) in [
         ("straight", straight()),
         ("branchy, groups of 8", branchy(8)),
+        ("branchy, groups of 16", branchy(16)),
         ("branchy, groups of 30", branchy(30)),
-        ("branchy, groups of 60", branchy(60)),
-        ("branchy, groups of 120", branchy(120)),
     ] {
         line(name, &text, rounds)?;
     }
