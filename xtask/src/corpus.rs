@@ -245,6 +245,8 @@ fn without_tags(program: &Path) -> Result<()> {
 fn words(options: &Options) -> Vec<&'static str> {
     let mut words = vec!["compare", "--unit", if options.whole { "object" } else { "program" }];
     words.extend(options.bytes.then_some("--bytes"));
+    // Half of them are there to be refused, and some only after a million instructions.
+    words.extend((options.selftests && options.kernel.is_some() && !options.bytes).then_some("--verdicts"));
     words
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Have the kernel seem to know no tags on declarations, as before Linux 5.16.
     #[arg(long, requires = "bytes")]
     without_tags: bool,
+    /// Ask for no logs of what is refused; for machines that are emulated.
+    #[arg(long, conflicts_with = "bytes")]
+    verdicts: bool,
     /// Give a program up after so many seconds; for machines that are emulated.
     #[arg(long)]
     limit: Option<u64>,
@@ -229,6 +232,7 @@ fn answers(side: Side, file: &File, unit: Unit, options: &Options) -> Outcome<Ve
             .args(["load", "--by", side.word(), "--unit", unit.word(), "--skip", &loads.len().to_string()])
             .args(options.bytes.then_some("--record"))
             .args(options.without_tags.then_some("--without-tags"))
+            .args(options.verdicts.then_some("--verdicts"))
             .arg(&file.path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

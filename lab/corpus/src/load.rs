@@ -1,7 +1,7 @@
 //! One side's work on one object.
 
 use crate::sent::{self, Sent};
-use crate::{File, Outcome, Side, Unit, libbpf, ours, seam};
+use crate::{File, Outcome, Side, Unit, libbpf, ours, refused, seam};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Have the kernel seem to know no tags on declarations, as before Linux 5.16. Of what is not noted nothing is hidden.
     #[arg(long, requires = "record")]
     without_tags: bool,
+    /// Ask for no logs of what is refused: only whether it is. Of what is noted nothing is left out.
+    #[arg(long, conflicts_with = "record")]
+    verdicts: bool,
     /// Leave so many programs out: an earlier process has died of the last of them.
     #[arg(long, default_value_t = 0)]
     skip: usize,
@@ -151,6 +154,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     };
     if options.without_tags {
         seam::hide_tags();
+    }
+    if options.verdicts {
+        refused::keep_all();
     }
     let task = Task {
         file: &File { path: options.file.clone() },

@@ -19,6 +19,7 @@ mod load;
 mod ours;
 mod peers;
 mod rebase;
+mod refused;
 mod report;
 mod seam;
 mod sent;

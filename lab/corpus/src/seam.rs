@@ -4,7 +4,7 @@
 //! one here stands in front of it, in the executable, makes the same call and notes `bpf(2)` with the memory that the
 //! attributes point to, while somebody listens.
 
-use crate::areas;
+use crate::{areas, refused};
 use libc::{c_int, c_long};
 use skep::Btf;
 use skep_abi::{BtfLoad, Cmd};
@@ -148,11 +148,20 @@ pub(crate) unsafe extern "C" fn syscall(
     let calls = heard.as_mut().and_then(|heard| heard.as_mut());
     let Some(calls) = calls else {
         drop(heard);
+        let is_load = number == libc::SYS_bpf && a as u32 == Cmd::PROG_LOAD.0 && refused::are_kept();
+        // SAFETY: the caller promises that the attributes and what they point to can be read.
+        let asked = is_load.then(|| unsafe { areas::note(a as u32, b as usize, c as usize) });
+        if let Some(result) = asked.as_ref().and_then(refused::before) {
+            return answer(result);
+        }
         let began = (number == libc::SYS_bpf).then(Began::now).flatten();
         // SAFETY: the caller promises what the system call needs.
         let result = unsafe { enter(number, [a, b, c, d, e, f]) };
         if let Some(began) = began {
             began.add();
+        }
+        if let Some(asked) = asked {
+            refused::keep(asked, result);
         }
         return answer(result);
     };

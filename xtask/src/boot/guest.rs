@@ -35,8 +35,6 @@ pub(crate) struct Guest {
     pub(crate) timeout: Duration,
     /// Where its output goes while it runs, so that what there was is kept whatever happens to it.
     pub(crate) output: Option<PathBuf>,
-    /// How much nicer than others it is (`nice(1)`).
-    pub(crate) niceness: i32,
     files: Vec<(String, Content)>,
 }
 
@@ -44,7 +42,7 @@ impl Guest {
     /// A guest that does nothing yet.
     pub(crate) fn new(timeout: Duration) -> Self {
         let (command, modules, env, files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { command, modules, env, timeout, output: None, niceness: 0, files }
+        Self { command, modules, env, timeout, output: None, files }
     }
 
     /// Puts a file at `path`; all files are executable there.
