@@ -14,6 +14,7 @@ mod defines;
 mod errno;
 pub mod flags;
 mod generated;
+mod lines;
 pub mod net;
 mod open;
 pub mod perf;

@@ -21,7 +21,6 @@ mod spec;
 
 pub use facts::{CallFact, Facts, MapAccess, Touches};
 pub use spec::{
-    AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, LineInfoSpec, Linkage, MapData,
-    MapId, MapOrigin, MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
-    StructOps,
+    AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, Linkage, MapData, MapId, MapOrigin,
+    MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget, StructOps,
 };

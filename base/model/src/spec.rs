@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use skep_abi::{AttachType, MapType, ProgType};
+use skep_abi::{AttachType, LineInfo, MapType, ProgType};
 use skep_isa::{InsnIdx, RawInsn};
 
 /// A type in the object's own BTF.
@@ -172,8 +172,8 @@ pub struct ProgramSpec {
     pub functions: Vec<FunctionSpec>,
     /// Types of the functions.
     pub func_info: Vec<FuncInfoSpec>,
-    /// Source lines.
-    pub line_info: Vec<LineInfoSpec>,
+    /// Source lines, as a kernel takes them: `insn_off` is a slot of the linked program, texts are in the BTF strings.
+    pub line_info: Vec<LineInfo>,
     /// Where the function begins that the kernel calls when the program throws.
     pub exception_callback: Option<InsnIdx>,
 }
@@ -222,21 +222,6 @@ pub struct FuncInfoSpec {
     pub insn: InsnIdx,
     /// Its `BTF_KIND_FUNC`.
     pub type_id: BtfId,
-}
-
-/// The source line that an instruction begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineInfoSpec {
-    /// The instruction slot in the linked program.
-    pub insn: InsnIdx,
-    /// Offset of the file's name in the BTF strings.
-    pub file_name: u32,
-    /// Offset of the line's text in the BTF strings.
-    pub line_text: u32,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1; 0 where unknown.
-    pub column: u32,
 }
 
 /// An instruction whose value depends on a kernel.

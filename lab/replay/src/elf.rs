@@ -4,7 +4,7 @@
 //! line or a function names exists, every map that is referred to is there, and names are told apart; what is read from parts of the
 //! file is what is read from all of it, or there are no parts.
 
-use skep_elf::{ElfError, ObjectSpec, Parts};
+use skep_elf::{ElfError, ObjectSpec};
 use skep_model::ProgramSpec;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -45,9 +45,9 @@ fn check_parts(data: &[u8], whole: &Result<ObjectSpec, ElfError>) {
         }
         Ok(from.is_some())
     };
-    let Ok(parts) = Parts::read(data.len() as u64, read);
+    let Ok(parts) = ObjectSpec::read("input.o", data.len() as u64, read);
     let Some(parts) = parts else { return };
-    match (ObjectSpec::from_parts("input.o", parts), whole) {
+    match (parts, whole) {
         (Ok(parts), Ok(whole)) => assert_eq!(format!("{parts:?}"), format!("{whole:?}")),
         (Err(parts), Err(whole)) => assert_eq!(parts.to_string(), whole.to_string()),
         (parts, whole) => panic!("{parts:?} of the parts, {whole:?} of the whole"),
@@ -65,6 +65,6 @@ fn check_program(program: &ProgramSpec) {
     for relocation in &program.relocations {
         assert!(relocation.insn.index() < slots, "{relocation:?}");
     }
-    assert!(program.line_info.iter().all(|line| line.insn.index() < slots));
+    assert!(program.line_info.iter().all(|line| (line.insn_off as usize) < slots));
     assert!(program.func_info.iter().all(|func| func.insn.index() < slots));
 }

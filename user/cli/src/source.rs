@@ -1,9 +1,10 @@
 //! The source lines of a program's instructions.
 
 use serde::Serialize;
+use skep_abi::LineInfo;
 use skep_btf::{Btf, StrOff};
 use skep_isa::InsnIdx;
-use skep_model::{LineInfoSpec, ProgramSpec};
+use skep_model::ProgramSpec;
 use std::borrow::Cow;
 
 /// The line that an instruction was compiled from.
@@ -23,7 +24,7 @@ pub(crate) struct Source {
 /// The lines of one program.
 pub(crate) struct Lines<'a> {
     btf: Option<&'a Btf<'static>>,
-    infos: &'a [LineInfoSpec],
+    infos: &'a [LineInfo],
 }
 
 impl<'a> Lines<'a> {
@@ -34,27 +35,27 @@ impl<'a> Lines<'a> {
 
     /// The line that begins at an instruction.
     pub(crate) fn at(&self, insn: InsnIdx) -> Option<Source> {
-        let at = self.infos.binary_search_by_key(&insn, |info| info.insn).ok()?;
+        let at = self.infos.binary_search_by_key(&insn.0, |info| info.insn_off).ok()?;
         Some(self.source(&self.infos[at]))
     }
 
     /// The line that an instruction belongs to: the last that begins at it or before.
     pub(crate) fn covering(&self, insn: InsnIdx) -> Option<Source> {
-        let after = self.infos.partition_point(|info| info.insn <= insn);
+        let after = self.infos.partition_point(|info| info.insn_off <= insn.0);
         Some(self.source(&self.infos[after.checked_sub(1)?]))
     }
 
-    fn source(&self, info: &LineInfoSpec) -> Source {
+    fn source(&self, info: &LineInfo) -> Source {
         let text = |off: u32| {
             let text = self.btf.and_then(|btf| btf.text(StrOff(off))).unwrap_or(Cow::Borrowed(""));
             // One line, whatever bytes somebody put there.
             text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
         };
         Source {
-            file: text(info.file_name),
-            line: info.line,
-            column: info.column,
-            text: text(info.line_text),
+            file: text(info.file_name_off),
+            line: info.line(),
+            column: info.column(),
+            text: text(info.line_off),
         }
     }
 }

@@ -128,7 +128,7 @@ pub(crate) enum Keep {
     Everything,
     /// What a load needs.
     Loadable,
-    /// What a load needs but `.BTF`, which is elsewhere.
+    /// What a load needs but `.BTF` and `.BTF.ext`, which are elsewhere.
     LoadableWithoutBtf,
 }
 
@@ -138,7 +138,7 @@ impl Keep {
         match self {
             Keep::Everything => true,
             Keep::Loadable => !is_debug(name),
-            Keep::LoadableWithoutBtf => !is_debug(name) && name != BTF,
+            Keep::LoadableWithoutBtf => !is_debug(name) && name != BTF && name != BTF_EXT,
         }
     }
 
@@ -149,7 +149,7 @@ impl Keep {
 }
 
 pub(crate) const BTF: &[u8] = b".BTF";
-const BTF_EXT: &[u8] = b".BTF.ext";
+pub(crate) const BTF_EXT: &[u8] = b".BTF.ext";
 
 /// Whether a section is for debuggers only (DWARF 5, 7.4).
 fn is_debug(name: &[u8]) -> bool {

@@ -1,9 +1,10 @@
 //! Function types, source lines and CO-RE relocations of `.BTF.ext`, by section and instruction.
 
-use crate::programs::make_room;
+use crate::image::SecIdx;
+use crate::programs::Place;
 use skep_btf::{Btf, CoreRelo, Ext, FuncInfo, InfoSections, LineInfo, Record, Records};
 use skep_isa::{InsnIdx, RawInsn};
-use skep_model::{BtfId, FuncInfoSpec, LineInfoSpec, ProgramSpec, RelocTarget, Relocation};
+use skep_model::{BtfId, FuncInfoSpec, ProgramSpec, RelocTarget, Relocation};
 use std::iter::Take;
 
 /// The records of an object.
@@ -37,37 +38,44 @@ impl<'d> Info<'d> {
         }
     }
 
-    /// Adds the records of the function at `start` to the program that has it at `base`.
-    pub(crate) fn append(
+    /// Adds the records of a program's functions, each of which was linked from one of `places`. `section` names sections.
+    pub(crate) fn add<'s>(
         &self,
-        section: &str,
-        start: usize,
-        slots: usize,
-        base: usize,
         program: &mut ProgramSpec,
+        places: &[Place],
+        section: impl Fn(SecIdx) -> &'s str,
     ) {
-        let name = section.as_bytes();
-        let range = (start, start + slots);
-        let moved = |insn_off: u32| InsnIdx((insn_off as usize / RawInsn::BYTES - start + base) as u32);
-        if let Some(r) = within(&self.functions, name, (start, start + 1)).next() {
-            program.func_info.push(FuncInfoSpec { insn: moved(r.insn_off), type_id: BtfId(r.type_id.0) });
+        let ProgramSpec { functions, func_info, line_info, relocations, .. } = program;
+        let linked = || {
+            let linked = functions.iter().zip(places);
+            linked.map(|(function, place)| {
+                let (base, start) = (function.start.index(), place.start);
+                let moved = move |insn_off: u32| (insn_off as usize / RawInsn::BYTES - start + base) as u32;
+                (section(place.section).as_bytes(), (start, start + function.slots as usize), moved)
+            })
+        };
+        func_info.reserve_exact(functions.len());
+        line_info
+            .reserve_exact(linked().map(|(name, range, _)| within(&self.lines, name, range).len()).sum());
+        relocations
+            .reserve_exact(linked().map(|(name, range, _)| within(&self.core, name, range).len()).sum());
+        for (name, range, moved) in linked() {
+            if let Some(r) = within(&self.functions, name, (range.0, range.0 + 1)).next() {
+                func_info
+                    .push(FuncInfoSpec { insn: InsnIdx(moved(r.insn_off)), type_id: BtfId(r.type_id.0) });
+            }
+            line_info.extend(within(&self.lines, name, range).map(|r| skep_abi::LineInfo {
+                insn_off: moved(r.insn_off),
+                file_name_off: r.file_name.0,
+                line_off: r.line.0,
+                line_col: r.line_col,
+            }));
+            relocations.extend(within(&self.core, name, range).map(|r| {
+                let access = self.btf.text(r.access).unwrap_or_default().into_owned();
+                let target = RelocTarget::Core { type_id: BtfId(r.type_id.0), access, kind: r.kind as u32 };
+                Relocation { insn: InsnIdx(moved(r.insn_off)), target }
+            }));
         }
-        let lines = within(&self.lines, name, range);
-        make_room(&mut program.line_info, lines.len());
-        program.line_info.extend(lines.map(|r| LineInfoSpec {
-            insn: moved(r.insn_off),
-            file_name: r.file_name.0,
-            line_text: r.line.0,
-            line: r.line_number(),
-            column: r.column(),
-        }));
-        let core = within(&self.core, name, range);
-        make_room(&mut program.relocations, core.len());
-        program.relocations.extend(core.map(|r| {
-            let access = self.btf.text(r.access).unwrap_or_default().into_owned();
-            let target = RelocTarget::Core { type_id: BtfId(r.type_id.0), access, kind: r.kind as u32 };
-            Relocation { insn: moved(r.insn_off), target }
-        }));
     }
 }
 

@@ -1,6 +1,6 @@
 //! ELF objects of BPF programs, read into inert specs: the same on every machine, whatever the object's byte order.
 //!
-//! [`ObjectSpec::parse`] reads a file of clang or rustc, and [`Parts`] what is needed of one: maps in `.maps` and `maps`, data sections, the licence,
+//! [`ObjectSpec::parse`] reads a file of clang or rustc, and [`ObjectSpec::read`] what is needed of one: maps in `.maps` and `maps`, data sections, the licence,
 //! programs linked with the functions they call, BTF with its function types and source lines, symbols that a kernel
 //! must provide. Nothing is looked up outside the bytes given. [`link`] makes one object of several.
 //!
@@ -27,5 +27,4 @@ pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
 pub use linker::{Input, link};
 pub use object::{Note, ObjectSpec, SectionSummary};
-pub use parts::Parts;
 pub use section::find_section;

@@ -5,12 +5,12 @@ use crate::exceptions::Callbacks;
 use crate::externs::{self, ExternSpec};
 use crate::functions::Functions;
 use crate::image::{
-    Binding, Image, Keep, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SectionKind, Symbol,
+    Binding, Image, Keep, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SecIdx, SectionKind, Symbol,
 };
 use crate::info::Info;
 use crate::maps::{Maps, data_kind};
-use crate::parts::Parts;
-use crate::programs::Linker;
+use crate::parts::{self, Parts};
+use crate::programs::{Linked, Linker, Place};
 use crate::source::Source;
 use skep_btf::{Btf, Ext, ObjectLayout, PointerSize, Visibility};
 use skep_isa::ByteOrder;
@@ -68,18 +68,44 @@ impl ObjectSpec {
     /// # Errors
     /// Says which file, section, symbol and instruction is malformed or not supported, and how.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
-        let read = || parse(file, &Image::parse(Source::Whole(bytes), Keep::Loadable)?, None);
-        read().map_err(|error| error.in_file(file))
+        let read = || {
+            let image = Image::parse(Source::Whole(bytes), Keep::Loadable)?;
+            let (mut spec, places) = parse(file, &image, None)?;
+            add_info(&mut spec, &places, image.named(EXT).map_or(&[], |section| section.data))?;
+            Ok(spec)
+        };
+        read().map_err(|error: ElfError| error.in_file(file))
     }
 
-    /// Reads an object from those parts of its file that are needed; it comes to the same as [`ObjectSpec::parse`] of all.
+    /// Reads what is needed of an object's file, of `len` bytes: one part after the other, so that not all are held at once. `read` fills a
+    /// buffer from an offset, and tells whether there was that much. It comes to the same as [`ObjectSpec::parse`] of all.
+    ///
+    /// `None` is for a file that cannot be taken apart: what is wrong with it, [`ObjectSpec::parse`] says. Memory is taken for
+    /// what lies within `len`, once at most, and for the types once more.
     ///
     /// # Errors
-    /// As [`ObjectSpec::parse`].
-    pub fn from_parts(file: &str, mut parts: Parts) -> Result<ObjectSpec, ElfError> {
-        let btf = parts.btf.take();
-        let read = || parse(file, &Image::parse(Source::Parts(&parts), Keep::LoadableWithoutBtf)?, btf);
-        read().map_err(|error| error.in_file(file))
+    /// Those of `read`; the inner one as [`ObjectSpec::parse`].
+    pub fn read<E>(
+        file: &str,
+        len: u64,
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<bool, E>,
+    ) -> Result<Option<Result<ObjectSpec, ElfError>>, E> {
+        let Some(mut parts) = Parts::read(len, &mut read)? else { return Ok(None) };
+        let (btf, ext) = (parts.btf.take(), parts.ext.take());
+        let linked = Image::parse(Source::Parts(&parts), Keep::LoadableWithoutBtf)
+            .and_then(|image| parse(file, &image, btf));
+        drop(parts);
+        let (mut spec, places) = match linked {
+            Ok(linked) => linked,
+            Err(error) => return Ok(Some(Err(error.in_file(file)))),
+        };
+        if let Some(range) = ext {
+            let Some(bytes) = parts::part(&range, len, &mut read)? else { return Ok(None) };
+            if let Err(error) = add_info(&mut spec, &places, &bytes) {
+                return Ok(Some(Err(error.in_file(file))));
+            }
+        }
+        Ok(Some(Ok(spec)))
     }
 
     /// Tells whether its instructions and data have the byte order of this machine.
@@ -99,17 +125,34 @@ impl ObjectSpec {
     }
 }
 
-/// Makes the spec of an image; `btf` are the bytes of its `.BTF`, where it has them not itself.
-fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSpec, ElfError> {
-    let btf = read_btf(image, btf)?;
-    let info = match (&btf, image.named(".BTF.ext")) {
-        (Some(btf), Some(section)) if !section.data.is_empty() => {
-            let ext =
-                Ext::parse(section.data, btf).map_err(|e| ElfError::from(e).in_section(section.name))?;
-            Some(Info::read(btf, &ext))
-        }
-        _ => None,
+/// The section of function types, source lines and CO-RE relocations.
+const EXT: &str = ".BTF.ext";
+
+/// Adds to the programs what `.BTF.ext` says of the functions that they were linked from.
+fn add_info(spec: &mut ObjectSpec, places: &[Vec<Place>], ext: &[u8]) -> Result<(), ElfError> {
+    let Some(btf) = spec.btf.as_ref().filter(|_| !ext.is_empty()) else { return Ok(()) };
+    let ext = Ext::parse(ext, btf).map_err(|error| ElfError::from(error).in_section(EXT))?;
+    let info = Info::read(btf, &ext);
+    // The section with the number 0 is none, and not among them.
+    let sections = &spec.sections;
+    let name = |index: SecIdx| {
+        let section = (index.0 as usize).checked_sub(1).and_then(|at| sections.get(at));
+        section.map_or("", |section| section.name.as_str())
     };
+    for (program, places) in spec.programs.iter_mut().zip(places) {
+        info.add(program, places, name);
+    }
+    Ok(())
+}
+
+/// Makes the spec of an image, but for what `.BTF.ext` says; `btf` are the bytes of its `.BTF`, where it has them not itself. With
+/// it come the places that the functions of each program were in.
+fn parse(
+    file: &str,
+    image: &Image<'_>,
+    btf: Option<Vec<u8>>,
+) -> Result<(ObjectSpec, Vec<Vec<Place>>), ElfError> {
+    let btf = read_btf(image, btf)?;
     let functions = Functions::find(image)?;
     let mut maps = Maps::find(image, btf.as_ref(), &functions)?;
     let (externs, kconfig) = externs::find(image, btf.as_ref())?;
@@ -118,7 +161,7 @@ fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSp
         MapId(maps.specs.len() as u32 - 1)
     });
     maps.add_struct_ops(image, btf.as_ref(), &functions)?;
-    let programs = {
+    let (programs, places) = {
         let by_name: BTreeMap<_, _> = externs.iter().map(|spec| (spec.name.as_str(), spec)).collect();
         let linker = Linker {
             image,
@@ -126,14 +169,13 @@ fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSp
             maps: &maps,
             externs: &by_name,
             kconfig,
-            info: info.as_ref(),
             callbacks: &Callbacks::find(btf.as_ref(), &functions),
         };
         link(&linker)?
     };
     // What follows is in the place of these: a load holds the most where it has read its object.
-    drop((info, functions));
-    Ok(ObjectSpec {
+    drop(functions);
+    let spec = ObjectSpec {
         file: file.to_owned(),
         order: image.order,
         license: license(image)?,
@@ -144,23 +186,26 @@ fn parse(file: &str, image: &Image<'_>, btf: Option<Vec<u8>>) -> Result<ObjectSp
         notes: notes(image),
         maps: maps.specs,
         btf,
-    })
+    };
+    Ok((spec, places))
 }
 
 /// Links all programs, in the order of the file.
-fn link(linker: &Linker<'_, '_>) -> Result<Vec<ProgramSpec>, ElfError> {
+fn link(linker: &Linker<'_, '_>) -> Result<(Vec<ProgramSpec>, Vec<Vec<Place>>), ElfError> {
     let functions = linker.functions;
-    let mut programs = Vec::with_capacity(functions.programs().count());
+    let count = functions.programs().count();
+    let (mut programs, mut all) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut names = BTreeSet::new();
     for entry in functions.programs() {
-        let program = linker.link(entry)?;
+        let Linked { program, places } = linker.link(entry)?;
         if !names.insert(functions.get(entry).name) {
             let error = ElfError::from(Problem::Twice(program.name.clone()));
             return Err(error.in_section(&program.section).in_symbol(&program.name));
         }
         programs.push(program);
+        all.push(places);
     }
-    Ok(programs)
+    Ok((programs, all))
 }
 
 fn read_btf(image: &Image<'_>, bytes: Option<Vec<u8>>) -> Result<Option<Btf<'static>>, ElfError> {

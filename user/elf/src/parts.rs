@@ -1,6 +1,6 @@
 //! An object file of which only those parts are read that a load needs: most of a file that clang writes is for debuggers.
 
-use crate::image::{BTF, Keep};
+use crate::image::{BTF, BTF_EXT, Keep};
 use crate::source::Source;
 use object::elf::{FileHeader64, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SectionHeader64};
 use object::pod::slice_from_all_bytes;
@@ -15,13 +15,15 @@ type Header = FileHeader64<Endianness>;
 
 /// The parts of an object file that a load needs: all but what is there for debuggers, and for the linker of debug information.
 #[derive(Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// Bytes of the file.
     len: u64,
     /// By where they start; none reaches into the next.
     parts: Vec<(u64, Vec<u8>)>,
     /// The bytes of `.BTF`, on their own.
     pub(crate) btf: Option<Vec<u8>>,
+    /// Where `.BTF.ext` is, which is needed when all others have been read.
+    pub(crate) ext: Option<Range<u64>>,
 }
 
 /// Why a part is not there.
@@ -40,14 +42,11 @@ impl<E> From<E> for Missing<E> {
 
 impl Parts {
     /// Reads what is needed of a file of `len` bytes; `read` fills a buffer from an offset, and tells whether there was that
-    /// much.
-    ///
-    /// `None` is for a file that cannot be taken apart: what is wrong with it, the reader of whole files says. Memory is
-    /// taken for what lies within `len`, once at most, and for `.BTF` once more.
+    /// much. `None` is for a file that cannot be taken apart.
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn read<E>(
+    pub(crate) fn read<E>(
         len: u64,
         mut read: impl FnMut(u64, &mut [u8]) -> Result<bool, E>,
     ) -> Result<Option<Parts>, E> {
@@ -71,15 +70,24 @@ impl Parts {
     }
 }
 
+/// Reads a part of a file of `len` bytes; `None` where it is not whole, or there is no memory.
+pub(crate) fn part<E>(
+    range: &Range<u64>,
+    len: u64,
+    read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>,
+) -> Result<Option<Vec<u8>>, E> {
+    let size = range.end.checked_sub(range.start).filter(|_| range.end <= len);
+    let Some(size) = size.and_then(|size| usize::try_from(size).ok()) else { return Ok(None) };
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(size).is_err() {
+        return Ok(None);
+    }
+    bytes.resize(size, 0);
+    Ok(read(range.start, &mut bytes)?.then_some(bytes))
+}
+
 fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -> Result<Parts, Missing<E>> {
-    let mut part = |range: &Range<u64>| -> Result<Vec<u8>, Missing<E>> {
-        let mut bytes = Vec::new();
-        let size = range.end.checked_sub(range.start).filter(|_| range.end <= len).ok_or(Missing::Odd)?;
-        let size = usize::try_from(size).map_err(|_| Missing::Odd)?;
-        bytes.try_reserve_exact(size).map_err(|_| Missing::Odd)?;
-        bytes.resize(size, 0);
-        if read(range.start, &mut bytes)? { Ok(bytes) } else { Err(Missing::Odd) }
-    };
+    let mut part = |range: &Range<u64>| part(range, len, read)?.ok_or(Missing::Odd);
     let odd = |_| Missing::Odd;
     let start = part(&(0..size_of::<Header>() as u64))?;
     let header = Header::parse(Source::Whole(&start)).map_err(|_| Missing::Odd)?;
@@ -102,26 +110,26 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
     let names = StringTable::new(Source::Whole(&names), 0, names.len() as u64);
     let name = |section: &SectionHeader64<Endianness>| section.name(endian, names).map_err(|_| Missing::Odd);
     let mut wanted = vec![0..start.len() as u64, table_range];
-    let mut btf = None;
+    let (mut btf, mut ext) = (None, None);
     for section in sections {
         let name_of = name(section)?;
-        // Which of several is read is not for here to say.
-        if name_of == BTF && (section.sh_type(endian) != SHT_PROGBITS || btf.is_some()) {
-            return Err(Missing::Odd);
+        for (name, found) in [(BTF, &mut btf), (BTF_EXT, &mut ext)] {
+            if name_of != name {
+                continue;
+            }
+            // Which of several is read is not for here to say.
+            if section.sh_type(endian) != SHT_PROGBITS || found.is_some() {
+                return Err(Missing::Odd);
+            }
+            *found = Some(range(section)?).filter(|range| range.end <= len);
+            if found.is_none() {
+                return Err(Missing::Odd);
+            }
         }
         let is_wanted = match section.sh_type(endian) {
             SHT_NOBITS => false,
             // What says that it is code is read as code, whatever its name.
-            SHT_PROGBITS if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => {
-                if name_of == BTF {
-                    btf = Some(range(section)?);
-                }
-                true
-            }
-            SHT_PROGBITS if name_of == BTF => {
-                btf = Some(range(section)?);
-                false
-            }
+            SHT_PROGBITS if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => true,
             SHT_PROGBITS => Keep::LoadableWithoutBtf.bytes(name_of),
             SHT_REL => match sections.get(section.sh_info(endian) as usize) {
                 Some(target) => Keep::LoadableWithoutBtf.relocations(name(target)?),
@@ -143,17 +151,16 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
     });
     let parts = wanted.into_iter().map(|range| Ok((range.start, part(&range)?)));
     let parts = parts.collect::<Result<Vec<_>, Missing<E>>>()?;
-    Ok(Parts { len, parts, btf: btf.map(|range| part(&range)).transpose()? })
+    Ok(Parts { len, parts, btf: btf.map(|range| part(&range)).transpose()?, ext })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::ObjectSpec;
+    use crate::{ElfError, ObjectSpec};
     use std::convert::Infallible;
 
     /// Reads from a slice, and counts the bytes.
-    fn read(file: &[u8], count: &mut usize) -> Option<Parts> {
+    fn read(name: &str, file: &[u8], count: &mut usize) -> Option<Result<ObjectSpec, ElfError>> {
         let read = |at: u64, into: &mut [u8]| -> Result<bool, Infallible> {
             *count += into.len();
             let from = usize::try_from(at).ok().and_then(|at| file.get(at..)?.get(..into.len()));
@@ -162,7 +169,7 @@ mod tests {
             }
             Ok(from.is_some())
         };
-        let Ok(parts) = Parts::read(file.len() as u64, read);
+        let Ok(parts) = ObjectSpec::read(name, file.len() as u64, read);
         parts
     }
 
@@ -180,8 +187,9 @@ mod tests {
     fn parts_come_to_the_same_as_the_whole() {
         let (mut found, mut count, mut all) = (0, 0, 0);
         for (name, file) in objects() {
-            let parts = read(&file, &mut count).unwrap_or_else(|| panic!("{name} cannot be taken apart"));
-            let (parts, whole) = (ObjectSpec::from_parts(&name, parts), ObjectSpec::parse(&name, &file));
+            let parts =
+                read(&name, &file, &mut count).unwrap_or_else(|| panic!("{name} cannot be taken apart"));
+            let whole = ObjectSpec::parse(&name, &file);
             assert_eq!(format!("{parts:?}"), format!("{whole:?}"));
             let btf = |spec: &ObjectSpec| spec.btf.as_ref().map(|btf| btf.bytes().to_vec());
             assert_eq!(parts.as_ref().ok().map(btf), whole.as_ref().ok().map(btf), "{name}");
@@ -196,10 +204,10 @@ mod tests {
         let (name, file) = objects().find(|(name, _)| name.ends_with("xdp_firewall.bpf.o")).unwrap();
         let compare = |file: &[u8]| {
             let mut count = 0;
-            let parts = read(file, &mut count);
+            let parts = read(&name, file, &mut count);
             assert!(count <= 3 * file.len() + 256, "{count} bytes read of {}", file.len());
             let Some(parts) = parts else { return false };
-            let (parts, whole) = (ObjectSpec::from_parts(&name, parts), ObjectSpec::parse(&name, file));
+            let whole = ObjectSpec::parse(&name, file);
             assert_eq!(format!("{parts:?}"), format!("{whole:?}"));
             true
         };

@@ -5,7 +5,6 @@ use crate::exceptions::Callbacks;
 use crate::externs::{ExternKind, ExternSpec};
 use crate::functions::{FnIdx, Functions};
 use crate::image::{Home, Image, R_BPF_64_32, R_BPF_64_64, Reloc, SecIdx, Section};
-use crate::info::Info;
 use crate::maps::Maps;
 use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
 use skep_isa::{InsnIdx, RawInsn};
@@ -38,8 +37,22 @@ pub(crate) struct Linker<'o, 'd> {
     pub(crate) maps: &'o Maps,
     pub(crate) externs: &'o BTreeMap<&'o str, &'o ExternSpec>,
     pub(crate) kconfig: Option<MapId>,
-    pub(crate) info: Option<&'o Info<'o>>,
     pub(crate) callbacks: &'o Callbacks,
+}
+
+/// Where a function of a program was in the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) section: SecIdx,
+    /// Its first slot in the section.
+    pub(crate) start: usize,
+}
+
+/// A program, and where each of its functions was.
+#[derive(Debug)]
+pub(crate) struct Linked {
+    pub(crate) program: ProgramSpec,
+    pub(crate) places: Vec<Place>,
 }
 
 /// The load flags that a section's properties ask for.
@@ -76,11 +89,11 @@ enum Meaning {
 }
 
 impl Linker<'_, '_> {
-    /// Links the program that starts with `entry`.
-    pub(crate) fn link(&self, entry: FnIdx) -> Result<ProgramSpec, ElfError> {
+    /// Links the program that starts with `entry`; the records of its functions are still to be added.
+    pub(crate) fn link(&self, entry: FnIdx) -> Result<Linked, ElfError> {
         let function = self.functions.get(entry);
         let section = self.image.section(function.section);
-        let mut program = ProgramSpec {
+        let program = ProgramSpec {
             name: function.name.to_owned(),
             section: section.name.to_owned(),
             attach: attach(section.name),
@@ -91,22 +104,27 @@ impl Linker<'_, '_> {
             line_info: Vec::new(),
             exception_callback: None,
         };
+        let mut linked = Linked { program, places: Vec::new() };
         let mut placed = BTreeMap::new();
         let mut calls = Vec::new();
-        self.place(entry, &mut program, &mut placed, &mut calls)?;
+        self.place(entry, &mut linked, &mut placed, &mut calls)?;
         // Behind all that is called, as libbpf has it.
         let callback = self.callbacks.of(function.name);
         // One that the program calls itself, which the kernel refuses, is there already.
         if let Some(callback) = callback.filter(|callback| !placed.contains_key(callback)) {
-            self.place(callback, &mut program, &mut placed, &mut calls)?;
+            self.place(callback, &mut linked, &mut placed, &mut calls)?;
         }
+        let program = &mut linked.program;
         program.exception_callback =
             callback.and_then(|index| placed.get(&index)).map(|start| InsnIdx(*start as u32));
         for (at, callee) in calls {
             // Both fit in 24 bits, so their difference fits an i32.
             program.insns[at].imm = placed[&callee] as i32 - at as i32 - 1;
         }
-        Ok(program)
+        // Made with some room, and held as long as the object.
+        program.insns.shrink_to_fit();
+        program.relocations.shrink_to_fit();
+        Ok(linked)
     }
 
     /// Places a function and all that it calls, each callee behind its first caller and before the caller's next one: the order
@@ -114,7 +132,7 @@ impl Linker<'_, '_> {
     fn place(
         &self,
         first: FnIdx,
-        program: &mut ProgramSpec,
+        linked: &mut Linked,
         placed: &mut BTreeMap<FnIdx, usize>,
         calls: &mut Vec<(usize, FnIdx)>,
     ) -> Result<(), ElfError> {
@@ -128,9 +146,9 @@ impl Linker<'_, '_> {
             if placed.contains_key(&index) {
                 continue;
             }
-            placed.insert(index, program.insns.len());
+            placed.insert(index, linked.program.insns.len());
             let known = calls.len();
-            self.append(index, program, calls)?;
+            self.append(index, linked, calls)?;
             let callees: Vec<FnIdx> = calls[known..].iter().map(|(_, callee)| *callee).collect();
             left.push(callees.into_iter());
         }
@@ -141,7 +159,7 @@ impl Linker<'_, '_> {
     fn append(
         &self,
         index: FnIdx,
-        program: &mut ProgramSpec,
+        Linked { program, places }: &mut Linked,
         calls: &mut Vec<(usize, FnIdx)>,
     ) -> Result<(), ElfError> {
         let function = self.functions.get(index);
@@ -162,6 +180,7 @@ impl Linker<'_, '_> {
             slots: count as u32,
             linkage: function.linkage,
         });
+        places.push(Place { section: function.section, start: function.start });
         let slots = &mut program.insns[base..];
         let relocs = section.relocs_of(function.start, count);
         check_relocations(section, function.start, relocs, slots)?;
@@ -202,9 +221,6 @@ impl Linker<'_, '_> {
                 ));
             }
             at += if wide { 2 } else { 1 };
-        }
-        if let Some(info) = self.info {
-            info.append(section.name, function.start, count, base, program);
         }
         Ok(())
     }
@@ -306,7 +322,7 @@ impl Linker<'_, '_> {
 
 /// Makes room for more elements: a quarter more than there are at least, as most programs are one function and keep what they
 /// are given.
-pub(crate) fn make_room<T>(list: &mut Vec<T>, more: usize) {
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
         list.reserve_exact(more.max(list.len() / 4));
     }

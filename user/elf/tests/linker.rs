@@ -26,7 +26,7 @@ fn summary(spec: &ObjectSpec) -> Summary {
     let programs = spec.programs.iter().map(|program| {
         let text = |off| spec.btf.as_ref().and_then(|btf| btf.text(skep_btf::StrOff(off)));
         let lines: Vec<_> = (program.line_info.iter())
-            .map(|line| (line.insn, text(line.file_name), text(line.line_text), line.line, line.column))
+            .map(|line| (line.insn_off, text(line.file_name_off), text(line.line_off), line.line_col))
             .collect();
         let functions: Vec<_> = program.functions.iter().map(|f| (&f.name, f.start, f.slots)).collect();
         let types: Vec<_> = program.func_info.iter().map(|f| (f.insn, name(f.type_id.0))).collect();

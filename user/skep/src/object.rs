@@ -12,7 +12,7 @@ pub(crate) use program::ProgramSetting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{CoreRelocation, Kernel, Loaded, kernel_btf, load};
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
-use skep_elf::{ElfError, ObjectSpec, Parts};
+use skep_elf::{ElfError, ObjectSpec};
 use skep_model::{MapSpec, ProgramSpec};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -405,8 +405,8 @@ fn read_file(name: &str, path: &Path) -> std::io::Result<std::result::Result<Obj
                 Err(error) => Err(error),
             }
         };
-        if let Some(parts) = Parts::read(facts.len(), part)? {
-            return Ok(ObjectSpec::from_parts(name, parts));
+        if let Some(read) = ObjectSpec::read(name, facts.len(), part)? {
+            return Ok(read);
         }
         file.rewind()?;
     }

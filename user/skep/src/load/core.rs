@@ -46,15 +46,15 @@ impl<'o> Core<'o> {
         Core { object, search: None, known: BTreeMap::new() }
     }
 
-    /// Writes the answer to a relocation into its instruction; gives it where that had to be poisoned.
+    /// Writes the answer to a relocation into its instruction, the first of `slots`; gives it where that had to be poisoned.
     pub(super) fn apply(
         &mut self,
         types: &mut KernelTypes<'o>,
-        insns: &mut [RawInsn],
+        slots: &mut [RawInsn],
         relocation: &'o Relocation,
     ) -> Result<Option<Poisoned>> {
         let resolution = self.resolution(types, relocation)?;
-        let done = patch(insns, relocation.insn.index(), &resolution.outcome).map_err(|error| {
+        let done = patch(slots, 0, &resolution.outcome).map_err(|error| {
             let what = format!("CO-RE relocation of {}: {error}", self.access(&resolution));
             Error::new(ErrorKind::Object, what).with_source(error)
         })?;

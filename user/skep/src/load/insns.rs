@@ -5,6 +5,7 @@ use super::core::Poisoned;
 use super::externs::Symbol;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::flags::{BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL};
+use skep_btf::core::RawInsn;
 use skep_model::{ProgramSpec, RelocTarget, Relocation};
 
 /// The opcode of a 64-bit load of an immediate (RFC 9669 §5.4).
@@ -27,49 +28,44 @@ pub(super) struct Linked {
 impl<'o> Loading<'o> {
     /// Fills in a program's references.
     pub(super) fn link(&mut self, spec: &'o ProgramSpec) -> Result<Linked> {
-        let mut insns = spec.insns.clone();
-        let mut poisoned = Vec::new();
-        for relocation in &spec.relocations {
-            let at = relocation.insn.index();
-            let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
-            let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
-            if let RelocTarget::Core { .. } = relocation.target {
-                poisoned.extend(self.core.apply(&mut self.types, &mut insns, relocation).map_err(place)?);
-                continue;
-            }
-            let code = insns.get(at).ok_or_else(outside)?.code;
-            let (low, high) = match self.resolve(relocation, code).map_err(place)? {
-                Found::Value(low, high) => (low, high),
-                Found::Nothing(helper) => {
-                    let slots = if code == LOAD_IMM64 { 2 } else { 1 };
-                    let slots = insns.get_mut(at..at + slots).ok_or_else(outside)?;
-                    for slot in slots {
-                        (slot.code, slot.regs, slot.off, slot.imm) = (CALL, 0, 0, helper);
-                    }
-                    continue;
-                }
-            };
-            let insn = insns.get_mut(at).ok_or_else(outside)?;
-            if let Some(src) = low.src {
-                insn.regs = (insn.regs & 0x0f) | src << 4;
-            }
-            if let Some(off) = low.off {
-                insn.off = off;
-            }
-            insn.imm = low.imm;
-            if code == LOAD_IMM64 {
-                insns.get_mut(at + 1).ok_or_else(outside)?.imm = high;
-            }
-        }
-        let mut bytes = Vec::new();
+        let order = self.object.spec.order;
+        let mut insns = Vec::new();
         let no_memory =
             |_| Error::new(ErrorKind::Kernel, "out of memory").with_errno(skep_abi::Errno::ENOMEM);
-        bytes.try_reserve_exact(insns.len() * 8).map_err(no_memory)?;
-        bytes.resize(insns.len() * 8, 0);
-        for (slot, insn) in bytes.chunks_exact_mut(8).zip(&insns) {
-            slot.copy_from_slice(&insn.to_bytes(self.object.spec.order));
+        insns.try_reserve_exact(spec.insns.len() * RawInsn::BYTES).map_err(no_memory)?;
+        insns.resize(spec.insns.len() * RawInsn::BYTES, 0);
+        for (slot, insn) in insns.chunks_exact_mut(RawInsn::BYTES).zip(&spec.insns) {
+            slot.copy_from_slice(&insn.to_bytes(order));
         }
-        Ok(Linked { insns: bytes, poisoned })
+        let mut poisoned = Vec::new();
+        for relocation in &spec.relocations {
+            let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
+            let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
+            // The slot that it is of, and the next, which a wide instruction has too.
+            let bytes = insns.get_mut(relocation.insn.index() * RawInsn::BYTES..).unwrap_or_default();
+            let mut slots = [RawInsn::default(); 2];
+            let count = (bytes.len() / RawInsn::BYTES).min(slots.len());
+            let slots = &mut slots[..count];
+            for (slot, bytes) in slots.iter_mut().zip(bytes.chunks_exact(RawInsn::BYTES)) {
+                let mut array = [0; RawInsn::BYTES];
+                array.copy_from_slice(bytes);
+                *slot = RawInsn::from_bytes(array, order);
+            }
+            match relocation.target {
+                RelocTarget::Core { .. } => {
+                    poisoned.extend(self.core.apply(&mut self.types, slots, relocation).map_err(place)?);
+                }
+                _ => {
+                    let code = slots.first().ok_or_else(outside)?.code;
+                    let found = self.resolve(relocation, code).map_err(place)?;
+                    fill_in(slots, &found).ok_or_else(outside)?;
+                }
+            }
+            for (slot, bytes) in slots.iter().zip(bytes.chunks_exact_mut(RawInsn::BYTES)) {
+                bytes.copy_from_slice(&slot.to_bytes(order));
+            }
+        }
+        Ok(Linked { insns, poisoned })
     }
 
     fn resolve(&mut self, relocation: &Relocation, code: u8) -> Result<Found> {
@@ -125,6 +121,34 @@ impl<'o> Loading<'o> {
         };
         Ok(Found::Value(low, high))
     }
+}
+
+/// Writes what was found for a reference into its slots; `None` where there are too few.
+fn fill_in(slots: &mut [RawInsn], found: &Found) -> Option<()> {
+    let (first, rest) = slots.split_first_mut()?;
+    let is_wide = first.code == LOAD_IMM64;
+    match found {
+        Found::Nothing(helper) => {
+            let poison = RawInsn::new(CALL, 0, 0, 0, *helper);
+            *first = poison;
+            if is_wide {
+                *rest.first_mut()? = poison;
+            }
+        }
+        Found::Value(low, high) => {
+            if let Some(src) = low.src {
+                first.regs = (first.regs & 0x0f) | src << 4;
+            }
+            if let Some(off) = low.off {
+                first.off = off;
+            }
+            first.imm = low.imm;
+            if is_wide {
+                rest.first_mut()?.imm = *high;
+            }
+        }
+    }
+    Some(())
 }
 
 /// What is found for a reference.

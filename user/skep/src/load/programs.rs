@@ -14,6 +14,7 @@ use skep_abi::{AttachType, Errno, FuncInfo, LineInfo, ProgLoad, ProgType};
 use skep_btf::{Kind, StrOff, TypeId};
 use skep_model::{DataKind, MapOrigin, ProgramSpec, RelocTarget};
 use skep_sys::{CallError, Fd, FdArray, ProgFd, ProgLoadMemory, Records};
+use zerocopy::IntoBytes;
 
 /// The bytes of logs, one after the other where they do not suffice. Kernels before 5.2 take `UINT_MAX >> 8`, later ones
 /// `UINT_MAX >> 2` (`bpf_verifier_log_attr_valid`).
@@ -74,17 +75,17 @@ pub(super) fn expected_target(setting: &ProgramSetting) -> Option<(String, Kind)
 
 /// The types and lines that go with a program.
 #[derive(Default)]
-pub(super) struct Info {
+pub(super) struct Info<'o> {
     pub(super) btf_fd: u32,
     pub(super) functions: Vec<u8>,
-    pub(super) lines: Vec<u8>,
+    pub(super) lines: &'o [LineInfo],
 }
 
 /// A load of a program, to be tried.
-pub(super) struct Attempt {
+pub(super) struct Attempt<'o> {
     pub(super) attr: ProgLoad,
     pub(super) insns: Vec<u8>,
-    pub(super) info: Info,
+    pub(super) info: Info<'o>,
     /// The BTF of the modules whose functions it calls.
     pub(super) modules: Vec<Fd>,
 }
@@ -193,7 +194,7 @@ impl<'o> Loading<'o> {
     }
 
     /// Gathers types and lines, where the kernel has the BTF that they refer to.
-    fn info(&self, spec: &ProgramSpec) -> Info {
+    fn info(&self, spec: &'o ProgramSpec) -> Info<'o> {
         let Some(ObjectBtf { fd, functions: Part::Kept, twins, .. }) = &self.btf else {
             return Info::default();
         };
@@ -209,32 +210,24 @@ impl<'o> Loading<'o> {
             info.functions.extend(twins.of(&spec.name, record.type_id).0.to_ne_bytes());
         }
         // And a line for the start of each function, or none at all (`check_btf_line`).
-        let has_line = |start| match spec.line_info.is_sorted_by_key(|line| line.insn) {
-            true => spec.line_info.binary_search_by_key(&start, |line| line.insn).is_ok(),
-            false => spec.line_info.iter().any(|line| line.insn == start),
+        let has_line = |start| match spec.line_info.is_sorted_by_key(|line| line.insn_off) {
+            true => spec.line_info.binary_search_by_key(&start, |line| line.insn_off).is_ok(),
+            false => spec.line_info.iter().any(|line| line.insn_off == start),
         };
-        let starts = spec.functions.iter().all(|f| has_line(f.start));
-        if starts {
-            info.lines.resize(spec.line_info.len() * 16, 0);
-            for (bytes, record) in info.lines.chunks_exact_mut(16).zip(&spec.line_info) {
-                let line_col = record.line << 10 | record.column & 0x3ff;
-                let words = [record.insn.0, record.file_name, record.line_text, line_col];
-                for (bytes, word) in bytes.chunks_exact_mut(4).zip(words) {
-                    bytes.copy_from_slice(&word.to_ne_bytes());
-                }
-            }
+        if spec.functions.iter().all(|f| has_line(f.start.0)) {
+            info.lines = &spec.line_info;
         }
         info
     }
 
     /// Asks for the program without a log; where it is refused, without what the kernel lacks, and at last with a log.
-    fn verified(&mut self, spec: &ProgramSpec, attempt: &mut Attempt) -> Result<ProgFd> {
+    fn verified(&mut self, spec: &ProgramSpec, attempt: &mut Attempt<'_>) -> Result<ProgFd> {
         let kernel = self.kernel;
         let mut note = |note: Note| self.notes.push(note.in_program(&spec.name));
-        without::lighten(kernel, without::PROGRAM, attempt, Look::Known, &mut note);
+        without::lighten(kernel, &without::program(), attempt, Look::Known, &mut note);
         let mut answer = ask(kernel, self.object.license(), attempt, &mut []);
         if answer.as_ref().is_err_and(|refusal| without::may_lack(refusal.errno()))
-            && without::lighten(kernel, without::PROGRAM, attempt, Look::Ask, &mut note) != 0
+            && without::lighten(kernel, &without::program(), attempt, Look::Ask, &mut note) != 0
         {
             answer = ask(kernel, self.object.license(), attempt, &mut []);
         }
@@ -288,12 +281,12 @@ impl<'o> Loading<'o> {
     /// Adds to a rejection what only the object knows: the line of the source, and what was put in the place of what.
     fn placed(&self, spec: &ProgramSpec, mut found: Rejection) -> Rejection {
         let Some(insn) = found.insn else { return found };
-        let before = |line: &&skep_model::LineInfoSpec| line.insn.0 <= insn;
-        let line = spec.line_info.iter().filter(before).max_by_key(|line| line.insn);
+        let before = |line: &&LineInfo| line.insn_off <= insn;
+        let line = spec.line_info.iter().filter(before).max_by_key(|line| line.insn_off);
         found.source = line.zip(self.object.btf.as_deref()).and_then(|(line, btf)| {
             let text = |offset| btf.text(StrOff(offset)).map(|text| text.into_owned());
-            let (file, text) = (text(line.file_name)?, text(line.line_text).unwrap_or_default());
-            Some(SourceLine { file, line: line.line, column: line.column, text })
+            let (file, text) = (text(line.file_name_off)?, text(line.line_off).unwrap_or_default());
+            Some(SourceLine { file, line: line.line(), column: line.column(), text })
         });
         if found.unknown_helper().is_some_and(|id| id > MOST_HELPERS) {
             let relocation = spec.relocations.iter().find(|relocation| relocation.insn.0 == insn);
@@ -346,7 +339,7 @@ impl<'o> Loading<'o> {
 }
 
 /// Asks for a program.
-fn ask(kernel: &Kernel, license: &str, attempt: &Attempt, log: &mut [u8]) -> Result<ProgFd, CallError> {
+fn ask(kernel: &Kernel, license: &str, attempt: &Attempt<'_>, log: &mut [u8]) -> Result<ProgFd, CallError> {
     let info = &attempt.info;
     let attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attempt.attr };
     let mut memory = ProgLoadMemory {
@@ -355,7 +348,7 @@ fn ask(kernel: &Kernel, license: &str, attempt: &Attempt, log: &mut [u8]) -> Res
         license,
         log,
         func_info: Records { size: size_of::<FuncInfo>() as u32, bytes: &info.functions },
-        line_info: Records { size: size_of::<LineInfo>() as u32, bytes: &info.lines },
+        line_info: Records { size: size_of::<LineInfo>() as u32, bytes: info.lines.as_bytes() },
         ..ProgLoadMemory::default()
     };
     kernel.prog_load(&attr, &mut memory)

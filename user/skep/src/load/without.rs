@@ -87,41 +87,43 @@ pub(super) fn drop_types(create: &mut MapCreate) {
 }
 
 /// What a program can do without.
-pub(super) static PROGRAM: &[Part<Attempt>] = &[
-    Part {
-        feature: Feature::ProgName,
-        instead: Instead::NoName,
-        is_in: |attempt| attempt.attr.prog_name != [0; 16],
-        leave_out: |attempt| attempt.attr.prog_name = [0; 16],
-    },
-    Part {
-        feature: Feature::ExpectedAttachType,
-        instead: Instead::NoAttachType,
-        is_in: |attempt| attempt.attr.expected_attach_type != 0 && attach_type_is_optional(attempt),
-        leave_out: |attempt| attempt.attr.expected_attach_type = 0,
-    },
-    Part {
-        feature: Feature::BtfType(BtfFeature::Func),
-        instead: Instead::NoFunctions,
-        is_in: |attempt| !attempt.info.functions.is_empty(),
-        leave_out: |attempt| attempt.info = Default::default(),
-    },
-    Part {
-        feature: Feature::ProbeReadKernel,
-        instead: Instead::ProbeRead,
-        is_in: |attempt| attempt.insns.chunks_exact(8).any(|slot| older_read(slot).is_some()),
-        leave_out: |attempt| {
-            for slot in attempt.insns.chunks_exact_mut(8) {
-                if let Some(older) = older_read(slot) {
-                    slot[4..].copy_from_slice(&older.0.to_ne_bytes());
-                }
-            }
+pub(super) fn program<'o>() -> [Part<Attempt<'o>>; 4] {
+    [
+        Part {
+            feature: Feature::ProgName,
+            instead: Instead::NoName,
+            is_in: |attempt| attempt.attr.prog_name != [0; 16],
+            leave_out: |attempt| attempt.attr.prog_name = [0; 16],
         },
-    },
-];
+        Part {
+            feature: Feature::ExpectedAttachType,
+            instead: Instead::NoAttachType,
+            is_in: |attempt| attempt.attr.expected_attach_type != 0 && attach_type_is_optional(attempt),
+            leave_out: |attempt| attempt.attr.expected_attach_type = 0,
+        },
+        Part {
+            feature: Feature::BtfType(BtfFeature::Func),
+            instead: Instead::NoFunctions,
+            is_in: |attempt| !attempt.info.functions.is_empty(),
+            leave_out: |attempt| attempt.info = Default::default(),
+        },
+        Part {
+            feature: Feature::ProbeReadKernel,
+            instead: Instead::ProbeRead,
+            is_in: |attempt| attempt.insns.chunks_exact(8).any(|slot| older_read(slot).is_some()),
+            leave_out: |attempt| {
+                for slot in attempt.insns.chunks_exact_mut(8) {
+                    if let Some(older) = older_read(slot) {
+                        slot[4..].copy_from_slice(&older.0.to_ne_bytes());
+                    }
+                }
+            },
+        },
+    ]
+}
 
 /// Tells whether a kernel that does not know the field takes such programs too (libbpf's `SEC_EXP_ATTACH_OPT`).
-fn attach_type_is_optional(attempt: &Attempt) -> bool {
+fn attach_type_is_optional(attempt: &Attempt<'_>) -> bool {
     let (prog, attach) = (ProgType(attempt.attr.prog_type), AttachType(attempt.attr.expected_attach_type));
     let mut rows = SECTIONS.iter().filter(|row| row.prog == prog && row.attach == attach);
     rows.any(|row| row.flags.has(Flags::OPTIONAL_ATTACH))

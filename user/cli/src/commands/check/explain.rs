@@ -20,10 +20,10 @@ pub(super) fn text(rejection: &Rejection, object: &ObjectSpec, program: &Program
 
 fn source<'o>(object: &'o ObjectSpec, program: &ProgramSpec) -> Source<'o> {
     let lines = program.line_info.iter().map(|info| LineInfo {
-        insn_off: info.insn.0,
-        file_name: StrOff(info.file_name),
-        line: StrOff(info.line_text),
-        line_col: info.line << 10 | info.column,
+        insn_off: info.insn_off,
+        file_name: StrOff(info.file_name_off),
+        line: StrOff(info.line_off),
+        line_col: info.line_col,
     });
     Source::new(object.btf.as_ref(), lines.collect())
 }
