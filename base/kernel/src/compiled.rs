@@ -7,6 +7,8 @@
 mod calls;
 mod link;
 mod plan;
+#[cfg(target_arch = "x86_64")]
+mod quick;
 
 use self::calls::Around;
 use self::link::Callee;
@@ -266,7 +268,7 @@ fn code(
         let ops = link.compile(program, &target.machine(), options)?;
         // What is called by its address counts no fuel.
         let plain = match options.metering {
-            Metering::Free => calls::quick(callees, wanted.promise)?,
+            Metering::Free => quick::quick(callees, wanted.promise)?,
             Metering::Metered => Vec::new(),
         };
         let made =

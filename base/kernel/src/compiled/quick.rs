@@ -1,0 +1,104 @@
+//! Helpers that compiled programs call by their addresses: those that are called often, in the fewest words.
+
+use super::address;
+use super::link::{self, Callee};
+use crate::run::Surroundings;
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+use skep_abi::{Errno, FuncId};
+use skep_maps::{Map, RingBuf};
+use skep_vm::{Passed, Plain, Promise, Quick};
+
+/// Lists the helpers that a program may call by their addresses.
+pub(super) fn quick(callees: &[Callee], promise: Promise) -> Result<Vec<Plain>, TryReserveError> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(callees.len())?;
+    list.extend(callees.iter().filter_map(|callee| {
+        let id = callee.helper.id;
+        Some(match id {
+            FuncId::MAP_LOOKUP_ELEM => Plain::quick::<LookUp>(id.0, promise),
+            FuncId::MAP_UPDATE_ELEM => Plain::quick::<Update>(id.0, promise),
+            FuncId::MAP_DELETE_ELEM => Plain::quick::<Delete>(id.0, promise),
+            FuncId::RINGBUF_OUTPUT => Plain::quick::<Output>(id.0, promise),
+            FuncId::GET_SMP_PROCESSOR_ID => Plain::quick::<Cpu>(id.0, promise),
+            _ => return None,
+        })
+    }));
+    Ok(list)
+}
+
+/// The map that a helper is called on.
+#[inline(always)]
+fn map_of<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> Option<&'e dyn Map> {
+    env.maps.get(link::of_handle(passed.number(0)).0 as usize).map(|object| &*object.map)
+}
+
+/// What a helper that may fail answers.
+fn status(result: Result<(), Errno>) -> u64 {
+    result.map_or_else(|errno| -i64::from(errno.raw()) as u64, |()| 0)
+}
+
+/// `bpf_map_lookup_elem`.
+struct LookUp;
+
+impl Quick for LookUp {
+    type Env<'e> = Surroundings<'e>;
+
+    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+        let Some(map) = map_of(env, passed) else { return 0 };
+        let key = passed.memory(1, map.def().key_size as usize);
+        map.lookup(env.on, key).map_or(0, address)
+    }
+}
+
+/// `bpf_map_update_elem`.
+struct Update;
+
+impl Quick for Update {
+    type Env<'e> = Surroundings<'e>;
+
+    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+        let Some(map) = map_of(env, passed) else { return status(Err(Errno::EINVAL)) };
+        let def = map.def();
+        let (key, value) =
+            (passed.memory(1, def.key_size as usize), passed.memory(2, def.value_size as usize));
+        status(map.update(env.on, key, value, passed.number(3)))
+    }
+}
+
+/// `bpf_map_delete_elem`.
+struct Delete;
+
+impl Quick for Delete {
+    type Env<'e> = Surroundings<'e>;
+
+    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+        let Some(map) = map_of(env, passed) else { return status(Err(Errno::EINVAL)) };
+        status(map.delete(env.on, passed.memory(1, map.def().key_size as usize)))
+    }
+}
+
+/// `bpf_ringbuf_output`.
+struct Output;
+
+impl Quick for Output {
+    type Env<'e> = Surroundings<'e>;
+
+    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+        let ring = map_of(env, passed).and_then(|map| map.ring());
+        let data = passed.memory(1, passed.number(2) as usize);
+        let output = |ring: &RingBuf| ring.output(env.on, data, passed.number(3));
+        status(ring.ok_or(Errno::EINVAL).and_then(output))
+    }
+}
+
+/// `bpf_get_smp_processor_id`.
+struct Cpu;
+
+impl Quick for Cpu {
+    type Env<'e> = Surroundings<'e>;
+
+    fn call<'e>(env: &'e Surroundings<'e>, _: &Passed<'e>) -> u64 {
+        env.on.id().into()
+    }
+}
