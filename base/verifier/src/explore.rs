@@ -6,7 +6,7 @@
 
 use crate::facts::Noted;
 use crate::live::Live;
-use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, Why};
+use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
 use crate::same::{Compare, covers};
 use crate::scalar::Number;
@@ -358,7 +358,7 @@ impl<'a> Explorer<'a> {
         if self.comes_to(state, at)? == Arrival::Known {
             return Ok(Next::End);
         }
-        self.path.step(at, Note::Nothing)?;
+        self.path.begin(at)?;
         self.count(at)?;
         self.noted.looks_at(at, state);
         if let Some(trace) = &mut self.trace {
@@ -747,8 +747,8 @@ impl<'a> Explorer<'a> {
                 self.read_slot(state, number, slot);
             }
         }
-        self.need(state, set);
-        self.need_for(state, handed, Why::HandedOn);
+        self.need_for(state, set, (Why::Decides, When::Between));
+        self.need_for(state, handed, (Why::HandedOn, When::Between));
     }
 
     /// Wants everything of the path that is known of the state at its end: it goes on at a state of which not all is known yet that is
@@ -764,7 +764,7 @@ impl<'a> Explorer<'a> {
                 self.read_slot(state, number, index);
             }
         }
-        self.need_for(state, set, Why::HandedOn);
+        self.need_for(state, set, (Why::HandedOn, When::Between));
     }
 
     /// Says that a slot of a function's stack is read.
@@ -777,12 +777,12 @@ impl<'a> Explorer<'a> {
         self.path.read(&mut self.kept, state.since, frame, slot, written);
     }
 
-    /// Says that numbers decide something.
+    /// Says that numbers that the step begins with decide something.
     pub(crate) fn need(&mut self, state: &State, set: Set) {
-        self.need_for(state, set, Why::Decides);
+        self.need_for(state, set, (Why::Decides, When::InStep));
     }
 
-    fn need_for(&mut self, state: &State, set: Set, why: Why) {
+    fn need_for(&mut self, state: &State, set: Set, why: (Why, When)) {
         if !set.is_empty() {
             self.path.need(self.program, &mut self.kept, (state.since, state.top()), set, why);
         }

@@ -135,6 +135,15 @@ pub(crate) enum Why {
     HandedOn,
 }
 
+/// When numbers are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    /// While a step is taken, as they are before it.
+    InStep,
+    /// When all steps of the path are taken.
+    Between,
+}
+
 /// A kept state, with what is wanted of it.
 #[derive(Debug)]
 pub(crate) struct Kept {
@@ -162,6 +171,8 @@ pub(crate) struct Path {
     steps: Vec<Step>,
     points: Vec<Point>,
     sets: Vec<Set>,
+    /// Where the step begins that is being taken: what it wants is wanted before it.
+    begun: u32,
 }
 
 /// How long the path's parts are.
@@ -207,6 +218,12 @@ impl Path {
         self.steps.try_reserve(1).map_err(|_| no_memory())?;
         self.steps.push(Step { insn, note });
         Ok(())
+    }
+
+    /// Begins the step of an instruction.
+    pub(crate) fn begin(&mut self, insn: InsnIdx) -> Result<(), Rejection> {
+        self.begun = self.position().0;
+        self.step(insn, Note::Nothing)
     }
 
     /// Says what the last step did, if nothing was said yet; otherwise it becomes a step of its own.
@@ -273,11 +290,14 @@ impl Path {
         kept: &mut [Kept],
         (since, top): (u32, usize),
         set: Set,
-        why: Why,
+        (why, when): (Why, When),
     ) {
         let mut walk = Walk { set, frame: top };
         let mut points = self.points.iter().rev().peekable();
-        let mut at = self.steps.len();
+        let mut at = match when {
+            When::InStep => (self.begun as usize).min(self.steps.len()),
+            When::Between => self.steps.len(),
+        };
         loop {
             while let Some(point) = points.next_if(|point| point.position.0 as usize >= at) {
                 if let Some(kept) = kept.get_mut(point.kept) {

@@ -428,6 +428,32 @@ fn ordered_accesses_are_aligned() {
     accepts(&value("r0 = *(u64 *)(r0 + 4)"));
 }
 
+/// What a call's arguments decide they decide before it, though it leaves nothing of them: paths that meet before the call differ by them.
+#[test]
+fn arguments_of_calls_tell_paths_apart() {
+    let pad = "r5 = 1\n".repeat(50);
+    let sized = |other: u32, size: &str| {
+        format!(
+            "r6 = *(u32 *)(r1 + 12)\n*(u64 *)(r10 - 8) = 0\nr7 = 8\nif r6 == 0 goto small\ngoto on\nsmall: r7 = {other}\n\
+             on: r8 = 1\n{pad}if r6 == 7 goto more\nmore: r8 = 2\n{pad}r1 = r10\nr1 += -8\n{size}r3 = 0\nr4 = 0\nr5 = 0\n\
+             call 28\nr0 = 0\nexit"
+        )
+    };
+    for size in ["r2 = r7\n", "r2 = r7\nr2 &= 127\n"] {
+        accepts(&sized(4, size));
+        let rejection = on(ProgType::XDP, &sized(64, size)).expect_err("64 bytes at -8");
+        assert_eq!(rejection.id(), "stack-bounds", "{rejection}");
+    }
+    // How often a function is called.
+    let counted = |function: &str| {
+        format!(
+            "r9 = 0\nloop: may_goto out\nr9 += 1\ngoto loop\nout: r1 = r9\nr2 = subprog[f] ll\nr3 = r10\nr4 = 0\ncall 181\n\
+             r0 = 0\nexit\nf: {function}\nexit"
+        )
+    };
+    rejects(&counted("r0 = r6"), "register-uninitialised", 12);
+}
+
 #[test]
 fn a_packet_load_may_leave_a_function_that_a_helper_calls() {
     // The loop's function leaves 600 behind, if it is left early.
