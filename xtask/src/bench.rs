@@ -7,8 +7,7 @@ use crate::vectors;
 use anyhow::{Result, bail};
 
 /// What is measured where nothing is named.
-const EVERYTHING: [&str; 7] =
-    ["loads", "loader", "encoder", "machine", "compile", "shapes", "verifier"];
+const EVERYTHING: [&str; 7] = ["loads", "loader", "encoder", "machine", "compile", "shapes", "verifier"];
 
 /// What `lab/corpus` measures.
 const LOADS: &str = "loads";
