@@ -152,11 +152,21 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
 /// What each loader took in each round, or why it does not load.
 type Answer = Result<Vec<Took>, String>;
 
+/// The order of a round: in as many rounds as there are of an even number, each comes once behind each other one
+/// (E. J. Williams, 1949), as what one leaves in the caches, or has driven out of them, is the next one's.
+fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |place| {
+        let first = if place % 2 == 0 { count - place / 2 } else { place / 2 + 1 };
+        (first + round) % count
+    })
+}
+
 /// Lets all loaders load a file in turns, and each once more for its heap: to count it takes time.
 fn in_turns(loaders: &[Loader], path: &Path, rounds: u32) -> Outcome<Vec<Answer>> {
     let mut answers: Vec<Answer> = vec![Ok(Vec::new()); loaders.len()];
-    for _ in 0..rounds {
-        for (loader, answer) in loaders.iter().zip(&mut answers) {
+    for round in 0..rounds as usize {
+        for turn in order(loaders.len(), round) {
+            let (loader, answer) = (&loaders[turn], &mut answers[turn]);
             if let Ok(rounds) = answer {
                 match in_a_process(*loader, path, &[])? {
                     Ok(round) => rounds.push(round),
@@ -276,6 +286,19 @@ fn usage() -> libc::rusage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_comes_once_behind_each_other() {
+        for count in [2, 4, 6] {
+            let rounds: Vec<Vec<usize>> = (0..count).map(|round| order(count, round).collect()).collect();
+            let mut pairs: Vec<_> = rounds.iter().flat_map(|round| round.windows(2)).collect();
+            pairs.sort_unstable();
+            pairs.dedup();
+            assert_eq!(pairs.len(), count * (count - 1), "{rounds:?}");
+            let all = |round: &Vec<usize>| (0..count).all(|one| round.contains(&one));
+            assert!(rounds.iter().all(all), "{rounds:?}");
+        }
+    }
 
     #[test]
     fn medians_are_of_the_column() {
