@@ -116,24 +116,76 @@ impl<'o> Externs<'o> {
         const PATH: &str = "/proc/kallsyms";
         let is_variable = |known: &&Extern<'o>| known.spec.kind == ExternKind::Variable;
         let wanted = self.known.values().filter(is_variable).filter(|known| !self.is_typed(known.spec));
-        let mut wanted: BTreeMap<&[u8], &'o str> =
-            wanted.map(|known| (known.spec.name.as_bytes(), known.spec.name.as_str())).collect();
-        let mut found = BTreeMap::new();
-        self.kernel.read_lines(PATH, |line| {
-            let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-            let (Some(address), Some(name)) = (words.next(), words.nth(1)) else {
-                return Ok(ControlFlow::Continue(()));
-            };
-            let Some(name) = wanted.remove(name) else { return Ok(ControlFlow::Continue(())) };
-            let address =
-                std::str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
-            let Some(address) = address.filter(|address| *address != 0) else {
-                let error = Error::call("read", Errno::EPERM).at_path(PATH);
-                return Err(error.hint("addresses are hidden from this process (kernel.kptr_restrict)"));
-            };
-            found.insert(name, address);
-            Ok(if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        Ok(found)
+        let wanted = wanted.map(|known| (known.spec.name.as_bytes(), known.spec.name.as_str())).collect();
+        let mut addresses = Addresses { wanted, found: BTreeMap::new(), is_shown: false };
+        self.kernel.read_lines(PATH, |line| Ok(addresses.take(line)))?;
+        addresses.shown().ok_or_else(|| {
+            let error = Error::call("read", Errno::EPERM).at_path(PATH);
+            error.hint("addresses are hidden from this process (kernel.kptr_restrict)")
+        })
+    }
+}
+
+/// Addresses of symbols, out of lines of `/proc/kallsyms`.
+struct Addresses<'o> {
+    wanted: BTreeMap<&'o [u8], &'o str>,
+    found: BTreeMap<&'o str, u64>,
+    /// Whether any address was not zero.
+    is_shown: bool,
+}
+
+impl<'o> Addresses<'o> {
+    /// Takes a line, and says whether more are wanted.
+    fn take(&mut self, line: &[u8]) -> ControlFlow<()> {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let (Some(address), Some(name)) = (words.next(), words.nth(1)) else {
+            return ControlFlow::Continue(());
+        };
+        self.is_shown = self.is_shown || address.iter().any(|digit| *digit != b'0');
+        if let Some(name) = self.wanted.remove(name) {
+            let address = std::str::from_utf8(address).ok();
+            let address = address.and_then(|text| u64::from_str_radix(text, 16).ok());
+            self.found.extend(address.map(|address| (name, address)));
+        }
+        match self.wanted.is_empty() && self.is_shown {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Gives what was found. Where addresses are hidden, all are zero, and this is none; one may be zero anyway, as those of
+    /// the variables that each processor has count from there (`__per_cpu_start`, on x86-64 before Linux 6.15).
+    fn shown(self) -> Option<BTreeMap<&'o str, u64>> {
+        (self.is_shown || self.found.is_empty()).then_some(self.found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'o>(wanted: &[&'o str], lines: &[&str]) -> (usize, Option<BTreeMap<&'o str, u64>>) {
+        let wanted = wanted.iter().map(|name| (name.as_bytes(), *name)).collect();
+        let mut addresses = Addresses { wanted, found: BTreeMap::new(), is_shown: false };
+        let end = lines.iter().position(|line| addresses.take(line.as_bytes()).is_break());
+        (end.map_or(lines.len(), |last| last + 1), addresses.shown())
+    }
+
+    #[test]
+    fn an_address_may_be_zero_where_others_are_not() {
+        let lines =
+            ["0000000000000000 A first", "0000000000001000 A second", "ffff000000000000 T third [of]"];
+        assert_eq!(read(&["first"], &lines), (2, Some(BTreeMap::from([("first", 0)]))));
+        let both = BTreeMap::from([("first", 0), ("third", 0xffff_0000_0000_0000)]);
+        assert_eq!(read(&["third", "first", "none"], &lines), (3, Some(both)));
+        assert_eq!(read(&["none"], &lines), (3, Some(BTreeMap::new())));
+    }
+
+    #[test]
+    fn hidden_addresses_are_all_zero() {
+        let lines = ["0000000000000000 A first", "0000000000000000 T second"];
+        assert_eq!(read(&["second"], &lines), (2, None));
+        assert_eq!(read(&["none"], &lines), (2, Some(BTreeMap::new())));
+        assert_eq!(read(&["second"], &["odd", "", "zz t second"]), (3, Some(BTreeMap::new())));
     }
 }
