@@ -79,6 +79,7 @@ const SINCE: &[(&str, (u32, u32))] = &[
     ("arena", (6, 9)),
     ("load_for_a_type_of_a_module", (5, 11)),
     ("load_relocated_by_a_module", (5, 11)),
+    ("load_structs_of_functions", (6, 4)),
     ("load_with_tagged_contexts", (5, 12)),
     ("user_ring", (6, 1)),
 ];
@@ -157,6 +158,9 @@ impl Sys for Unmapped {
 
 /// One that is to be linked: a caller that fails to take the other sort back would leave it in use.
 fn load_structs_of_functions(kernel: &Kernel) -> Result<()> {
+    if common::running() < (6, 4) {
+        return Ok(());
+    }
     let mut object = object("lab/vectors/struct_ops/congestion");
     object.map_mut("straw")?.set_autocreate(Autocreate::No);
     object.load(kernel)?.map("linked")?.register()
