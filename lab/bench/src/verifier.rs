@@ -1,7 +1,9 @@
 //! Verifying programs of four thousand instructions that branch, and that do not, beside the running Linux's verifier.
 //!
-//! Objects of real tools are measured by `cargo xtask judge`; these are what it takes to see how the paths through a program add up.
+//! Objects of real tools are measured by `cargo xtask judge`; these are what it takes to see how the paths through a program add up. Of skep the
+//! processor's time counts, of Linux what it says itself.
 
+use crate::clock::Stopwatch;
 use skep::VerifierStats;
 use skep_abi::{ProgLoad, ProgType};
 use skep_isa::text::assemble;
@@ -11,7 +13,7 @@ use skep_model::platform::helper::Licence;
 use skep_sys::{Kernel, ProgLoadMemory};
 use skep_verifier::{Limits, Reference, References, Subject, verify};
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many instructions the programs have, about.
 const LENGTH: usize = 4000;
@@ -93,7 +95,7 @@ fn line(name: &str, text: &str, rounds: u32) -> Result<(), String> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut processed, mut by_linux) = (0, 0);
     for _ in 0..rounds {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let verified =
             verify(&subject, &Limits::LINUX).map_err(|rejection| format!("{name}: {rejection}"))?;
         ours.push(start.elapsed());

@@ -14,7 +14,7 @@ pub(crate) struct Bits {
 
 impl Bits {
     /// Nothing is known of 64 bits.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
+    #[cfg(test)]
     pub(crate) const UNKNOWN: Bits = Bits { value: 0, mask: u64::MAX };
 
     /// All bits are known.
@@ -67,7 +67,7 @@ impl Bits {
 
     /// Says whether every number is a multiple of `to`, a power of two; of zero everything is (`tnum_is_aligned`).
     #[inline]
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
+    #[cfg(test)]
     pub(crate) const fn aligned(self, to: u64) -> bool {
         to == 0 || self.possible() & (to - 1) == 0
     }
@@ -86,7 +86,7 @@ impl Bits {
 
     /// Returns the lower half of 64 bits (`tnum_subreg`).
     #[inline]
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
+    #[cfg(test)]
     pub(crate) const fn subreg(self) -> Bits {
         self.low(u32::MAX as u64)
     }

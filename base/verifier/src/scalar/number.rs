@@ -127,14 +127,14 @@ impl<const N: u32, const H: u32> Known<N, H> {
 
     /// The least of the lower half, unsigned.
     #[inline]
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
+    #[cfg(test)]
     pub(crate) const fn u32_min(&self) -> u32 {
         self.lower.umin
     }
 
     /// The greatest of the lower half, unsigned.
     #[inline]
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
+    #[cfg(test)]
     pub(crate) const fn u32_max(&self) -> u32 {
         self.lower.umax
     }
@@ -194,7 +194,7 @@ impl<const N: u32, const H: u32> Known<N, H> {
 
     /// The lower half, if it is one number.
     #[inline]
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask for it so far"))]
+    #[cfg(test)]
     pub(crate) const fn low32_constant(&self) -> Option<u32> {
         if self.lower.umin == self.lower.umax { Some(self.lower.umin) } else { None }
     }
