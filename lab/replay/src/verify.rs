@@ -12,15 +12,18 @@
 //! Promised: whatever it is, a verdict comes without a panic, and after no more instructions than there may be; and it does not depend on
 //! what is pruned: a program is refused for the same reason whether paths are left out where all that was seen to matter is
 //! the same, or only where everything is. Loops that go round until nothing new happens are left out of that, as what is widened there does
-//! depend on it.
+//! depend on it. What is told of a state is sensible: bounds in order, and members. Where loops may be metered, whatever is accepted without is
+//! accepted, and of what is not, only for loops' sake is there another verdict.
 
 use skep_abi::{AttachType, ProgType};
 use skep_btf::{FuncInfo, TypeId};
-use skep_isa::{ByteOrder, Insn, Program, RawInsn, raw, structure, text};
+use skep_isa::{ByteOrder, Insn, InsnIdx, Program, RawInsn, Reg, raw, structure, text};
 use skep_lab_world::{Function, Functions, MAPS, World, functions, kernel};
 use skep_model::platform::Platform;
 use skep_model::platform::helper::Licence;
-use skep_verifier::{Alignment, Category, Limits, Pruning, Sleep, Subject, verify};
+use skep_verifier::{
+    Alignment, Category, Holds, Known, Limits, Loops, Pruning, Sleep, Subject, Trace, verify, verify_traced,
+};
 use std::sync::OnceLock;
 
 /// Types of functions, one after the other from where the input says.
@@ -116,6 +119,26 @@ impl Wanted {
     }
 }
 
+/// Looks at all that is told of a state.
+struct Sensible;
+
+impl Trace for Sensible {
+    fn looks_at(&mut self, at: InsnIdx, known: &Known<'_>) {
+        let sensible = |holds: Holds| match holds {
+            Holds::Anything => {}
+            Holds::Number(numbers) => {
+                let (least, most) = numbers.range();
+                assert!(least <= most, "{at}: {numbers:?}");
+            }
+            Holds::Pointer(points) => assert!(points.offset.0 <= points.offset.1, "{at}: {points:?}"),
+        };
+        for frame in 0..known.frames() {
+            Reg::ALL.into_iter().for_each(|reg| sensible(known.register(frame, reg)));
+            (1..=64).for_each(|slot| sensible(known.stack(frame, -8 * slot)));
+        }
+    }
+}
+
 pub(crate) fn run(data: &[u8]) {
     let Some(wanted) = Wanted::new(data) else { return };
     let own = (!wanted.functions.is_empty()).then(|| functions(wanted.kind, &wanted.functions));
@@ -150,10 +173,21 @@ pub(crate) fn run(data: &[u8]) {
         verified.map(|_| ()).map_err(|rejection| (rejection.id(), rejection.insn, rejection.category()))
     };
     let full = verdict(Pruning::Full);
-    let within = verdict(Pruning::Within);
     let gave_up = |verdict: &Result<_, (_, _, Category)>| {
         verdict.as_ref().is_err_and(|&(_, _, category)| category == Category::Limit)
     };
+    let is_loop = |verdict: &Result<_, (&str, _, _)>| {
+        verdict.as_ref().is_err_and(|&(id, _, _)| id == "control-endless-loop")
+    };
+    let within = verdict(Pruning::Within);
+    let told = verify_traced(&subject, &limits, &mut Sensible);
+    assert_eq!(told.is_ok(), full.is_ok(), "what is told decides the verdict");
+    let metered = verify(&subject, &Limits { loops: Loops::Metered, ..limits });
+    assert!(metered.is_ok() || full.is_err(), "fuel makes a verdict worse");
+    assert!(
+        metered.is_err() || full.is_ok() || gave_up(&full) || is_loop(&full),
+        "fuel makes up for a mistake"
+    );
     if !wanted.goes_round() && !gave_up(&full) && !gave_up(&within) {
         assert_eq!(full, within, "what is pruned decides the verdict");
     }
