@@ -18,9 +18,10 @@ mod world;
 
 use skep_ir::fuel::WINDOW;
 use skep_isa::ByteOrder;
+use skep_machine::platform::{Platform, ProgType};
 use skep_machine::{
-    AtMost, Bytes, Cpu, Engine, Input, Level, Map, NoLoops, Program, ProgramError, Refusal, Setup,
-    SetupError, SetupErrorKind, Stop, StopKind,
+    AtMost, Bytes, Cpu, Engine, EveryPath, Input, Level, Limits, Map, NoLoops, Program, ProgramError,
+    Refusal, Setup, SetupError, SetupErrorKind, Stop, StopKind, Verifier,
 };
 use skep_mem::Block;
 use skep_mem::testing::TestHost;
@@ -206,7 +207,17 @@ impl Place {
                 3.. => Err(Refusal::new("too many functions")),
                 _ => Ok(()),
             }),
-            _ => setup,
+            // Whatever it says, it says it without a panic.
+            _ => {
+                let every_path = EveryPath::on(Platform::LINUX_6_18, ProgType::SOCKET_FILTER)
+                    .limits(Limits { insns: 2000, ..Limits::LINUX });
+                for program in &wanted.programs {
+                    if let Err(refusal) = every_path.verify(program) {
+                        assert!(!refusal.to_string().is_empty(), "a refusal says why");
+                    }
+                }
+                setup
+            }
         };
         let machine = setup.load_all(wanted.programs.iter().cloned())?;
         let memory = &mut self.memory[GUARD..GUARD + wanted.memory()];

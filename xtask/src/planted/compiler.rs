@@ -17,10 +17,19 @@ use std::time::{Duration, Instant};
 const FOLDER: &str = "lab/planted/compiler";
 
 /// What is copied of the workspace: what the tests need, and what those depend on.
-const COPIED: [&str; 7] =
-    ["base", "user/embedded", "user/linux", "lab/escape", "lab/filetests", "lab/seam", "lab/trace"];
+const COPIED: [&str; 8] = [
+    "base",
+    "user/embedded",
+    "user/linux",
+    "lab/escape",
+    "lab/filetests",
+    "lab/seam",
+    "lab/trace",
+    "lab/world",
+];
 /// The members of the copy.
-const MEMBERS: &str = r#"members = ["base/*", "user/embedded", "user/linux", "lab/escape", "lab/filetests"]"#;
+const MEMBERS: &str =
+    r#"members = ["base/*", "user/embedded", "user/linux", "lab/escape", "lab/filetests", "lab/world"]"#;
 
 /// What a test may take before the bug counts as not found.
 const TEST_LIMIT: Duration = Duration::from_secs(120);
