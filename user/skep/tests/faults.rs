@@ -2,7 +2,7 @@
 //! matter: nothing is left behind, and the error says which call failed and where.
 //!
 //! `faults.txt` lists the pairs of path and call that are swept. It may only grow: a pair that is no longer made fails
-//! a test, and so does one that is not listed. That test runs in other kernels, too.
+//! a test, and so does one that is not listed.
 
 mod common;
 #[path = "common/module.rs"]
