@@ -106,26 +106,14 @@ impl Explorer<'_> {
         if self.is_own() {
             return self.lend_own_context(at, pointer, access);
         }
-        let last = Access { off: access.off + i64::from(access.size) - 1, size: 1, ..access };
-        if self.has_arguments() {
-            return self.load_argument(at, pointer, last, LoadKind::U8).map(|_| ());
-        }
-        let touch = if access.how.writes() { Touch::Store } else { Touch::Load };
-        let landing = self.landing(at, pointer, last, touch)?;
-        match landing.field.meaning {
-            Meaning::TracepointArgs
-            | Meaning::TracepointRecord
-            | Meaning::Regs
-            | Meaning::SyscallArgs
-            | Meaning::Host => Ok(()),
-            _ => Err(Rule::Argument.broken(
-                at,
-                format_args!(
-                    "wanted memory in {}, found the context, whose fields are no memory in programs of type {}",
-                    access.reg, self.subject.kind
-                ),
-            )),
-        }
+        // No helper of Linux's takes one for memory (`mem_types` in `kernel/bpf/verifier.c`).
+        Err(Rule::Argument.broken(
+            at,
+            format_args!(
+                "wanted memory in {}, found the context, which is no memory in programs of type {}",
+                access.reg, self.subject.kind
+            ),
+        ))
     }
 
     /// Whether the program's type is a host's own. Its context is memory as it seems, and may be pointed into.

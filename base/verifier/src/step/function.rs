@@ -10,6 +10,7 @@ use crate::scalar::Number;
 use crate::state::{Frame, Role, State};
 use crate::value::{Id, MapAt, To, Trust, Value};
 use alloc::vec::Vec;
+use skep_abi::{AttachType, ProgType};
 use skep_isa::{Insn, InsnIdx, Reg};
 use skep_model::platform::helper::Callback;
 
@@ -154,11 +155,15 @@ impl Explorer<'_> {
         let range = self.result_range(at)?;
         let Some((low, high)) = range.filter(|&range| range != (i32::MIN, i32::MAX)) else { return Ok(()) };
         self.need_reg(state, Reg::R0);
-        // Linux compares the lower half, as a signed number.
-        let within = result.is_number()
-            && i64::from(low) <= i64::from(result.number.s32_min())
-            && i64::from(result.number.s32_max()) <= i64::from(high);
-        if within {
+        let (low, high) = (i64::from(low), i64::from(high));
+        let number = &result.number;
+        // Of hooks the lower half counts (`return_32bit` in `check_return_code`), of all others the whole.
+        let is_hook = self.subject.kind == ProgType::LSM && self.subject.attach != AttachType::LSM_CGROUP;
+        let (least, most) = match is_hook {
+            true => (i64::from(number.s32_min()), i64::from(number.s32_max())),
+            false => (number.smin(), number.smax()),
+        };
+        if result.is_number() && low <= least && most <= high {
             return Ok(());
         }
         Err(Rule::Return
