@@ -12,6 +12,7 @@ mod quick;
 
 use self::calls::Around;
 use self::link::Callee;
+pub(crate) use self::plan::IMAGE;
 use self::plan::Plan;
 use crate::map::MapObject;
 use crate::prog::Prog;
@@ -26,12 +27,12 @@ use skep_ir::{Access, Level, Metering, Options};
 use skep_isa::Addr;
 #[cfg(target_arch = "x86_64")]
 use skep_mem::HostCode;
-use skep_mem::{Block, Bytes, Fuel, Host, MapIndex, NoMemory, Shared};
+use skep_mem::{Bytes, Fuel, Host, MapIndex, NoMemory, Shared};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::prog;
 use skep_verifier::Verified;
 #[cfg(target_arch = "x86_64")]
-use skep_vm::jit::{JitOptions, JitProgram};
+use skep_vm::jit::{JitOptions, JitProgram, Left};
 use skep_vm::{Fresh, Promise, Regions, Stop, StopKind};
 
 /// What runs a program.
@@ -122,21 +123,19 @@ pub(crate) struct Scratch {
     cpu: skep_vm::Cpu,
     /// Lists nothing between runs.
     regions: Regions<'static>,
-    /// The context of a program on packets.
-    image: Block,
 }
 
 impl Scratch {
-    pub(crate) fn new() -> Result<Scratch, NoMemory> {
-        Ok(Scratch { cpu: skep_vm::Cpu::new(), regions: Regions::new(), image: Block::zeroed(plan::IMAGE)? })
+    pub(crate) fn new() -> Scratch {
+        Scratch { cpu: skep_vm::Cpu::new(), regions: Regions::new() }
     }
 }
 
 /// How the run of one program ended.
 pub(crate) enum End {
     Returned(u64),
-    /// This program goes on.
-    TailCall(Shared<Prog>),
+    /// The program goes on that is in its place by now.
+    TailCall,
 }
 
 impl Compiled {
@@ -194,16 +193,46 @@ impl Compiled {
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn run_alone(
         &self,
-        prog: &Prog,
         env: &Surroundings<'_>,
         scratch: &mut Scratch,
-    ) -> Option<Result<u64, Fault>> {
-        let Code::Native(program) = &self.code else { return None };
-        let image = scratch.image.bytes();
-        let context = self.plan.begin(env.context, image);
+    ) -> Option<Result<End, Fault>> {
+        let program = self.alone()?;
+        let first = env.prog();
+        let context = self.plan.begin(env.context, env.image);
         let result = program.run_alone(&mut scratch.cpu, [context, 0, 0, 0, 0], skep_vm::word(env))?;
-        self.plan.end(env.context, image);
-        Some(result.map_err(|stop| fault(prog, stop)))
+        let last = env.prog();
+        if core::ptr::eq(first, last) {
+            self.plan.end(env.context, env.image);
+        } else if let (Some(last), false) = (&last.body.compiled, result == Err(Left::Elsewhere)) {
+            last.plan.end(env.context, env.image);
+        }
+        Some(match result {
+            Ok(value) => Ok(End::Returned(value)),
+            Err(Left::Elsewhere) => Ok(End::TailCall),
+            Err(Left::Stopped(stuck)) => {
+                let stopped = last.body.compiled.as_ref().and_then(Compiled::alone).unwrap_or(program);
+                Err(fault(last, stopped.stop(stuck)))
+            }
+        })
+    }
+
+    /// Returns its machine code, if that needs nobody while it runs.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn alone(&self) -> Option<&JitProgram<HostCode>> {
+        match &self.code {
+            Code::Native(program) => program.is_alone().then_some(program),
+            Code::Interpreter(_) => None,
+        }
+    }
+
+    /// Makes the context of a run that goes on in it, and says where it is entered; nothing where it is not to be entered so.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn entrance(&self, env: &Surroundings<'_>) -> Option<skep_vm::jit::Entrance<'_>> {
+        let entrance = self.alone()?.entrance().filter(|_| self.takes(env))?;
+        self.plan.begin(env.context, env.image);
+        Some(entrance)
     }
 
     /// Runs it once, if it needs nobody while it runs: no interpreted program does without.
@@ -211,30 +240,23 @@ impl Compiled {
     /// # Errors
     /// None.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn run_alone(
-        &self,
-        _: &Prog,
-        _: &Surroundings<'_>,
-        _: &mut Scratch,
-    ) -> Option<Result<u64, Fault>> {
+    pub(crate) fn run_alone(&self, _: &Surroundings<'_>, _: &mut Scratch) -> Option<Result<End, Fault>> {
         None
     }
 
-    /// Runs it once; `next` finds the program that a tail call leads to.
+    /// Runs it once.
     ///
     /// # Errors
     /// What stopped it, in terms of the reference machine.
-    pub(crate) fn run<'r>(
-        &'r self,
-        prog: &Prog,
-        env: &'r Surroundings<'r>,
-        scratch: &'r mut Scratch,
+    pub(crate) fn run(
+        &self,
+        env: &Surroundings<'_>,
+        scratch: &mut Scratch,
         fuel: &Fuel,
-        next: &dyn Fn(MapIndex, u32) -> Option<Shared<Prog>>,
     ) -> Result<End, Fault> {
-        let image = scratch.image.bytes();
-        let context = self.plan.begin(env.context, image);
-        let around = Around::new(self, env, image, next);
+        let prog = env.prog();
+        let context = self.plan.begin(env.context, env.image);
+        let around = Around::new(self, env);
         let mut regions = core::mem::take(&mut scratch.regions).emptied().trusting(self.promise);
         let args = [context, 0, 0, 0, 0];
         let result = match &self.code {
@@ -244,11 +266,11 @@ impl Compiled {
         };
         let went_on = around.went_on();
         scratch.regions = regions.emptied();
-        self.plan.end(env.context, image);
+        self.plan.end(env.context, env.image);
         match (went_on, result) {
-            (Some(next), _) => Ok(End::TailCall(next)),
-            (None, Ok(value)) => Ok(End::Returned(value)),
-            (None, Err(stop)) => Err(fault(prog, stop)),
+            (true, _) => Ok(End::TailCall),
+            (false, Ok(value)) => Ok(End::Returned(value)),
+            (false, Err(stop)) => Err(fault(prog, stop)),
         }
     }
 }
@@ -271,8 +293,12 @@ fn code(
             Metering::Free => quick::quick(callees, wanted.promise)?,
             Metering::Metered => Vec::new(),
         };
-        let made =
-            JitOptions { plain: &plain, fresh: Fresh::Zeroes, ..JitOptions::from(options.stack_bytes) };
+        let made = JitOptions {
+            plain: &plain,
+            fresh: Fresh::Zeroes,
+            successor: Some(quick::successor(wanted.promise)),
+            ..JitOptions::from(options.stack_bytes)
+        };
         // Where there is no memory for code the interpreter does.
         if let Ok(native) = JitProgram::promised(&ops, &target, made, host, wanted.promise) {
             return Ok(Code::Native(native));

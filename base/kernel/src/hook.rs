@@ -162,9 +162,9 @@ impl Hook {
     /// Runs what is attached, one after another, until `each` breaks.
     pub(crate) fn run(&self, context: &Context<'_>, mut each: impl FnMut(Result<u64>) -> ControlFlow<()>) {
         let Some(list) = self.list.read() else { return };
-        let entered = self.runner.enter();
+        let mut entered = self.runner.enter();
         for attached in list.iter().filter(|entry| !entry.is_dead()) {
-            let outcome = match &entered {
+            let outcome = match &mut entered {
                 Ok(entered) => run_one(entered, attached, context),
                 Err(errno) => {
                     attached.prog.body.stats.count_missed();
@@ -178,6 +178,6 @@ impl Hook {
     }
 }
 
-fn run_one(entered: &Entered<'_>, attached: &Attached, context: &Context<'_>) -> Result<u64> {
+fn run_one(entered: &mut Entered<'_>, attached: &Attached, context: &Context<'_>) -> Result<u64> {
     entered.run(&attached.prog, context, attached.cookie)
 }

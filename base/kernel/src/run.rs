@@ -11,21 +11,78 @@ use skep_exact::{CallEnd, CtxValue, Entry, Fault, Fuel, Stack, World};
 use skep_helpers::Env;
 use skep_isa::Size;
 use skep_maps::Map;
-use skep_mem::{Arg, Bytes, Host, Invoke, MapIndex, OnCpu, Ret, Shared};
+use skep_mem::{Arg, Bytes, Host, Invoke, MapIndex, OnCpu, Reading, Ret, Shared};
 use skep_model::platform::context::Landing;
 
-/// The programs that tail calls of one run have led to, kept alive until it ends.
-type Holds = [OnceCell<Shared<Prog>>; MAX_TAIL_CALLS as usize + 1];
-
-/// What surrounds the run of a program, whichever engine runs it.
-#[derive(Clone, Copy)]
+/// What surrounds a run, whichever engine runs the program.
 pub(crate) struct Surroundings<'r> {
     pub(crate) host: &'r Arc<dyn Host>,
     pub(crate) on: &'r OnCpu<'r>,
-    /// The program's maps, by the positions that its engine hands out.
-    pub(crate) maps: &'r [Shared<MapObject>],
     pub(crate) context: &'r Context<'r>,
     pub(crate) cookie: u64,
+    /// Where compiled programs find the context of a packet.
+    pub(crate) image: Bytes<'r>,
+    /// The program that runs now.
+    prog: Cell<&'r Prog>,
+    /// Its maps, by the positions that its engine hands out.
+    maps: Cell<&'r [Shared<MapObject>]>,
+    /// How many programs may still take another one's place.
+    left: Cell<u32>,
+    /// Keeps the programs that tail calls lead to until the run has ended.
+    reading: &'r OnceCell<Reading>,
+}
+
+/// What runs have of their CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'r> {
+    pub(crate) host: &'r Arc<dyn Host>,
+    pub(crate) on: &'r OnCpu<'r>,
+    pub(crate) image: Bytes<'r>,
+    /// Empty until a tail call leads on; what is in it stays for runs that follow.
+    pub(crate) reading: &'r OnceCell<Reading>,
+}
+
+impl<'r> Surroundings<'r> {
+    pub(crate) fn new(
+        place: Place<'r>,
+        prog: &'r Prog,
+        context: &'r Context<'r>,
+        cookie: u64,
+    ) -> Surroundings<'r> {
+        let Place { host, on, image, reading } = place;
+        let (maps, left) = (Cell::new(&prog.body.maps[..]), Cell::new(MAX_TAIL_CALLS));
+        Surroundings { host, on, context, cookie, image, prog: Cell::new(prog), maps, left, reading }
+    }
+
+    /// The program that runs now.
+    #[inline]
+    pub(crate) fn prog(&self) -> &'r Prog {
+        self.prog.get()
+    }
+
+    /// The maps of the program that runs now.
+    #[inline]
+    pub(crate) fn maps(&self) -> &'r [Shared<MapObject>] {
+        self.maps.get()
+    }
+
+    /// Puts a program in the place of the one that runs: the one that an array leads to, if there is one and not too many have followed
+    /// one another.
+    #[inline]
+    pub(crate) fn follow(&self, map: MapIndex, index: u32) -> Option<&'r Prog> {
+        let left = self.left.get().checked_sub(1)?;
+        let progs = self.maps.get().get(map.0 as usize)?.map.objects()?;
+        let reading = self.reading.get_or_init(|| Reading::enter(self.host));
+        let next: &'r Prog = progs.look(index, reading)?.object.downcast_ref()?;
+        self.left.set(left);
+        self.switch(next);
+        Some(next)
+    }
+
+    fn switch(&self, prog: &'r Prog) {
+        self.prog.set(prog);
+        self.maps.set(&prog.body.maps);
+    }
 }
 
 /// What runs need besides what surrounds them.
@@ -45,48 +102,31 @@ pub(crate) enum Ran {
 }
 
 /// Runs a program once, and those that take its place.
-pub(crate) fn run(prog: &Prog, env: &Surroundings<'_>, engines: Engines<'_>, fuel: u64) -> Ran {
+pub(crate) fn run(env: &Surroundings<'_>, engines: Engines<'_>, fuel: u64) -> Ran {
     let Engines { scratch, stack } = engines;
-    let first = prog.body.compiled.as_ref().filter(|compiled| compiled.takes(env));
-    match first.and_then(|compiled| compiled.run_alone(prog, env, scratch)) {
-        Some(Ok(value)) => return Ran::Returned(value),
-        Some(Err(fault)) => return Ran::Stopped(fault, 0),
-        None => {}
-    }
     let fuel = Fuel::new(fuel);
-    let mut next: Option<Shared<Prog>> = None;
-    let mut tail_calls = 0;
     loop {
-        let prog = next.as_deref().unwrap_or(prog);
-        let env = Surroundings { maps: &prog.body.maps, ..*env };
-        let Some(compiled) = prog.body.compiled.as_ref().filter(|compiled| compiled.takes(&env)) else {
+        let prog = env.prog();
+        let Some(compiled) = prog.body.compiled.as_ref().filter(|compiled| compiled.takes(env)) else {
             let Ok(stack) = stack() else { return Ran::NoMemory };
-            return exactly(prog, &env, stack, &fuel, tail_calls);
+            return exactly(env, stack, &fuel);
         };
-        let find = |map: MapIndex, index: u32| {
-            if tail_calls < MAX_TAIL_CALLS { program_in(env.maps, map, index) } else { None }
+        let ended = match compiled.run_alone(env, scratch) {
+            Some(ended) => ended,
+            None => compiled.run(env, scratch, &fuel),
         };
-        let went_on = match compiled.run(prog, &env, scratch, &fuel, &find) {
+        match ended {
             Ok(End::Returned(value)) => return Ran::Returned(value),
-            Ok(End::TailCall(found)) => found,
+            Ok(End::TailCall) => {}
             Err(fault) => return Ran::Stopped(fault, 0),
-        };
-        tail_calls += 1;
-        next = Some(went_on);
+        }
     }
-}
-
-/// Finds a program in an array of programs.
-fn program_in(maps: &[Shared<MapObject>], map: MapIndex, index: u32) -> Option<Shared<Prog>> {
-    let entry = maps.get(map.0 as usize)?.map.objects()?.read(index)?;
-    entry.object.clone().downcast::<Prog>().ok()
 }
 
 /// Runs a program, and those that take its place, on the reference machine.
-fn exactly(prog: &Prog, env: &Surroundings<'_>, stack: &Stack, fuel: &Fuel, tail_calls: u32) -> Ran {
-    let holds: Holds = [const { OnceCell::new() }; MAX_TAIL_CALLS as usize + 1];
-    let left = Cell::new(MAX_TAIL_CALLS - tail_calls);
-    let run = Run { env: Cell::new(*env), first: prog, prog: Cell::new(prog), holds: &holds, left };
+fn exactly(env: &Surroundings<'_>, stack: &Stack, fuel: &Fuel) -> Ran {
+    let prog = env.prog();
+    let run = Run { env, first: prog, followed: [const { Cell::new(None) }; MAX_TAIL_CALLS as usize] };
     let outcome = skep_exact::run(&prog.body.code, &run, stack, Entry::Context, fuel);
     match outcome.result {
         Ok(value) => Ran::Returned(value),
@@ -94,7 +134,7 @@ fn exactly(prog: &Prog, env: &Surroundings<'_>, stack: &Stack, fuel: &Fuel, tail
     }
 }
 
-impl<'r> Env<'r> for Surroundings<'r> {
+impl<'m, 'r: 'm> Env<'m> for Surroundings<'r> {
     fn host(&self) -> &dyn Host {
         &**self.host
     }
@@ -103,12 +143,12 @@ impl<'r> Env<'r> for Surroundings<'r> {
         self.on
     }
 
-    fn map(&self, map: MapIndex) -> &'r dyn Map {
+    fn map(&self, map: MapIndex) -> &'m dyn Map {
         // Engines hand out positions in this very list; tail calls change program and list together.
-        &*self.maps[map.0 as usize].map
+        &*self.maps.get()[map.0 as usize].map
     }
 
-    fn packet(&self) -> Option<&skep_helpers::Packet<'r>> {
+    fn packet(&self) -> Option<&skep_helpers::Packet<'m>> {
         self.context.packet()
     }
 
@@ -120,63 +160,61 @@ impl<'r> Env<'r> for Surroundings<'r> {
         &self,
         map: MapIndex,
         slot: u32,
-        data: Bytes<'r>,
-        packet: Option<Bytes<'r>>,
+        data: Bytes<'m>,
+        packet: Option<Bytes<'m>>,
     ) -> Result<(), Errno> {
-        let events = self.map(map).objects().ok_or(Errno::EINVAL)?;
+        let events = Env::map(self, map).objects().ok_or(Errno::EINVAL)?;
         let parts = [data, packet.unwrap_or(Bytes::empty())];
         skep_maps::perf_output(events, self.on, slot.into(), &parts)
     }
 }
 
 /// The surroundings of one run on the reference machine.
-struct Run<'m> {
-    env: Cell<Surroundings<'m>>,
-    first: &'m Prog,
-    prog: Cell<&'m Prog>,
-    holds: &'m Holds,
-    /// How many programs may still take another one's place.
-    left: Cell<u32>,
+struct Run<'e, 'r> {
+    env: &'e Surroundings<'r>,
+    first: &'r Prog,
+    /// The programs that have taken its place.
+    followed: [Cell<Option<&'r Prog>>; MAX_TAIL_CALLS as usize],
 }
 
-impl<'m> World<'m> for Run<'m> {
+impl<'m, 'r: 'm> World<'m> for Run<'_, 'r> {
     fn call(&self, id: u32, args: &[Arg<'m>], invoke: &mut dyn Invoke<'m>) -> Result<Ret<'m>, CallEnd> {
         let row = skep_helpers::find(FuncId(id)).ok_or(CallEnd::Unknown)?;
-        Ok(skep_helpers::call(row, &self.env.get(), args, invoke)?)
+        Ok(skep_helpers::call(row, self.env, args, invoke)?)
     }
 
     fn ctx_load(&self, landing: Landing, size: Size) -> Option<CtxValue<'m>> {
-        self.env.get().context.load(landing, size.bytes())
+        self.env.context.load(landing, size.bytes())
     }
 
     fn ctx_store(&self, landing: Landing, size: Size, value: u64) -> Option<()> {
-        self.env.get().context.store(landing, size.bytes(), value)
+        self.env.context.store(landing, size.bytes(), value)
     }
 
     fn packet(&self) -> Option<skep_exact::Packet<'m>> {
-        let packet = self.env.get().context.packet()?;
+        let packet = self.env.context.packet()?;
         Some(skep_exact::Packet { bytes: packet.with_metadata(), data: packet.meta_len() })
     }
 
     fn map_value(&self, map: MapIndex) -> Option<Bytes<'m>> {
-        self.env.get().map(map).direct_value(0).ok()
+        let map: &'m dyn Map = self.env.map(map);
+        map.direct_value(0).ok()
     }
 
     fn tail_call(&self, map: MapIndex, index: u32) -> Option<&'m skep_exact::Program> {
-        let left = self.left.get().checked_sub(1)?;
-        let next = program_in(&self.prog.get().body.maps, map, index)?;
-        let hold = self.holds.iter().find(|hold| hold.get().is_none())?;
-        self.left.set(left);
-        let next: &'m Prog = hold.get_or_init(|| next);
+        let next = self.env.follow(map, index)?;
+        // There are as many places as programs may follow.
+        if let Some(place) = self.followed.iter().find(|place| place.get().is_none()) {
+            place.set(Some(next));
+        }
         Some(&next.body.code)
     }
 
     fn switched(&self, program: &'m skep_exact::Program) {
-        let held = self.holds.iter().map_while(|hold| hold.get()).map(|prog| &**prog);
-        let known = core::iter::once(self.first).chain(held);
-        if let Some(prog) = known.into_iter().find(|prog| core::ptr::eq(&prog.body.code, program)) {
-            self.prog.set(prog);
-            self.env.set(Surroundings { maps: &prog.body.maps, ..self.env.get() });
+        let followed = self.followed.iter().map_while(Cell::get);
+        let mut known = core::iter::once(self.first).chain(followed);
+        if let Some(prog) = known.find(|prog| core::ptr::eq(&prog.body.code, program)) {
+            self.env.switch(prog);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Entering a CPU to run programs: its stacks, and how deeply they nest.
 
-use crate::compiled::Scratch;
+use crate::compiled::{self, Scratch};
 use crate::context::Context;
 use crate::error::Result;
 use crate::observer::{FaultReport, Observer};
 use crate::prog::Prog;
-use crate::run::{self, Engines, Ran, Surroundings};
+use crate::run::{self, Engines, Place, Ran, Surroundings};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::{OnceCell, RefCell};
@@ -13,7 +13,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::Errno;
 use skep_exact::{FaultKind, Stack};
-use skep_mem::{Host, Locked, OnCpu};
+use skep_mem::{Block, Host, Locked, OnCpu, Reading};
 
 /// How many runs may lie on one CPU, each interrupting the one before.
 const DEEPEST: u32 = 4;
@@ -21,6 +21,9 @@ const DEEPEST: u32 = 4;
 /// The instructions that one run may execute before it is stopped, unless its kernel says otherwise: what Linux's
 /// verifier would bound by its own limits, and long enough for any program that it accepts.
 pub const FUEL_PER_RUN: u64 = 1 << 32;
+
+/// How many runs on an entered CPU may share a read side: what was replaced meanwhile waits for it.
+const MOST_SHARED: u32 = 64;
 
 /// Runs programs for one kernel.
 pub(crate) struct Runner {
@@ -57,11 +60,14 @@ struct Memory {
     /// The reference machine's, once it was needed.
     stack: OnceCell<Stack>,
     scratch: RefCell<Scratch>,
+    /// The context of a compiled program on packets.
+    image: Block,
 }
 
 impl Memory {
     fn new() -> Result<Memory> {
-        Ok(Memory { stack: OnceCell::new(), scratch: RefCell::new(Scratch::new()?) })
+        let image = Block::zeroed(compiled::IMAGE)?;
+        Ok(Memory { stack: OnceCell::new(), scratch: RefCell::new(Scratch::new()), image })
     }
 
     fn stack(&self) -> Result<&Stack> {
@@ -78,6 +84,10 @@ pub(crate) struct Entered<'r> {
     runner: &'r Runner,
     on: OnCpu<'r>,
     memory: Option<Memory>,
+    /// What keeps the programs that tail calls have led to: entering is dear, so that several runs share it.
+    reading: OnceCell<Reading>,
+    /// The runs that have shared it.
+    shared: u32,
 }
 
 impl Runner {
@@ -123,7 +133,7 @@ impl Runner {
             depth.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno::EBUSY);
         }
-        let mut entered = Entered { runner: self, on, memory: None };
+        let mut entered = Entered { runner: self, on, memory: None, reading: OnceCell::new(), shared: 0 };
         let spare = self.spare.try_lock().and_then(|mut spare| spare.pop());
         entered.memory = Some(match spare {
             Some(memory) => memory,
@@ -135,15 +145,24 @@ impl Runner {
 
 impl Entered<'_> {
     /// Runs a program once.
-    pub(crate) fn run(&self, prog: &Prog, context: &Context<'_>, cookie: u64) -> Result<u64> {
+    pub(crate) fn run(&mut self, prog: &Prog, context: &Context<'_>, cookie: u64) -> Result<u64> {
+        if self.reading.get().is_some() {
+            self.shared += 1;
+            if self.shared == MOST_SHARED {
+                self.shared = 0;
+                self.reading.take();
+            }
+        }
         let memory = self.memory.as_ref().ok_or(Errno::ENOMEM)?;
         // A run within a run has entered for itself.
         let mut scratch = memory.scratch.try_borrow_mut().map_err(|_| Errno::EBUSY)?;
         let runner = self.runner;
-        let env = Surroundings { host: &runner.host, on: &self.on, maps: &prog.body.maps, context, cookie };
+        let (image, reading) = (memory.image.bytes(), &self.reading);
+        let place = Place { host: &runner.host, on: &self.on, image, reading };
+        let env = Surroundings::new(place, prog, context, cookie);
         let started = runner.started();
         let engines = Engines { scratch: &mut scratch, stack: &mut || memory.stack() };
-        let ran = run::run(prog, &env, engines, runner.fuel);
+        let ran = run::run(&env, engines, runner.fuel);
         // What a tail call leads to counts for the program that was run, as on Linux (`__bpf_prog_run`).
         if let Some(started) = started {
             prog.body.stats.count_run(runner.now_ns().saturating_sub(started));

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use skep_abi::flags::BPF_ANY;
 use skep_abi::{Errno, MapType};
-use skep_mem::{Bytes, FileObject, Host, OnCpu, RcuArray, RcuRef, try_box};
+use skep_mem::{Bytes, FileObject, Host, OnCpu, RcuArray, RcuRef, Reading, try_box};
 
 /// Makes an array of objects.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
@@ -44,6 +44,12 @@ impl Objects {
     /// Finds what is at `index`, and keeps it from being freed meanwhile.
     pub fn read(&self, index: u32) -> Option<RcuRef<'_, Entry>> {
         self.entries.read(index as usize)
+    }
+
+    /// Finds what is at `index` while somebody reads anyway.
+    #[inline]
+    pub fn look<'r>(&'r self, index: u32, reading: &'r Reading) -> Option<&'r Entry> {
+        self.entries.look(index as usize, reading)
     }
 
     /// Gives the number of places.

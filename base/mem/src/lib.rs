@@ -45,6 +45,6 @@ pub use lock_set::{LockSet, SetGuard};
 pub use marshal::{Arg, CallbackArg, FuncIndex, Halt, Invoke, Lend, MapIndex, RecordToken, Ret};
 pub use pages::PageRun;
 pub use pool::Pool;
-pub use rcu::{RcuArray, RcuRef, RcuSlot};
+pub use rcu::{RcuArray, RcuRef, RcuSlot, Reading};
 pub use ring::{Commit, NotOpen, Producer, Reader, Ring, RingError, RingMemory, Room, Wrap};
 pub use slots::{NotTaken, Slot, Slots};

@@ -34,6 +34,26 @@ pub struct RcuRef<'a, T> {
     _side: ReadSide<'a>,
 }
 
+/// A read side that many looks share.
+pub struct Reading {
+    host: Arc<dyn Host>,
+    token: usize,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Reading {
+    /// Enters; what was found meanwhile is not freed until this is dropped.
+    pub fn enter(host: &Arc<dyn Host>) -> Reading {
+        Reading { host: Arc::clone(host), token: host.rcu().read(), not_send: PhantomData }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.host.rcu().unread(self.token);
+    }
+}
+
 impl<T> RcuArray<T> {
     fn places(&self) -> &[AtomicPtr<Node<T>>] {
         let (base, len) = (self.places.bytes().as_ptr(), self.places.bytes().len());
@@ -68,6 +88,19 @@ impl<T: Send + Sync + 'static> RcuArray<T> {
         let value = unsafe { &raw mut (*node.as_ptr()).value };
         let value = NonNull::new(value)?;
         Some(RcuRef { value, _side: side })
+    }
+
+    /// Looks at the value of place `index` while somebody reads anyway; `None` where the place is empty or does not exist, and where
+    /// who reads does it on another host.
+    #[inline]
+    pub fn look<'r>(&'r self, index: usize, reading: &'r Reading) -> Option<&'r T> {
+        if !Arc::ptr_eq(&self.host, &reading.host) {
+            return None;
+        }
+        let node = NonNull::new(self.places().get(index)?.load(Ordering::Acquire))?;
+        // SAFETY: the node was published whole, nobody writes it, and it is alive: it is freed a grace period of this host after
+        // it is unpublished, which cannot end before `reading`, nor with the array, which is borrowed.
+        Some(unsafe { &(*node.as_ptr()).value })
     }
 
     /// Puts `value` into place `index` where that is empty, and tells whether it was.
@@ -187,6 +220,12 @@ impl<T> fmt::Debug for RcuSlot<T> {
     }
 }
 
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading")
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for RcuRef<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
@@ -217,6 +256,25 @@ mod tests {
         assert_eq!(slot.fill(Arc::new(())), Ok(false));
         assert!(Arc::ptr_eq(&slot.read().unwrap(), &witness));
         drop(slot);
+        assert_eq!(Arc::strong_count(&witness), 1);
+    }
+
+    #[test]
+    fn what_was_looked_at_stays_as_long_as_somebody_reads() {
+        let (host, other) = (TestHost::new().as_dyn(), TestHost::new().as_dyn());
+        let array = RcuArray::new(&host, 2).unwrap();
+        let witness = Arc::new(());
+        assert_eq!(array.fill(1, Arc::clone(&witness)), Ok(true));
+        let reading = Reading::enter(&host);
+        assert!(array.look(0, &reading).is_none());
+        assert!(array.look(2, &reading).is_none());
+        assert!(array.look(1, &Reading::enter(&other)).is_none(), "that host frees nothing of this one");
+        let found = array.look(1, &reading).unwrap();
+        assert_eq!(array.replace(1, None), Ok(true));
+        assert!(array.look(1, &reading).is_none());
+        assert!(Arc::ptr_eq(found, &witness));
+        assert_eq!(Arc::strong_count(&witness), 2);
+        drop(reading);
         assert_eq!(Arc::strong_count(&witness), 1);
     }
 

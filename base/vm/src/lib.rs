@@ -60,6 +60,8 @@ mod stop;
 pub use calls::{CallEnd, Calls, NoCalls, Plain, PlainFn, Reach};
 pub use cpu::Cpu;
 pub use program::{Fresh, Program, ProgramError, Promise};
+#[cfg(target_arch = "x86_64")]
+pub use quick::{Follow, Next, Successor};
 pub use quick::{Passed, Quick, word};
 pub use regions::{Regions, TooMany};
 pub use stop::{Stop, StopKind};

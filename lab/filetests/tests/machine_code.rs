@@ -397,6 +397,7 @@ const PLAIN: JitOptions<'_> = JitOptions {
     plain: &[Plain { id: 1, function: sum, units: 0 }],
     tail_calls: TailCalls { ids: &[], most: 0 },
     fresh: skep_vm::Fresh::Anything,
+    successor: None,
 };
 
 impl Link for Answers {

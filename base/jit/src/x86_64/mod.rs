@@ -15,7 +15,7 @@ mod target;
 pub use asm::{
     Align, Alignment, AsmError, Assembler, CodeOffset, Label, Options, Plan, SideTable, Tag, WriteError,
 };
-pub use emit::{Direct, EmitError, EmitOptions, Emitted, Piece, Stacks, emit};
+pub use emit::{Direct, EmitError, EmitOptions, Emitted, Piece, Stacks, Successor, emit};
 pub use features::{Bmi1, Bmi2, Cpuid, Feature, Features, Lzcnt, Movbe, Popcnt};
 pub use inst::{
     Alu, Bit, Cond, Flags, Gpr, Index, Inst, LockAlu, Mem, Narrow, Rm, Scale, Shift, ShiftX, Size, SizedImm,

@@ -209,7 +209,7 @@ fn args(kernel: &Arc<Inner>, request: &Request<'_>, attr: &ProgTestRun, prog: &P
 fn repeat(kernel: &Arc<Inner>, attr: &ProgTestRun, prog: &Prog, context: &Context<'_>) -> Result<(u32, u32)> {
     let now = || kernel.host.clock().map_or(0, |clock| clock.monotonic_ns());
     let times = attr.repeat.max(1);
-    let entered = kernel.runner.enter()?;
+    let mut entered = kernel.runner.enter()?;
     let start = now();
     let mut retval = 0;
     for _ in 0..times {

@@ -4,7 +4,6 @@
 
 use super::link::{self, Callee};
 use super::{Compiled, address};
-use crate::prog::Prog;
 use crate::run::Surroundings;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -12,9 +11,7 @@ use skep_abi::FuncId;
 use skep_helpers::Env;
 use skep_ir::{Metering, handle};
 use skep_isa::PacketSize;
-use skep_mem::{
-    Arg, Bytes, CallbackArg, Commit, FuncIndex, Halt, Invoke, Lend, MapIndex, RecordToken, Ret, Shared,
-};
+use skep_mem::{Arg, Bytes, CallbackArg, Commit, FuncIndex, Halt, Invoke, Lend, MapIndex, RecordToken, Ret};
 use skep_model::platform::helper::{Arg as Wanted, Effects, Nullable};
 use skep_vm::{CallEnd, Calls, Reach, StopKind};
 
@@ -30,35 +27,22 @@ struct Record {
 pub(super) struct Around<'a, 'r> {
     compiled: &'a Compiled,
     env: &'a Surroundings<'r>,
-    image: Bytes<'a>,
-    next: &'a dyn Fn(MapIndex, u32) -> Option<Shared<Prog>>,
-    went_on: Cell<Option<Shared<Prog>>>,
+    /// Whether a tail call has put another program in its place.
+    went_on: Cell<bool>,
     /// Most programs hold one record at a time.
     record: Cell<Option<Record>>,
     more: RefCell<Vec<Record>>,
 }
 
 impl<'a, 'r> Around<'a, 'r> {
-    pub(super) fn new(
-        compiled: &'a Compiled,
-        env: &'a Surroundings<'r>,
-        image: Bytes<'a>,
-        next: &'a dyn Fn(MapIndex, u32) -> Option<Shared<Prog>>,
-    ) -> Around<'a, 'r> {
-        Around {
-            compiled,
-            env,
-            image,
-            next,
-            went_on: Cell::new(None),
-            record: Cell::new(None),
-            more: RefCell::new(Vec::new()),
-        }
+    pub(super) fn new(compiled: &'a Compiled, env: &'a Surroundings<'r>) -> Around<'a, 'r> {
+        let (record, more) = (Cell::new(None), RefCell::new(Vec::new()));
+        Around { compiled, env, went_on: Cell::new(false), record, more }
     }
 
-    /// Takes the program that a tail call has led to.
-    pub(super) fn went_on(&self) -> Option<Shared<Prog>> {
-        self.went_on.take()
+    /// Tells whether a tail call has put another program in its place.
+    pub(super) fn went_on(&self) -> bool {
+        self.went_on.get()
     }
 
     /// Keeps a record that was reserved; nothing where there is no memory to note it.
@@ -99,7 +83,7 @@ impl<'a, 'r> Around<'a, 'r> {
     {
         let id = callee.helper.id.0;
         let unknown = CallEnd::Stop(StopKind::UnknownHelper { id });
-        let env: &Surroundings<'l> = self.env;
+        let env = self.env;
         let wanted = callee.prototype.args;
         let mut args = [Arg::Null; 5];
         let mut map = None;
@@ -115,7 +99,7 @@ impl<'a, 'r> Around<'a, 'r> {
         let mut lender = Lender { reach, args: numbers };
         let answered = skep_helpers::call(row, env, &args[..wanted.len().min(5)], &mut lender);
         if callee.helper.effects.has(Effects::CHANGES_PACKET) {
-            self.compiled.plan.follow(env.context, self.image);
+            self.compiled.plan.follow(env.context, env.image);
         }
         Ok(match answered.map_err(|Halt| CallEnd::Ended)? {
             Ret::Int(number) => number,
@@ -134,7 +118,7 @@ impl<'a, 'r> Around<'a, 'r> {
         numbers: [u64; 5],
         position: usize,
         map: &mut Option<MapIndex>,
-        (env, reach): (&Surroundings<'l>, &Reach<'l, 'r>),
+        (env, reach): (&Surroundings<'r>, &Reach<'l, 'r>),
     ) -> Option<Arg<'l>>
     where
         'r: 'l,
@@ -149,7 +133,7 @@ impl<'a, 'r> Around<'a, 'r> {
             Wanted::CtxOrNull => Some(Arg::Ctx),
             Wanted::Map => {
                 let index = link::of_handle(number);
-                env.maps.get(index.0 as usize)?;
+                env.maps().get(index.0 as usize)?;
                 *map = Some(index);
                 Some(Arg::Map(index))
             }
@@ -181,9 +165,9 @@ impl<'a, 'r> Around<'a, 'r> {
     /// Goes on with another program, if there is one.
     fn tail_call(&self, numbers: [u64; 5]) -> Result<u64, CallEnd> {
         let [_, map, index, ..] = numbers;
-        match (self.next)(link::of_handle(map), index as u32) {
-            Some(next) => {
-                self.went_on.set(Some(next));
+        match self.env.follow(link::of_handle(map), index as u32) {
+            Some(_) => {
+                self.went_on.set(true);
                 Err(CallEnd::Unwind(0))
             }
             None => Ok(0),
@@ -238,7 +222,7 @@ fn lend<'l>(reach: &Reach<'l, '_>, number: u64, len: usize) -> Option<Bytes<'l>>
 
 /// Finds a text in one of a program's maps, its NUL included.
 fn text<'l>(env: &Surroundings<'l>, number: u64) -> Option<Bytes<'l>> {
-    env.maps.iter().find_map(|object| {
+    env.maps().iter().find_map(|object| {
         let value = object.map.direct_value(0).ok()?;
         let at = usize::try_from(number).ok()?.checked_sub(value.addr())?;
         let rest = value.slice(at, value.len().checked_sub(at)?).ok()?;

@@ -22,7 +22,7 @@ const DATA: i16 = -32;
 const END: i16 = -24;
 const META: i16 = -16;
 /// All of an image.
-pub(super) const IMAGE: usize = STRUCT + size_of::<SkBuff>();
+pub(crate) const IMAGE: usize = STRUCT + size_of::<SkBuff>();
 
 /// What of its context a program uses.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use skep_abi::{Errno, FuncId};
 use skep_maps::{Map, RingBuf};
-use skep_vm::{Passed, Plain, Promise, Quick};
+use skep_vm::{Follow, Next, Passed, Plain, Promise, Quick, Successor};
 
 /// Lists the helpers that a program may call by their addresses.
 pub(super) fn quick(callees: &[Callee], promise: Promise) -> Result<Vec<Plain>, TryReserveError> {
@@ -27,10 +27,15 @@ pub(super) fn quick(callees: &[Callee], promise: Promise) -> Result<Vec<Plain>, 
     Ok(list)
 }
 
+/// What tail calls are.
+pub(super) fn successor(promise: Promise) -> Successor {
+    Successor::of::<TailCall>(FuncId::TAIL_CALL.0, promise)
+}
+
 /// The map that a helper is called on.
 #[inline(always)]
-fn map_of<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> Option<&'e dyn Map> {
-    env.maps.get(link::of_handle(passed.number(0)).0 as usize).map(|object| &*object.map)
+fn map_of<'e>(env: &Surroundings<'e>, passed: &Passed<'_>) -> Option<&'e dyn Map> {
+    env.maps().get(link::of_handle(passed.number(0)).0 as usize).map(|object| &*object.map)
 }
 
 /// What a helper that may fail answers.
@@ -44,7 +49,7 @@ struct LookUp;
 impl Quick for LookUp {
     type Env<'e> = Surroundings<'e>;
 
-    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+    fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return 0 };
         let key = passed.memory(1, map.def().key_size as usize);
         map.lookup(env.on, key).map_or(0, address)
@@ -57,7 +62,7 @@ struct Update;
 impl Quick for Update {
     type Env<'e> = Surroundings<'e>;
 
-    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+    fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return status(Err(Errno::EINVAL)) };
         let def = map.def();
         let (key, value) =
@@ -72,7 +77,7 @@ struct Delete;
 impl Quick for Delete {
     type Env<'e> = Surroundings<'e>;
 
-    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+    fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return status(Err(Errno::EINVAL)) };
         status(map.delete(env.on, passed.memory(1, map.def().key_size as usize)))
     }
@@ -84,7 +89,7 @@ struct Output;
 impl Quick for Output {
     type Env<'e> = Surroundings<'e>;
 
-    fn call<'e>(env: &'e Surroundings<'e>, passed: &Passed<'e>) -> u64 {
+    fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let ring = map_of(env, passed).and_then(|map| map.ring());
         let data = passed.memory(1, passed.number(2) as usize);
         let output = |ring: &RingBuf| ring.output(env.on, data, passed.number(3));
@@ -98,7 +103,24 @@ struct Cpu;
 impl Quick for Cpu {
     type Env<'e> = Surroundings<'e>;
 
-    fn call<'e>(env: &'e Surroundings<'e>, _: &Passed<'e>) -> u64 {
+    fn call<'p>(env: &'p Surroundings<'_>, _: &Passed<'p>) -> u64 {
         env.on.id().into()
+    }
+}
+
+/// `bpf_tail_call`.
+struct TailCall;
+
+impl Follow for TailCall {
+    type Env<'e> = Surroundings<'e>;
+
+    fn next<'e>(env: &Self::Env<'e>, [_, map, index, ..]: [u64; 5]) -> Next<'e> {
+        let gone = env.prog();
+        let Some(next) = env.follow(link::of_handle(map), index as u32) else { return Next::Nobody };
+        if let Some(gone) = &gone.body.compiled {
+            gone.plan.end(env.context, env.image);
+        }
+        let entrance = next.body.compiled.as_ref().and_then(|next| next.entrance(env));
+        entrance.map_or(Next::Elsewhere, Next::Enters)
     }
 }

@@ -11,6 +11,8 @@ mod program;
 mod run;
 
 pub use program::{CodePiece, JitError, JitOptions, JitProgram, TailCalls};
+pub(crate) use run::elsewhere;
+pub use run::{Entrance, Left, Stuck};
 
 use core::sync::atomic::{AtomicU8, Ordering};
 use skep_jit::x86_64::{Cpuid, Feature, Features};

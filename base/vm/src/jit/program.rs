@@ -1,7 +1,7 @@
 //! Programs of machine code.
 
 use super::run::state_words;
-use crate::{Fresh, Plain, Promise};
+use crate::{Fresh, Plain, Promise, Successor};
 use alloc::vec::Vec;
 use core::fmt;
 use skep_ir::ops::{Code as Ops, Op};
@@ -32,6 +32,9 @@ pub struct JitOptions<'o> {
     pub tail_calls: TailCalls<'o>,
     /// Says what functions find in their stacks, in programs that are not checked.
     pub fresh: Fresh,
+    /// Says how a main function goes on in a program that is not joined with its own, if it [needs nobody](JitProgram::run_alone) but for
+    /// that; in others [`Calls`](crate::Calls) are asked.
+    pub successor: Option<Successor>,
 }
 
 /// Says how one program goes on in another: by calling one of these numbers with the other's position in r3.
@@ -45,7 +48,8 @@ pub struct TailCalls<'o> {
 
 impl From<u32> for JitOptions<'_> {
     fn from(stack_bytes: u32) -> Self {
-        JitOptions { stack_bytes, plain: &[], tail_calls: TailCalls::default(), fresh: Fresh::Anything }
+        let tail_calls = TailCalls::default();
+        JitOptions { stack_bytes, plain: &[], tail_calls, fresh: Fresh::Anything, successor: None }
     }
 }
 
@@ -71,6 +75,8 @@ pub struct JitProgram<H: Code> {
     pub(super) uses_state: bool,
     /// Says that it asks its runner nothing: whatever it calls it calls by its address, and it counts no fuel.
     pub(super) is_alone: bool,
+    /// Says that others may take its place in a run of its own code.
+    pub(super) makes_way: bool,
     /// Says whether some of the helpers that it may call are plain ones.
     pub(super) wants_word: bool,
     /// Says where helpers enter functions that they call, if they may.
@@ -181,7 +187,7 @@ impl<H: Code> JitProgram<H> {
         access: Access,
         host: H,
     ) -> Result<JitProgram<H>, JitError> {
-        let JitOptions { stack_bytes, plain, tail_calls, fresh } = options;
+        let JitOptions { stack_bytes, plain, tail_calls, fresh, successor } = options;
         let here = super::features();
         let missing = |feature: &Feature| target.features.has(*feature) && !here.has(*feature);
         if let Some(feature) = Feature::ALL.into_iter().find(missing) {
@@ -197,7 +203,10 @@ impl<H: Code> JitProgram<H> {
                 units: plain.units,
             }));
         }
-        let is_alone = asks_nothing(ops, &direct, tail_calls.ids);
+        let successor = successor.filter(|_| IS_SYSTEM_V && tail_calls.ids.is_empty());
+        let is_alone = asks_nothing(ops, &direct, tail_calls.ids, successor.map(|successor| successor.id));
+        // Who needs a runner finds the next program by it, too.
+        let successor = successor.filter(|successor| is_alone && calls(ops, successor.id));
         let assembler = x86_64::Options { loops: (ops.level == Level::O).then_some(LOOPS) };
         let zeroed = access == Access::Checked || fresh == Fresh::Zeroes;
         let options = EmitOptions {
@@ -207,6 +216,10 @@ impl<H: Code> JitProgram<H> {
             assembler,
             direct: &direct,
             tail_calls: tail_calls.ids,
+            successor: successor.map(|successor| x86_64::Successor {
+                id: successor.id,
+                address: successor.function as *const () as u64,
+            }),
         };
         let emitted = x86_64::emit(ops, target, &options).map_err(JitError::Emit)?;
         let Emitted { plan, sites, pieces, windows, remembered, uses_stack, uses_state, callback } = emitted;
@@ -227,6 +240,7 @@ impl<H: Code> JitProgram<H> {
             stack_words: if uses_stack { MAX_DEPTH * stack_bytes.div_ceil(8) as usize } else { 0 },
             uses_state,
             is_alone,
+            makes_way: successor.is_some(),
             wants_word: !plain.is_empty(),
             callback: callback.map(CodeOffset::index),
             functions: ops.functions.len() as u32,
@@ -265,10 +279,11 @@ impl<H: Code> JitProgram<H> {
     }
 }
 
-/// Says whether code runs from end to end without its runner.
-fn asks_nothing(ops: &Ops, direct: &[Direct], tail_calls: &[u32]) -> bool {
+/// Says whether code runs from end to end without its runner; its main function may make way by a successor.
+fn asks_nothing(ops: &Ops, direct: &[Direct], tail_calls: &[u32], successor: Option<u32>) -> bool {
+    let is_direct = |id: u32| direct.iter().any(|known| known.id == id) && !tail_calls.contains(&id);
     let is_alone = |op: &Op| match op {
-        Op::Helper { id, .. } => direct.iter().any(|known| known.id == *id) && !tail_calls.contains(id),
+        Op::Helper { id, .. } => is_direct(*id) || successor == Some(*id),
         Op::Packet { .. }
         | Op::CallReg { .. }
         | Op::Charge { .. }
@@ -278,7 +293,18 @@ fn asks_nothing(ops: &Ops, direct: &[Direct], tail_calls: &[u32]) -> bool {
         | Op::CheckSum { .. } => false,
         _ => true,
     };
-    !ops.by_number && ops.ops.iter().all(is_alone)
+    // Only where it was entered a frame is all that there is.
+    let main = ops.functions.first().map_or(0, |main| main.ops.end) as usize;
+    let makes_way = |op: &Op| matches!(op, Op::Helper { id, .. } if successor == Some(*id));
+    let starts_again = |op: &Op| matches!(op, Op::Call { function: 0, .. });
+    let is_last = !ops.ops.iter().any(makes_way)
+        || !ops.ops.iter().skip(main).any(makes_way) && !ops.ops.iter().any(starts_again);
+    !ops.by_number && is_last && ops.ops.iter().all(is_alone)
+}
+
+/// Says whether code calls a helper.
+fn calls(ops: &Ops, helper: u32) -> bool {
+    ops.ops.iter().any(|op| matches!(op, Op::Helper { id, .. } if *id == helper))
 }
 
 impl<H: Code> Drop for JitProgram<H> {

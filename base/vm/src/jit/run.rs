@@ -5,6 +5,7 @@ use crate::calls::{CallEnd, Calls, Reach, Waiting};
 use crate::cpu::Cpu;
 use crate::regions::{Found, Regions};
 use crate::stop::{Stop, StopKind};
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -25,6 +26,53 @@ struct Returned {
     value: u64,
     /// Is zero if the value counts.
     ended: u64,
+}
+
+/// Counts the words of stack that who takes another one's place finds: those of as many functions as may be active, of 512 bytes each.
+const ENTERED_STACK_WORDS: usize = MAX_DEPTH * 512 / size_of::<u64>();
+/// Counts the windows of code that needs nobody: the stack's.
+const ALONE_WINDOWS: u32 = 1;
+/// Names no site.
+const NO_SITE: u32 = u32::MAX;
+/// Is what code returns besides a value when a run goes on elsewhere.
+const GONE: u64 = 2;
+
+/// Is where a program is entered by one that makes way for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance<'e> {
+    address: u64,
+    program: PhantomData<&'e ()>,
+}
+
+impl Entrance<'_> {
+    pub(crate) fn address(self) -> u64 {
+        self.address
+    }
+}
+
+/// Says how the code of a run was left before it was at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Another program [takes the place](crate::Next::Elsewhere) of the one that ran, and is still to be run.
+    Elsewhere,
+    /// The program that ran last has stopped, and [knows](JitProgram::stop) why.
+    Stopped(Stuck),
+}
+
+/// Is where a program has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    site: u32,
+    address: u64,
+}
+
+/// Returns where code is entered that does nothing but say that the run goes on elsewhere.
+#[inline]
+pub(crate) fn elsewhere() -> u64 {
+    extern "sysv64" fn gone(_: u64, _: u64, _: u64, _: u64, _: u64, _: usize) -> Returned {
+        Returned { value: 0, ended: GONE }
+    }
+    gone as *const () as u64
 }
 
 /// Is how code is entered.
@@ -91,13 +139,13 @@ impl<H: Code> JitProgram<H> {
     }
 
     /// Runs the program with these values in r1 to r5, if it needs nobody while it runs: it calls only [plain](crate::Plain) helpers, whose
-    /// [word](Calls::word) this is, and neither has checks nor counts fuel.
+    /// [word](Calls::word) this is, makes way only for programs that need nobody either, and neither has checks nor counts fuel.
     ///
     /// # Errors
     ///
-    /// [`Stop`] says where and why there is no result.
+    /// [`Left`] says how the code was left before it was at its end.
     #[inline]
-    pub fn run_alone(&self, cpu: &mut Cpu, args: [u64; 5], word: u64) -> Option<Result<u64, Stop>> {
+    pub fn run_alone(&self, cpu: &mut Cpu, args: [u64; 5], word: u64) -> Option<Result<u64, Left>> {
         if !self.is_alone {
             return None;
         }
@@ -105,17 +153,21 @@ impl<H: Code> JitProgram<H> {
             // SAFETY: the code has no use for what the anchor stands for.
             return Some(Ok(unsafe { self.enter(args, 0) }.value));
         }
-        if !cpu.reserve_words(self.state_words, self.stack_words) {
-            return Some(Err(Stop { at: self.start, kind: StopKind::OutOfMemory }));
+        // Whoever takes its place finds as much as anybody may need who does.
+        let (state_words, stack_words) = match self.makes_way {
+            true => (state_words(ALONE_WINDOWS), self.stack_words.max(ENTERED_STACK_WORDS)),
+            false => (self.state_words, self.stack_words),
+        };
+        if !cpu.reserve_words(state_words, stack_words) {
+            return Some(Err(Left::Stopped(Stuck { site: NO_SITE, address: 0 })));
         }
-        let stack_top = cpu.stack() + self.stack_words * size_of::<u64>();
-        let state = cpu.state().cast::<State>().as_ptr();
-        let anchor = state.expose_provenance() + size_of::<State>();
+        let stack_top = cpu.stack() + stack_words * size_of::<u64>();
+        let state = cpu.state().cast::<State>();
+        let anchor = state.as_ptr().expose_provenance() + size_of::<State>();
         // Only what such code looks at is set.
-        // SAFETY: `reserve_words` has made room for a state.
-        unsafe { (*state).word = word };
-        // SAFETY: as above.
-        unsafe { (*state).depth = MAX_DEPTH as u32 - 1 };
+        // SAFETY: `reserve_words` has made room for a state, which is this run's alone until the code is entered.
+        let mine = unsafe { &mut *state.as_ptr() };
+        (mine.word, mine.first, mine.depth) = (word, args[0], MAX_DEPTH as u32 - 1);
         let stack = core::ptr::with_exposed_provenance_mut::<Window>(anchor);
         // SAFETY: behind the state is room for the program's windows, of which the stack's is the first.
         unsafe { (*stack).base = stack_top as u64 };
@@ -123,16 +175,34 @@ impl<H: Code> JitProgram<H> {
         let returned = unsafe { self.enter(args, anchor) };
         Some(match returned.ended {
             0 => Ok(returned.value),
-            // SAFETY: the state is there, and the code has left it.
-            _ => Err(self.left(unsafe { state.read() })),
+            GONE => Err(Left::Elsewhere),
+            _ => {
+                // SAFETY: the state is there, and the code has left it.
+                let State { stop_site: site, stop_address: address, .. } = unsafe { state.read() };
+                Err(Left::Stopped(Stuck { site, address }))
+            }
         })
     }
 
-    /// Says why code has stopped by itself.
+    /// Says whether it needs nobody while it runs.
+    #[inline]
+    pub fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    /// Returns where other programs may enter it, if it needs nobody while it runs and not more than they leave it.
+    #[inline]
+    pub fn entrance(&self) -> Option<Entrance<'_>> {
+        let fits = self.windows <= ALONE_WINDOWS && self.stack_words <= ENTERED_STACK_WORDS;
+        let address = self.code.base.as_ptr().expose_provenance() as u64;
+        (self.is_alone && fits).then_some(Entrance { address, program: PhantomData })
+    }
+
+    /// Says why a run has stopped in this program, which need not be the one that it started with.
     #[cold]
-    fn left(&self, state: State) -> Stop {
-        let address = state.stop_address;
-        let Some(site) = self.sites.get(state.stop_site as usize) else {
+    pub fn stop(&self, stuck: Stuck) -> Stop {
+        let Stuck { site, address } = stuck;
+        let Some(site) = self.sites.get(site as usize) else {
             return Stop { at: self.start, kind: StopKind::OutOfMemory };
         };
         let kind = match site.kind {

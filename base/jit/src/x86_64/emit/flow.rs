@@ -296,11 +296,28 @@ impl Emitter<'_> {
         if self.is_tail_call(id) {
             return self.tail_call(dst, args);
         }
+        if let Some(successor) = self.successor(id) {
+            return self.go_on(successor.address, dst, args);
+        }
         let direct = self.options.direct.iter().find(|direct| direct.id == id).copied();
         if let Some(direct) = direct.filter(|direct| self.program.fuel && direct.units != 0) {
             let site = self.take(direct.units)?;
             self.ask_below(site)?;
         }
+        self.pass_all(args)?;
+        match direct {
+            Some(Direct { address, .. }) => self.call_direct(address),
+            None => {
+                let anchor = self.anchor(Gpr::R9);
+                self.put(Inst::store_imm(Mem::base(anchor, state::HELPER), SizedImm::B4(id as i32)));
+                self.call_out(anchor)?;
+            }
+        }
+        self.set(dst, Gpr::Rax)
+    }
+
+    /// Passes what a helper is called with, and zeroes for the rest.
+    pub(super) fn pass_all(&mut self, args: Args) -> Result<(), EmitError> {
         let mut moves = Moves::default();
         let args = self.code.args(args);
         self.pass(&mut moves, args, ARGUMENTS)?;
@@ -308,19 +325,15 @@ impl Emitter<'_> {
             moves.add(Place::Reg(reg), From::Number(0));
         }
         self.moves(moves);
+        Ok(())
+    }
+
+    /// Calls a function by its address, with the run's word behind what was passed.
+    pub(super) fn call_direct(&mut self, address: u64) {
         let anchor = self.anchor(Gpr::R9);
-        match direct {
-            Some(Direct { address, .. }) => {
-                self.put(Inst::mov(Bits::W64, Gpr::R9, Mem::base(anchor, state::WORD)));
-                self.put_number(Gpr::Rax, address);
-                self.put(Inst::call_to(Gpr::Rax));
-            }
-            None => {
-                self.put(Inst::store_imm(Mem::base(anchor, state::HELPER), SizedImm::B4(id as i32)));
-                self.call_out(anchor)?;
-            }
-        }
-        self.set(dst, Gpr::Rax)
+        self.put(Inst::mov(Bits::W64, Gpr::R9, Mem::base(anchor, state::WORD)));
+        self.put_number(Gpr::Rax, address);
+        self.put(Inst::call_to(Gpr::Rax));
     }
 
     /// Loads from a packet, which the runner does.

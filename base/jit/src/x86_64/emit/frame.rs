@@ -408,7 +408,6 @@ impl Emitter<'_> {
 
     fn epilogue(&mut self, number: usize, role: Role, exit: Label) {
         self.asm.bind(exit);
-        let Frame { kept, saved, bytes, .. } = self.frame;
         // The runner finds the stack as it was when it enters again.
         if role == Role::Called && self.frame.stack {
             self.leave_stack();
@@ -426,6 +425,13 @@ impl Emitter<'_> {
             }
             self.asm.bind(self.unwound);
         }
+        self.leave_frame();
+        self.put(Inst::ret());
+    }
+
+    /// Gives the frame back, and the registers that are in it.
+    pub(super) fn leave_frame(&mut self) {
+        let Frame { kept, saved, bytes, role, .. } = self.frame;
         if kept != 0 && (bytes != 0 || role == Role::Entered) {
             self.put(Inst::lea(Width::W64, Gpr::Rsp, Mem::base(Gpr::Rbp, -saved)));
         }
@@ -441,7 +447,6 @@ impl Emitter<'_> {
         } else {
             self.put(Inst::leave());
         }
-        self.put(Inst::ret());
     }
 
     /// Returns a register that holds the anchor: its own, or the one that is lent.

@@ -64,6 +64,18 @@ pub struct Direct {
     pub units: u32,
 }
 
+/// Is the helper by which a program goes on in another one that was emitted by itself: `extern "sysv64" fn(r1, r2, r3, r4, r5, word) -> entry`,
+/// with the run's [word](crate::state::State::word). What it returns is where the other one is entered, or zero, which is what the call then
+/// comes to. The other one gets [`State::first`](crate::state::State::first) in r1, finds the state as the first one did, and returns to the
+/// runner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Successor {
+    /// Holds the number that programs call.
+    pub id: u32,
+    /// Holds its address.
+    pub address: u64,
+}
+
 /// Says what to emit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EmitOptions<'o> {
@@ -80,6 +92,8 @@ pub struct EmitOptions<'o> {
     /// Lists the numbers by which one program of several that are [joined](skep_ir::join) goes on in another: r3 holds its
     /// position.
     pub tail_calls: &'o [u32],
+    /// Is the helper that main functions go on by in what is not joined.
+    pub successor: Option<Successor>,
 }
 
 /// Says what functions find in their stacks.

@@ -1,10 +1,13 @@
-//! Programs that take another one's place: one jump, in the frame that the first one was entered with.
+//! Programs that take another one's place: one jump, in the frame that the first one was entered with, where both were emitted together.
 //!
 //! All functions that are entered keep the same registers, so that the upper part of the frame stays; what is below it, and the
 //! function's stack, is given back first. Fuel goes on, and so does the count of programs that may still follow.
+//!
+//! What was emitted by itself has a frame of its own: the first program gives all of its frame back, and enters the other one as the
+//! runner has entered itself.
 
 use super::frame::Role;
-use super::{AsmError, EmitError, Emitter, SCRATCH};
+use super::{AsmError, EmitError, Emitter, SCRATCH, Successor};
 use crate::state::{self, WindowIdx};
 use crate::x86_64::{
     Alu, Cond as Flag, Gpr, Index, Inst, Label, Mem, Narrow, Scale, SizedImm, Width as Bits,
@@ -63,6 +66,38 @@ impl Emitter<'_> {
         self.put(Inst::jmp_to(position));
         self.asm.bind(refused);
         self.put_number(Gpr::Rax, u64::MAX);
+        self.set(dst, Gpr::Rax)
+    }
+
+    /// Returns the helper that leads on from the function that is emitted, if this is it.
+    pub(super) fn successor(&self, id: u32) -> Option<Successor> {
+        self.options.successor.filter(|successor| successor.id == id && self.frame.role == Role::Entered)
+    }
+
+    /// Goes on in the program that a function finds.
+    pub(super) fn go_on(&mut self, address: u64, dst: Loc, args: Args) -> Result<(), EmitError> {
+        self.pass_all(args)?;
+        self.call_direct(address);
+        let none = self.asm.label();
+        self.put(Inst::test(Bits::W64, Gpr::Rax, Gpr::Rax));
+        self.asm.jcc(Flag::E, none);
+        let anchor = Gpr::R9;
+        let own = self.anchor(anchor);
+        if own != anchor {
+            self.put(Inst::mov(Bits::W64, anchor, own));
+        }
+        if self.frame.stack {
+            let low = Mem::base(anchor, WindowIdx::STACK.at(state::BASE));
+            let bytes = SizedImm::B8(self.options.stack_bytes as i32);
+            self.put(Inst::alu_imm_to_mem(Alu::Add, low, bytes));
+        }
+        self.put(Inst::mov(Bits::W64, Gpr::Rdi, Mem::base(anchor, state::FIRST)));
+        for zero in [Gpr::Rsi, Gpr::Rdx, Gpr::Rcx, Gpr::R8] {
+            self.put_number(zero, 0);
+        }
+        self.leave_frame();
+        self.put(Inst::jmp_to(Gpr::Rax));
+        self.asm.bind(none);
         self.set(dst, Gpr::Rax)
     }
 
