@@ -188,6 +188,17 @@ fn obligations_are_kept_in_every_turn() {
 
 /// What is known in a loop that goes round for ever is what holds in every turn.
 #[test]
+fn a_pointer_counts_calls_as_well_as_a_number() {
+    for count in ["r1", "r10", "0x7fffff ll"] {
+        let text = format!(
+            "r1 = {count}\nr2 = subprog[pc+6] ll\nr3 = 0\nr4 = 0\ncall 181\nr0 = 0\nexit\nr0 = r5\nexit"
+        );
+        let insn = if count.ends_with("ll") { 9 } else { 8 };
+        rejects(&text, "register-uninitialised", insn);
+    }
+}
+
+#[test]
 fn states_of_metered_loops_are_told() {
     struct Seen(Vec<(i64, i64)>);
     impl Trace for Seen {

@@ -186,7 +186,9 @@ impl Explorer<'_> {
         self.room_for_frame(state, at)?;
         if kind == Callback::Loop {
             self.need_reg(state, Reg::R1);
-            let times = state.reg(Reg::R1).number.umax();
+            let count = state.reg(Reg::R1);
+            // Linux takes a pointer for its offset, and is saved by refusing such counts when it runs (`BPF_MAX_LOOPS`).
+            let times = if count.is_number() { count.number.umax() } else { u64::MAX };
             if u64::from(state.frame().turns) >= times {
                 state.frame_mut().turns = 0;
                 return Ok(());
