@@ -1,14 +1,16 @@
 //! Every path through the program, depth first, but for those on which nothing new can happen.
 //!
-//! What is kept, when, and what is forgotten follows Linux (`is_state_visited` in `kernel/bpf/verifier.c`): states are compared where paths meet, a
-//! new one is kept after two jumps and eight instructions, and one that is of no use is dropped. A path that comes to what a kept state stands
-//! for ends there; what was wanted of that state is wanted of the path then.
+//! What is kept and what is forgotten follows Linux (`is_state_visited` in `kernel/bpf/verifier.c`): states are compared where paths meet, and one
+//! that is of no use is dropped. A new one is kept after a jump and three instructions, where Linux waits for two and eight: kept states are
+//! small here, and paths that branch often are followed less often twice. A path that comes to what a kept state stands for ends there; what
+//! was wanted of that state is wanted of the path then.
 
 use crate::facts::Noted;
+use crate::kept::{Kept, KeptState};
 use crate::live::Live;
-use crate::path::{Kept, MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, When, Why};
+use crate::path::{MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
-use crate::same::{Compare, covers};
+use crate::same::{Compare, Ids, Part, covers};
 use crate::scalar::Number;
 use crate::stack::{self, Turning, place};
 use crate::state::{Frame, Role, State};
@@ -19,6 +21,7 @@ use crate::trace::{Known, Trace};
 use crate::value::{Id, To, Value};
 use crate::verified::{Limits, Loops, Pruning, Stats};
 use alloc::vec::Vec;
+use core::mem;
 use skep_abi::FuncId;
 use skep_isa::structure::Structure;
 use skep_isa::{Flow, Insn, InsnIdx, Operand, Program, RegSet};
@@ -81,6 +84,12 @@ enum Turn {
 const AHEAD: usize = 2;
 const UNKNOWN: usize = 24;
 
+/// After how many jumps and instructions a state is kept.
+const KEEP: (u32, u32) = (1, 3);
+
+/// How many states' memory is kept to be used again.
+const SPARE: usize = 8;
+
 /// The walk over all paths of one function and of those it calls.
 pub(crate) struct Explorer<'a> {
     pub(crate) subject: &'a Subject<'a>,
@@ -96,6 +105,8 @@ pub(crate) struct Explorer<'a> {
     pub(crate) kept: Vec<Kept>,
     free: Vec<u32>,
     waiting: Vec<Waiting>,
+    /// States of paths that ended: their memory is used again.
+    spare: Vec<State>,
     last_id: u32,
     pub(crate) stats: Stats,
     states: u32,
@@ -174,6 +185,7 @@ impl<'a> Explorer<'a> {
             kept: Vec::new(),
             free: Vec::new(),
             waiting: Vec::new(),
+            spare: Vec::new(),
             last_id: 0,
             stats: Stats::default(),
             states: 0,
@@ -344,7 +356,10 @@ impl<'a> Explorer<'a> {
                 continue;
             }
             match self.waiting.pop() {
-                Some(next) => path = self.go_back(next)?,
+                Some(next) => {
+                    let next = self.go_back(next)?;
+                    self.put_by(mem::replace(&mut path, next).0);
+                }
                 None => {
                     self.forget_path();
                     return Ok(());
@@ -377,6 +392,19 @@ impl<'a> Explorer<'a> {
             self.path.step(next.at, Note::Widened(set))?;
         }
         Ok((next.state, next.at))
+    }
+
+    /// A copy of a state.
+    pub(crate) fn copy(&mut self, of: &State) -> Result<State, Rejection> {
+        let Some(mut copy) = self.spare.pop() else { return of.try_clone() };
+        copy.become_copy(of)?;
+        Ok(copy)
+    }
+
+    fn put_by(&mut self, state: State) {
+        if self.spare.len() < SPARE && self.spare.try_reserve(1).is_ok() {
+            self.spare.push(state);
+        }
     }
 
     fn forget_path(&mut self) {
@@ -484,7 +512,7 @@ impl<'a> Explorer<'a> {
             let wanted = kept.wanted.get(number).copied().unwrap_or_default();
             for reg in skep_isa::Reg::ALL {
                 let index = reg.index();
-                if wanted.regs & 1 << index == 0 && widen_value(&old.regs[index], &mut new.regs[index]) {
+                if wanted.regs & 1 << index == 0 && widen_value(old.reg(reg), &mut new.regs[index]) {
                     set.add_reg(number, reg);
                 }
             }
@@ -528,7 +556,9 @@ impl<'a> Explorer<'a> {
             changed = true;
         };
         for (old, new) in kept.state.frames.iter().zip(&mut state.frames) {
-            old.regs.iter().zip(&mut new.regs).for_each(|(old, new)| ahead(old, new));
+            for reg in skep_isa::Reg::ALL {
+                ahead(old.reg(reg), &mut new.regs[reg.index()]);
+            }
             for (old, new) in old.stack.iter().zip(&mut new.stack) {
                 if old.bytes == new.bytes && old.stored().is_some() {
                     ahead(&old.value, &mut new.value);
@@ -599,10 +629,16 @@ impl<'a> Explorer<'a> {
         };
         let force = always.is_some() || self.path.since_point() > 40;
         let (jumps, insns) = (self.jumps - self.last_jumps, self.stats.insns - self.last_insns);
-        let mut keep = purpose == Purpose::Arrive && (force || (jumps >= 2 && insns >= 8));
+        let mut keep = purpose == Purpose::Arrive && (force || (jumps >= KEEP.0 && insns >= KEEP.1));
         let list = place.list as usize;
         let mut index = self.lists.get(list).map_or(0, Vec::len);
         let count = index as u32;
+        if index == 0 {
+            self.stats.states_per_insn = self.stats.states_per_insn.max(count);
+            return Ok((Arrival::New, keep));
+        }
+        let (top, here) = (state.top(), self.live.before(at));
+        let mut ids = Ids::new();
         while index > 0 {
             index -= 1;
             let Some(number) = self.lists.get(list).and_then(|list| list.get(index)).map(|&at| at as usize)
@@ -610,7 +646,12 @@ impl<'a> Explorer<'a> {
                 break;
             };
             let Some(kept) = self.kept.get(number) else { break };
-            let compare = |how| covers(kept, state, how, |frame, _| resumed(&self.live, state, frame, at));
+            let live = &self.live;
+            let mut differed = kept.differed;
+            let mut compare = |how| {
+                let live = |frame| if frame == top { here } else { resumed(live, state, frame, at) };
+                covers(kept, state, how, &mut ids, live).map_err(|part| differed = part).is_ok()
+            };
             if kept.on_path {
                 let turned = match always {
                     Some(Turn::Callback) => kept.state.unrolled != state.unrolled,
@@ -648,6 +689,9 @@ impl<'a> Explorer<'a> {
                 }
                 self.want_as(state, &wanted);
                 return Ok((Arrival::Known, keep));
+            }
+            if let Some(kept) = self.kept.get_mut(number) {
+                kept.differed = differed;
             }
             if keep {
                 self.missed(list, index, number, always);
@@ -688,23 +732,15 @@ impl<'a> Explorer<'a> {
     }
 
     fn keep(&mut self, state: &State, at: InsnIdx, list: usize) -> Result<(), Rejection> {
-        let mut copy = state.try_clone()?;
-        for number in 0..copy.frames.len() {
-            let live = resumed(&self.live, state, number, at);
-            for reg in RegSet::ALL.without(live).iter() {
-                if reg != skep_isa::Reg::FP {
-                    copy.frames[number].regs[reg.index()] = Value::NOTHING;
-                }
-            }
-        }
         let kept = Kept {
-            state: copy,
+            state: KeptState::new(state, |frame| resumed(&self.live, state, frame, at))?,
             at,
             wanted: [Wanted::default(); MOST_FRAMES],
             on_path: true,
             listed: true,
             hits: 0,
             misses: 0,
+            differed: Part::Whole,
         };
         let number = match self.free.pop() {
             Some(number) => {
@@ -866,7 +902,7 @@ fn iterates(state: &State) -> bool {
 }
 
 /// Whether all functions of the older state are active in the newer one, too, at the same calls.
-fn outer_frames_agree(old: &State, new: &State) -> bool {
+fn outer_frames_agree(old: &KeptState, new: &State) -> bool {
     old.frames.len() <= new.frames.len()
         && old
             .frames

@@ -19,6 +19,7 @@ mod depth;
 mod explore;
 mod facts;
 mod flow;
+mod kept;
 mod linux;
 mod live;
 mod path;

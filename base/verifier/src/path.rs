@@ -3,8 +3,8 @@
 //! Paths are followed depth first, so what waits began on the path that is followed now; going on with it means to forget the rest. The path
 //! answers what a number depends on, and which kept states' stacks are read.
 
+use crate::kept::Kept;
 use crate::rejection::{Rejection, no_memory};
-use crate::state::State;
 use crate::value::Value;
 use alloc::vec::Vec;
 use skep_isa::{AluOp, AtomicOp, Insn, InsnIdx, Operand, Program, Reg};
@@ -142,20 +142,6 @@ pub(crate) enum When {
     InStep,
     /// When all steps of the path are taken.
     Between,
-}
-
-/// A kept state, with what is wanted of it.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) state: State,
-    pub(crate) at: InsnIdx,
-    pub(crate) wanted: [Wanted; MOST_FRAMES],
-    /// Whether it lies on the path that is followed.
-    pub(crate) on_path: bool,
-    /// Whether new states are compared with it.
-    pub(crate) listed: bool,
-    pub(crate) hits: u32,
-    pub(crate) misses: u32,
 }
 
 /// A kept state on the path.
@@ -340,9 +326,12 @@ impl Set {
             *slots &= !known_slots;
             let decides =
                 |value: &Value| value.is_number() && (value.id.is_some() || !value.number.is_unknown());
-            for (number, value) in known.regs.iter().enumerate() {
-                if !decides(value) {
-                    *regs &= !(1 << number);
+            let mut left = *regs;
+            while left != 0 {
+                let reg = left.trailing_zeros();
+                left &= left - 1;
+                if !Reg::new(reg as u8).is_some_and(|reg| decides(known.reg(reg))) {
+                    *regs &= !(1 << reg);
                 }
             }
             let mut left = *slots;
@@ -474,6 +463,13 @@ impl Walk {
                 if let Some(set) = sets.get(set as usize) {
                     self.set.remove(set);
                 }
+                return;
+            }
+        }
+        // What only computes has nothing to do with registers that it does not name.
+        if let (Note::Nothing, Some(facts)) = (step.note, program.facts().get(step.insn.index())) {
+            let wanted = self.set.regs.get(self.frame).copied().unwrap_or(0);
+            if facts.kind.is_plain() && wanted & facts.reads.union(facts.writes).bits() == 0 {
                 return;
             }
         }

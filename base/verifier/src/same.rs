@@ -1,10 +1,11 @@
 //! Whether what follows a kept state was looked at for a new one, too.
 
-use crate::path::{self, MOST_FRAMES, Wanted};
+use crate::kept::{Kept as KeptState, KeptFrame};
+use crate::path::{MOST_FRAMES, Wanted};
 use crate::stack::{Byte, Kept, Slot};
 use crate::state::{Frame, OwnedKind, State};
 use crate::value::{Id, Memory, To, Value, What};
-use skep_isa::RegSet;
+use skep_isa::{Reg, RegSet};
 
 /// How two states are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +18,21 @@ pub(crate) enum Compare {
     Equal,
 }
 
+/// A part of a state that another one does not stand for. States with one list often differ in the same part, so it is looked at first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// Something of the whole state.
+    Whole,
+    Reg {
+        frame: u8,
+        reg: Reg,
+    },
+    Slot {
+        frame: u8,
+        slot: u8,
+    },
+}
+
 /// Which ids of the old state are which of the new one.
 pub(crate) struct Ids {
     pairs: [(Id, Id); 64],
@@ -27,6 +43,10 @@ pub(crate) struct Ids {
 impl Ids {
     pub(crate) const fn new() -> Ids {
         Ids { pairs: [(Id::NONE, Id::NONE); 64], count: 0, fresh: u32::MAX }
+    }
+
+    fn clear(&mut self) {
+        (self.count, self.fresh) = (0, u32::MAX);
     }
 
     /// Whether both are, or may be, the same (`check_ids`).
@@ -67,22 +87,26 @@ impl Ids {
     }
 }
 
-/// Whether the new state is one of those that the old one stands for.
+/// Whether the new state is one of those that the old one stands for; otherwise, the first part that says so.
 pub(crate) fn covers(
-    kept: &path::Kept,
+    kept: &KeptState,
     new: &State,
     how: Compare,
-    live: impl Fn(usize, &Frame) -> RegSet,
-) -> bool {
+    ids: &mut Ids,
+    live: impl Fn(usize) -> RegSet,
+) -> Result<(), Part> {
     let old = &kept.state;
-    if old.frames.len() != new.frames.len()
-        || old.owned.len() != new.owned.len()
-        || old.rcu != new.rcu
-        || old.preempt != new.preempt
-    {
-        return false;
+    if old.frames.len() != new.frames.len() {
+        return Err(Part::Whole);
     }
-    let mut ids = Ids::new();
+    ids.clear();
+    if differs_in(kept, new, how, ids, &live) {
+        return Err(kept.differed);
+    }
+    if old.owned.len() != new.owned.len() || old.rcu != new.rcu || old.preempt != new.preempt {
+        return Err(Part::Whole);
+    }
+    ids.clear();
     let mut owned = old.owned.iter().zip(&new.owned);
     if !owned.all(|(one, two)| {
         let same_lock = match (one.kind, two.kind) {
@@ -92,48 +116,94 @@ pub(crate) fn covers(
         };
         same_lock && one.frame == two.frame && ids.same(one.id, two.id)
     }) {
-        return false;
+        return Err(Part::Whole);
     }
     for (at, (one, two)) in old.frames.iter().zip(&new.frames).enumerate() {
         // After fewer turns, more of them were followed.
         let turns = if how == Compare::Equal { one.turns == two.turns } else { one.turns <= two.turns };
         if one.function != two.function || one.call != two.call || one.role != two.role || !turns {
-            return false;
+            return Err(Part::Whole);
         }
-        let wanted = kept.wanted.get(at.min(MOST_FRAMES - 1)).copied().unwrap_or_default();
-        if !same_frame(one, two, wanted, how, live(at, one), &mut ids) {
-            return false;
-        }
+        same_frame(one, two, (at, wanted(kept, at)), how, live(at), ids)?;
     }
-    true
+    Ok(())
 }
 
-fn same_frame(old: &Frame, new: &Frame, wanted: Wanted, how: Compare, live: RegSet, ids: &mut Ids) -> bool {
-    for reg in live.iter() {
-        let (one, two) = (&old.regs[reg.index()], &new.regs[reg.index()]);
-        let how = match how {
-            Compare::Wanted if wanted.compared_regs() & 1 << reg.index() != 0 => Compare::Within,
-            how => how,
-        };
-        if !same_value(one, two, how, ids) {
-            return false;
+fn wanted(kept: &KeptState, frame: usize) -> Wanted {
+    kept.wanted.get(frame.min(MOST_FRAMES - 1)).copied().unwrap_or_default()
+}
+
+/// Whether the part differs by itself in which the kept state differed the last time. What differs without any pairs of ids does with them.
+#[inline]
+fn differs_in(
+    kept: &KeptState,
+    new: &State,
+    how: Compare,
+    ids: &mut Ids,
+    live: impl Fn(usize) -> RegSet,
+) -> bool {
+    let frames =
+        |frame: u8| kept.state.frames.get(usize::from(frame)).zip(new.frames.get(usize::from(frame)));
+    match kept.differed {
+        Part::Whole => false,
+        Part::Reg { frame, reg } => frames(frame).is_some_and(|(one, two)| {
+            let wanted = wanted(kept, frame.into());
+            live(frame.into()).contains(reg) && !same_reg(one, two, reg, wanted, how, ids)
+        }),
+        Part::Slot { frame, slot } => frames(frame).is_some_and(|(one, two)| {
+            let wanted = wanted(kept, frame.into());
+            one.slot(slot.into()).is_some_and(|old| !same_slot_of(old, two, slot.into(), wanted, how, ids))
+        }),
+    }
+}
+
+fn same_frame(
+    old: &KeptFrame,
+    new: &Frame,
+    (at, wanted): (usize, Wanted),
+    how: Compare,
+    live: RegSet,
+    ids: &mut Ids,
+) -> Result<(), Part> {
+    let frame = at as u8;
+    // The frame pointer is always the same.
+    for reg in live.without(RegSet::of(Reg::FP)).iter() {
+        if !same_reg(old, new, reg, wanted, how, ids) {
+            return Err(Part::Reg { frame, reg });
         }
     }
     for (number, slot) in old.stack.iter().enumerate() {
-        let bit = 1u64 << (number & 63);
-        if how == Compare::Wanted && wanted.read & bit == 0 {
-            continue;
-        }
-        let how = match how {
-            Compare::Wanted if wanted.compared_slots() & bit != 0 => Compare::Within,
-            how => how,
-        };
-        if !same_slot(slot, new.slot(number).unwrap_or(&Slot::NOTHING), how, ids) {
-            return false;
+        if !same_slot_of(slot, new, number, wanted, how, ids) {
+            return Err(Part::Slot { frame, slot: number as u8 });
         }
     }
     // What the old one never touched is nothing there, which whatever is in the new one may stand for.
-    how != Compare::Equal || new.stack.len() <= old.stack.len()
+    if how == Compare::Equal && new.stack.len() > old.stack.len() {
+        return Err(Part::Whole);
+    }
+    Ok(())
+}
+
+#[inline]
+fn same_reg(old: &KeptFrame, new: &Frame, reg: Reg, wanted: Wanted, how: Compare, ids: &mut Ids) -> bool {
+    let how = match how {
+        Compare::Wanted if wanted.compared_regs() & 1 << reg.index() != 0 => Compare::Within,
+        how => how,
+    };
+    same_value(old.reg(reg), &new.regs[reg.index()], how, ids)
+}
+
+#[inline]
+fn same_slot_of(old: &Slot, new: &Frame, number: usize, wanted: Wanted, how: Compare, ids: &mut Ids) -> bool {
+    let bit = 1u64 << (number & 63);
+    if how == Compare::Wanted && wanted.read & bit == 0 {
+        return true;
+    }
+    let how = match how {
+        Compare::Wanted if wanted.compared_slots() & bit != 0 => Compare::Within,
+        how => how,
+    };
+    same_slot(old, new.slot(number).unwrap_or(&Slot::NOTHING), how, ids)
 }
 
 fn same_slot(old: &Slot, new: &Slot, how: Compare, ids: &mut Ids) -> bool {

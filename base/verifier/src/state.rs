@@ -1,9 +1,11 @@
 //! What is known at one point of one path.
 
+use crate::kept::copied;
 use crate::rejection::{Rejection, no_memory};
 use crate::stack::Slot;
 use crate::value::{Id, MapAt, Value};
 use alloc::vec::Vec;
+use core::mem;
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::helper::Callback;
 
@@ -87,10 +89,17 @@ impl Frame {
     }
 
     pub(crate) fn try_clone(&self) -> Result<Frame, Rejection> {
-        let mut stack = Vec::new();
-        stack.try_reserve_exact(self.stack.len()).map_err(|_| no_memory())?;
-        stack.extend_from_slice(&self.stack);
-        Ok(Frame { stack, ..*self })
+        Ok(Frame { stack: copied(&self.stack)?, ..*self })
+    }
+
+    /// Becomes a copy of another one, in the memory that is there.
+    fn become_copy(&mut self, of: &Frame) -> Result<(), Rejection> {
+        let mut stack = mem::take(&mut self.stack);
+        stack.clear();
+        stack.try_reserve(of.stack.len()).map_err(|_| no_memory())?;
+        stack.extend_from_slice(&of.stack);
+        *self = Frame { stack, ..*of };
+        Ok(())
     }
 
     /// The slot, if that much stack was ever touched.
@@ -115,10 +124,25 @@ impl State {
         for frame in &self.frames {
             frames.push(frame.try_clone()?);
         }
-        let mut owned = Vec::new();
-        owned.try_reserve_exact(self.owned.len()).map_err(|_| no_memory())?;
-        owned.extend_from_slice(&self.owned);
-        Ok(State { frames, owned, ..*self })
+        Ok(State { frames, owned: copied(&self.owned)?, ..*self })
+    }
+
+    /// Becomes a copy of another one, in the memory that is there.
+    pub(crate) fn become_copy(&mut self, of: &State) -> Result<(), Rejection> {
+        let (mut frames, mut owned) = (mem::take(&mut self.frames), mem::take(&mut self.owned));
+        frames.truncate(of.frames.len());
+        for (frame, of) in frames.iter_mut().zip(&of.frames) {
+            frame.become_copy(of)?;
+        }
+        for of in of.frames.get(frames.len()..).unwrap_or_default() {
+            frames.try_reserve(1).map_err(|_| no_memory())?;
+            frames.push(of.try_clone()?);
+        }
+        owned.clear();
+        owned.try_reserve(of.owned.len()).map_err(|_| no_memory())?;
+        owned.extend_from_slice(&of.owned);
+        *self = State { frames, owned, ..*of };
+        Ok(())
     }
 
     /// The index of the function that runs.

@@ -129,6 +129,18 @@ impl<const N: u32> Range<N> {
         Self::of_arc(Arc::between(low as u64, high as u64))
     }
 
+    /// From the least number with these bits to the greatest, in either order.
+    #[inline]
+    pub(crate) const fn of_bits(bits: Bits) -> Range<N> {
+        let sign = bits.mask & Self::SIGN;
+        Range {
+            umin: bits.value,
+            umax: bits.possible(),
+            smin: Self::signed_of(bits.value | sign),
+            smax: Self::signed_of(bits.possible() & !sign),
+        }
+    }
+
     /// The numbers of an arc; all, if it passes both zero and the sign's border.
     #[inline]
     pub(crate) const fn of_arc(arc: Arc<N>) -> Range<N> {

@@ -336,6 +336,11 @@ impl<const N: u32, const H: u32> Known<N, H> {
                 let fits = range.contains(bits.value) && lower.contains(bits.value & Range::<H>::MASK);
                 return fits.then_some(Self::constant(bits.value));
             }
+            // Where the ranges say nothing beyond the bits, they follow from these.
+            let (hull, low) = (Range::of_bits(bits), Range::of_bits(bits.low(Range::<H>::MASK)));
+            if range.covers(hull) && lower.covers(low) {
+                return Some(Known { bits, range: hull, lower: Lower::of(low) });
+            }
             let was_unknown = bits.mask == Range::<N>::MASK;
             range = range.within_bits(bits)?;
             if !range.is_full() {

@@ -27,7 +27,7 @@ impl Explorer<'_> {
     pub(super) fn may_goto(&mut self, state: &mut State, at: InsnIdx, insn: Insn) -> Result<Next> {
         let target = self.target(at, insn)?;
         if state.turns < MOST_TURNS {
-            let mut on = state.try_clone()?;
+            let mut on = self.copy(state)?;
             on.turns += 1;
             self.wait_in_loop(on, at, InsnIdx(at.0 + 1))?;
         }
@@ -57,7 +57,8 @@ impl Explorer<'_> {
         }
         if left.is_number() && right.is_number() {
             if other == Some(dst) {
-                self.wait(state.try_clone()?, target)?;
+                let taken = self.copy(state)?;
+                self.wait(taken, target)?;
                 return Ok(Next::At(next));
             }
             self.note_copies(state, &left, &right)?;
@@ -65,7 +66,7 @@ impl Explorer<'_> {
             if let Some((one, two)) =
                 scalar::compare::refine(cond, width, Outcome::Holds, &left.number, &right.number)
             {
-                let mut branch = state.try_clone()?;
+                let mut branch = self.copy(state)?;
                 learn(&mut branch, dst, &left, one);
                 if let Some(other) = other {
                     learn(&mut branch, other, &right, two);
@@ -95,7 +96,7 @@ impl Explorer<'_> {
                 }
             });
         }
-        let mut taken = state.try_clone()?;
+        let mut taken = self.copy(state)?;
         // The register whose being zero tells of a pointer.
         let mut zeros = None;
         let equals = match cond {
@@ -215,11 +216,16 @@ fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
     }
     let (id, fixed) = (before.id, before.fixed);
     state.for_each(|value| {
-        if value.is_number() && value.id == id {
-            let by = value.fixed.wrapping_sub(fixed);
-            let shifted = if by == 0 { number } else { number.add(&Number::constant(by as u64)) };
-            value.number = value.number.meet(&shifted).unwrap_or(shifted);
+        if !value.is_number() || value.id != id || value.number == number {
+            return;
         }
+        let by = value.fixed.wrapping_sub(fixed);
+        if by == 0 && value.number == before.number {
+            value.number = number;
+            return;
+        }
+        let shifted = if by == 0 { number } else { number.add(&Number::constant(by as u64)) };
+        value.number = value.number.meet(&shifted).unwrap_or(shifted);
     });
 }
 

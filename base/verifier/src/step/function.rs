@@ -226,7 +226,7 @@ impl Explorer<'_> {
             // It is called later.
             Callback::Timer => {}
         }
-        let mut inside = state.try_clone()?;
+        let mut inside = self.copy(state)?;
         inside.frame_mut().turns += 1;
         inside.unrolled += 1;
         inside.frames.try_reserve(1).map_err(|_| no_memory())?;

@@ -140,7 +140,7 @@ impl Explorer<'_> {
         let Some(Kept::Iterator { turning, depth }) = slot.kept else { return Ok(()) };
         self.forget_arguments(state);
         if turning == Turning::Active {
-            let mut on = state.try_clone()?;
+            let mut on = self.copy(state)?;
             let kept = Kept::Iterator { turning, depth: depth + 1 };
             self.slot_mut(&mut on, frame, index)?.kept = Some(kept);
             let to = To::Memory { size: NUMBER, kind: Memory::ReadOnly };

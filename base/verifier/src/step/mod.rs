@@ -218,14 +218,14 @@ impl Explorer<'_> {
             Role::Called if !self.returns_number(frame.function) => Err(Rule::ClassicLoad
                 .broken(at, format_args!("`{insn}` may leave its function with 0, which returns no number"))),
             Role::Called => {
-                let mut left = state.try_clone()?;
+                let mut left = self.copy(state)?;
                 let call = left.frame().call;
                 left.frames.pop();
                 left.set(Reg::R0, Value::constant(0));
                 self.wait_after_leaving(left, (at, Note::Leave), InsnIdx(call.0 + 1))
             }
             Role::Callback(_) => {
-                let mut left = state.try_clone()?;
+                let mut left = self.copy(state)?;
                 let call = left.frame().call;
                 left.frames.pop();
                 self.wait_after_leaving(left, (at, Note::LeaveCallback), call)
