@@ -4,6 +4,7 @@ use skep_btf::{
     Array, Btf, Builder, Endian, Func, FuncLinkage, Int, IntEncoding, Kind, Member, Param, SecInfo, TagStyle,
     TypeId, TypeTag, Var, VarLinkage,
 };
+use skep_model::platform::kfuncs::KFUNCS;
 use std::num::NonZeroU8;
 use std::sync::OnceLock;
 
@@ -170,6 +171,11 @@ fn make() -> Kernel {
     let one = variable(&mut b, "init_task", task);
     let number = variable(&mut b, "jiffies", u64_id);
     b.datasec(".data..percpu", 120, &[SecInfo { type_id: per_cpu, offset: 0, size: 120 }]);
+    // Programs call them by name and number only.
+    let proto = b.func_proto(TypeId::VOID, &[]);
+    for name in KFUNCS.iter().map(|kfunc| kfunc.name).chain(["bpf_other"]) {
+        b.func(name, Func { proto, linkage: FuncLinkage::Static });
+    }
     let types =
         Btf::from_vec(b.finish().expect("types that were just built")).expect("types that were just built");
     Kernel {

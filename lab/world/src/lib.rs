@@ -4,9 +4,13 @@
 //! the others. The maps can be made on a kernel too: [`value_types`] has the types of the values that need them.
 
 mod functions;
+mod host;
 mod kernel;
 mod maps;
+mod value;
 
 pub use functions::{Function, Functions, Linkage, Parameter, functions};
+pub use host::HOST;
 pub use kernel::{Kernel, kernel};
-pub use maps::{FIRST, MAPS, Values, World, value_types};
+pub use maps::{Among, FIRST, MAPS, Values, World, value_types};
+pub use value::ValueType;

@@ -9,7 +9,7 @@ use skep_verifier::{MapProto, Reference, References, Special, SpecialKind};
 /// The descriptor of the first of [`MAPS`].
 pub const FIRST: i32 = 3;
 
-const fn map(kind: MapType, key_size: u32, value_size: u32) -> MapProto<'static> {
+pub(crate) const fn map(kind: MapType, key_size: u32, value_size: u32) -> MapProto<'static> {
     MapProto {
         kind,
         key_size,
@@ -31,7 +31,7 @@ const SPECIAL: &[Special] = &[
 /// 3: hash; 4: array; 5: ring; 6: frozen array; 7: hash with a lock and a timer; 8: array of arrays; 9: programs; 10: sockets;
 /// 11: AF_XDP sockets; 12: perf events; 13: queue; 14: write only; 15: per CPU; 16: storage of sockets; 17: storage of cgroups;
 /// 18: read only; 19: array of one value; 20: array of frozen
-/// arrays.
+/// arrays; 21: ring that user space fills.
 pub const MAPS: &[MapProto<'static>] = &[
     map(MapType::HASH, 8, 16),
     map(MapType::ARRAY, 4, 64),
@@ -56,19 +56,20 @@ pub const MAPS: &[MapProto<'static>] = &[
     MapProto { flags: BPF_F_RDONLY_PROG, ..map(MapType::ARRAY, 4, 8) },
     MapProto { max_entries: 1, ..map(MapType::ARRAY, 4, 64) },
     MapProto { inner: Some(3), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
+    MapProto { max_entries: 4096, ..map(MapType::USER_RINGBUF, 0, 0) },
 ];
 
-/// What instructions refer to: [`MAPS`] by their descriptors, and whatever they like of the kernel's.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct World;
+/// What instructions refer to: maps by their descriptors, from [`FIRST`] on, and whatever they like of the kernel's.
+#[derive(Clone, Copy, Debug)]
+pub struct Among<'a>(pub &'a [MapProto<'a>]);
 
-impl References for World {
+impl References for Among<'_> {
     fn address(&self, at: InsnIdx, addr: Addr) -> Reference {
         match addr {
             Addr::Variable { .. } => Reference::Kernel,
             _ => self
                 .map_of(at, addr)
-                .and_then(|map| MAPS.get(map))
+                .and_then(|map| self.0.get(map))
                 .map_or(Reference::Missing, |map| Reference::Map(map.kind)),
         }
     }
@@ -79,7 +80,25 @@ impl References for World {
 
     fn map_of(&self, _: InsnIdx, addr: Addr) -> Option<usize> {
         let (Addr::MapFd { fd } | Addr::MapValueFd { fd, .. }) = addr else { return None };
-        usize::try_from(fd.checked_sub(FIRST)?).ok().filter(|&map| map < MAPS.len())
+        usize::try_from(fd.checked_sub(FIRST)?).ok().filter(|&map| map < self.0.len())
+    }
+}
+
+/// What instructions refer to where there are no maps but [`MAPS`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct World;
+
+impl References for World {
+    fn address(&self, at: InsnIdx, addr: Addr) -> Reference {
+        Among(MAPS).address(at, addr)
+    }
+
+    fn kfunc(&self, at: InsnIdx, btf_id: u32) -> Reference {
+        Among(MAPS).kfunc(at, btf_id)
+    }
+
+    fn map_of(&self, at: InsnIdx, addr: Addr) -> Option<usize> {
+        Among(MAPS).map_of(at, addr)
     }
 }
 

@@ -212,6 +212,17 @@ fn what_is_there_for_certain_is_not_null() {
 }
 
 #[test]
+fn security_modules_have_hooks() {
+    let world = kernel();
+    let at = |target| Place::new(ProgType::LSM, AttachType::LSM_MAC, target);
+    at(world.file_open).accepts(world, "r1 = *(u64 *)(r1 + 0)\nr0 = 0\nexit");
+    // Neither another function, nor what is no function.
+    for target in [world.do_thing, world.bpf_iter_task, world.sched_switch] {
+        at(target).rejects(world, "r1 = *(u64 *)(r1 + 0)\nr0 = 0\nexit", "reference-target", 0);
+    }
+}
+
+#[test]
 fn sleepable_programs_trust_less() {
     let world = kernel();
     let place = Place::new(ProgType::LSM, AttachType::LSM_MAC, world.file_open);
