@@ -17,21 +17,22 @@
 //! says R2 offset is outside of the packet
 //! ```
 //!
-//! Maps are those of `lab/world` by its descriptors, and `{NAME}` is the number of a type of the kernel.
+//! Maps are those of `lab/world` by its descriptors, and behind these the case's own; `{NAME}` is the number of a type of the kernel.
 //!
 //! | line | says |
 //! | --- | --- |
 //! | `test NAME` | a case begins |
-//! | `type TYPE` | the program is of this type, as `xdp` |
+//! | `type TYPE` | the program is of this type, as `xdp`; after `;=` the twin |
 //! | `attach TYPE` | it expects this attach type, as `trace_raw_tp` |
-//! | `target NAME` | it is attached to what the kernel's types call so |
+//! | `target NAME` | it is attached to what the kernel's types call so; after `;=` the twin |
+//! | `value TYPE` | it has a map of such values, a hash by numbers of four bytes (`skep_lab_world::ValueType`): the first is `map[fd:22]` |
 //! | `licence any` | its licence is not compatible with the GPL |
 //! | `sleepable`, `strict` | it may sleep; accesses are aligned |
 //! | `function …` | the next function's type, the program's being the first: `static(int)`, `global void(ctx, memory)` (`skep_lab_world::Function`); after `;=` the twin's |
 //! | `… ;! RULE` | the program is refused on this instruction, by this rule |
 //! | `refused RULE` | it is refused as a whole |
 //! | `… ;= TEXT` | in the twin, which is accepted, this line is TEXT; a line of nothing else is the twin's alone |
-//! | `  times N INSTRUCTION` | the instruction stands N times |
+//! | `  times N INSTRUCTION` | the instruction stands N times: up to a thousand, or up to two millions in a program without jumps |
 //! | `errno ERRNO` | what the load fails with, if not what is usual for the rule |
 //! | `says TEXT` | what Linux's log says of it, line by line, after the last instruction |
 //! | `linux accepts: WHY`, `linux elsewhere: WHY`, `linux errno ERRNO: WHY`, `linux says TEXT` and `linux otherwise: WHY`, `linux nothing: WHY` | where Linux does otherwise: the broken program is loaded; it is refused on another instruction; with another number; in other words (each `linux says` is a line); it cannot be asked |
@@ -45,13 +46,15 @@ use crate::ParseError;
 use skep_abi::{AttachType, Errno, ProgType};
 use skep_isa::text::assemble;
 use skep_isa::{InsnIdx, RawInsn};
-use skep_lab_world::Function;
+use skep_lab_world::{Function, ValueType};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::helpers::HELPERS;
 use skep_verifier::{Alignment, Sleep};
 
-/// How often one line may stand.
-const MOST_TIMES: u64 = 1000;
+/// How often one line may stand in a text.
+const MOST_LINES: u64 = 1000;
+/// How often one instruction may stand.
+const MOST_TIMES: u64 = 2_000_000;
 
 /// A program that breaks a rule, and its twin.
 #[derive(Clone, Debug)]
@@ -66,12 +69,14 @@ pub struct RuleCase {
     marked: Option<usize>,
     /// The lines, as they are and as they are in the twin.
     lines: Vec<Line>,
-    /// Its type.
-    pub kind: ProgType,
+    /// Its type, and the twin's.
+    kinds: (ProgType, ProgType),
     /// The attach type that it expects.
     pub attach: AttachType,
-    /// What it is attached to.
-    pub target: Option<String>,
+    /// What it is attached to, and the twin.
+    targets: Option<(String, String)>,
+    /// The values of maps of its own.
+    pub values: Vec<ValueType>,
     /// What its licence allows.
     pub licence: Licence,
     /// Whether it may sleep.
@@ -152,7 +157,7 @@ impl RuleCase {
         for line in &self.lines {
             let Some(insn) = line.of(which) else { continue };
             let insn = with_types(insn, types)?;
-            for _ in 0..line.times {
+            for _ in 0..line.lines() {
                 text.push_str(&insn);
                 text.push('\n');
             }
@@ -171,17 +176,58 @@ impl RuleCase {
             let line = self.line_of(which, error.line).unwrap_or(self.line);
             ParseError { line, message: error.to_string() }
         })?;
+        let slots = self.stretch(which, assembled.slots(), |slot| assembled.line(slot)).map_err(wrong)?;
+        if slots.len() > assembled.slots().len() {
+            return Ok(Written { slots, marked: None });
+        }
         let slots = assembled.slots().len() as u32;
         // What is marked may not be there in the twin.
         let marked = self.marked.filter(|_| which == Which::Broken).map(|marked| {
             let first = self.lines[..marked].iter().filter(|line| line.of(which).is_some());
-            let first = first.map(|line| line.times).sum::<u64>() as u32 + 1;
+            let first = first.map(|line| line.lines()).sum::<u64>() as u32 + 1;
             (0..slots).map(InsnIdx).find(|&slot| assembled.line(slot) == Some(first))
         });
         match marked {
             Some(None) => Err(wrong("`;!` stands on no instruction".to_owned())),
             marked => Ok(Written { slots: assembled.slots().to_vec(), marked: marked.flatten() }),
         }
+    }
+
+    /// Lets what stands more often than a text has lines stand so often.
+    fn stretch(
+        &self,
+        which: Which,
+        slots: &[RawInsn],
+        line_of: impl Fn(InsnIdx) -> Option<u32>,
+    ) -> Result<Vec<RawInsn>, String> {
+        let mut times = vec![1];
+        for line in self.lines.iter().filter(|line| line.of(which).is_some()) {
+            times.extend((0..line.lines()).map(|_| line.times / line.lines()));
+        }
+        if times.iter().all(|&times| times == 1) {
+            return Ok(slots.to_vec());
+        }
+        // Calls of helpers and the exit are of the classes of jumps, too.
+        if slots.iter().any(|slot| matches!(slot.code & 7, 5 | 6) && !matches!(slot.code, 0x85 | 0x95)) {
+            return Err(format!("what stands more than {MOST_LINES} times wants a program without jumps"));
+        }
+        let mut stretched = Vec::new();
+        for (index, slot) in (0..).zip(slots) {
+            let line = line_of(InsnIdx(index)).and_then(|line| times.get(line as usize));
+            stretched.extend((0..line.copied().unwrap_or(1)).map(|_| *slot));
+        }
+        Ok(stretched)
+    }
+
+    /// The program's type.
+    pub fn kind(&self, which: Which) -> ProgType {
+        if which == Which::Broken { self.kinds.0 } else { self.kinds.1 }
+    }
+
+    /// What the program is attached to.
+    pub fn target(&self, which: Which) -> Option<&str> {
+        let (broken, twin) = self.targets.as_ref()?;
+        Some(if which == Which::Broken { broken } else { twin })
     }
 
     /// What a log says, with the numbers of the kernel's types in it: Linux's, where it does otherwise.
@@ -208,13 +254,18 @@ impl RuleCase {
         let mut last = 0;
         let written = self.lines.iter().filter(|line| line.of(which).is_some());
         written.into_iter().find_map(|one| {
-            last += one.times;
+            last += one.lines();
             (u64::from(line) <= last).then_some(one.at)
         })
     }
 }
 
 impl Line {
+    /// How often it stands in the text.
+    fn lines(&self) -> u64 {
+        if self.times > MOST_LINES { 1 } else { self.times }
+    }
+
     fn of(&self, which: Which) -> Option<&str> {
         match which {
             Which::Broken => self.broken.as_deref(),
@@ -278,9 +329,10 @@ impl RuleCase {
             rule: String::new(),
             marked: None,
             lines: Vec::new(),
-            kind: ProgType::SOCKET_FILTER,
+            kinds: (ProgType::SOCKET_FILTER, ProgType::SOCKET_FILTER),
             attach: AttachType::CGROUP_INET_INGRESS,
-            target: None,
+            targets: None,
+            values: Vec::new(),
             licence: Licence::Gpl,
             sleep: Sleep::Never,
             alignment: Alignment::Machine,
@@ -334,21 +386,24 @@ impl RuleCase {
         let rest = rest.trim();
         match word {
             "type" => {
-                let name = format!("BPF_PROG_TYPE_{}", rest.to_ascii_uppercase());
-                self.kind =
-                    ProgType::from_name(&name).ok_or_else(|| format!("`{rest}` is no program type"))?;
+                let (broken, twin) = both(rest);
+                self.kinds = (prog_type(broken)?, prog_type(twin)?);
             }
             "attach" => {
                 let name = format!("BPF_{}", rest.to_ascii_uppercase());
                 self.attach =
                     AttachType::from_name(&name).ok_or_else(|| format!("`{rest}` is no attach type"))?;
             }
-            "target" => self.target = Some(rest.to_owned()),
+            "target" => {
+                let (broken, twin) = both(rest);
+                self.targets = Some((broken.to_owned(), twin.to_owned()));
+            }
+            "value" => self.values.push(ValueType::parse(rest)?),
             "licence" if rest == "any" => self.licence = Licence::Any,
             "sleepable" => self.sleep = Sleep::Allowed,
             "strict" => self.alignment = Alignment::Strict,
             "function" => {
-                let (broken, twin) = rest.split_once(";=").unwrap_or((rest, rest));
+                let (broken, twin) = both(rest);
                 self.functions.push((Function::parse(broken)?, Function::parse(twin)?));
             }
             "refused" => self.breaks(rest)?,
@@ -391,12 +446,29 @@ impl RuleCase {
         if self.linux.says.is_empty() != self.linux.otherwise.is_none() {
             return error("`linux says` goes with `linux otherwise`, which says why");
         }
-        let same = self.lines.iter().all(|line| line.broken == line.twin);
-        if same && self.functions.iter().all(|(broken, twin)| broken == twin) {
+        let same = self.lines.iter().all(|line| line.broken == line.twin)
+            && self.functions.iter().all(|(broken, twin)| broken == twin)
+            && self.targets.iter().all(|(broken, twin)| broken == twin);
+        if same && self.kinds.0 == self.kinds.1 {
             return error("the twin is the same program");
         }
         Ok(())
     }
+}
+
+/// What stands before `;=`, and what stands behind it.
+fn both(rest: &str) -> (&str, &str) {
+    let (broken, twin) = rest.split_once(";=").unwrap_or((rest, rest));
+    (broken.trim(), twin.trim())
+}
+
+/// A program type by its name, or by its number where none has it.
+fn prog_type(name: &str) -> Result<ProgType, String> {
+    if let Ok(number) = name.parse() {
+        return Ok(ProgType(number));
+    }
+    let known = ProgType::from_name(&format!("BPF_PROG_TYPE_{}", name.to_ascii_uppercase()));
+    known.ok_or_else(|| format!("`{name}` is no program type"))
 }
 
 fn errno(name: &str) -> Result<Errno, String> {
@@ -415,6 +487,7 @@ mod tests {
             ("test a\n  exit ;! insn-known", 1, "the twin is the same program"),
             ("test a\n  exit ;! insn-known ;=\nrefused insn-known", 3, "a case breaks one rule"),
             ("test a\n  times x exit", 2, "`x` is no number"),
+            ("test a\nvalue {0 int}:4", 2, "wanted `:`, found `}:4`"),
             ("test a\ntype xpd", 2, "`xpd` is no program type"),
             ("test a\nattach xpd", 2, "`xpd` is no attach type"),
             ("test a\nfunction f", 2, "`f` says nothing of a function"),
@@ -426,6 +499,17 @@ mod tests {
             let error = parse_rules("f", text).unwrap_err();
             assert_eq!((error.line, error.message.as_str()), (line, message));
         }
+    }
+
+    #[test]
+    fn what_stands_often_is_no_text() {
+        let text = "test a\n  times 2 r1 = 1 ll\n  times 5000 r0 = 0 ;= r0 = 1\n  exit\nrefused limit-instructions\n";
+        let case = &parse_rules("f", text).unwrap()[0];
+        let types = |_: &str| None;
+        assert_eq!(case.text(Which::Broken, &types).unwrap().lines().count(), 4);
+        assert_eq!(case.program(Which::Broken, &types).unwrap().slots.len(), 4 + 5000 + 1);
+        let with_jump = text.replace("  exit", "  goto +0\n  exit");
+        assert!(parse_rules("f", &with_jump).unwrap()[0].program(Which::Broken, &types).is_err());
     }
 
     #[test]

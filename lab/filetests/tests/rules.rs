@@ -3,7 +3,7 @@
 use skep_embedded::{Config, Embedded};
 use skep_isa::InsnIdx;
 use skep_lab_filetests::{Loader, On, RuleCase, Which, parse_rules, starts};
-use skep_lab_world::{MAPS, World, functions, kernel};
+use skep_lab_world::{Among, MAPS, functions, kernel};
 use skep_model::platform::Platform;
 use skep_sys::Kernel;
 use skep_verifier::{Limits, Rejection, Rule, Subject, Verified, verify};
@@ -12,15 +12,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// Rules that no program in text breaks.
-const WITHOUT: &[(&str, &str)] = &[
-    ("prog-type", "a type that nobody has has no twin: base/verifier/tests/structured.rs"),
-    ("limit-instructions", "a million lines take minutes to read: base/verifier/tests/structured.rs"),
-    ("limit-memory", "it takes an allocator that fails: user/embedded/tests/no_memory"),
-    (
-        "reference-target",
-        "what a program is attached to is checked against types that Linux has not: lab/world/tests/objects.rs",
-    ),
-];
+const WITHOUT: &[(&str, &str)] =
+    &[("limit-memory", "it takes an allocator that fails: user/embedded/tests/no_memory")];
 
 fn cases() -> &'static [RuleCase] {
     static CASES: OnceLock<Vec<RuleCase>> = OnceLock::new();
@@ -44,15 +37,20 @@ fn types(name: &str) -> Option<u32> {
 
 fn verdict(case: &RuleCase, which: Which) -> (Result<Verified, Rejection>, Option<InsnIdx>) {
     let written = case.program(which, &types).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-    let mut subject = Subject::new(&written.slots, &Platform::LINUX_6_18, case.kind, &World);
+    let kind = case.kind(which);
+    let specials: Vec<_> = case.values.iter().map(|value| value.special().unwrap_or_default()).collect();
+    let own = case.values.iter().zip(&specials).map(|(value, special)| value.map(special));
+    let maps: Vec<_> = MAPS.iter().copied().chain(own).collect();
+    let among = Among(&maps);
+    let mut subject = Subject::new(&written.slots, &Platform::LINUX_6_18, kind, &among);
     subject.attach = case.attach;
     subject.licence = case.licence;
     subject.sleep = case.sleep;
     subject.alignment = case.alignment;
-    subject.maps = MAPS;
+    subject.maps = &maps;
     subject.kernel = Some(&kernel().types);
-    subject.target = case.target.as_ref().and_then(|name| kernel().find(name));
-    let made = functions(case.kind, &case.functions(which));
+    subject.target = case.target(which).and_then(|name| kernel().find(name));
+    let made = functions(kind, &case.functions(which));
     let infos = made.at(&starts(&written.slots).unwrap_or_default());
     if !infos.is_empty() {
         subject.types = Some(&made.types);
@@ -184,8 +182,8 @@ fn the_embedded_kernel_refuses_them_too() {
     let mut asked = 0;
     each("differ on the embedded kernel", |case| {
         // What it has no contexts for it does not load, and of the kernel's types it has few.
-        let context = Platform::LINUX_6_18.prog(case.kind).and_then(|prog| prog.context);
-        if context.is_none() || case.target.is_some() {
+        let context = Platform::LINUX_6_18.prog(case.kind(Which::Twin)).and_then(|prog| prog.context);
+        if context.is_none() || case.target(Which::Twin).is_some() {
             return None;
         }
         // Nor what needs helpers and maps that it has not.
@@ -196,10 +194,7 @@ fn the_embedded_kernel_refuses_them_too() {
         if let Some(errno) = twin.errno {
             return Some(format!("its twin is refused: {errno}\n{}", twin.log));
         }
-        let broken = match loader.load(case, Which::Broken) {
-            Ok(broken) => broken,
-            Err(why) => return Some(why),
-        };
+        let broken = loader.load(case, Which::Broken).ok()?;
         if broken.log.contains("which this kernel has not") || case.rule == "unsupported" {
             return None;
         }

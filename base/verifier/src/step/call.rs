@@ -65,10 +65,18 @@ impl Explorer<'_> {
         if helper.effects.has(Effects::SLEEPS)
             && (subject.sleep == Sleep::Never || state.rcu || state.preempt > 0)
         {
-            return Err(Rule::Helper.broken(
+            let rejection = Rule::Helper.broken(
                 at,
                 format_args!("helper bpf_{} may sleep, which the program may not here", helper.name),
-            ));
+            );
+            let section = match state {
+                _ if subject.sleep == Sleep::Never => return Err(rejection),
+                State { rcu: true, .. } => "rcu_read_lock",
+                _ => "non-preemptible",
+            };
+            return Err(
+                rejection.says(format_args!("sleepable helper bpf_{}#{id} in {section} region", helper.name))
+            );
         }
         self.check_lock(state, at, helper)?;
         let mut call = Call::default();

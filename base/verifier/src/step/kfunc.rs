@@ -4,10 +4,11 @@
 use super::Result;
 use super::region::{Access, Use};
 use crate::explore::{Explorer, Next};
-use crate::rejection::Rule;
+use crate::rejection::{Rejection, Rule};
 use crate::stack::{Kept, Slot, Turning};
 use crate::state::{OwnedKind, State};
 use crate::value::{Id, Memory, To, Trust, Value, What};
+use skep_abi::Errno;
 use skep_btf::{Def, TypeId};
 use skep_isa::{Insn, InsnIdx, Reg};
 use skep_model::platform::helper::Licence;
@@ -16,6 +17,22 @@ use skep_model::platform::kfuncs::{self, Does, Kfunc};
 /// The bytes of an iterator over numbers, and of what it gives.
 const SIZE: u32 = 8;
 const NUMBER: u32 = 4;
+
+/// Says of what is no iterator as it is wanted what Linux says (`process_iter_arg`, `stack_slot_obj_get_spi`).
+fn no_iterator(rejection: Rejection, value: &Value, wanted: &str) -> Rejection {
+    let rejection = rejection.fails_with(Errno::EINVAL);
+    let Some(To::Stack { .. }) = value.certainly_to() else {
+        return rejection.says(format_args!("arg#0 expected pointer to an iterator on stack"));
+    };
+    let rejection = match value.offset() {
+        None => rejection.says(format_args!("iter has to be at a constant offset")),
+        Some(offset) if offset % 8 != 0 => {
+            rejection.says(format_args!("cannot pass in iter at an offset={offset}"))
+        }
+        Some(_) => rejection,
+    };
+    rejection.says(format_args!("expected {wanted} iter_num as arg #0"))
+}
 
 impl Explorer<'_> {
     /// The function that an instruction calls, if it is one that is modelled.
@@ -29,7 +46,8 @@ impl Explorer<'_> {
         };
         if self.subject.licence != Licence::Gpl {
             return Err(Rule::Helper
-                .broken(at, format_args!("{} needs a licence that is compatible with the GPL", kfunc.name)));
+                .broken(at, format_args!("{} needs a licence that is compatible with the GPL", kfunc.name))
+                .says(format_args!("cannot call kernel function from non-GPL compatible program")));
         }
         let of_iterator = matches!(kfunc.does, Does::NumNew | Does::NumNext | Does::NumDestroy);
         if let Some(lock) = state.owned.iter().find(|owned| owned.is_lock()).filter(|_| !of_iterator) {
@@ -42,7 +60,11 @@ impl Explorer<'_> {
             ));
         }
         let next = InsnIdx(at.0 + 1);
-        let wrong = |what: &str| Err(Rule::Lock.broken(at, format_args!("{what}")));
+        let wrong = |what: &str, says: &str| {
+            Err(Rule::Lock
+                .broken(at, format_args!("{what}"))
+                .says(format_args!("{says} (kernel function {})", kfunc.name)))
+        };
         match kfunc.does {
             Does::NumNew => {
                 self.new_iterator(state, at)?;
@@ -58,9 +80,13 @@ impl Explorer<'_> {
                 let (_, slot) = self.iterator(state, at)?;
                 self.release(state, at, slot.value.owned)?;
             }
-            Does::RcuLock if state.rcu => return wrong("an RCU section is open already"),
+            Does::RcuLock if state.rcu => {
+                return wrong("an RCU section is open already", "nested rcu read lock");
+            }
             Does::RcuLock => state.rcu = true,
-            Does::RcuUnlock if !state.rcu => return wrong("no RCU section is open that could be ended"),
+            Does::RcuUnlock if !state.rcu => {
+                return wrong("no RCU section is open that could be ended", "unmatched rcu read unlock");
+            }
             Does::RcuUnlock => {
                 state.rcu = false;
                 state.for_each(leave_rcu);
@@ -68,7 +94,7 @@ impl Explorer<'_> {
             Does::PreemptDisable => state.preempt += 1,
             Does::PreemptEnable => match state.preempt.checked_sub(1) {
                 Some(less) => state.preempt = less,
-                None => return wrong("preemption is not disabled"),
+                None => return wrong("preemption is not disabled", "unmatched attempt to enable preemption"),
             },
         }
         self.forget_arguments(state);
@@ -93,10 +119,11 @@ impl Explorer<'_> {
         });
         let Some(((frame, index), slot)) = found else {
             let value = self.read(state, at, Reg::R1)?;
-            return Err(Rule::Argument.broken(
+            let rejection = Rule::Argument.broken(
                 at,
                 format_args!("wanted an iterator over numbers, on the stack, in r1, found {value}"),
-            ));
+            );
+            return Err(no_iterator(rejection, &value, "an initialized"));
         };
         self.read_slot(state, frame, index);
         Ok(((frame, index), slot))
@@ -110,20 +137,26 @@ impl Explorer<'_> {
             !slot.is_some_and(|slot| matches!(slot.kept, Some(Kept::Iterator { .. })))
         });
         let Some((frame, index)) = free else {
-            return Err(Rule::Argument.broken(
+            let rejection = Rule::Argument.broken(
                 at,
                 format_args!("wanted eight bytes of stack without an iterator, at a known multiple of eight, in r1, found {value}"),
-            ));
+            );
+            return Err(no_iterator(rejection, &value, "uninitialized"));
         };
         for reg in [Reg::R2, Reg::R3] {
             let bound = self.read(state, at, reg)?;
             if !bound.is_number() {
-                return Err(
-                    Rule::Argument.broken(at, format_args!("wanted a number in {reg}, found {bound}"))
-                );
+                return Err(Rule::Argument
+                    .broken(at, format_args!("wanted a number in {reg}, found {bound}"))
+                    .says(format_args!("R{} is not a scalar", reg.index()))
+                    .fails_with(Errno::EINVAL));
             }
         }
-        self.span(state, at, frame, &value, Access { reg: Reg::R1, off: 0, size: SIZE, how: Use::Filled })?;
+        let access = Access { reg: Reg::R1, off: 0, size: SIZE, how: Use::Filled };
+        self.span(state, at, frame, &value, access).map_err(|rejection| {
+            let off = value.offset().unwrap_or_default();
+            rejection.says(format_args!("invalid write to stack R1 off={off} size={SIZE}"))
+        })?;
         self.end_kept(state, at, frame, index)?;
         let id = self.new_id();
         self.own(state, at, id, OwnedKind::Object)?;

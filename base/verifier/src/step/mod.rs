@@ -254,16 +254,24 @@ impl Explorer<'_> {
 
     /// The refusal of what needs nothing to be owned.
     pub(crate) fn nothing_owned(&self, state: &State, at: InsnIdx, why: &str) -> Result<()> {
-        if state.rcu || state.preempt > 0 {
-            let what = if state.rcu { "an RCU section is open" } else { "preemption is disabled" };
-            return Err(Rule::Lock.broken(at, format_args!("{why}, and {what}")));
-        }
-        match state.owned.last() {
-            None => Ok(()),
-            Some(owned) => Err(Rule::Leak.broken(
+        if let Some(owned) = state.owned.last() {
+            return Err(Rule::Leak.broken(
                 at,
                 format_args!("{why}, and what instruction {} acquired is not released", owned.at),
-            )),
+            ));
         }
+        let (what, section) = match state {
+            State { rcu: true, .. } => ("an RCU section is open", "bpf_rcu_read_lock"),
+            State { preempt: 1.., .. } => ("preemption is disabled", "bpf_preempt_disable"),
+            _ => return Ok(()),
+        };
+        let who = match self.program.at(at) {
+            Some(Insn::CallHelper { .. }) => "tail_call",
+            Some(Insn::LoadAbs { .. } | Insn::LoadInd { .. }) => "BPF_LD_[ABS|IND]",
+            _ => "BPF_EXIT instruction in main prog",
+        };
+        Err(Rule::Lock
+            .broken(at, format_args!("{why}, and {what}"))
+            .says(format_args!("{who} cannot be used inside {section}-ed region")))
     }
 }

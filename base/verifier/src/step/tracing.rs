@@ -12,6 +12,7 @@ use skep_abi::{AttachType, ProgType};
 use skep_btf::{Btf, Def, FuncProto, Param, TypeId};
 use skep_isa::{InsnIdx, LoadKind};
 use skep_model::platform::helper::Licence;
+use skep_model::platform::lsm;
 use skep_model::platform::objects::{self, Odd, Passed};
 
 /// Bytes of the largest context of arguments (`MAX_BPF_FUNC_ARGS`).
@@ -91,6 +92,13 @@ impl<'a> Explorer<'a> {
                     _ => return Err(wrong("a struct of functions that has the member")),
                 }
             }
+            // `bpf_lsm_verify_prog` in kernel/bpf/bpf_lsm.c.
+            (ProgType::LSM, _) => match ty.def() {
+                Def::Func(function) if ty.name().starts_with(lsm::PREFIX) && !lsm::is_disabled(ty.name()) => {
+                    (ty.name(), function.proto, 0)
+                }
+                _ => return Err(wrong("a hook of security modules, `bpf_lsm_…`")),
+            },
             _ => match ty.def() {
                 Def::Func(function) => (ty.name(), function.proto, 0),
                 _ => return Err(wrong("a function")),

@@ -2,11 +2,11 @@
 
 use super::{RuleCase, Which};
 use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE};
-use skep_abi::{BtfLoad, Errno, FuncInfo, MapCreate, MapType, ProgLoad};
+use skep_abi::{BtfLoad, Errno, FuncInfo, MapCreate, MapType, ProgLoad, ProgType};
 use skep_btf::{Btf, Kind};
 use skep_isa::structure;
 use skep_isa::{ByteOrder, Program, RawInsn, raw};
-use skep_lab_world::{FIRST, MAPS, functions, value_types};
+use skep_lab_world::{FIRST, MAPS, ValueType, functions, value_types};
 use skep_model::platform::helper::Licence;
 use skep_sys::{BtfFd, CallError, Kernel, MapFd, ProgLoadMemory, Records};
 use skep_verifier::{Alignment, Sleep};
@@ -81,15 +81,15 @@ impl Loader {
     /// Why it cannot even be tried.
     pub fn load(&self, case: &RuleCase, which: Which) -> Result<Loaded, String> {
         let written = case.program(which, &|name| self.find(name)).map_err(|error| error.to_string())?;
-        let target = match &case.target {
+        let target = match case.target(which) {
             None => 0,
             Some(name) => self.find(name).ok_or_else(|| format!("the kernel has no type called `{name}`"))?,
         };
         let said = |error: CallError| error.to_string();
         let mut slots = written.slots;
-        let maps = self.place_maps(&mut slots).map_err(said)?;
+        let maps = self.place_maps(&mut slots, &case.values).map_err(said)?;
         let functions = case.functions(which);
-        let typed = functions_of(case, &functions, &slots);
+        let typed = functions_of(case.kind(which), &functions, &slots);
         let btf = match &typed {
             Some((bytes, _)) => Some(self.btf(bytes).map_err(said)?),
             None => None,
@@ -98,7 +98,7 @@ impl Loader {
         let insns = raw::to_bytes(&slots, ByteOrder::NATIVE).map_err(|error| error.to_string())?;
         let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
         let load = ProgLoad {
-            prog_type: case.kind.0,
+            prog_type: case.kind(which).0,
             expected_attach_type: case.attach.0,
             attach_btf_id: target,
             prog_btf_fd: btf.as_ref().map_or(0, |btf| btf.fd().raw()),
@@ -130,7 +130,7 @@ impl Loader {
     }
 
     /// Makes the maps that instructions name, and puts their descriptors there.
-    fn place_maps(&self, slots: &mut [RawInsn]) -> Result<Vec<MapFd>, CallError> {
+    fn place_maps(&self, slots: &mut [RawInsn], values: &[ValueType]) -> Result<Vec<MapFd>, CallError> {
         let mut maps: Vec<(i32, MapFd)> = Vec::new();
         for slot in slots.iter_mut().filter(|slot| slot.code == 0x18) {
             if !matches!(slot.src(), BPF_PSEUDO_MAP_FD | BPF_PSEUDO_MAP_VALUE) {
@@ -141,17 +141,38 @@ impl Loader {
             else {
                 continue;
             };
-            if number >= MAPS.len() {
+            let own = number.checked_sub(MAPS.len());
+            if own.is_some_and(|own| own >= values.len()) {
                 continue;
             }
             if !maps.iter().any(|(known, _)| *known == named) {
-                maps.push((named, self.map(number)?));
+                let map = match own.and_then(|own| values.get(own)) {
+                    Some(value) => self.map_of(value)?,
+                    None => self.map(number)?,
+                };
+                maps.push((named, map));
             }
             if let Some((_, map)) = maps.iter().find(|(known, _)| *known == named) {
                 slot.imm = map.fd().raw() as i32;
             }
         }
         Ok(maps.into_iter().map(|(_, map)| map).collect())
+    }
+
+    /// Makes a map of values of a type.
+    fn map_of(&self, value: &ValueType) -> Result<MapFd, CallError> {
+        let proto = value.map(&[]);
+        let btf = self.btf(&value.bytes)?;
+        self.kernel.map_create(&MapCreate {
+            map_type: proto.kind.0,
+            key_size: proto.key_size,
+            value_size: proto.value_size,
+            max_entries: proto.max_entries,
+            btf_fd: btf.fd().raw(),
+            btf_key_type_id: value.key.0,
+            btf_value_type_id: value.id.0,
+            ..MapCreate::default()
+        })
     }
 
     fn map(&self, number: usize) -> Result<MapFd, CallError> {
@@ -185,14 +206,14 @@ impl Loader {
 
 /// The types of functions, and which begins where; nothing where the program does not hang together.
 fn functions_of(
-    case: &RuleCase,
+    kind: ProgType,
     all: &[skep_lab_world::Function],
     slots: &[RawInsn],
 ) -> Option<(Vec<u8>, Vec<FuncInfo>)> {
     if all.is_empty() {
         return None;
     }
-    let made = functions(case.kind, all);
+    let made = functions(kind, all);
     let infos = made.at(&starts(slots)?);
     let info = |info: &skep_btf::FuncInfo| FuncInfo { insn_off: info.insn_off, type_id: info.type_id.0 };
     Some((made.bytes, infos.iter().map(info).collect()))
