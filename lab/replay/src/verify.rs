@@ -6,23 +6,36 @@
 //! | second | text or bytes; whether it may sleep; strict alignment; the licence; whether its functions have types, and which |
 //! | third | the attach type |
 //!
-//! A text may begin with lines that say what its functions are (`function global(ctx, memory)`, the program's first), and what of the small
-//! kernel's types it is attached to (`target bpf_lsm_file_open`).
+//! A text may begin with lines that say more:
+//!
+//! | line | says |
+//! | --- | --- |
+//! | `function global(ctx, memory)` | what its functions are, the program's first |
+//! | `target bpf_lsm_file_open` | what of the small kernel's types it is attached to |
+//! | `value {0 bpf_spin_lock:4}:8` | that there is a further map, with such values (`skep_lab_world::ValueType`) |
+//! | `version 6.1` | the kernel |
+//! | `throws 7` | where the function begins that is called when it throws |
+//! | `host` | that it is of a host's own type, for the host of `skep_lab_world` |
+//! | `alone` | that it has neither maps nor a kernel |
 //!
 //! Promised: whatever it is, a verdict comes without a panic, and after no more instructions than there may be; and it does not depend on
 //! what is pruned: a program is refused for the same reason whether paths are left out where all that was seen to matter is
 //! the same, or only where everything is. Loops that go round until nothing new happens are left out of that, as what is widened there does
 //! depend on it. What is told of a state is sensible: bounds in order, and members. Where loops may be metered, whatever is accepted without is
-//! accepted, and of what is not, only for loops' sake is there another verdict.
+//! accepted, and of what is not, only for loops' sake is there another verdict. What is refused for its structure alone is refused. A verdict
+//! holds for what it was reached with, and for nothing else. A rejection says why, and its notes stand on instructions. What of a map's value
+//! is not the program's own lies in it, in order.
 
-use skep_abi::{AttachType, ProgType};
+use skep_abi::{AttachType, FuncId, MapType, ProgType};
 use skep_btf::{FuncInfo, TypeId};
 use skep_isa::{ByteOrder, Insn, InsnIdx, Program, RawInsn, Reg, raw, structure, text};
-use skep_lab_world::{Function, Functions, MAPS, World, functions, kernel};
-use skep_model::platform::Platform;
+use skep_lab_world::{Among, Function, Functions, HOST, MAPS, ValueType, functions, kernel};
 use skep_model::platform::helper::Licence;
+use skep_model::platform::version::Version;
+use skep_model::platform::{OWN_TYPES, Platform};
 use skep_verifier::{
-    Alignment, Category, Holds, Known, Limits, Loops, Pruning, Sleep, Subject, Trace, verify, verify_traced,
+    Alignment, Category, Difference, Holds, Known, Limits, Loops, MapProto, Pruning, Rejection, Sleep,
+    Special, Subject, Trace, Verified, structured, verify, verify_traced,
 };
 use std::sync::OnceLock;
 
@@ -56,6 +69,10 @@ struct Wanted {
     /// What the text says of its functions.
     functions: Vec<Function>,
     target: Option<TypeId>,
+    values: Vec<ValueType>,
+    platform: Platform,
+    throws: Option<InsnIdx>,
+    is_alone: bool,
 }
 
 impl Wanted {
@@ -63,8 +80,18 @@ impl Wanted {
         let [kind, how, attach, rest @ ..] = data else { return None };
         let kind = ProgType::ALL[usize::from(*kind) % ProgType::ALL.len()];
         let attach = AttachType::ALL[usize::from(*attach) % AttachType::ALL.len()];
-        let mut wanted =
-            Self { kind, how: *how, attach, slots: Vec::new(), functions: Vec::new(), target: None };
+        let mut wanted = Self {
+            kind,
+            how: *how,
+            attach,
+            slots: Vec::new(),
+            functions: Vec::new(),
+            target: None,
+            values: Vec::new(),
+            platform: Platform::LINUX_6_18,
+            throws: None,
+            is_alone: false,
+        };
         if how & 1 != 0 {
             wanted.read(std::str::from_utf8(rest).ok()?)?;
         } else {
@@ -76,9 +103,17 @@ impl Wanted {
     /// Reads a text: lines that say what it is, and the program.
     fn read(&mut self, mut text: &str) -> Option<()> {
         while let Some((line, rest)) = text.split_once('\n') {
-            match line.split_once(' ') {
-                Some(("function", function)) => self.functions.push(Function::parse(function).ok()?),
-                Some(("target", name)) => self.target = Some(kernel().find(name)?),
+            match line.split_once(' ').unwrap_or((line, "")) {
+                ("function", function) => self.functions.push(Function::parse(function).ok()?),
+                ("target", name) => self.target = Some(kernel().find(name)?),
+                ("value", value) => self.values.push(ValueType::parse(value).ok()?),
+                ("version", version) => self.platform.version = Version::parse(version)?,
+                ("throws", slot) => self.throws = Some(InsnIdx(slot.parse().ok()?)),
+                ("host", "") => {
+                    self.platform = Platform { version: self.platform.version, ..HOST };
+                    self.kind = ProgType(OWN_TYPES);
+                }
+                ("alone", "") => self.is_alone = true,
                 _ => break,
             }
             text = rest;
@@ -120,15 +155,20 @@ impl Wanted {
 }
 
 /// Looks at all that is told of a state.
-struct Sensible;
+struct Sensible {
+    /// Whether the program has more functions than one.
+    calls: bool,
+}
 
 impl Trace for Sensible {
     fn looks_at(&mut self, at: InsnIdx, known: &Known<'_>) {
+        assert!(self.calls || !known.is_of_callee(), "{at}");
         let sensible = |holds: Holds| match holds {
             Holds::Anything => {}
             Holds::Number(numbers) => {
                 let (least, most) = numbers.range();
                 assert!(least <= most, "{at}: {numbers:?}");
+                assert!(least < most || numbers.contains(least as u64), "{at}: {numbers:?}");
             }
             Holds::Pointer(points) => assert!(points.offset.0 <= points.offset.1, "{at}: {points:?}"),
         };
@@ -139,6 +179,76 @@ impl Trace for Sensible {
     }
 }
 
+/// What of the values of further maps is not the program's own; nothing where that cannot be said.
+fn special(value: &ValueType) -> Vec<Special> {
+    let fields = match value.special() {
+        Ok(fields) => fields,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return Vec::new();
+        }
+    };
+    let mut end = 0;
+    for field in &fields {
+        assert!(end <= field.offset, "{fields:?}");
+        end = field.offset + field.size;
+    }
+    assert!(end <= value.size, "{fields:?}");
+    fields
+}
+
+/// A verdict holds for what it was reached with, and for nothing else.
+fn is_bound(verified: &Verified, subject: &Subject<'_>) {
+    let check = |other: &Subject<'_>| verified.binding().check(other);
+    assert_eq!(check(subject), Ok(()));
+    macro_rules! with {
+        ($field:ident: $value:expr, $wanted:expr) => {{
+            let mut other = *subject;
+            other.$field = $value;
+            assert_eq!(check(&other), $wanted);
+            assert!(check(&other).map_or_else(|difference| !difference.to_string().is_empty(), |()| true));
+        }};
+    }
+    with!(cpus: subject.cpus - 1, Ok(()));
+    with!(cpus: subject.cpus + 1, Err(Difference::Cpus));
+    let older = Platform { version: Version::new(4, 0), ..*subject.platform };
+    with!(platform: &older, Err(Difference::Version));
+    with!(kind: ProgType(u32::MAX), Err(Difference::Kind));
+    let licence = if subject.licence == Licence::Gpl { Licence::Any } else { Licence::Gpl };
+    with!(licence: licence, Err(Difference::Licence));
+    let without = Platform { own_helpers: &[], ..*subject.platform };
+    let own = verified.structured().program().iter().find_map(|(_, insn)| match insn {
+        Insn::CallHelper { id } if subject.platform.own_helpers.iter().any(|own| own.id.0 == id) => Some(id),
+        _ => None,
+    });
+    if let Some(id) = own {
+        with!(platform: &without, Err(Difference::Helper(FuncId(id))));
+    }
+    for (number, map) in subject.maps.iter().enumerate() {
+        let mut maps = subject.maps.to_vec();
+        maps[number].kind = MapType(u32::MAX);
+        with!(maps: &maps, Err(Difference::Map(number)));
+        with!(maps: &maps[..number], Err(Difference::Map(number)));
+        if map.frozen.is_some() {
+            maps[number] = MapProto { frozen: None, ..*map };
+            with!(maps: &maps, Err(Difference::Frozen(number)));
+            maps[number].frozen = Some(b"something else");
+            with!(maps: &maps, Err(Difference::Frozen(number)));
+        }
+    }
+}
+
+/// A rejection says why, and where.
+fn is_told(rejection: &Rejection, subject: &Subject<'_>) {
+    assert!(!rejection.to_string().is_empty() && !rejection.help().is_empty());
+    assert!(!rejection.category().name().is_empty() && !rejection.errno().to_string().is_empty());
+    let notes = rejection.notes.iter().map(|note| note.insn);
+    for at in rejection.insn.into_iter().chain(notes).chain(rejection.path.iter().copied()) {
+        // A program without instructions is refused for want of its first.
+        assert!(at.index() < subject.slots.len().max(1), "{rejection:?}");
+    }
+}
+
 pub(crate) fn run(data: &[u8]) {
     let Some(wanted) = Wanted::new(data) else { return };
     let own = (!wanted.functions.is_empty()).then(|| functions(wanted.kind, &wanted.functions));
@@ -146,11 +256,19 @@ pub(crate) fn run(data: &[u8]) {
         Some(own) => own.at(&wanted.starts()),
         None => wanted.typed(),
     };
-    let mut subject = Subject::new(&wanted.slots, &Platform::LINUX_6_18, wanted.kind, &World);
+    let specials: Vec<Vec<Special>> = wanted.values.iter().map(special).collect();
+    let further = wanted.values.iter().zip(&specials).map(|(value, special)| value.map(special));
+    let maps: Vec<MapProto<'_>> = MAPS.iter().copied().chain(further).collect();
+    let among = Among(&maps);
+    let mut subject = Subject::new(&wanted.slots, &wanted.platform, wanted.kind, &among);
     subject.attach = wanted.attach;
-    subject.maps = MAPS;
+    subject.maps = &maps;
     subject.kernel = Some(&kernel().types);
     subject.target = wanted.target;
+    subject.exception_callback = wanted.throws;
+    if wanted.is_alone {
+        (subject.references, subject.maps, subject.kernel) = (&(), &[], None);
+    }
     if wanted.how & 2 != 0 {
         subject.sleep = Sleep::Allowed;
     }
@@ -167,8 +285,13 @@ pub(crate) fn run(data: &[u8]) {
     let limits = Limits { insns: 4000, waiting: 256, ..Limits::LINUX };
     let verdict = |pruning| {
         let verified = verify(&subject, &Limits { pruning, ..limits });
-        if let Ok(verified) = &verified {
-            assert!(verified.stats().insns <= limits.insns, "{:?}", verified.stats());
+        match &verified {
+            Ok(verified) => {
+                assert!(verified.stats().insns <= limits.insns, "{:?}", verified.stats());
+                assert_eq!(verified.loops(), Loops::Bounded);
+                is_bound(verified, &subject);
+            }
+            Err(rejection) => is_told(rejection, &subject),
         }
         verified.map(|_| ()).map_err(|rejection| (rejection.id(), rejection.insn, rejection.category()))
     };
@@ -180,7 +303,19 @@ pub(crate) fn run(data: &[u8]) {
         verdict.as_ref().is_err_and(|&(id, _, _)| id == "control-endless-loop")
     };
     let within = verdict(Pruning::Within);
-    let told = verify_traced(&subject, &limits, &mut Sensible);
+    let calls = match structured(&subject) {
+        Ok(structured) => {
+            let doubts = structured.doubts();
+            assert!(doubts.iter().all(|doubt| !doubt.message.is_empty()), "{doubts:?}");
+            structured.structure().subprograms().len() > 1
+        }
+        Err(rejection) => {
+            is_told(&rejection, &subject);
+            assert!(full.is_err(), "what is refused for its structure is accepted: {rejection}");
+            true
+        }
+    };
+    let told = verify_traced(&subject, &limits, &mut Sensible { calls });
     assert_eq!(told.is_ok(), full.is_ok(), "what is told decides the verdict");
     let metered = verify(&subject, &Limits { loops: Loops::Metered, ..limits });
     assert!(metered.is_ok() || full.is_err(), "fuel makes a verdict worse");
@@ -188,6 +323,10 @@ pub(crate) fn run(data: &[u8]) {
         metered.is_err() || full.is_ok() || gave_up(&full) || is_loop(&full),
         "fuel makes up for a mistake"
     );
+    if let Ok(metered) = &metered {
+        assert_eq!(metered.loops() == Loops::Metered, full.is_err(), "fuel is wanted where loops end");
+        assert!(metered.metered().is_sorted());
+    }
     if !wanted.goes_round() && !gave_up(&full) && !gave_up(&within) {
         assert_eq!(full, within, "what is pruned decides the verdict");
     }
