@@ -216,11 +216,11 @@ fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
     }
     let (id, fixed) = (before.id, before.fixed);
     state.for_each(|value| {
-        if !value.is_number() || value.id != id || value.number == number {
+        if !value.is_number() || value.id != id {
             return;
         }
         let by = value.fixed.wrapping_sub(fixed);
-        if by == 0 && value.number == before.number {
+        if by == 0 && (value.number == before.number || value.number == number) {
             value.number = number;
             return;
         }
