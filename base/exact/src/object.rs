@@ -149,6 +149,11 @@ impl<'m> Objects<'m> {
         self.list.get(id.0 as usize)
     }
 
+    /// Tells whether there was such an object, and is not any more.
+    pub(crate) fn is_gone(&self, id: ObjectId) -> bool {
+        self.find(id).is_some_and(|object| object.state == State::Dead)
+    }
+
     /// Gives the bytes of a live object from an offset to its end, where a program may read them.
     pub(crate) fn readable_from(&self, id: ObjectId, offset: usize) -> Option<Bytes<'m>> {
         let object = self.find(id).filter(|object| object.state == State::Live && object.rights.reads())?;

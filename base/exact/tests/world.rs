@@ -4,12 +4,12 @@ mod common;
 #[path = "common/lab.rs"]
 mod lab;
 
-use common::{EXIT, add, imm64, jump, load_at, mov, store};
+use common::{EXIT, add, alu, imm64, jump, load_at, mov, store};
 use lab::{ARRAY, PROGS, RING, RODATA, SINK, call, func, load_as, map, map_value};
 use lab::{run_with, run_xdp, xdp_returns, xdp_stops};
 use skep_exact::LoadErrorKind;
 use skep_isa::Reg::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R10};
-use skep_isa::{Cond, Insn, LoadKind, PacketSize, Reg, Size, Width};
+use skep_isa::{AluOp, Cond, Insn, LoadKind, PacketSize, Reg, Size, Width};
 use skep_model::platform::{FuncId, ProgType};
 
 const DATA: i16 = 0;
@@ -36,8 +36,7 @@ fn lookup(index: i32) -> Vec<Insn> {
 fn packets_are_reached_through_the_context() {
     xdp_returns(&[ctx(R2, DATA), load_at(LoadKind::U8, R0, R2, 5), EXIT], 32 + 5);
     xdp_returns(&[ctx(R2, DATA_META), load_at(LoadKind::U8, R0, R2, 0), EXIT], 28);
-    let length =
-        [ctx(R2, DATA), ctx(R0, DATA_END), common::alu(Width::W64, skep_isa::AluOp::Sub, R0, R2), EXIT];
+    let length = [ctx(R2, DATA), ctx(R0, DATA_END), alu(Width::W64, AluOp::Sub, R0, R2), EXIT];
     xdp_returns(&length, 64);
     // if (data + n > data_end) return 1; return 0
     let fits = |n| {
@@ -363,6 +362,17 @@ fn records_are_memory_until_they_are_given_back() {
 }
 
 #[test]
+fn what_pointed_to_a_record_is_a_number_once_that_is_given_back() {
+    let shift = alu(Width::W64, AluOp::Lsh, R6, 64 - 4);
+    let with = |parts: &[&[Insn]]| [&reserve()[..], &parts.concat()].concat();
+    let end = [mov(R0, R6), EXIT];
+    let (outcome, _) = run_xdp(&with(&[&submit(), &[shift], &end]));
+    assert_eq!(outcome.result, Ok(0));
+    let message = "Lsh wants numbers, found a pointer (object 1+0)";
+    xdp_stops(&with(&[&[shift], &submit(), &end]), 9, "pointer_arithmetic", message);
+}
+
+#[test]
 fn a_helper_that_moves_the_packet_ends_pointers_into_it() {
     let moved = |rest: &[Insn]| {
         [
@@ -396,7 +406,7 @@ fn callbacks_run_with_what_the_helper_passes() {
             mov(R4, 0),
             call(FuncId::LOOP),
             load_at(LoadKind::U64, R1, R10, -8),
-            common::alu(Width::W64, skep_isa::AluOp::Mul, R0, 1000),
+            alu(Width::W64, AluOp::Mul, R0, 1000),
             add(R0, R1),
             EXIT,
             load_at(LoadKind::U64, R3, R2, 0),

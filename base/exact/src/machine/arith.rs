@@ -3,7 +3,7 @@
 //! The rules are Linux's for root (`adjust_reg_min_max_vals` and `adjust_ptr_min_max_vals` in
 //! `kernel/bpf/verifier.c`, `allow_ptr_leaks` set): a pointer plus or minus a number is a pointer; the difference of
 //! two pointers is a number; a 32-bit copy, a 32-bit difference and any one-operand operation see its number; all
-//! else is refused.
+//! else is refused. A pointer to what is gone is a number like any other wherever it would be refused (`mark_reg_invalid`).
 
 use crate::object::Objects;
 use crate::{FaultKind, ObjectId, Region, Value, alu as number};
@@ -42,7 +42,15 @@ fn on_pointers(
     objects: &Objects<'_>,
 ) -> Result<Value, FaultKind> {
     let found = if a.has_provenance() { a } else { b };
-    let refused = Err(FaultKind::PointerArithmetic { op, found });
+    let number_of = |value: Value| match value {
+        Value::Scalar(number) => Some(number),
+        Value::Pointer { object, .. } if objects.is_gone(object) => value.bits(),
+        _ => None,
+    };
+    let refused = match (number_of(a), number_of(b)) {
+        (Some(a), Some(b)) => Ok(Value::Scalar(number::alu(width, op, a, b))),
+        _ => Err(FaultKind::PointerArithmetic { op, found }),
+    };
     match (width, op, a, b) {
         (Width::W64, AluOp::Add, pointer, Value::Scalar(by)) => moved(pointer, by as i64).map_or(refused, Ok),
         (Width::W64, AluOp::Add, Value::Scalar(by), pointer) => moved(pointer, by as i64).map_or(refused, Ok),
