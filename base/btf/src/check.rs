@@ -101,6 +101,7 @@ impl Btf<'_> {
             extremes.see(&rest[..size as usize], self.endian());
             at += size as usize;
         }
+        offsets.shrink_to_fit();
         Ok(offsets)
     }
 

@@ -1,7 +1,9 @@
 //! Bytes and view: one slot of eight bytes, in either byte order.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
+use zerocopy::{FromBytes, Immutable, IntoBytes, transmute};
 
 /// Says in which byte order a program is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,7 +24,7 @@ impl ByteOrder {
 ///
 /// In memory on a little-endian machine it is laid out as `struct bpf_insn`. Anything fits in it; what it means, if
 /// anything, [`decode`](crate::decode) says.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct RawInsn {
     /// Holds the opcode.
@@ -85,6 +87,23 @@ impl RawInsn {
             ByteOrder::Big => (self.regs.rotate_left(4), self.off.to_be_bytes(), self.imm.to_be_bytes()),
         };
         [self.code, regs, off[0], off[1], imm[0], imm[1], imm[2], imm[3]]
+    }
+
+    /// Lets `fill` write stored bytes over slots, and reads these in their place.
+    pub fn fill<T>(slots: &mut [RawInsn], order: ByteOrder, fill: impl FnOnce(&mut [u8]) -> T) -> T {
+        let told = fill(slots.as_mut_bytes());
+        for slot in slots {
+            *slot = RawInsn::from_bytes(transmute!(*slot), order);
+        }
+        told
+    }
+
+    /// Returns the bytes that store slots on this machine: on a little-endian one those that they have in memory.
+    pub fn stored(slots: &[RawInsn]) -> Cow<'_, [u8]> {
+        match ByteOrder::NATIVE {
+            ByteOrder::Little => Cow::Borrowed(slots.as_bytes()),
+            order @ ByteOrder::Big => slots.iter().flat_map(|slot| slot.to_bytes(order)).collect(),
+        }
     }
 
     /// Returns the slot as one number: code, regs, off, imm from the low bits up.

@@ -322,3 +322,21 @@ fn random_slots_decode_to_themselves_or_not_at_all() {
     }
     assert!(accepted > 3_000, "the generator makes too few valid slots: {accepted}");
 }
+
+#[test]
+fn slots_are_filled_from_and_stored_as_bytes() {
+    let wanted =
+        [RawInsn::new(0x18, 1, 2, -3, 4), RawInsn::default(), RawInsn::new(0x95, 15, 0, i16::MIN, -1)];
+    for order in [ByteOrder::Little, ByteOrder::Big] {
+        let bytes: Vec<u8> = wanted.iter().flat_map(|slot| slot.to_bytes(order)).collect();
+        let mut slots = [RawInsn::default(); 3];
+        let count = RawInsn::fill(&mut slots, order, |into| {
+            into.copy_from_slice(&bytes);
+            into.len()
+        });
+        assert_eq!((count, slots), (24, wanted));
+        if order == ByteOrder::NATIVE {
+            assert_eq!(*RawInsn::stored(&wanted), bytes);
+        }
+    }
+}

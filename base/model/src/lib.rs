@@ -21,6 +21,7 @@ mod spec;
 
 pub use facts::{CallFact, Facts, MapAccess, Touches};
 pub use spec::{
-    AttachSpec, BtfId, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, Linkage, MapData, MapId, MapOrigin,
-    MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget, StructOps,
+    AttachSpec, BtfId, CoreTarget, DataKind, FuncInfoSpec, FunctionSpec, InitialSlot, Linkage, MapData,
+    MapId, MapOrigin, MapSpec, OpsFunction, Pinning, ProgramSpec, RelocTarget, Relocation, SlotTarget,
+    StructOps, SymbolTarget,
 };

@@ -101,11 +101,11 @@ pub enum MapOrigin {
     /// A definition of seven words in `maps` or `maps/NAME`.
     Legacy,
     /// A data section, which becomes an array of one value.
-    Data(MapData),
+    Data(Box<MapData>),
     /// A BTF-described arena in `.maps` that holds the variables of `.addr_space.1`.
-    Arena(MapData),
+    Arena(Box<MapData>),
     /// A variable in `.struct_ops` or `.struct_ops.link`: a struct of functions that the kernel calls.
-    StructOps(StructOps),
+    StructOps(Box<StructOps>),
 }
 
 /// A struct of functions that the kernel calls.
@@ -246,26 +246,29 @@ pub enum RelocTarget {
         offset: u32,
     },
     /// A kernel variable (`LDDW` kind 3).
-    Ksym {
-        /// Its name.
-        name: String,
-        /// Whether it may be absent.
-        weak: bool,
-    },
+    Ksym(Box<SymbolTarget>),
     /// A kernel function (`CALL` kind 2).
-    Kfunc {
-        /// Its name.
-        name: String,
-        /// Whether it may be absent.
-        weak: bool,
-    },
+    Kfunc(Box<SymbolTarget>),
     /// A CO-RE relocation.
-    Core {
-        /// The root type.
-        type_id: BtfId,
-        /// The access string.
-        access: String,
-        /// `enum bpf_core_relo_kind`.
-        kind: u32,
-    },
+    Core(Box<CoreTarget>),
+}
+
+/// A symbol of the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolTarget {
+    /// Its name.
+    pub name: Box<str>,
+    /// Whether it may be absent.
+    pub weak: bool,
+}
+
+/// What a CO-RE relocation asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreTarget {
+    /// The root type.
+    pub type_id: BtfId,
+    /// `enum bpf_core_relo_kind`.
+    pub kind: u32,
+    /// The access string.
+    pub access: Box<str>,
 }

@@ -23,10 +23,8 @@ pub(crate) fn load(mut task: Task<'_>) -> Outcome<()> {
 
 /// Reads and loads a whole object, and tells `loaded` while it is there.
 pub(crate) fn whole(file: &File, loaded: &mut dyn FnMut()) -> Outcome<()> {
-    let object = set_up(Object::open(&file.path)?, None, 0)?;
-    let _loaded = object.load(&Kernel::linux())?;
-    // As libbpf does, which keeps what is of use later and frees what a load alone needs.
-    drop(object);
+    // As libbpf does, which loads an object once, keeps what is of use later and frees what a load alone needs.
+    let _loaded = set_up(Object::open(&file.path)?, None, 0)?.load_once(&Kernel::linux())?;
     loaded();
     Ok(())
 }

@@ -8,7 +8,7 @@ use skep_elf::ObjectSpec;
 use skep_isa::InsnIdx;
 use skep_isa::text::{Names, Symbols};
 use skep_model::platform::helpers::HELPERS;
-use skep_model::{MapOrigin, ProgramSpec, RelocTarget, Relocation};
+use skep_model::{CoreTarget, MapOrigin, ProgramSpec, RelocTarget, Relocation};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -117,9 +117,10 @@ pub(crate) fn describe(object: &ObjectSpec, target: &RelocTarget) -> String {
                 None => format!("{section}+{offset}"),
             }
         }
-        RelocTarget::Ksym { name, weak } => format!("{}kernel variable {name}", strength(*weak)),
-        RelocTarget::Kfunc { name, weak } => format!("{}kernel function {name}", strength(*weak)),
-        RelocTarget::Core { type_id, access, kind } => {
+        RelocTarget::Ksym(symbol) => format!("{}kernel variable {}", strength(symbol.weak), symbol.name),
+        RelocTarget::Kfunc(symbol) => format!("{}kernel function {}", strength(symbol.weak), symbol.name),
+        RelocTarget::Core(core) => {
+            let CoreTarget { type_id, access, kind } = &**core;
             let kind = json::core_kind(*kind);
             let ty = match &object.btf {
                 Some(btf) => crate::ctype::name(btf, TypeId(type_id.0)),

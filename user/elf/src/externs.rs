@@ -48,7 +48,7 @@ pub(crate) fn find(
     btf: Option<&Btf<'_>>,
 ) -> Result<(Vec<ExternSpec>, Option<MapSpec>), ElfError> {
     let Some(btf) = btf else { return Ok((Vec::new(), None)) };
-    let undefined: BTreeMap<_, _> = (image.symbols.iter())
+    let undefined: BTreeMap<_, _> = (image.symbols())
         .filter(|symbol| symbol.home == Home::Undefined && !symbol.name.is_empty())
         .map(|symbol| (symbol.name, symbol.binding))
         .collect();
@@ -104,11 +104,11 @@ pub(crate) fn find(
         value_type: Some(BtfId(section_id.0)),
         inner: None,
         initial: Vec::new(),
-        origin: MapOrigin::Data(MapData {
+        origin: MapOrigin::Data(Box::new(MapData {
             section: KCONFIG.to_owned(),
             kind: DataKind::Kconfig,
             bytes: vec![0; size as usize],
-        }),
+        })),
     };
     Ok((externs, Some(map)))
 }

@@ -3,9 +3,8 @@
 use crate::error::{ElfError, Problem};
 use crate::image::{Binding, Image, SecIdx, SectionKind};
 use skep_btf::Visibility;
-use skep_isa::{ByteOrder, RawInsn};
+use skep_isa::RawInsn;
 use skep_model::Linkage;
-use std::collections::BTreeMap;
 
 /// One function of a code section.
 #[derive(Debug)]
@@ -34,9 +33,6 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Functions<'d> {
     list: Vec<Function<'d>>,
-    order: ByteOrder,
-    /// The bytes of each code section, of whole slots.
-    code: BTreeMap<SecIdx, &'d [u8]>,
 }
 
 /// Position in the list of functions.
@@ -46,16 +42,15 @@ pub(crate) struct FnIdx(pub(crate) usize);
 impl<'d> Functions<'d> {
     pub(crate) fn find(image: &Image<'d>) -> Result<Functions<'d>, ElfError> {
         let mut list = Vec::new();
-        let mut code = BTreeMap::new();
-        for section in &image.sections {
-            if section.kind != SectionKind::Code || section.data.is_empty() {
+        for section in image.sections() {
+            let len = section.size;
+            if section.kind != SectionKind::Code || len == 0 {
                 continue;
             }
-            if section.data.len() % RawInsn::BYTES != 0 {
-                let found = section.data.len() as u64;
+            if len % RawInsn::BYTES as u64 != 0 {
+                let found = len;
                 return Err(ElfError::from(Problem::OddSize { unit: 8, found }).in_section(section.name));
             }
-            code.insert(section.index, section.data);
             let mut symbols: Vec<_> =
                 image.symbols_in(section.index).filter(|symbol| symbol.is_func).collect();
             symbols.sort_by_key(|symbol| (symbol.value, symbol.binding == Binding::Local));
@@ -65,7 +60,6 @@ impl<'d> Functions<'d> {
                 let fail = |problem: Problem| {
                     ElfError::from(problem).in_section(section.name).in_symbol(symbol.name)
                 };
-                let len = section.data.len() as u64;
                 let end = symbols.get(i + 1).map_or(len, |next| next.value);
                 let size = if symbol.size == 0 { end.saturating_sub(symbol.value) } else { symbol.size };
                 if symbol.value % 8 != 0 || size % 8 != 0 || size == 0 {
@@ -95,25 +89,12 @@ impl<'d> Functions<'d> {
             }
         }
         list.sort_by_key(|function| (function.section, function.start));
-        Ok(Functions { list, order: image.order, code })
+        list.shrink_to_fit();
+        Ok(Functions { list })
     }
 
     pub(crate) fn get(&self, index: FnIdx) -> &Function<'d> {
         &self.list[index.0]
-    }
-
-    /// Reads the function's slots.
-    pub(crate) fn slots(&self, index: FnIdx) -> impl ExactSizeIterator<Item = RawInsn> + '_ {
-        let function = self.get(index);
-        let code = self.code.get(&function.section).copied().unwrap_or(&[]);
-        let start = function.start * RawInsn::BYTES;
-        let bytes = code.get(start..start + function.slots * RawInsn::BYTES).unwrap_or(&[]);
-        let order = self.order;
-        bytes.chunks_exact(RawInsn::BYTES).map(move |slot| {
-            let mut bytes = [0; RawInsn::BYTES];
-            bytes.copy_from_slice(slot);
-            RawInsn::from_bytes(bytes, order)
-        })
     }
 
     /// The function that starts at a slot of a section.

@@ -5,12 +5,15 @@ use crate::sort::heap_sort;
 use crate::source::Source;
 use object::Endianness;
 use object::elf::{
-    EM_BPF, ET_REL, FileHeader64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS,
-    SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
+    EM_BPF, ET_REL, FileHeader64, Rel64, SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS,
+    SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION, STV_HIDDEN,
+    STV_INTERNAL, SectionHeader64,
 };
-use object::read::elf::{FileHeader, SectionHeader, Sym};
+use object::read::SymbolIndex;
+use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 use skep_btf::Visibility;
 use skep_isa::ByteOrder;
+use std::ops::Range;
 
 /// Position of a section in the ELF table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,14 +23,16 @@ pub(crate) struct SecIdx(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SymIdx(pub(crate) u32);
 
-/// One section.
-#[derive(Debug)]
+/// One section, as its header has it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Section<'d> {
     pub(crate) index: SecIdx,
     pub(crate) name: &'d str,
     pub(crate) kind: SectionKind,
-    /// Empty where the file holds none (`.bss`).
+    /// Empty where the file holds none (`.bss`), or it is not kept.
     pub(crate) data: &'d [u8],
+    /// Where the file holds it.
+    pub(crate) offset: u64,
     /// The size it has in memory, as the header claims it.
     pub(crate) size: u64,
     /// `SHT_*`.
@@ -35,8 +40,6 @@ pub(crate) struct Section<'d> {
     /// `SHF_*`.
     pub(crate) flags: u64,
     pub(crate) align: u64,
-    /// By offset.
-    pub(crate) relocs: Vec<Reloc>,
 }
 
 /// What a section's header says it holds.
@@ -72,7 +75,7 @@ pub(crate) const R_BPF_64_NODYLD32: u32 = 4;
 pub(crate) const R_BPF_64_32: u32 = 10;
 
 /// One symbol.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Symbol<'d> {
     pub(crate) name: &'d str,
     pub(crate) home: Home,
@@ -107,16 +110,63 @@ pub(crate) enum Binding {
     Weak,
 }
 
-/// The file.
+/// The file. Its tables stay as they are: what is asked of them is read where it stands, so that nothing is held twice.
 #[derive(Debug)]
 pub(crate) struct Image<'d> {
     pub(crate) order: ByteOrder,
-    pub(crate) sections: Vec<Section<'d>>,
-    pub(crate) symbols: Vec<Symbol<'d>>,
+    data: Source<'d>,
+    keep: Keep,
+    endian: Endianness,
+    sections: SectionTable<'d, Header, Source<'d>>,
+    symbols: SymbolTable<'d, Header, Source<'d>>,
+    /// Of each section.
+    section_names: Vec<&'d str>,
+    /// Of each symbol.
+    symbol_names: Vec<&'d str>,
+    /// Those of each section that has some, in the order of the sections.
+    relocs: Vec<(SecIdx, Relocs<'d>)>,
     /// The symbols of all sections, by section, those of sections themselves left out.
     members: Vec<(SecIdx, SymIdx)>,
     /// The sections by name, those of one name by number.
     by_name: Vec<SecIdx>,
+}
+
+/// Relocations, by offset.
+#[derive(Debug)]
+enum Relocs<'d> {
+    /// As the file has them, in order.
+    Stored(&'d [Rel64<Endianness>]),
+    /// Put in order.
+    Sorted(Vec<Reloc>),
+}
+
+impl Relocs<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Relocs::Stored(stored) => stored.len(),
+            Relocs::Sorted(sorted) => sorted.len(),
+        }
+    }
+
+    fn get(&self, index: usize, endian: Endianness) -> Option<Reloc> {
+        match self {
+            Relocs::Stored(stored) => stored.get(index).map(|rel| reloc(rel, endian)),
+            Relocs::Sorted(sorted) => sorted.get(index).copied(),
+        }
+    }
+
+    /// How many are before an offset.
+    fn before(&self, offset: u64, endian: Endianness) -> usize {
+        match self {
+            Relocs::Stored(stored) => stored.partition_point(|rel| rel.r_offset.get(endian) < offset),
+            Relocs::Sorted(sorted) => sorted.partition_point(|reloc| reloc.offset < offset),
+        }
+    }
+}
+
+fn reloc(rel: &Rel64<Endianness>, endian: Endianness) -> Reloc {
+    let symbol = SymIdx(rel.r_sym(endian));
+    Reloc { offset: rel.r_offset.get(endian), r_type: rel.r_type(endian), symbol }
 }
 
 type Header = FileHeader64<Endianness>;
@@ -128,8 +178,8 @@ pub(crate) enum Keep {
     Everything,
     /// What a load needs.
     Loadable,
-    /// What a load needs but `.BTF` and `.BTF.ext`, which are elsewhere.
-    LoadableWithoutBtf,
+    /// What a load needs but `.BTF`, `.BTF.ext` and code, which are read where they are needed.
+    LoadableInParts,
 }
 
 impl Keep {
@@ -138,7 +188,7 @@ impl Keep {
         match self {
             Keep::Everything => true,
             Keep::Loadable => !is_debug(name),
-            Keep::LoadableWithoutBtf => !is_debug(name) && name != BTF && name != BTF_EXT,
+            Keep::LoadableInParts => !is_debug(name) && name != BTF && name != BTF_EXT,
         }
     }
 
@@ -170,143 +220,228 @@ impl<'d> Image<'d> {
             Endianness::Little => ByteOrder::Little,
             Endianness::Big => ByteOrder::Big,
         };
-        let table = header.sections(endian, data)?;
-        let mut sections = Vec::with_capacity(table.len());
-        for (index, section) in table.enumerate() {
-            let name = text(table.section_name(endian, section)?)?;
-            let sh_type = section.sh_type(endian);
-            let executable = section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0;
-            let kind = match sh_type {
-                SHT_PROGBITS if executable => SectionKind::Code,
-                SHT_PROGBITS => SectionKind::Bytes,
-                SHT_NOBITS => SectionKind::NoBits,
-                _ => SectionKind::Other,
-            };
-            let bytes = match kind {
-                SectionKind::Code => section.data(endian, data)?,
-                SectionKind::Bytes if keep.bytes(name.as_bytes()) => section.data(endian, data)?,
-                SectionKind::Bytes | SectionKind::NoBits | SectionKind::Other => &[],
-            };
-            let size = section.sh_size(endian);
-            sections.push(Section {
-                index: SecIdx(index.0 as u32),
-                name,
-                kind,
-                data: bytes,
-                size,
-                sh_type,
-                flags: section.sh_flags(endian),
-                align: section.sh_addralign(endian),
-                relocs: Vec::new(),
-            });
+        let sections = header.sections(endian, data)?;
+        let mut section_names = Vec::with_capacity(sections.len());
+        for (_, header) in sections.enumerate() {
+            section_names.push(text(sections.section_name(endian, header)?)?);
         }
-        let symtab = table.symbols(endian, data, SHT_SYMTAB)?;
-        let mut symbols = Vec::with_capacity(symtab.len());
-        for (index, symbol) in symtab.enumerate() {
-            let name = text(symtab.symbol_name(endian, symbol)?)?;
-            let home = match symbol.st_shndx(endian) {
-                SHN_UNDEF => Home::Undefined,
-                SHN_ABS | SHN_COMMON => Home::Nowhere,
-                _ => match symtab.symbol_section(endian, symbol, index)? {
-                    Some(section) if section.0 < sections.len() => Home::Section(SecIdx(section.0 as u32)),
-                    _ => {
-                        return Err(ElfError::from(Problem::BadTarget {
-                            target: format!("section {}", symbol.st_shndx(endian)),
-                            wanted: "a section that exists",
-                        })
-                        .in_symbol(name));
-                    }
-                },
-            };
-            symbols.push(Symbol {
-                name,
-                home,
-                value: symbol.st_value(endian),
-                size: symbol.st_size(endian),
-                is_func: symbol.st_type() == STT_FUNC,
-                is_section: symbol.st_type() == STT_SECTION,
-                binding: match symbol.st_bind() {
-                    STB_LOCAL => Binding::Local,
-                    STB_WEAK => Binding::Weak,
-                    _ => Binding::Global,
-                },
-                visibility: match symbol.st_visibility() {
-                    STV_HIDDEN | STV_INTERNAL => Visibility::Hidden,
-                    _ => Visibility::Default,
-                },
-                st_type: symbol.st_type(),
-                st_other: symbol.st_other(),
-                shndx: symbol.st_shndx(endian),
-            });
+        let symbols = sections.symbols(endian, data, SHT_SYMTAB)?;
+        let mut symbol_names = Vec::with_capacity(symbols.len());
+        for (_, symbol) in symbols.enumerate() {
+            symbol_names.push(text(symbols.symbol_name(endian, symbol)?)?);
         }
-        for (_, section) in table.enumerate() {
-            match section.sh_type(endian) {
+        let (relocs, members, by_name) = (Vec::new(), Vec::new(), Vec::new());
+        let mut image = Image {
+            order,
+            data,
+            keep,
+            endian,
+            sections,
+            symbols,
+            section_names,
+            symbol_names,
+            relocs,
+            members,
+            by_name,
+        };
+        image.check()?;
+        image.relocs = image.find_relocs()?;
+        let homes = image.symbols().zip(0..).filter_map(|(symbol, index)| match symbol.home {
+            Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index))),
+            _ => None,
+        });
+        let mut members = Vec::with_capacity(image.symbols.len());
+        members.extend(homes);
+        heap_sort(&mut members, |one, other| one < other);
+        image.members = members;
+        let names = &image.section_names;
+        let mut by_name = Vec::with_capacity(names.len());
+        by_name.extend((0..names.len() as u32).map(SecIdx));
+        let place = |index: &SecIdx| (names[index.0 as usize], *index);
+        heap_sort(&mut by_name, |one, other| place(one) < place(other));
+        image.by_name = by_name;
+        Ok(image)
+    }
+
+    /// Looks once at what is read later: the bytes of sections, and the sections of symbols.
+    fn check(&self) -> Result<(), ElfError> {
+        for (header, name) in self.sections.iter().zip(&self.section_names) {
+            if self.holds(header, name) {
+                header.data(self.endian, self.data)?;
+            }
+        }
+        for (index, symbol) in self.symbols.enumerate() {
+            if let (Home::Nowhere, false) =
+                (self.home(index, symbol), matches!(symbol.st_shndx(self.endian), SHN_ABS | SHN_COMMON))
+            {
+                self.symbols.symbol_section(self.endian, symbol, index)?;
+                return Err(ElfError::from(Problem::BadTarget {
+                    target: format!("section {}", symbol.st_shndx(self.endian)),
+                    wanted: "a section that exists",
+                })
+                .in_symbol(self.symbol_names[index.0]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the relocations of each section.
+    fn find_relocs(&self) -> Result<Vec<(SecIdx, Relocs<'d>)>, ElfError> {
+        let endian = self.endian;
+        let mut found: Vec<(SecIdx, Relocs<'d>)> = Vec::new();
+        for header in self.sections.iter() {
+            match header.sh_type(endian) {
                 SHT_REL => {}
                 SHT_RELA => return Err(Problem::Unsupported("relocations with addends").into()),
                 _ => continue,
             }
-            let target = section.sh_info(endian) as usize;
-            let Some(target) = sections.get_mut(target) else {
+            let target = header.sh_info(endian);
+            let Some(name) = self.section_names.get(target as usize) else {
                 return Err(Problem::BadTarget {
                     target: format!("section {target}"),
                     wanted: "a section that exists",
                 }
                 .into());
             };
-            if !keep.relocations(target.name.as_bytes()) {
+            if !self.keep.relocations(name.as_bytes()) {
                 continue;
             }
-            let Some((rels, _)) = section.rel(endian, data)? else { continue };
-            target.relocs.reserve(rels.len());
-            for rel in rels {
-                let symbol = SymIdx(rel.r_sym(endian));
-                let offset = rel.r_offset.get(endian);
-                if symbol.0 as usize >= symbols.len() {
-                    return Err(ElfError::from(Problem::BadTarget {
-                        target: format!("symbol {}", symbol.0),
-                        wanted: "a symbol that exists",
-                    })
-                    .in_section(target.name)
-                    .at_byte(offset));
-                }
-                target.relocs.push(Reloc { offset, r_type: rel.r_type(endian), symbol });
+            let Some((rels, _)) = header.rel(endian, self.data)? else { continue };
+            let mut all = rels.iter().map(|rel| reloc(rel, endian));
+            if let Some(bad) = all.find(|reloc| reloc.symbol.0 as usize >= self.symbols.len()) {
+                return Err(ElfError::from(Problem::BadTarget {
+                    target: format!("symbol {}", bad.symbol.0),
+                    wanted: "a symbol that exists",
+                })
+                .in_section(name)
+                .at_byte(bad.offset));
             }
-            if !target.relocs.is_sorted_by_key(|reloc| reloc.offset) {
-                target.relocs.sort_by_key(|reloc| reloc.offset);
+            let place = found.partition_point(|(section, _)| section.0 < target);
+            let before = found.get_mut(place).filter(|(section, _)| section.0 == target);
+            let is_sorted = rels.is_sorted_by_key(|rel| rel.r_offset.get(endian));
+            match before {
+                None if is_sorted => {
+                    found.reserve_exact(1);
+                    found.insert(place, (SecIdx(target), Relocs::Stored(rels)));
+                }
+                None => found.insert(place, (SecIdx(target), sorted(&Relocs::Stored(&[]), rels, endian))),
+                Some((_, before)) => *before = sorted(before, rels, endian),
             }
         }
-        let mut members = Vec::with_capacity(symbols.len());
-        members.extend(symbols.iter().enumerate().filter_map(|(index, symbol)| match symbol.home {
-            Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index as u32))),
-            _ => None,
-        }));
-        heap_sort(&mut members, |one, other| one < other);
-        let mut by_name = Vec::with_capacity(sections.len());
-        by_name.extend(sections.iter().map(|section| section.index));
-        let place = |index: &SecIdx| (sections[index.0 as usize].name, *index);
-        heap_sort(&mut by_name, |one, other| place(one) < place(other));
-        Ok(Image { order, sections, symbols, members, by_name })
+        Ok(found)
     }
 
-    pub(crate) fn section(&self, index: SecIdx) -> &Section<'d> {
-        &self.sections[index.0 as usize]
+    /// Whether the bytes of a section are among those that were kept.
+    fn holds(&self, header: &SectionHeader64<Endianness>, name: &str) -> bool {
+        match kind(header, self.endian) {
+            SectionKind::Code => self.keep != Keep::LoadableInParts,
+            SectionKind::Bytes => self.keep.bytes(name.as_bytes()),
+            SectionKind::NoBits | SectionKind::Other => false,
+        }
     }
 
-    pub(crate) fn symbol(&self, index: SymIdx) -> &Symbol<'d> {
-        &self.symbols[index.0 as usize]
+    /// Where a symbol lives; nowhere, too, where it names a section that is none.
+    fn home(&self, index: SymbolIndex, symbol: &object::elf::Sym64<Endianness>) -> Home {
+        match symbol.st_shndx(self.endian) {
+            SHN_UNDEF => Home::Undefined,
+            SHN_ABS | SHN_COMMON => Home::Nowhere,
+            _ => match self.symbols.symbol_section(self.endian, symbol, index) {
+                Ok(Some(section)) if section.0 < self.sections.len() => {
+                    Home::Section(SecIdx(section.0 as u32))
+                }
+                _ => Home::Nowhere,
+            },
+        }
     }
 
-    pub(crate) fn named(&self, name: &str) -> Option<&Section<'d>> {
-        let first = self.by_name.partition_point(|index| self.section(*index).name < name);
-        let found = self.section(*self.by_name.get(first)?);
-        (found.name == name).then_some(found)
+    pub(crate) fn section(&self, index: SecIdx) -> Section<'d> {
+        let name = self.section_names[index.0 as usize];
+        let (header, endian) = (&self.sections.iter().as_slice()[index.0 as usize], self.endian);
+        // Looked at before.
+        let data = if self.holds(header, name) { header.data(endian, self.data) } else { Ok(&[][..]) };
+        Section {
+            index,
+            name,
+            kind: kind(header, endian),
+            data: data.unwrap_or_default(),
+            offset: header.sh_offset(endian),
+            size: header.sh_size(endian),
+            sh_type: header.sh_type(endian),
+            flags: header.sh_flags(endian),
+            align: header.sh_addralign(endian),
+        }
+    }
+
+    /// All sections, the one with number 0 first, which is none.
+    pub(crate) fn sections(&self) -> impl ExactSizeIterator<Item = Section<'d>> + Clone + use<'_, 'd> {
+        (0..self.section_names.len()).map(|index| self.section(SecIdx(index as u32)))
+    }
+
+    pub(crate) fn symbol(&self, index: SymIdx) -> Symbol<'d> {
+        let name = self.symbol_names[index.0 as usize];
+        let (index, endian) = (SymbolIndex(index.0 as usize), self.endian);
+        let symbol = &self.symbols.symbols()[index.0];
+        Symbol {
+            name,
+            home: self.home(index, symbol),
+            value: symbol.st_value(endian),
+            size: symbol.st_size(endian),
+            is_func: symbol.st_type() == STT_FUNC,
+            is_section: symbol.st_type() == STT_SECTION,
+            binding: match symbol.st_bind() {
+                STB_LOCAL => Binding::Local,
+                STB_WEAK => Binding::Weak,
+                _ => Binding::Global,
+            },
+            visibility: match symbol.st_visibility() {
+                STV_HIDDEN | STV_INTERNAL => Visibility::Hidden,
+                _ => Visibility::Default,
+            },
+            st_type: symbol.st_type(),
+            st_other: symbol.st_other(),
+            shndx: symbol.st_shndx(endian),
+        }
+    }
+
+    /// All symbols, the one with number 0 first, which is none.
+    pub(crate) fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol<'d>> + use<'_, 'd> {
+        (0..self.symbol_names.len()).map(|index| self.symbol(SymIdx(index as u32)))
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<Section<'d>> {
+        let name_of = |index: &SecIdx| self.section_names[index.0 as usize];
+        let first = self.by_name.partition_point(|index| name_of(index) < name);
+        let found = self.by_name.get(first).filter(|index| name_of(index) == name)?;
+        Some(self.section(*found))
     }
 
     /// The symbols that lie in a section, without the section's own.
-    pub(crate) fn symbols_in(&self, section: SecIdx) -> impl Iterator<Item = &Symbol<'d>> {
+    pub(crate) fn symbols_in(&self, section: SecIdx) -> impl Iterator<Item = Symbol<'d>> + use<'_, 'd> {
         let from = self.members.partition_point(|(home, _)| *home < section);
         let members = self.members[from..].iter().take_while(move |(home, _)| *home == section);
         members.map(|(_, index)| self.symbol(*index))
+    }
+
+    /// The relocations of a section, by offset.
+    pub(crate) fn relocs(&self, section: SecIdx) -> impl ExactSizeIterator<Item = Reloc> + Clone + '_ {
+        self.relocs_within(section, 0..u64::MAX)
+    }
+
+    /// The relocations from one offset of a section up to another.
+    pub(crate) fn relocs_within(
+        &self,
+        section: SecIdx,
+        range: Range<u64>,
+    ) -> impl ExactSizeIterator<Item = Reloc> + Clone + '_ {
+        let found = self.relocs.binary_search_by_key(&section, |(section, _)| *section).ok();
+        let relocs = found.map_or(&Relocs::Stored(&[]), |index| &self.relocs[index].1);
+        let from = relocs.before(range.start, self.endian);
+        let to = match range.end {
+            u64::MAX => relocs.len(),
+            end => relocs.before(end, self.endian),
+        };
+        let none = Reloc { offset: 0, r_type: 0, symbol: SymIdx(0) };
+        (from..to.max(from)).map(move |index| relocs.get(index, self.endian).unwrap_or(none))
     }
 
     /// What to call a symbol in a message.
@@ -322,13 +457,20 @@ impl<'d> Image<'d> {
     }
 }
 
-impl Section<'_> {
-    /// The relocations of so many slots from one on, by offset.
-    pub(crate) fn relocs_of(&self, start: usize, slots: usize) -> &[Reloc] {
-        let (first, end) = (start as u64 * 8, (start + slots) as u64 * 8);
-        let from = self.relocs.partition_point(|reloc| reloc.offset < first);
-        let to = self.relocs.partition_point(|reloc| reloc.offset < end);
-        &self.relocs[from..to]
+/// Puts more relocations to others, and all in order.
+fn sorted<'d>(before: &Relocs<'_>, more: &[Rel64<Endianness>], endian: Endianness) -> Relocs<'d> {
+    let before = (0..before.len()).filter_map(|index| before.get(index, endian));
+    let mut all: Vec<Reloc> = before.chain(more.iter().map(|rel| reloc(rel, endian))).collect();
+    all.sort_by_key(|reloc| reloc.offset);
+    Relocs::Sorted(all)
+}
+
+fn kind(header: &SectionHeader64<Endianness>, endian: Endianness) -> SectionKind {
+    match header.sh_type(endian) {
+        SHT_PROGBITS if header.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => SectionKind::Code,
+        SHT_PROGBITS => SectionKind::Bytes,
+        SHT_NOBITS => SectionKind::NoBits,
+        _ => SectionKind::Other,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::image::SecIdx;
 use crate::programs::Place;
 use skep_btf::{Btf, CoreRelo, Ext, FuncInfo, InfoSections, LineInfo, Record, Records};
 use skep_isa::{InsnIdx, RawInsn};
-use skep_model::{BtfId, FuncInfoSpec, ProgramSpec, RelocTarget, Relocation};
+use skep_model::{BtfId, CoreTarget, FuncInfoSpec, ProgramSpec, RelocTarget, Relocation};
 use std::iter::Take;
 
 /// The records of an object.
@@ -70,13 +70,19 @@ impl<'d> Info<'d> {
                 line_off: r.line.0,
                 line_col: r.line_col,
             }));
-            relocations.extend(within(&self.core, name, range).map(|r| {
-                let access = self.btf.text(r.access).unwrap_or_default().into_owned();
-                let target = RelocTarget::Core { type_id: BtfId(r.type_id.0), access, kind: r.kind as u32 };
-                Relocation { insn: InsnIdx(moved(r.insn_off)), target }
-            }));
+            relocations.extend(
+                within(&self.core, name, range)
+                    .map(|r| core_relocation(self.btf, &r, InsnIdx(moved(r.insn_off)))),
+            );
         }
     }
+}
+
+/// A CO-RE relocation of a slot.
+pub(crate) fn core_relocation(btf: &Btf<'_>, record: &CoreRelo, insn: InsnIdx) -> Relocation {
+    let access = btf.text(record.access).unwrap_or_default().into();
+    let target = CoreTarget { type_id: BtfId(record.type_id.0), access, kind: record.kind as u32 };
+    Relocation { insn, target: RelocTarget::Core(Box::new(target)) }
 }
 
 fn lists<'d, R: Record>(btf: &'d Btf<'static>, sections: InfoSections<'d, R>) -> Lists<'d, R> {

@@ -17,14 +17,17 @@ mod linker;
 mod maps;
 mod object;
 mod parts;
+mod pieces;
 mod programs;
 mod section;
 mod sort;
 mod source;
+mod summary;
 
 pub use btf::{CLASS_END, btf_base_bytes, btf_bytes, pointer_size};
 pub use error::{ElfError, Place, Problem};
 pub use externs::{ExternKind, ExternSpec};
 pub use linker::{Input, link};
-pub use object::{Note, ObjectSpec, SectionSummary};
+pub use object::{Note, ObjectSpec};
 pub use section::find_section;
+pub use summary::{SectionSummary, Sections};

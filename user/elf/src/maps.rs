@@ -40,7 +40,7 @@ impl Maps {
         functions: &Functions<'_>,
     ) -> Result<Maps, ElfError> {
         // About as many as there are: more only where a section defines some that no symbol names.
-        let expected = image.sections.iter().map(|section| match section.name {
+        let expected = image.sections().map(|section| match section.name {
             ".maps" => image.symbols_in(section.index).count(),
             name => usize::from(data_kind(name).is_some()),
         });
@@ -59,10 +59,10 @@ impl Maps {
             Ok(id)
         };
         let mut slots = Vec::new();
-        for section in &image.sections {
+        for section in image.sections() {
             let found = match section.name {
-                ".maps" => btf::find(image, section, btf, &mut slots),
-                name if legacy::is_section(name) => legacy::find(image, section),
+                ".maps" => btf::find(image, &section, btf, &mut slots),
+                name if legacy::is_section(name) => legacy::find(image, &section),
                 _ => continue,
             };
             for found in found.map_err(|error| error.in_section(section.name))? {
@@ -72,15 +72,15 @@ impl Maps {
         }
         arena::only_one(&maps.specs).map_err(|error| error.in_section(".maps"))?;
         let mut zeroes = data::ZEROES;
-        for section in &image.sections {
-            let found = data::find(section, btf, &mut zeroes);
+        for section in image.sections() {
+            let found = data::find(&section, btf, &mut zeroes);
             if let Some(spec) = found.map_err(|error| error.in_section(section.name))? {
                 let id = add(&mut maps, spec).map_err(|error| error.in_section(section.name))?;
                 maps.data.insert(section.index, id);
             }
         }
-        for section in image.sections.iter().filter(|section| section.name == arena::SECTION) {
-            let found = arena::hold(section, &mut maps.specs);
+        for section in image.sections().filter(|section| section.name == arena::SECTION) {
+            let found = arena::hold(&section, &mut maps.specs);
             if let Some(id) = found.map_err(|error| error.in_section(section.name))? {
                 maps.data.insert(section.index, id);
             }
@@ -96,8 +96,8 @@ impl Maps {
         btf: Option<&Btf<'_>>,
         functions: &Functions<'_>,
     ) -> Result<(), ElfError> {
-        for section in &image.sections {
-            let found = struct_ops::find(image, section, btf, functions);
+        for section in image.sections() {
+            let found = struct_ops::find(image, &section, btf, functions);
             for found in found.map_err(|error| error.in_section(section.name))? {
                 if self.specs.iter().any(|spec| spec.name == found.spec.name) {
                     let error = ElfError::from(Problem::Twice(found.spec.name.clone()));

@@ -5,16 +5,20 @@ use crate::exceptions::Callbacks;
 use crate::externs::{self, ExternSpec};
 use crate::functions::Functions;
 use crate::image::{
-    Binding, Image, Keep, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, SecIdx, SectionKind, Symbol,
+    Binding, Image, Keep, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, Reloc, SecIdx, SectionKind,
+    Symbol,
 };
 use crate::info::Info;
 use crate::maps::{Maps, data_kind};
-use crate::parts::{self, Parts};
-use crate::programs::{Linked, Linker, Place};
-use crate::source::Source;
+use crate::parts::Parts;
+use crate::pieces;
+use crate::programs::{Linked, Linker, Place, ReadCode};
+use crate::source::{Source, copy};
+use crate::summary::{SectionSummary, Sections};
 use skep_btf::{Btf, Ext, ObjectLayout, PointerSize, Visibility};
 use skep_isa::ByteOrder;
 use skep_model::{MapId, MapSpec, ProgramSpec};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An object file as plain data: what it defines, before any kernel sees it.
@@ -37,20 +41,9 @@ pub struct ObjectSpec {
     /// The types; sizes and offsets that compilers leave open in `.BTF` are filled in ([`Btf::from_object`]).
     pub btf: Option<Btf<'static>>,
     /// What the file's sections are, for people.
-    pub sections: Vec<SectionSummary>,
+    pub sections: Sections,
     /// What was read over, for people.
     pub notes: Vec<Note>,
-}
-
-/// One section, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SectionSummary {
-    /// Its name.
-    pub name: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Whether it holds instructions.
-    pub code: bool,
 }
 
 /// Something in an object that has no effect here.
@@ -70,7 +63,8 @@ impl ObjectSpec {
     pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
         let read = || {
             let image = Image::parse(Source::Whole(bytes), Keep::Loadable)?;
-            let (mut spec, places) = parse(file, &image, None)?;
+            let mut code = |at, into: &mut [u8]| copy(bytes, at, into).is_some();
+            let (mut spec, places) = parse(file, &image, None, &mut code)?;
             add_info(&mut spec, &places, image.named(EXT).map_or(&[], |section| section.data))?;
             Ok(spec)
         };
@@ -81,7 +75,7 @@ impl ObjectSpec {
     /// buffer from an offset, and tells whether there was that much. It comes to the same as [`ObjectSpec::parse`] of all.
     ///
     /// `None` is for a file that cannot be taken apart: what is wrong with it, [`ObjectSpec::parse`] says. Memory is taken for
-    /// what lies within `len`, once at most, and for the types once more.
+    /// what lies within `len`, once at most, and for the types once more; code that several programs have is read for each.
     ///
     /// # Errors
     /// Those of `read`; the inner one as [`ObjectSpec::parse`].
@@ -92,17 +86,30 @@ impl ObjectSpec {
     ) -> Result<Option<Result<ObjectSpec, ElfError>>, E> {
         let Some(mut parts) = Parts::read(len, &mut read)? else { return Ok(None) };
         let (btf, ext) = (parts.btf.take(), parts.ext.take());
-        let linked = Image::parse(Source::Parts(&parts), Keep::LoadableWithoutBtf)
-            .and_then(|image| parse(file, &image, btf));
+        let mut failed = None;
+        let mut code = |at, into: &mut [u8]| {
+            let done = read(at, into);
+            let is_there = matches!(done, Ok(true));
+            failed = failed.take().or((!is_there).then_some(done));
+            is_there
+        };
+        let linked = Image::parse(Source::Parts(&parts), Keep::LoadableInParts)
+            .and_then(|image| parse(file, &image, btf, &mut code));
         drop(parts);
+        // Not what the linker makes of it, but why the code is not there.
+        if let Some(failed) = failed {
+            return failed.map(|_| None);
+        }
         let (mut spec, places) = match linked {
             Ok(linked) => linked,
             Err(error) => return Ok(Some(Err(error.in_file(file)))),
         };
-        if let Some(range) = ext {
-            let Some(bytes) = parts::part(&range, len, &mut read)? else { return Ok(None) };
-            if let Err(error) = add_info(&mut spec, &places, &bytes) {
-                return Ok(Some(Err(error.in_file(file))));
+        if let Some(range) = ext.filter(|range| !range.is_empty()) {
+            let ObjectSpec { programs, sections, btf, .. } = &mut spec;
+            let Some(btf) = btf else { return Ok(Some(Ok(spec))) };
+            let name = |index| name_of(sections, index);
+            if pieces::add((programs, &places), name, btf, &range, &mut read)?.is_none() {
+                return Ok(None);
             }
         }
         Ok(Some(Ok(spec)))
@@ -133,24 +140,27 @@ fn add_info(spec: &mut ObjectSpec, places: &[Vec<Place>], ext: &[u8]) -> Result<
     let Some(btf) = spec.btf.as_ref().filter(|_| !ext.is_empty()) else { return Ok(()) };
     let ext = Ext::parse(ext, btf).map_err(|error| ElfError::from(error).in_section(EXT))?;
     let info = Info::read(btf, &ext);
-    // The section with the number 0 is none, and not among them.
     let sections = &spec.sections;
-    let name = |index: SecIdx| {
-        let section = (index.0 as usize).checked_sub(1).and_then(|at| sections.get(at));
-        section.map_or("", |section| section.name.as_str())
-    };
+    let name = |index| name_of(sections, index);
     for (program, places) in spec.programs.iter_mut().zip(places) {
         info.add(program, places, name);
     }
     Ok(())
 }
 
-/// Makes the spec of an image, but for what `.BTF.ext` says; `btf` are the bytes of its `.BTF`, where it has them not itself. With
-/// it come the places that the functions of each program were in.
+/// The name of a section. The one with the number 0 is none, and not among them.
+fn name_of(sections: &Sections, index: SecIdx) -> &str {
+    let section = (index.0 as usize).checked_sub(1).and_then(|at| sections.get(at));
+    section.map_or("", |section| section.name)
+}
+
+/// Makes the spec of an image, but for what `.BTF.ext` says; `btf` are the bytes of its `.BTF`, where it has them not itself, and
+/// `code` reads what it does not hold. With it come the places that the functions of each program were in.
 fn parse(
     file: &str,
     image: &Image<'_>,
     btf: Option<Vec<u8>>,
+    code: &mut ReadCode<'_>,
 ) -> Result<(ObjectSpec, Vec<Vec<Place>>), ElfError> {
     let btf = read_btf(image, btf)?;
     let functions = Functions::find(image)?;
@@ -170,6 +180,7 @@ fn parse(
             externs: &by_name,
             kconfig,
             callbacks: &Callbacks::find(btf.as_ref(), &functions),
+            code: RefCell::new(code),
         };
         link(&linker)?
     };
@@ -230,8 +241,8 @@ struct Layout<'i, 'd> {
 
 impl<'i, 'd> Layout<'i, 'd> {
     fn of(image: &'i Image<'d>) -> Layout<'i, 'd> {
-        let is_hidden = |symbol: &&Symbol<'d>| symbol.is_func && symbol.visibility == Visibility::Hidden;
-        Layout { image, hidden: image.symbols.iter().filter(is_hidden).map(|symbol| symbol.name).collect() }
+        let is_hidden = |symbol: &Symbol<'d>| symbol.is_func && symbol.visibility == Visibility::Hidden;
+        Layout { image, hidden: image.symbols().filter(is_hidden).map(|symbol| symbol.name).collect() }
     }
 }
 
@@ -275,26 +286,24 @@ fn kernel_version(image: &Image<'_>) -> Result<Option<u32>, ElfError> {
     }))
 }
 
-fn summaries(image: &Image<'_>) -> Vec<SectionSummary> {
-    (image.sections.iter().skip(1))
-        .map(|section| SectionSummary {
-            name: section.name.to_owned(),
-            size: section.size,
-            code: section.kind == SectionKind::Code,
-        })
-        .collect()
+fn summaries(image: &Image<'_>) -> Sections {
+    Sections::of(image.sections().skip(1).map(|section| SectionSummary {
+        name: section.name,
+        size: section.size,
+        code: section.kind == SectionKind::Code,
+    }))
 }
 
 /// Relocations of sections that are no code: those of BTF and DWARF only tell section addresses, which are zero here;
 /// in data they are addresses that no loader can fill in.
 fn notes(image: &Image<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
-    for section in &image.sections {
-        let absolute =
-            section.relocs.iter().filter(|r| matches!(r.r_type, R_BPF_64_ABS64 | R_BPF_64_ABS32)).count();
-        let other =
-            section.relocs.iter().filter(|reloc| reloc.r_type != R_BPF_64_NODYLD32).count() - absolute;
-        if data_kind(section.name).is_some() && absolute + other != 0 {
+    for section in image.sections().filter(|section| data_kind(section.name).is_some()) {
+        let relocs = image.relocs(section.index);
+        let absolute = |reloc: &Reloc| matches!(reloc.r_type, R_BPF_64_ABS64 | R_BPF_64_ABS32);
+        let absolute = relocs.clone().filter(absolute).count();
+        let other = relocs.filter(|reloc| reloc.r_type != R_BPF_64_NODYLD32).count() - absolute;
+        if absolute + other != 0 {
             let text = format!("{} relocations left as they are: data holds no addresses", absolute + other);
             notes.push(Note { section: section.name.to_owned(), text });
         }

@@ -13,7 +13,8 @@ const NEAR: u64 = 256;
 
 type Header = FileHeader64<Endianness>;
 
-/// The parts of an object file that a load needs: all but what is there for debuggers, and for the linker of debug information.
+/// The parts of an object file that a load needs: all but what is there for debuggers and for the linker of debug information, and
+/// but code, which is read to where it is linked.
 #[derive(Debug)]
 pub(crate) struct Parts {
     /// Bytes of the file.
@@ -86,6 +87,13 @@ pub(crate) fn part<E>(
     Ok(read(range.start, &mut bytes)?.then_some(bytes))
 }
 
+/// Whether what a section holds may be read by its name, although it says that it is code.
+fn means_more(name: &[u8]) -> bool {
+    matches!(name, b"license" | b"version" | b"maps" | b"lirc_mode2/maps")
+        || [&b"maps/"[..], b"?."].iter().any(|start| name.starts_with(start))
+        || name.starts_with(b".") && !name.starts_with(b".text")
+}
+
 fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -> Result<Parts, Missing<E>> {
     let mut part = |range: &Range<u64>| part(range, len, read)?.ok_or(Missing::Odd);
     let odd = |_| Missing::Odd;
@@ -128,11 +136,15 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
         }
         let is_wanted = match section.sh_type(endian) {
             SHT_NOBITS => false,
-            // What says that it is code is read as code, whatever its name.
-            SHT_PROGBITS if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => true,
-            SHT_PROGBITS => Keep::LoadableWithoutBtf.bytes(name_of),
+            SHT_PROGBITS if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) != 0 => {
+                if means_more(name_of) || range(section)?.end > len && section.sh_size(endian) != 0 {
+                    return Err(Missing::Odd);
+                }
+                false
+            }
+            SHT_PROGBITS => Keep::LoadableInParts.bytes(name_of),
             SHT_REL => match sections.get(section.sh_info(endian) as usize) {
-                Some(target) => Keep::LoadableWithoutBtf.relocations(name(target)?),
+                Some(target) => Keep::LoadableInParts.relocations(name(target)?),
                 None => false,
             },
             _ => true,

@@ -9,7 +9,8 @@ use crate::maps::Maps;
 use skep_abi::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
 use skep_isa::{InsnIdx, RawInsn};
 use skep_model::platform::sections::{self, Autoload, Flags};
-use skep_model::{AttachSpec, FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation};
+use skep_model::{AttachSpec, FunctionSpec, MapId, ProgramSpec, RelocTarget, Relocation, SymbolTarget};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The most slots of one linked program; Linux refuses a million instructions long before.
@@ -38,7 +39,11 @@ pub(crate) struct Linker<'o, 'd> {
     pub(crate) externs: &'o BTreeMap<&'o str, &'o ExternSpec>,
     pub(crate) kconfig: Option<MapId>,
     pub(crate) callbacks: &'o Callbacks,
+    pub(crate) code: RefCell<&'o mut ReadCode<'o>>,
 }
+
+/// Fills a buffer from an offset of the file, and tells whether there was that much.
+pub(crate) type ReadCode<'r> = dyn FnMut(u64, &mut [u8]) -> bool + 'r;
 
 /// Where a function of a program was in the file.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +104,13 @@ impl Linker<'_, '_> {
             attach: attach(section.name),
             insns: Vec::new(),
             relocations: Vec::new(),
-            functions: Vec::new(),
+            // Most programs are one function.
+            functions: Vec::with_capacity(1),
             func_info: Vec::new(),
             line_info: Vec::new(),
             exception_callback: None,
         };
-        let mut linked = Linked { program, places: Vec::new() };
+        let mut linked = Linked { program, places: Vec::with_capacity(1) };
         let mut placed = BTreeMap::new();
         let mut calls = Vec::new();
         self.place(entry, &mut linked, &mut placed, &mut calls)?;
@@ -124,6 +130,7 @@ impl Linker<'_, '_> {
         // Made with some room, and held as long as the object.
         program.insns.shrink_to_fit();
         program.relocations.shrink_to_fit();
+        program.functions.shrink_to_fit();
         Ok(linked)
     }
 
@@ -164,8 +171,7 @@ impl Linker<'_, '_> {
     ) -> Result<(), ElfError> {
         let function = self.functions.get(index);
         let section = self.image.section(function.section);
-        let slots = self.functions.slots(index);
-        let (base, count) = (program.insns.len(), slots.len());
+        let (base, count) = (program.insns.len(), function.slots);
         let fail = |error: ElfError, at: usize| {
             error.in_section(section.name).in_symbol(function.name).at_insn(function.start + at)
         };
@@ -173,7 +179,13 @@ impl Linker<'_, '_> {
             return Err(fail(Problem::TooLarge.into(), 0));
         }
         make_room(&mut program.insns, count);
-        program.insns.extend(slots);
+        program.insns.resize(base + count, RawInsn::default());
+        let slots = &mut program.insns[base..];
+        let at = section.offset + (function.start * RawInsn::BYTES) as u64;
+        if !RawInsn::fill(slots, self.image.order, |bytes| (self.code.borrow_mut())(at, bytes)) {
+            let (start, size) = ((function.start * RawInsn::BYTES) as u64, (count * RawInsn::BYTES) as u64);
+            return Err(fail(Problem::OutsideSection { start, size, section: section.size }.into(), 0));
+        }
         program.functions.push(FunctionSpec {
             name: function.name.to_owned(),
             start: InsnIdx(base as u32),
@@ -182,10 +194,11 @@ impl Linker<'_, '_> {
         });
         places.push(Place { section: function.section, start: function.start });
         let slots = &mut program.insns[base..];
-        let relocs = section.relocs_of(function.start, count);
-        check_relocations(section, function.start, relocs, slots)?;
+        let (first, end) = (function.start as u64 * 8, (function.start + count) as u64 * 8);
+        let relocs = self.image.relocs_within(function.section, first..end);
+        check_relocations(&section, function.start, relocs.clone(), slots)?;
         make_room(&mut program.relocations, relocs.len());
-        let mut relocs = relocs.iter().peekable();
+        let mut relocs = relocs.peekable();
         let mut at = 0;
         while let Some(insn) = slots.get_mut(at) {
             let wide = insn.code == LDDW;
@@ -194,7 +207,7 @@ impl Linker<'_, '_> {
             let offset = place as u64 * 8;
             let mut reloc = None;
             while let Some(next) = relocs.next_if(|next| next.offset <= offset) {
-                reloc = reloc.or(Some(*next).filter(|next| next.offset == offset));
+                reloc = reloc.or(Some(next).filter(|next| next.offset == offset));
             }
             let meaning = match (reloc, insn.code) {
                 (None, code) if code != CALL => Meaning::Plain,
@@ -251,10 +264,9 @@ impl Linker<'_, '_> {
         let symbol = self.image.symbol(reloc.symbol);
         let Home::Section(home) = symbol.home else {
             return match self.externs.get(symbol.name) {
-                Some(found) if found.kind == ExternKind::Kfunc => Ok(Meaning::Refers(
-                    RelocTarget::Kfunc { name: found.name.clone(), weak: found.weak },
-                    CALL_KFUNC,
-                )),
+                Some(found) if found.kind == ExternKind::Kfunc => {
+                    Ok(Meaning::Refers(RelocTarget::Kfunc(target_of(found)), CALL_KFUNC))
+                }
                 _ => Err(Problem::Undefined(self.image.describe(reloc.symbol)).into()),
             };
         };
@@ -283,14 +295,10 @@ impl Linker<'_, '_> {
                 (ExternKind::Kconfig { offset, .. }, Some(map)) => {
                     Meaning::Refers(RelocTarget::MapValue { map, offset }, LDDW_MAP_VALUE)
                 }
-                (ExternKind::Kfunc, _) => Meaning::Refers(
-                    RelocTarget::Kfunc { name: found.name.clone(), weak: found.weak },
-                    LDDW_VARIABLE,
-                ),
-                _ => Meaning::Refers(
-                    RelocTarget::Ksym { name: found.name.clone(), weak: found.weak },
-                    LDDW_VARIABLE,
-                ),
+                (ExternKind::Kfunc, _) => {
+                    Meaning::Refers(RelocTarget::Kfunc(target_of(found)), LDDW_VARIABLE)
+                }
+                _ => Meaning::Refers(RelocTarget::Ksym(target_of(found)), LDDW_VARIABLE),
             });
         }
         if let Some(target) = self.maps.target(self.image, reloc.symbol, addend) {
@@ -320,6 +328,10 @@ impl Linker<'_, '_> {
     }
 }
 
+fn target_of(spec: &ExternSpec) -> Box<SymbolTarget> {
+    Box::new(SymbolTarget { name: spec.name.as_str().into(), weak: spec.weak })
+}
+
 /// Makes room for more elements: a quarter more than there are at least, as most programs are one function and keep what they
 /// are given.
 fn make_room<T>(list: &mut Vec<T>, more: usize) {
@@ -332,7 +344,7 @@ fn make_room<T>(list: &mut Vec<T>, more: usize) {
 fn check_relocations(
     section: &Section<'_>,
     start: usize,
-    relocs: &[Reloc],
+    relocs: impl Iterator<Item = Reloc>,
     slots: &[RawInsn],
 ) -> Result<(), ElfError> {
     for reloc in relocs {

@@ -15,6 +15,13 @@ pub(crate) enum Source<'d> {
     Parts(&'d Parts),
 }
 
+/// Copies what is at an offset of a file; `None` where there is not that much.
+pub(crate) fn copy(file: &[u8], offset: u64, into: &mut [u8]) -> Option<()> {
+    let start = usize::try_from(offset).ok()?;
+    into.copy_from_slice(file.get(start..start.checked_add(into.len())?)?);
+    Some(())
+}
+
 impl<'d> Source<'d> {
     /// What is there from an offset on.
     fn from(self, offset: u64) -> Result<&'d [u8], ()> {

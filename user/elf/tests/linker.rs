@@ -68,7 +68,7 @@ fn target(spec: &ObjectSpec, relocation: &skep_model::Relocation) -> String {
         T::Map(id) => spec.maps[id.0 as usize].name.clone(),
         T::MapValue { map, offset } => format!("{} + {offset}", spec.maps[map.0 as usize].name),
         // Types have other numbers, and what is asked of them is behind it.
-        T::Core { access, kind, .. } => format!("CO-RE {access} {kind}"),
+        T::Core(core) => format!("CO-RE {} {}", core.access, core.kind),
         other => format!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use skep_btf::core::{Candidates, Outcome, Request, Used, resolve};
 use skep_btf::{Btf, CoreRelocKind, TypeId};
 use skep_elf::ObjectSpec;
-use skep_model::RelocTarget;
+use skep_model::{CoreTarget, RelocTarget};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,8 @@ fn answers(spec: &ObjectSpec, target: &Btf<'_>) -> (Vec<(CoreRelocKind, Outcome)
     let local = spec.btf.as_ref().unwrap();
     let (mut answers, mut used) = (Vec::new(), Used::new());
     for relocation in spec.programs.iter().flat_map(|program| &program.relocations) {
-        let RelocTarget::Core { type_id, access, kind } = &relocation.target else { continue };
+        let RelocTarget::Core(core) = &relocation.target else { continue };
+        let CoreTarget { type_id, access, kind } = &**core;
         let (type_id, kind) = (TypeId(type_id.0), CoreRelocKind::from_number(*kind).unwrap());
         let mut candidates = Candidates::new(local, [type_id]).unwrap();
         candidates.search(0, target).unwrap();

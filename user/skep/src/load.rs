@@ -22,13 +22,14 @@ mod without;
 
 use self::core::Core;
 use crate::error::{Error, ErrorKind, Result};
-use crate::object::{Autocreate, Autoload};
+use crate::object::{Autocreate, Autoload, ProgramSetting};
 use crate::{CoreRelocation, Feature, Instead, Kernel, Loaded, Map, Note, Object, Program};
 use arena::Arena;
 use btf::ObjectBtf;
 use externs::Externs;
 use pins::Pin;
 use skep_abi::flags::BPF_ANY;
+use skep_btf::core::RawInsn;
 use skep_model::{DataKind, MapId, MapOrigin, ProgramSpec, RelocTarget, SlotTarget};
 use skep_sys::MapFd;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,12 +49,25 @@ pub(crate) struct Loading<'o> {
     arenas: Vec<Arena>,
     externs: Externs<'o>,
     core: Core<'o>,
+    /// The instructions of each program, where they were taken out of the object.
+    code: Vec<Vec<RawInsn>>,
     /// The structs of functions that are made, or whose programs are asked for.
     ops: Vec<Ops>,
     notes: Vec<Note>,
 }
 
+/// Loads an object, and lets it go: no second copy of its instructions is held, and nothing that is for people only.
+pub(crate) fn load_once(mut object: Object, kernel: &Kernel) -> Result<Loaded> {
+    object.spec.sections = skep_elf::Sections::default();
+    let code = object.spec.programs.iter_mut().map(|program| std::mem::take(&mut program.insns)).collect();
+    load_with(&object, kernel, code).map_err(|error| error.in_file(object.file()))
+}
+
 pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
+    load_with(object, kernel, Vec::new())
+}
+
+fn load_with(object: &Object, kernel: &Kernel, code: Vec<Vec<RawInsn>>) -> Result<Loaded> {
     if !object.spec.is_native() {
         return Err(Error::new(ErrorKind::Object, "is for machines of the other byte order"));
     }
@@ -68,6 +82,7 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
         arenas: Vec::new(),
         externs: Externs::new(object, kernel),
         core: Core::new(object),
+        code,
         ops: Vec::new(),
         notes: Vec::new(),
     };
@@ -86,15 +101,17 @@ pub(crate) fn load(object: &Object, kernel: &Kernel) -> Result<Loaded> {
     let programs: Vec<_> =
         loading.programs().filter_map(|(spec, set)| Some((spec, set.prog_type?))).collect();
     loading.btf = btf::load(object, kernel, &programs, needed_by, &mut loading.notes)?;
+    let mut loaded = Vec::with_capacity(programs.len());
+    drop(programs);
     let used = Used::by(&loading);
     for index in 0..object.spec.maps.len() {
         let map = loading.map(index, &used).map_err(|error| error.in_map(&object.spec.maps[index].name))?;
         loading.maps.push(map);
     }
     loading.fill_maps_of_maps()?;
-    let mut loaded = Vec::new();
-    for (spec, setting) in loading.programs() {
-        let program = loading.program(spec, setting).map_err(|error| error.in_program(&spec.name))?;
+    for (index, spec, setting) in loading.numbered() {
+        let own = loading.code.get_mut(index).map(std::mem::take);
+        let program = loading.program(spec, setting, own).map_err(|error| error.in_program(&spec.name))?;
         loaded.push(program);
     }
     loading.fill_maps_of_programs(&loaded)?;
@@ -119,15 +136,19 @@ fn wanted(object: &Object) -> Vec<&ProgramSpec> {
 
 impl<'o> Loading<'o> {
     /// The programs that are to be loaded.
-    fn programs(
-        &self,
-    ) -> impl Iterator<Item = (&'o ProgramSpec, &'o crate::object::ProgramSetting)> + use<'o> {
+    fn programs(&self) -> impl Iterator<Item = (&'o ProgramSpec, &'o ProgramSetting)> + use<'o> {
+        self.numbered().map(|(_, spec, setting)| (spec, setting))
+    }
+
+    /// The programs that are to be loaded, each with its place in the object.
+    fn numbered(&self) -> impl Iterator<Item = (usize, &'o ProgramSpec, &'o ProgramSetting)> + use<'o> {
         let object = self.object;
         let made = self.ops.iter().filter(|ops| ops.autocreate == Autocreate::Yes);
         let slots = made.flat_map(|ops| &ops.slots);
         let referred: BTreeSet<_> = slots.map(|slot| slot.program.clone()).collect();
-        let all = object.spec.programs.iter().zip(&object.programs);
-        all.filter(move |(spec, setting)| setting.is_loaded(|| referred.contains(&spec.name)))
+        let all = object.spec.programs.iter().zip(&object.programs).enumerate();
+        let all = all.map(|(index, (spec, setting))| (index, spec, setting));
+        all.filter(move |(_, spec, setting)| setting.is_loaded(|| referred.contains(&spec.name)))
     }
 
     /// Finds this kernel's form of the structs of functions: of those that are made, and of those that a program is loaded

@@ -14,7 +14,7 @@ use crate::{CoreRelocation, Kernel, Loaded, kernel_btf, load};
 use skep_btf::{Btf, Literal, Located, TypeId, Value};
 use skep_elf::{ElfError, ObjectSpec};
 use skep_model::{MapSpec, ProgramSpec};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -305,6 +305,15 @@ impl Object {
         load::load(self, kernel).map_err(|error| error.in_file(self.file()))
     }
 
+    /// Loads the object as [`Object::load`] does, for the last time: references are filled in where the instructions are, so
+    /// that there is no second copy of them, and they are let go as soon as the kernel has them.
+    ///
+    /// # Errors
+    /// As [`Object::load`].
+    pub fn load_once(self, kernel: &Kernel) -> Result<Loaded> {
+        load::load_once(self, kernel)
+    }
+
     fn map_index(&self, name: &str) -> Result<usize> {
         let found = self.spec.maps.iter().position(|map| map.name == name);
         found.ok_or_else(|| Error::not_found("the object has no such map").in_map(name).in_file(self.file()))
@@ -397,13 +406,10 @@ fn read_file(name: &str, path: &Path) -> std::io::Result<std::result::Result<Obj
     let mut file = std::fs::File::open(path)?;
     let facts = file.metadata()?;
     if facts.is_file() && facts.len() <= LARGEST {
-        let part = |at, into: &mut [u8]| {
-            file.seek(SeekFrom::Start(at))?;
-            match file.read_exact(into) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-                Err(error) => Err(error),
-            }
+        let part = |at, into: &mut [u8]| match read_at(&file, at, into) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
         };
         if let Some(read) = ObjectSpec::read(name, facts.len(), part)? {
             return Ok(read);
@@ -414,4 +420,17 @@ fn read_file(name: &str, path: &Path) -> std::io::Result<std::result::Result<Obj
     // What the file system says of the length is not believed; what is read is bounded.
     file.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(ObjectSpec::parse(name, &bytes))
+}
+
+/// Fills a buffer from an offset, wherever the file was.
+#[allow(clippy::disallowed_types, reason = "as above")]
+fn read_at(file: &std::fs::File, at: u64, into: &mut [u8]) -> std::io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_exact_at(file, into, at);
+    #[cfg(not(unix))]
+    {
+        let mut file = file;
+        file.seek(std::io::SeekFrom::Start(at))?;
+        file.read_exact(into)
+    }
 }

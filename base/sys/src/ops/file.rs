@@ -35,13 +35,14 @@ impl Kernel {
     pub fn read_to_end(&self, file: &Handle) -> Result<Vec<u8>, CallError> {
         let mut whole = Vec::new();
         let mut filled = 0;
-        let mut step = 4096;
+        // Most files that are read have a line.
+        let mut step = 512;
         loop {
             // Room is added only when it is used up: sysfs gives a page at a time, whatever it is asked for.
             if filled == whole.len() {
                 whole.try_reserve(step).map_err(|_| Errno::ENOMEM)?;
                 whole.resize(filled + step, 0);
-                step = (step * 2).min(1 << 20);
+                step = (step * 2).clamp(4096, 1 << 20);
             }
             let rest = &mut whole[filled..];
             let room = rest.len();

@@ -100,9 +100,9 @@ const SIDE_SECTIONS: [&str; 5] = [".strtab", ".symtab", ".rel", ".debug", ".llvm
 fn sections(object: &ObjectSpec) -> Table {
     let mut table = Table::new(&["name", "bytes", "code"]);
     let is_side = |name: &str| SIDE_SECTIONS.iter().any(|side| name.starts_with(side));
-    for section in object.sections.iter().filter(|section| !is_side(&section.name)) {
+    for section in object.sections.iter().filter(|section| !is_side(section.name)) {
         let code = if section.code { "code" } else { "" };
-        table.row([section.name.clone(), section.size.to_string(), code.to_owned()]);
+        table.row([section.name.to_owned(), section.size.to_string(), code.to_owned()]);
     }
     table
 }
@@ -370,13 +370,13 @@ fn core_relocations(object: &ObjectSpec) -> Table {
 fn core_json(object: &ObjectSpec) -> Vec<Value> {
     let mut list = Vec::new();
     for (program, relocation) in all_core(object) {
-        if let RelocTarget::Core { type_id, access, kind } = &relocation.target {
+        if let RelocTarget::Core(core) = &relocation.target {
             list.push(json!({
                 "program": program.name,
                 "insn": relocation.insn.0,
-                "kind": json::core_kind(*kind),
-                "type": type_name(object, Some(*type_id)),
-                "access": access,
+                "kind": json::core_kind(core.kind),
+                "type": type_name(object, Some(core.type_id)),
+                "access": core.access,
             }));
         }
     }

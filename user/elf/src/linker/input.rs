@@ -33,7 +33,7 @@ pub(super) struct Described {
 impl<'d> File<'d> {
     pub(super) fn read(input: Input<'d>) -> Result<File<'d>, ElfError> {
         let image = Image::parse(Source::Whole(input.bytes), Keep::Everything)?;
-        let in_section = |section: &Section<'d>, error| ElfError::from(error).in_section(section.name);
+        let in_section = |section: Section<'d>, error| ElfError::from(error).in_section(section.name);
         let filled = |name: &str| image.named(name).filter(|section| !section.data.is_empty());
         let btf = filled(".BTF").map(|section| Btf::parse(section.data).map_err(|e| in_section(section, e)));
         let btf = btf.transpose()?;

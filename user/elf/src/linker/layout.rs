@@ -73,9 +73,9 @@ impl<'d> Layout<'d> {
             Layout { sections: Vec::new(), parts: Vec::new(), by_name: HashMap::new(), padding: MAX_PADDING };
         for (index, file) in files.iter().enumerate() {
             let mut parts = Vec::new();
-            for section in &file.image.sections {
-                let part = match is_kept(section) {
-                    Ok(true) => layout.add(files, FileIdx(index), section).map(Some),
+            for section in file.image.sections() {
+                let part = match is_kept(&section) {
+                    Ok(true) => layout.add(files, FileIdx(index), &section).map(Some),
                     Ok(false) => Ok(None),
                     Err(problem) => Err(problem.into()),
                 };

@@ -23,12 +23,12 @@ pub(super) fn relocate(
     symbols: &Symbols<'_>,
 ) -> Result<(), ElfError> {
     for (index, file) in files.iter().enumerate() {
-        for section in &file.image.sections {
+        for section in file.image.sections() {
             let Some(part) = layout.part(FileIdx(index), section.index) else { continue };
             if part.share == Share::Same {
                 continue;
             }
-            for reloc in &section.relocs {
+            for reloc in file.image.relocs(section.index) {
                 let fail =
                     |error: ElfError| error.at_byte(reloc.offset).in_section(section.name).in_file(file.name);
                 let file_index = FileIdx(index);
@@ -37,7 +37,7 @@ pub(super) fn relocate(
                     let wanted = "something that is linked";
                     return Err(fail(Problem::BadTarget { target, wanted }.into()));
                 }
-                let moved = moved_by(file, file_index, layout, reloc);
+                let moved = moved_by(file, file_index, layout, &reloc);
                 let offset = reloc.offset.checked_add(part.delta);
                 let offset = offset.ok_or_else(|| fail(Problem::TooLarge.into()))?;
                 let to = &mut layout.sections[part.section.0];

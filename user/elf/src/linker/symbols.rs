@@ -75,8 +75,8 @@ impl<'d> Symbols<'d> {
         };
         for (index, file) in files.iter().enumerate() {
             let mut became = vec![None];
-            for symbol in file.image.symbols.iter().skip(1) {
-                let found = symbols.add(files, layout, FileIdx(index), symbol);
+            for symbol in file.image.symbols().skip(1) {
+                let found = symbols.add(files, layout, FileIdx(index), &symbol);
                 became.push(found.map_err(|error| error.in_symbol(symbol.name).in_file(file.name))?);
             }
             symbols.became.push(became);

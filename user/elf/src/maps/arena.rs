@@ -39,7 +39,7 @@ pub(super) fn hold(section: &Section<'_>, maps: &mut [MapSpec]) -> Result<Option
         let (target, wanted) = (section.name.to_owned(), "one map of type arena for its variables");
         return Err(Problem::BadTarget { target, wanted }.into());
     };
-    arena.origin =
-        MapOrigin::Arena(MapData { section: section.name.to_owned(), kind: DataKind::Arena, bytes });
+    let data = MapData { section: section.name.to_owned(), kind: DataKind::Arena, bytes };
+    arena.origin = MapOrigin::Arena(Box::new(data));
     Ok(Some(MapId(index as u32)))
 }

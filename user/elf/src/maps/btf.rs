@@ -80,7 +80,7 @@ pub(super) fn fill_slots(
     slots: &[Slots],
 ) -> Result<(), ElfError> {
     let Some(section) = image.named(".maps") else { return Ok(()) };
-    for reloc in &section.relocs {
+    for reloc in image.relocs(section.index) {
         let fail = |problem: Problem| ElfError::from(problem).at_byte(reloc.offset);
         if reloc.r_type != R_BPF_64_ABS64 {
             return Err(fail(Problem::UnknownRelocation(reloc.r_type)));

@@ -69,7 +69,7 @@ pub(super) fn find(
         value_type,
         inner: None,
         initial: Vec::new(),
-        origin: MapOrigin::Data(MapData { section: section.name.to_owned(), kind, bytes }),
+        origin: MapOrigin::Data(Box::new(MapData { section: section.name.to_owned(), kind, bytes })),
     }))
 }
 

@@ -56,7 +56,7 @@ pub(super) fn find(
             functions: Vec::new(),
             autocreate: kind.autocreate,
         };
-        for reloc in section.relocs.iter().filter(|r| (start..start + size).contains(&r.offset)) {
+        for reloc in image.relocs_within(section.index, start..start + size) {
             let fail = |problem: Problem| fail(ElfError::from(problem)).at_byte(reloc.offset);
             if reloc.r_type != R_BPF_64_ABS64 {
                 return Err(fail(Problem::UnknownRelocation(reloc.r_type)));
@@ -101,7 +101,7 @@ pub(super) fn find(
                 value_type: Some(BtfId(ty.id().0)),
                 inner: None,
                 initial: Vec::new(),
-                origin: MapOrigin::StructOps(ops),
+                origin: MapOrigin::StructOps(Box::new(ops)),
             },
         });
     }

@@ -10,7 +10,7 @@ use skep_btf::core::{
     patch, resolve,
 };
 use skep_btf::{Btf, CoreRelocKind, TypeId};
-use skep_model::{ProgramSpec, RelocTarget, Relocation};
+use skep_model::{CoreTarget, ProgramSpec, RelocTarget, Relocation};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -292,8 +292,8 @@ pub(super) fn candidates<'o>(
 ) -> Result<Option<Candidates<'o>>> {
     let relocations = wanted.iter().flat_map(|program| &program.relocations);
     let mut types = relocations.filter_map(|relocation| match &relocation.target {
-        RelocTarget::Core { type_id, kind, .. } if *kind != CoreRelocKind::TypeIdLocal as u32 => {
-            Some(TypeId(type_id.0))
+        RelocTarget::Core(core) if core.kind != CoreRelocKind::TypeIdLocal as u32 => {
+            Some(TypeId(core.type_id.0))
         }
         _ => None,
     });
@@ -312,9 +312,10 @@ fn local(object: &Object) -> Result<&Btf<'static>> {
 
 /// Reads what a relocation asks.
 fn request(relocation: &Relocation) -> Result<(Request<'_>, u32)> {
-    let RelocTarget::Core { type_id, access, kind: number } = &relocation.target else {
+    let RelocTarget::Core(core) = &relocation.target else {
         return Err(Error::new(ErrorKind::Object, "is no CO-RE relocation"));
     };
+    let CoreTarget { type_id, access, kind: number } = &**core;
     let kind = CoreRelocKind::from_number(*number)
         .ok_or_else(|| Error::new(ErrorKind::Object, format!("CO-RE relocation of unknown kind {number}")))?;
     Ok((Request { type_id: TypeId(type_id.0), access, kind }, *number))

@@ -6,7 +6,8 @@ use super::externs::Symbol;
 use crate::error::{Error, ErrorKind, Result};
 use skep_abi::flags::{BPF_PSEUDO_BTF_ID, BPF_PSEUDO_KFUNC_CALL};
 use skep_btf::core::RawInsn;
-use skep_model::{ProgramSpec, RelocTarget, Relocation};
+use skep_model::{ProgramSpec, RelocTarget, Relocation, SymbolTarget};
+use std::borrow::Cow;
 
 /// The opcode of a 64-bit load of an immediate (RFC 9669 §5.4).
 const LOAD_IMM64: u8 = 0x18;
@@ -19,38 +20,34 @@ const NO_SUCH_MAP: i32 = 2_001_000_000;
 const NO_SUCH_FUNCTION: i32 = 2_002_000_000;
 
 /// A program whose references are filled in.
-pub(super) struct Linked {
-    pub(super) insns: Vec<u8>,
+pub(super) struct Linked<'o> {
+    /// The object's own where nothing had to be filled in.
+    pub(super) insns: Cow<'o, [RawInsn]>,
     /// The instructions that need what this kernel does not have.
     pub(super) poisoned: Vec<Poisoned>,
 }
 
 impl<'o> Loading<'o> {
-    /// Fills in a program's references.
-    pub(super) fn link(&mut self, spec: &'o ProgramSpec) -> Result<Linked> {
-        let order = self.object.spec.order;
-        let mut insns = Vec::new();
-        let no_memory =
-            |_| Error::new(ErrorKind::Kernel, "out of memory").with_errno(skep_abi::Errno::ENOMEM);
-        insns.try_reserve_exact(spec.insns.len() * RawInsn::BYTES).map_err(no_memory)?;
-        insns.resize(spec.insns.len() * RawInsn::BYTES, 0);
-        for (slot, insn) in insns.chunks_exact_mut(RawInsn::BYTES).zip(&spec.insns) {
-            slot.copy_from_slice(&insn.to_bytes(order));
-        }
+    /// Fills in a program's references: in the instructions that were taken out of the object for that, or in a copy of the
+    /// object's.
+    pub(super) fn link(&mut self, spec: &'o ProgramSpec, own: Option<Vec<RawInsn>>) -> Result<Linked<'o>> {
+        let mut insns = match own {
+            Some(own) => own,
+            None if spec.relocations.is_empty() => {
+                return Ok(Linked { insns: Cow::Borrowed(&spec.insns), poisoned: Vec::new() });
+            }
+            None => copy(&spec.insns)?,
+        };
         let mut poisoned = Vec::new();
         for relocation in &spec.relocations {
             let place = |error: Error| error.at_insn(relocation.insn.0).in_section(&spec.section);
             let outside = || place(Error::new(ErrorKind::Object, "a relocation lies outside its program"));
             // The slot that it is of, and the next, which a wide instruction has too.
-            let bytes = insns.get_mut(relocation.insn.index() * RawInsn::BYTES..).unwrap_or_default();
-            let mut slots = [RawInsn::default(); 2];
-            let count = (bytes.len() / RawInsn::BYTES).min(slots.len());
-            let slots = &mut slots[..count];
-            for (slot, bytes) in slots.iter_mut().zip(bytes.chunks_exact(RawInsn::BYTES)) {
-                let mut array = [0; RawInsn::BYTES];
-                array.copy_from_slice(bytes);
-                *slot = RawInsn::from_bytes(array, order);
-            }
+            let slots = insns.get_mut(relocation.insn.index()..).unwrap_or_default();
+            let slots = match slots.split_at_mut_checked(2) {
+                Some((slots, _)) => slots,
+                None => slots,
+            };
             match relocation.target {
                 RelocTarget::Core { .. } => {
                     poisoned.extend(self.core.apply(&mut self.types, slots, relocation).map_err(place)?);
@@ -61,11 +58,8 @@ impl<'o> Loading<'o> {
                     fill_in(slots, &found).ok_or_else(outside)?;
                 }
             }
-            for (slot, bytes) in slots.iter().zip(bytes.chunks_exact_mut(RawInsn::BYTES)) {
-                bytes.copy_from_slice(&slot.to_bytes(order));
-            }
         }
-        Ok(Linked { insns, poisoned })
+        Ok(Linked { insns: Cow::Owned(insns), poisoned })
     }
 
     fn resolve(&mut self, relocation: &Relocation, code: u8) -> Result<Found> {
@@ -81,7 +75,8 @@ impl<'o> Loading<'o> {
                 }
                 None => return Ok(Found::Nothing(NO_SUCH_MAP + map.0 as i32)),
             },
-            RelocTarget::Ksym { name, weak } | RelocTarget::Kfunc { name, weak } => {
+            RelocTarget::Ksym(symbol) | RelocTarget::Kfunc(symbol) => {
+                let SymbolTarget { name, weak } = &**symbol;
                 let is_call = code == CALL;
                 match self.externs.symbol(&mut self.types, name)? {
                     Some(Symbol::Type(id, module)) if is_call => {
@@ -121,6 +116,14 @@ impl<'o> Loading<'o> {
         };
         Ok(Found::Value(low, high))
     }
+}
+
+fn copy(insns: &[RawInsn]) -> Result<Vec<RawInsn>> {
+    let mut copy = Vec::new();
+    let no_memory = |_| Error::new(ErrorKind::Kernel, "out of memory").with_errno(skep_abi::Errno::ENOMEM);
+    copy.try_reserve_exact(insns.len()).map_err(no_memory)?;
+    copy.extend_from_slice(insns);
+    Ok(copy)
 }
 
 /// Writes what was found for a reference into its slots; `None` where there are too few.

@@ -54,7 +54,7 @@ mod tests {
             value_type: None,
             inner: None,
             initial: Vec::new(),
-            origin: MapOrigin::Data(data),
+            origin: MapOrigin::Data(Box::new(data)),
         }
     }
 

@@ -11,9 +11,11 @@ use crate::object::ProgramSetting;
 use crate::rights::{self, Wanted};
 use crate::{Feature, Instead, Kernel, Known, Note, Program};
 use skep_abi::{AttachType, Errno, FuncInfo, LineInfo, ProgLoad, ProgType};
+use skep_btf::core::RawInsn;
 use skep_btf::{Kind, StrOff, TypeId};
 use skep_model::{DataKind, MapOrigin, ProgramSpec, RelocTarget};
 use skep_sys::{CallError, Fd, FdArray, ProgFd, ProgLoadMemory, Records};
+use std::borrow::Cow;
 use zerocopy::IntoBytes;
 
 /// The bytes of logs, one after the other where they do not suffice. Kernels before 5.2 take `UINT_MAX >> 8`, later ones
@@ -84,16 +86,21 @@ pub(super) struct Info<'o> {
 /// A load of a program, to be tried.
 pub(super) struct Attempt<'o> {
     pub(super) attr: ProgLoad,
-    pub(super) insns: Vec<u8>,
+    pub(super) insns: Cow<'o, [RawInsn]>,
     pub(super) info: Info<'o>,
     /// The BTF of the modules whose functions it calls.
     pub(super) modules: Vec<Fd>,
 }
 
 impl<'o> Loading<'o> {
-    /// Loads a program.
-    pub(super) fn program(&mut self, spec: &'o ProgramSpec, setting: &ProgramSetting) -> Result<Program> {
-        let Linked { insns, poisoned } = self.link(spec)?;
+    /// Loads a program; `own` are its instructions, where they were taken out of the object.
+    pub(super) fn program(
+        &mut self,
+        spec: &'o ProgramSpec,
+        setting: &ProgramSetting,
+        own: Option<Vec<RawInsn>>,
+    ) -> Result<Program> {
+        let Linked { insns, poisoned } = self.link(spec, own)?;
         let prog_type = setting.prog_type.unwrap_or_default();
         let target = self.target(spec, setting)?;
         let attach_type = target.attach_type;
@@ -295,13 +302,13 @@ impl<'o> Loading<'o> {
                     let map = self.object.spec.maps.get(map.0 as usize)?;
                     Some(format!("map {}, which was not made", map.name))
                 }
-                RelocTarget::Ksym { name, .. } | RelocTarget::Kfunc { name, .. } => {
-                    Some(format!("{name}, which this kernel does not have"))
+                RelocTarget::Ksym(symbol) | RelocTarget::Kfunc(symbol) => {
+                    Some(format!("{}, which this kernel does not have", symbol.name))
                 }
-                RelocTarget::Core { access, type_id, .. } => {
-                    let name =
-                        self.object.btf.as_deref().and_then(|btf| Some(btf.get(TypeId(type_id.0))?.name()));
-                    let name = name.unwrap_or_default();
+                RelocTarget::Core(core) => {
+                    let btf = self.object.btf.as_deref();
+                    let name = btf.and_then(|btf| Some(btf.get(TypeId(core.type_id.0))?.name()));
+                    let (name, access) = (name.unwrap_or_default(), &core.access);
                     Some(format!(
                         "a CO-RE relocation ({name}, access {access}) of what this kernel does not have"
                     ))
@@ -343,7 +350,7 @@ fn ask(kernel: &Kernel, license: &str, attempt: &Attempt<'_>, log: &mut [u8]) ->
     let info = &attempt.info;
     let attr = ProgLoad { prog_btf_fd: info.btf_fd, ..attempt.attr };
     let mut memory = ProgLoadMemory {
-        insns: &attempt.insns,
+        insns: &RawInsn::stored(&attempt.insns),
         fd_array: FdArray::ByIndex(&attempt.modules),
         license,
         log,

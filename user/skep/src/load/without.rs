@@ -9,6 +9,7 @@ use crate::{Feature, Instead, Kernel, Known, Note};
 use skep_abi::flags::BPF_F_MMAPABLE;
 use skep_abi::{AttachType, Errno, FuncId, MapCreate, ProgType};
 use skep_btf::Feature as BtfFeature;
+use skep_btf::core::RawInsn;
 use skep_model::platform::sections::{Flags, SECTIONS};
 
 /// A part of a call that has it at all.
@@ -110,11 +111,11 @@ pub(super) fn program<'o>() -> [Part<Attempt<'o>>; 4] {
         Part {
             feature: Feature::ProbeReadKernel,
             instead: Instead::ProbeRead,
-            is_in: |attempt| attempt.insns.chunks_exact(8).any(|slot| older_read(slot).is_some()),
+            is_in: |attempt| attempt.insns.iter().any(|slot| older_read(*slot).is_some()),
             leave_out: |attempt| {
-                for slot in attempt.insns.chunks_exact_mut(8) {
-                    if let Some(older) = older_read(slot) {
-                        slot[4..].copy_from_slice(&older.0.to_ne_bytes());
+                for slot in attempt.insns.to_mut() {
+                    if let Some(older) = older_read(*slot) {
+                        slot.imm = older.0 as i32;
                     }
                 }
             },
@@ -130,12 +131,11 @@ fn attach_type_is_optional(attempt: &Attempt<'_>) -> bool {
 }
 
 /// Gives the helper that reads memory of either kind, where a slot calls one that reads memory of one kind.
-fn older_read(slot: &[u8]) -> Option<FuncId> {
+fn older_read(slot: RawInsn) -> Option<FuncId> {
     const CALL: u8 = 0x85;
-    let id = FuncId(u32::from_ne_bytes(slot[4..].try_into().ok()?));
-    match id {
+    match FuncId(slot.imm as u32) {
         // The source register says whose function it is; 0 is a helper.
-        _ if slot[0] != CALL || slot[1] != 0 => None,
+        _ if slot.code != CALL || slot.regs != 0 => None,
         FuncId::PROBE_READ_KERNEL | FuncId::PROBE_READ_USER => Some(FuncId::PROBE_READ),
         FuncId::PROBE_READ_KERNEL_STR | FuncId::PROBE_READ_USER_STR => Some(FuncId::PROBE_READ_STR),
         _ => None,
@@ -148,18 +148,15 @@ mod tests {
 
     #[test]
     fn reads_are_told_from_other_calls() {
-        let slot = |code, regs, id: u32| {
-            let imm = id.to_ne_bytes();
-            [code, regs, 0, 0, imm[0], imm[1], imm[2], imm[3]]
-        };
-        assert_eq!(older_read(&slot(0x85, 0, 113)), Some(FuncId(4)));
-        assert_eq!(older_read(&slot(0x85, 0, 112)), Some(FuncId(4)));
-        assert_eq!(older_read(&slot(0x85, 0, 115)), Some(FuncId(45)));
-        assert_eq!(older_read(&slot(0x85, 0, 114)), Some(FuncId(45)));
-        assert_eq!(older_read(&slot(0x85, 0, 4)), None);
+        let slot = |code, regs, imm| RawInsn { code, regs, off: 0, imm };
+        assert_eq!(older_read(slot(0x85, 0, 113)), Some(FuncId(4)));
+        assert_eq!(older_read(slot(0x85, 0, 112)), Some(FuncId(4)));
+        assert_eq!(older_read(slot(0x85, 0, 115)), Some(FuncId(45)));
+        assert_eq!(older_read(slot(0x85, 0, 114)), Some(FuncId(45)));
+        assert_eq!(older_read(slot(0x85, 0, 4)), None);
         // A call of a function of the program, or of the kernel; and no call at all.
-        assert_eq!(older_read(&slot(0x85, 0x10, 113)), None);
-        assert_eq!(older_read(&slot(0x85, 0x20, 113)), None);
-        assert_eq!(older_read(&slot(0xb7, 0, 113)), None);
+        assert_eq!(older_read(slot(0x85, 0x10, 113)), None);
+        assert_eq!(older_read(slot(0x85, 0x20, 113)), None);
+        assert_eq!(older_read(slot(0xb7, 0, 113)), None);
     }
 }

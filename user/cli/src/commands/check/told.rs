@@ -5,7 +5,7 @@ use skep_btf::core::{Candidates, Request, patch};
 use skep_btf::{Btf, CoreRelocKind, FuncInfo, Kind, TypeId};
 use skep_elf::ObjectSpec;
 use skep_isa::{Addr, InsnIdx, RawInsn};
-use skep_model::{DataKind, MapSpec, ProgramSpec, RelocTarget, Relocation};
+use skep_model::{CoreTarget, DataKind, MapSpec, ProgramSpec, RelocTarget, Relocation, SymbolTarget};
 use skep_verifier::{MapProto, Reference, References, Special, SpecialKind, special_fields};
 use std::collections::HashMap;
 
@@ -176,7 +176,7 @@ fn fit(
     slots: &mut [RawInsn],
 ) -> Result<(), String> {
     let asked = |relocation: &Relocation| match &relocation.target {
-        RelocTarget::Core { type_id, .. } => Some(TypeId(type_id.0)),
+        RelocTarget::Core(core) => Some(TypeId(core.type_id.0)),
         _ => None,
     };
     if !program.relocations.iter().any(|relocation| asked(relocation).is_some()) {
@@ -189,7 +189,8 @@ fn fit(
     candidates.search(0, kernel).map_err(words)?;
     candidates.settle();
     for relocation in &program.relocations {
-        let RelocTarget::Core { type_id, access, kind } = &relocation.target else { continue };
+        let RelocTarget::Core(core) = &relocation.target else { continue };
+        let CoreTarget { type_id, access, kind } = &**core;
         let at = relocation.insn;
         let kind = CoreRelocKind::from_number(*kind)
             .ok_or_else(|| format!("instruction {at}: CO-RE relocation of unknown kind {kind}"))?;
@@ -205,9 +206,9 @@ fn fit(
 /// Writes the type of a variable or function of the kernel into the instruction that names it.
 fn name(relocation: &Relocation, kernel: &Btf<'_>, slots: &mut [RawInsn]) {
     let at = relocation.insn.index();
-    let (name, weak, kind, source) = match &relocation.target {
-        RelocTarget::Ksym { name, weak } => (name, *weak, Kind::Var, VARIABLE),
-        RelocTarget::Kfunc { name, weak } => (name, *weak, Kind::Func, KFUNC),
+    let (SymbolTarget { name, weak }, kind, source) = match &relocation.target {
+        RelocTarget::Ksym(symbol) => (&**symbol, Kind::Var, VARIABLE),
+        RelocTarget::Kfunc(symbol) => (&**symbol, Kind::Func, KFUNC),
         _ => return,
     };
     let Some(slot) = slots.get_mut(at) else { return };
@@ -220,11 +221,11 @@ fn name(relocation: &Relocation, kernel: &Btf<'_>, slots: &mut [RawInsn]) {
             slot.off = 0;
             slot.imm = id.0 as i32;
         }
-        None if is_call && weak => (slot.regs, slot.off, slot.imm) = (0, 0, MISSING),
+        None if is_call && *weak => (slot.regs, slot.off, slot.imm) = (0, 0, MISSING),
         None if is_call => {}
         None => {
             // Of variables without a type a loader knows the address.
-            let address = if weak { 0 } else { ADDRESS };
+            let address = if *weak { 0 } else { ADDRESS };
             slot.regs &= 0x0f;
             slot.imm = address as i32;
             if let Some(high) = slots.get_mut(at + 1) {

@@ -40,7 +40,7 @@ fn add(used: &mut Used, spec: &ObjectSpec, path: &Path, target: &Btf<'_>) -> Res
     let relocations = spec.programs.iter().flat_map(|program| &program.relocations);
     let requests: Vec<_> = relocations
         .filter_map(|relocation| match &relocation.target {
-            RelocTarget::Core { type_id, access, kind } => Some((TypeId(type_id.0), access, *kind)),
+            RelocTarget::Core(core) => Some((TypeId(core.type_id.0), &core.access, core.kind)),
             _ => None,
         })
         .collect();
