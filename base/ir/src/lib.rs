@@ -37,4 +37,4 @@ pub mod ssa;
 pub use skep_model::{fuel, handle};
 
 pub use error::{BuildError, BuildErrorKind};
-pub use source::{Access, Address, Level, Link, LookUp, Metering, Options, Region, Source};
+pub use source::{Access, Address, Key, Level, Link, LookUp, Metering, Options, Region, Source};

@@ -54,6 +54,17 @@ pub struct LookUp {
     pub map: u64,
     /// Says how the value is found.
     pub access: MapAccess,
+    /// Says what is in r2.
+    pub key: Key,
+}
+
+/// Says how a look-up is given its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// By its address.
+    Address,
+    /// As a number of 32 bits.
+    Number,
 }
 
 /// Knows what is outside a program: the embedder's maps and helpers.
@@ -75,7 +86,7 @@ pub trait Link {
         false
     }
 
-    /// Says how the value is found that a helper looks up where it is called at an instruction, if that need not be asked: then the key is in
+    /// Says how the value is found that a helper looks up where it is called at an instruction, if that need not be asked: then the key comes by
     /// r2, and nothing but finding the value is done. It is looked at in programs without checks only.
     fn look_up(&self, at: InsnIdx, id: u32) -> Option<LookUp> {
         let _ = (at, id);

@@ -5,6 +5,7 @@
 //! verified is this crate's doing, for which whoever embeds it has given its [`Promise`].
 
 mod calls;
+mod keys;
 mod link;
 mod plan;
 #[cfg(target_arch = "x86_64")]
@@ -159,7 +160,9 @@ impl Compiled {
             stack_bytes,
             register_calls: false,
         };
-        let code = code(wanted, &program, &callees, &options)?;
+        let link = link::Linked::new(wanted, &callees, metering);
+        let keyed = keys::hand_over(program, &|at, id| link.takes_key(at, id))?;
+        let code = code(wanted, &keyed, &callees, &options)?;
         Ok(Compiled { code, plan, callees, metering, promise: wanted.promise })
     }
 
@@ -278,11 +281,12 @@ impl Compiled {
 /// Compiles to what the host can run.
 fn code(
     wanted: &Wanted<'_>,
-    program: &skep_isa::Program,
+    keyed: &keys::Keyed,
     callees: &[Callee],
     options: &Options,
 ) -> Result<Code, Stays> {
-    let link = link::Linked::new(wanted, callees, options.metering);
+    let program = &keyed.program;
+    let link = link::Linked::new(wanted, callees, options.metering).with_keys(&keyed.calls);
     #[cfg(target_arch = "x86_64")]
     if let Some(host) = HostCode::new(wanted.host) {
         use skep_jit::x86_64::Target;

@@ -27,6 +27,8 @@ pub(crate) struct MapObject {
     pub(crate) id: Id,
     pub(crate) name: Name,
     pub(crate) map: Box<dyn Map>,
+    /// What the map says it is, for those who ask often.
+    pub(crate) def: MapDef,
     pub(crate) access: Access,
     pub(crate) types: Option<MapTypes>,
     /// Files and pins, not counting programs: when the last goes, an array of programs is emptied, because programs
@@ -58,6 +60,7 @@ impl MapObject {
         let object = MapObject {
             id: ids.reserve()?,
             name: new.name,
+            def: *map.def(),
             map,
             access: Access::new(),
             types: new.types,
@@ -72,7 +75,7 @@ impl MapObject {
 
     /// Gives the kind.
     pub(crate) fn map_type(&self) -> MapType {
-        self.map.def().map_type
+        self.def.map_type
     }
 
     /// Counts a file or pin.

@@ -3,6 +3,11 @@
 //! Four are needed (`Cpus`, `Lock`, `Rcu`, and `Caller` with each system call); the absence of any other removes the
 //! helpers or map kinds that need it, by name. No trait here looks up maps, knows instruction formats, formats text
 //! or is static: two kernels with two hosts live side by side.
+//!
+//! None of these may panic where programs run. Behind most helpers a panic is caught by [`Code::shield`] and goes on once the program has
+//! been left; but machine code calls look-ups, updates and deletions in maps, `bpf_ringbuf_output` and tail calls by their
+//! addresses, through which nothing can unwind: there a panic, be it that of a [`Lock`], of [`Rcu`] or of [`Wake`], ends the
+//! process.
 
 use crate::{Code, Shared};
 use core::any::Any;

@@ -398,6 +398,62 @@ fn maps_that_are_chosen_are_looked_up_as_those_that_are_known() {
 }
 
 #[test]
+fn keys_on_the_stack_are_what_they_are_at_the_call() {
+    let maps = [(MapType::ARRAY, 4, 8, 5), (MapType::ARRAY, 4, 24, 4)];
+    let text = "
+        r6 = *(u32 *)(r1 + 0)
+        r6 &= 3                       ; 0, which nobody knows
+        r7 = 0
+        *(u32 *)(r10 - 4) = 0x102
+        r2 = r10
+        r2 += -4
+        *(u8 *)(r10 - 3) = 0          ; changed meanwhile
+        r1 = map[fd:{0}] ll
+        call 1
+        if r0 == 0 goto bad
+        *(u64 *)(r0 + 0) = 1
+        *(u32 *)(r10 - 8) = 3
+        r2 = r10
+        r2 += -8
+        r1 = map[fd:{1}] ll
+        call 1
+        if r0 == 0 goto bad
+        *(u64 *)(r0 + 16) = 2
+        *(u32 *)(r10 - 12) = 5        ; beyond the end
+        r2 = r10
+        r2 += -12
+        r1 = map[fd:{0}] ll
+        call 1
+        if r0 != 0 goto bad
+        r1 = 4
+        *(u32 *)(r10 - 12) = r1
+        if r6 == 0 goto on            ; one of two
+        *(u32 *)(r10 - 12) = 1
+        on:
+        r2 = r10
+        r2 += -12
+        r1 = map[fd:{0}] ll
+        call 1
+        if r0 == 0 goto bad
+        *(u64 *)(r0 + 0) = 3
+        r2 = r10
+        r2 += -16
+        *(u32 *)(r10 - 16) = r6
+        r1 = map[fd:{1}] ll
+        call 1
+        if r0 == 0 goto bad
+        *(u64 *)(r0 + 8) = 4
+        r0 = *(u32 *)(r10 - 12)
+        exit
+        bad: r0 = -1
+        exit";
+    let came = agree(&Program { maps: &maps, text, ..TC });
+    assert!(came.returned[0].contains(" 0x4 "), "{came:?}");
+    let found: Vec<_> = came.maps[0].chunks(9).map(|value| value[1]).collect();
+    assert_eq!(found, [0, 0, 1, 0, 3]);
+}
+
+#[test]
 fn functions_are_called_back_and_find_zeroes_in_their_stacks() {
     let text = "
         *(u64 *)(r10 - 8) = 0

@@ -251,7 +251,12 @@ impl Copy {
         let package = test.package.strip_prefix("skep-").unwrap_or(&test.package);
         let folder = match package.strip_prefix("lab-") {
             Some(name) => self.dir.join("lab").join(name),
-            None => self.dir.join("base").join(package),
+            None => {
+                let tops = ["base", "user"].map(|top| self.dir.join(top).join(package));
+                tops.into_iter()
+                    .find(|folder| folder.exists())
+                    .with_context(|| format!("no folder of {test}"))?
+            }
         };
         let log = self.dir.join("test.log");
         let file = fs::File::create(&log).with_context(|| log.display().to_string())?;

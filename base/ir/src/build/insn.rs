@@ -4,7 +4,7 @@ use super::Builder;
 use super::vars::Var;
 use crate::arith::{self, Ordered};
 use crate::error::BuildErrorKind;
-use crate::source::{Access, LookUp, Region};
+use crate::source::{Access, Key, LookUp, Region};
 use crate::ssa::{MemAddr, Node, Rhs, Val, grow};
 use skep_isa::{
     AluOp, AtomicOp, Cond, Endian, Insn, LoadKind, Movsx, Operand, PacketSize, Reg, Size, SwapWidth, Width,
@@ -189,11 +189,16 @@ impl Builder<'_> {
     }
 
     /// Finds a value as a helper would.
-    fn found(&mut self, LookUp { map, access }: LookUp) -> Result<(), BuildErrorKind> {
+    fn found(&mut self, LookUp { map, access, key }: LookUp) -> Result<(), BuildErrorKind> {
         let MapAccess::Array { values, stride, entries } = access;
         let passed = self.env[1];
-        let addr = self.address(self.env[2], 0);
-        let index = self.push(Node::Load { kind: LoadKind::U32, addr })?;
+        let index = match key {
+            Key::Address => {
+                let addr = self.address(self.env[2], 0);
+                self.push(Node::Load { kind: LoadKind::U32, addr })?
+            }
+            Key::Number => self.truncate(Size::W, self.env[2])?,
+        };
         let offset = match stride.checked_ilog2().filter(|_| stride.is_power_of_two()) {
             Some(shift) => self.alu_imm(AluOp::Lsh, Width::W64, index, shift as i32)?,
             None => {
@@ -208,7 +213,15 @@ impl Builder<'_> {
             Err(_) => Rhs::Val(self.constant(u64::from(entries))?),
         };
         let other = self.zero();
-        self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })?;
+        match self.out.constant(index) {
+            Some(number) => {
+                self.env[0] = if number < u64::from(entries) { then } else { other };
+                self.env[1..6].fill(other);
+            }
+            None => {
+                self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })?
+            }
+        }
         if cfg!(any(debug_assertions, fuzzing)) && self.out.constant(passed) != Some(map) {
             let (b, then, other) = (Rhs::Val(self.constant(map)?), self.env[0], self.constant(NOWHERE)?);
             self.env[0] =

@@ -7,9 +7,10 @@ use skep_exact::Value;
 use skep_helpers::Row;
 use skep_ir::machine::Machine;
 use skep_ir::ops::Code;
-use skep_ir::{Address, BuildErrorKind, LookUp, Metering, Options, Region, Source};
+use skep_ir::{Address, BuildErrorKind, Key, LookUp, Metering, Options, Region, Source};
 use skep_isa::{Addr, Insn, InsnIdx, Program};
 use skep_mem::MapIndex;
+use skep_model::MapAccess;
 use skep_model::platform::Platform;
 use skep_model::platform::helper::{Arg, Helper, Prototype, Ret};
 
@@ -116,11 +117,26 @@ pub(super) struct Linked<'a> {
     wanted: &'a Wanted<'a>,
     callees: &'a [Callee],
     metering: Metering,
+    /// The look-ups that are given their keys, in order.
+    keyed: &'a [InsnIdx],
 }
 
 impl<'a> Linked<'a> {
     pub(super) fn new(wanted: &'a Wanted<'a>, callees: &'a [Callee], metering: Metering) -> Linked<'a> {
-        Linked { wanted, callees, metering }
+        Linked { wanted, callees, metering, keyed: &[] }
+    }
+
+    /// Says which look-ups are given their keys.
+    pub(super) fn with_keys(self, keyed: &'a [InsnIdx]) -> Linked<'a> {
+        Linked { keyed, ..self }
+    }
+
+    /// Tells whether a call is a look-up that can be given its key.
+    pub(super) fn takes_key(&self, at: InsnIdx, id: u32) -> bool {
+        skep_ir::Link::look_up(self, at, id).is_some_and(|look_up| match look_up.access {
+            // By an index of four bytes.
+            MapAccess::Array { .. } => true,
+        })
     }
 
     pub(super) fn compile(
@@ -168,7 +184,8 @@ impl skep_ir::Link for Linked<'_> {
         }
         let map = self.wanted.verified.facts().map_of_call(at)?;
         let access = self.wanted.maps.get(usize::from(map))?.map.shortcut()?;
-        Some(LookUp { map: handle(MapIndex(map.into())), access })
+        let key = if self.keyed.binary_search(&at).is_ok() { Key::Number } else { Key::Address };
+        Some(LookUp { map: handle(MapIndex(map.into())), access, key })
     }
 
     fn has_packet(&self) -> bool {

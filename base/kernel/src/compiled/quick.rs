@@ -2,11 +2,12 @@
 
 use super::address;
 use super::link::{self, Callee};
+use crate::map::MapObject;
 use crate::run::Surroundings;
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 use skep_abi::{Errno, FuncId};
-use skep_maps::{Map, RingBuf};
+use skep_maps::RingBuf;
 use skep_vm::{Follow, Next, Passed, Plain, Promise, Quick, Successor};
 
 /// Lists the helpers that a program may call by their addresses.
@@ -34,8 +35,8 @@ pub(super) fn successor(promise: Promise) -> Successor {
 
 /// The map that a helper is called on.
 #[inline(always)]
-fn map_of<'e>(env: &Surroundings<'e>, passed: &Passed<'_>) -> Option<&'e dyn Map> {
-    env.maps().get(link::of_handle(passed.number(0)).0 as usize).map(|object| &*object.map)
+fn map_of<'e>(env: &Surroundings<'e>, passed: &Passed<'_>) -> Option<&'e MapObject> {
+    env.maps().get(link::of_handle(passed.number(0)).0 as usize).map(|object| &**object)
 }
 
 /// What a helper that may fail answers.
@@ -51,8 +52,8 @@ impl Quick for LookUp {
 
     fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return 0 };
-        let key = passed.memory(1, map.def().key_size as usize);
-        map.lookup(env.on, key).map_or(0, address)
+        let key = passed.memory(1, map.def.key_size as usize);
+        map.map.lookup(env.on, key).map_or(0, address)
     }
 }
 
@@ -64,10 +65,10 @@ impl Quick for Update {
 
     fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return status(Err(Errno::EINVAL)) };
-        let def = map.def();
+        let def = &map.def;
         let (key, value) =
             (passed.memory(1, def.key_size as usize), passed.memory(2, def.value_size as usize));
-        status(map.update(env.on, key, value, passed.number(3)))
+        status(map.map.update(env.on, key, value, passed.number(3)))
     }
 }
 
@@ -79,7 +80,7 @@ impl Quick for Delete {
 
     fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return status(Err(Errno::EINVAL)) };
-        status(map.delete(env.on, passed.memory(1, map.def().key_size as usize)))
+        status(map.map.delete(env.on, passed.memory(1, map.def.key_size as usize)))
     }
 }
 
@@ -90,7 +91,7 @@ impl Quick for Output {
     type Env<'e> = Surroundings<'e>;
 
     fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
-        let ring = map_of(env, passed).and_then(|map| map.ring());
+        let ring = map_of(env, passed).and_then(|map| map.map.ring());
         let data = passed.memory(1, passed.number(2) as usize);
         let output = |ring: &RingBuf| ring.output(env.on, data, passed.number(3));
         status(ring.ok_or(Errno::EINVAL).and_then(output))
