@@ -132,11 +132,14 @@ impl Scratch {
     }
 }
 
-/// How the run of one program ended.
+/// How the run of one program ended. It is small, because whatever is written and then copied whole is waited for.
+#[derive(Clone, Copy)]
 pub(crate) enum End {
     Returned(u64),
     /// The program goes on that is in its place by now.
     TailCall,
+    /// Something has stopped the program that is in its place by now.
+    Stopped(Stop),
 }
 
 impl Compiled {
@@ -190,33 +193,26 @@ impl Compiled {
     }
 
     /// Runs it once, if it needs nobody while it runs: such programs are entered most easily.
-    ///
-    /// # Errors
-    /// What stopped it, in terms of the reference machine.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn run_alone(
-        &self,
-        env: &Surroundings<'_>,
-        scratch: &mut Scratch,
-    ) -> Option<Result<End, Fault>> {
+    #[inline(always)]
+    pub(crate) fn run_alone(&self, env: &Surroundings<'_>, scratch: &mut Scratch) -> Option<End> {
         let program = self.alone()?;
-        let first = env.prog();
         let context = self.plan.begin(env.context, env.image);
-        let result = program.run_alone(&mut scratch.cpu, [context, 0, 0, 0, 0], skep_vm::word(env))?;
-        let last = env.prog();
-        if core::ptr::eq(first, last) {
-            self.plan.end(env.context, env.image);
-        } else if let (Some(last), false) = (&last.body.compiled, result == Err(Left::Elsewhere)) {
-            last.plan.end(env.context, env.image);
-        }
-        Some(match result {
-            Ok(value) => Ok(End::Returned(value)),
-            Err(Left::Elsewhere) => Ok(End::TailCall),
-            Err(Left::Stopped(stuck)) => {
-                let stopped = last.body.compiled.as_ref().and_then(Compiled::alone).unwrap_or(program);
-                Err(fault(last, stopped.stop(stuck)))
-            }
-        })
+        let end = match program.run_alone(&mut scratch.cpu, [context, 0, 0, 0, 0], skep_vm::word(env))? {
+            Ok(value) => End::Returned(value),
+            // All that this one has come to is seen to.
+            Err(Left::Elsewhere) => return Some(End::TailCall),
+            Err(Left::Stopped(stuck)) => End::Stopped(self.last(env).alone().unwrap_or(program).stop(stuck)),
+        };
+        self.last(env).plan.end(env.context, env.image);
+        Some(end)
+    }
+
+    /// Returns the one that has run last, of those that are entered from machine code.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn last<'s>(&'s self, env: &'s Surroundings<'_>) -> &'s Compiled {
+        env.prog().body.compiled.as_ref().unwrap_or(self)
     }
 
     /// Returns its machine code, if that needs nobody while it runs.
@@ -239,25 +235,13 @@ impl Compiled {
     }
 
     /// Runs it once, if it needs nobody while it runs: no interpreted program does without.
-    ///
-    /// # Errors
-    /// None.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn run_alone(&self, _: &Surroundings<'_>, _: &mut Scratch) -> Option<Result<End, Fault>> {
+    pub(crate) fn run_alone(&self, _: &Surroundings<'_>, _: &mut Scratch) -> Option<End> {
         None
     }
 
     /// Runs it once.
-    ///
-    /// # Errors
-    /// What stopped it, in terms of the reference machine.
-    pub(crate) fn run(
-        &self,
-        env: &Surroundings<'_>,
-        scratch: &mut Scratch,
-        fuel: &Fuel,
-    ) -> Result<End, Fault> {
-        let prog = env.prog();
+    pub(crate) fn run(&self, env: &Surroundings<'_>, scratch: &mut Scratch, fuel: &Fuel) -> End {
         let context = self.plan.begin(env.context, env.image);
         let around = Around::new(self, env);
         let mut regions = core::mem::take(&mut scratch.regions).emptied().trusting(self.promise);
@@ -271,9 +255,9 @@ impl Compiled {
         scratch.regions = regions.emptied();
         self.plan.end(env.context, env.image);
         match (went_on, result) {
-            (true, _) => Ok(End::TailCall),
-            (false, Ok(value)) => Ok(End::Returned(value)),
-            (false, Err(stop)) => Err(fault(prog, stop)),
+            (true, _) => End::TailCall,
+            (false, Ok(value)) => End::Returned(value),
+            (false, Err(stop)) => End::Stopped(stop),
         }
     }
 }
@@ -317,7 +301,8 @@ fn code(
 }
 
 /// What stopped a run, in terms of the reference machine.
-fn fault(prog: &Prog, stop: Stop) -> Fault {
+#[cold]
+pub(crate) fn fault(prog: &Prog, stop: Stop) -> Fault {
     let kind = match stop.kind {
         StopKind::Fuel => FaultKind::Fuel,
         StopKind::CallDepth => FaultKind::CallDepth,

@@ -1,6 +1,6 @@
 //! One run of a program, on whichever engine it is for: what it needs from outside.
 
-use crate::compiled::{End, Scratch};
+use crate::compiled::{self, End, Scratch};
 use crate::context::Context;
 use crate::map::MapObject;
 use crate::prog::Prog;
@@ -24,8 +24,6 @@ pub(crate) struct Surroundings<'r> {
     pub(crate) image: Bytes<'r>,
     /// The program that runs now.
     prog: Cell<&'r Prog>,
-    /// Its maps, by the positions that its engine hands out.
-    maps: Cell<&'r [Shared<MapObject>]>,
     /// How many programs may still take another one's place.
     left: Cell<u32>,
     /// Keeps the programs that tail calls lead to until the run has ended.
@@ -43,6 +41,7 @@ pub(crate) struct Place<'r> {
 }
 
 impl<'r> Surroundings<'r> {
+    #[inline(always)]
     pub(crate) fn new(
         place: Place<'r>,
         prog: &'r Prog,
@@ -50,8 +49,8 @@ impl<'r> Surroundings<'r> {
         cookie: u64,
     ) -> Surroundings<'r> {
         let Place { host, on, image, reading } = place;
-        let (maps, left) = (Cell::new(&prog.body.maps[..]), Cell::new(MAX_TAIL_CALLS));
-        Surroundings { host, on, context, cookie, image, prog: Cell::new(prog), maps, left, reading }
+        let (prog, left) = (Cell::new(prog), Cell::new(MAX_TAIL_CALLS));
+        Surroundings { host, on, context, cookie, image, prog, left, reading }
     }
 
     /// The program that runs now.
@@ -60,28 +59,23 @@ impl<'r> Surroundings<'r> {
         self.prog.get()
     }
 
-    /// The maps of the program that runs now.
+    /// The maps of the program that runs now, by the positions that its engine hands out.
     #[inline]
     pub(crate) fn maps(&self) -> &'r [Shared<MapObject>] {
-        self.maps.get()
+        &self.prog.get().body.maps
     }
 
     /// Puts a program in the place of the one that runs: the one that an array leads to, if there is one and not too many have followed
     /// one another.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn follow(&self, map: MapIndex, index: u32) -> Option<&'r Prog> {
         let left = self.left.get().checked_sub(1)?;
-        let progs = self.maps.get().get(map.0 as usize)?.map.objects()?;
+        let progs = self.maps().get(map.0 as usize)?.map.objects()?;
         let reading = self.reading.get_or_init(|| Reading::enter(self.host));
         let next: &'r Prog = progs.look(index, reading)?.object.downcast_ref()?;
         self.left.set(left);
-        self.switch(next);
+        self.prog.set(next);
         Some(next)
-    }
-
-    fn switch(&self, prog: &'r Prog) {
-        self.prog.set(prog);
-        self.maps.set(&prog.body.maps);
     }
 }
 
@@ -111,14 +105,14 @@ pub(crate) fn run(env: &Surroundings<'_>, engines: Engines<'_>, fuel: u64) -> Ra
             let Ok(stack) = stack() else { return Ran::NoMemory };
             return exactly(env, stack, &fuel);
         };
-        let ended = match compiled.run_alone(env, scratch) {
-            Some(ended) => ended,
+        let end = match compiled.run_alone(env, scratch) {
+            Some(end) => end,
             None => compiled.run(env, scratch, &fuel),
         };
-        match ended {
-            Ok(End::Returned(value)) => return Ran::Returned(value),
-            Ok(End::TailCall) => {}
-            Err(fault) => return Ran::Stopped(fault, 0),
+        match end {
+            End::Returned(value) => return Ran::Returned(value),
+            End::TailCall => {}
+            End::Stopped(stop) => return Ran::Stopped(compiled::fault(env.prog(), stop), 0),
         }
     }
 }
@@ -145,7 +139,7 @@ impl<'m, 'r: 'm> Env<'m> for Surroundings<'r> {
 
     fn map(&self, map: MapIndex) -> &'m dyn Map {
         // Engines hand out positions in this very list; tail calls change program and list together.
-        &*self.maps.get()[map.0 as usize].map
+        &*self.maps()[map.0 as usize].map
     }
 
     fn packet(&self) -> Option<&skep_helpers::Packet<'m>> {
@@ -214,7 +208,7 @@ impl<'m, 'r: 'm> World<'m> for Run<'_, 'r> {
         let followed = self.followed.iter().map_while(Cell::get);
         let mut known = core::iter::once(self.first).chain(followed);
         if let Some(prog) = known.find(|prog| core::ptr::eq(&prog.body.code, program)) {
-            self.env.switch(prog);
+            self.env.prog.set(prog);
         }
     }
 }

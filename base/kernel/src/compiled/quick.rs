@@ -115,6 +115,7 @@ struct TailCall;
 impl Follow for TailCall {
     type Env<'e> = Surroundings<'e>;
 
+    #[inline(always)]
     fn next<'e>(env: &Self::Env<'e>, [_, map, index, ..]: [u64; 5]) -> Next<'e> {
         let gone = env.prog();
         let Some(next) = env.follow(link::of_handle(map), index as u32) else { return Next::Nobody };
