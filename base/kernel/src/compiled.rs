@@ -132,14 +132,32 @@ impl Scratch {
     }
 }
 
-/// How the run of one program ended. It is small, because whatever is written and then copied whole is waited for.
+/// How a run ended that needs nobody. It is small, because whatever is written and then copied whole is waited for.
 #[derive(Clone, Copy)]
+pub(crate) enum Alone {
+    /// There was none.
+    Not,
+    Returned(u64),
+    /// The program goes on that is in its place by now.
+    TailCall,
+    /// The program that is in its place by now [knows](Compiled::stop) why.
+    Stuck(Stuck),
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use skep_vm::jit::Stuck;
+
+/// Where such a run was stopped: nowhere.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Clone, Copy)]
+pub(crate) enum Stuck {}
+
+/// How the run of one program ended.
 pub(crate) enum End {
     Returned(u64),
     /// The program goes on that is in its place by now.
     TailCall,
-    /// Something has stopped the program that is in its place by now.
-    Stopped(Stop),
+    Stopped(Fault),
 }
 
 impl Compiled {
@@ -195,17 +213,36 @@ impl Compiled {
     /// Runs it once, if it needs nobody while it runs: such programs are entered most easily.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(crate) fn run_alone(&self, env: &Surroundings<'_>, scratch: &mut Scratch) -> Option<End> {
-        let program = self.alone()?;
+    pub(crate) fn run_alone(&self, env: &Surroundings<'_>, scratch: &mut Scratch) -> Alone {
+        let Some(program) = self.alone() else { return Alone::Not };
         let context = self.plan.begin(env.context, env.image);
-        let end = match program.run_alone(&mut scratch.cpu, [context, 0, 0, 0, 0], skep_vm::word(env))? {
-            Ok(value) => End::Returned(value),
+        match program.run_alone(&mut scratch.cpu, [context, 0, 0, 0, 0], skep_vm::word(env)) {
+            Some(Ok(value)) => {
+                self.last(env).plan.end(env.context, env.image);
+                Alone::Returned(value)
+            }
             // All that this one has come to is seen to.
-            Err(Left::Elsewhere) => return Some(End::TailCall),
-            Err(Left::Stopped(stuck)) => End::Stopped(self.last(env).alone().unwrap_or(program).stop(stuck)),
-        };
-        self.last(env).plan.end(env.context, env.image);
-        Some(end)
+            Some(Err(Left::Elsewhere)) => Alone::TailCall,
+            Some(Err(Left::Stopped(stuck))) => Alone::Stuck(stuck),
+            None => Alone::Not,
+        }
+    }
+
+    /// What has stopped a run in the program that is in its place by now.
+    #[cfg(target_arch = "x86_64")]
+    #[cold]
+    pub(crate) fn stop(&self, env: &Surroundings<'_>, stuck: Stuck) -> Fault {
+        let last = self.last(env);
+        last.plan.end(env.context, env.image);
+        let stop = last.alone().or(self.alone()).map(|program| program.stop(stuck));
+        // It is one of those.
+        fault(env.prog(), stop.unwrap_or(Stop { at: skep_isa::InsnIdx::ZERO, kind: StopKind::OutOfMemory }))
+    }
+
+    /// What has stopped a run in the program that is in its place by now.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn stop(&self, _: &Surroundings<'_>, stuck: Stuck) -> Fault {
+        match stuck {}
     }
 
     /// Returns the one that has run last, of those that are entered from machine code.
@@ -225,22 +262,24 @@ impl Compiled {
         }
     }
 
-    /// Makes the context of a run that goes on in it, and says where it is entered; nothing where it is not to be entered so.
+    /// Makes the context of a run that goes on in it from a program with this plan, and says where it is entered; nothing where it is not to be
+    /// entered so.
     #[cfg(target_arch = "x86_64")]
-    #[inline]
-    fn entrance(&self, env: &Surroundings<'_>) -> Option<skep_vm::jit::Entrance<'_>> {
+    #[inline(always)]
+    fn entrance(&self, env: &Surroundings<'_>, gone: &Plan) -> Option<skep_vm::jit::Entrance<'_>> {
         let entrance = self.alone()?.entrance().filter(|_| self.takes(env))?;
-        self.plan.begin(env.context, env.image);
+        self.plan.take_over(gone, env.context, env.image);
         Some(entrance)
     }
 
     /// Runs it once, if it needs nobody while it runs: no interpreted program does without.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn run_alone(&self, _: &Surroundings<'_>, _: &mut Scratch) -> Option<End> {
-        None
+    pub(crate) fn run_alone(&self, _: &Surroundings<'_>, _: &mut Scratch) -> Alone {
+        Alone::Not
     }
 
     /// Runs it once.
+    #[inline(never)]
     pub(crate) fn run(&self, env: &Surroundings<'_>, scratch: &mut Scratch, fuel: &Fuel) -> End {
         let context = self.plan.begin(env.context, env.image);
         let around = Around::new(self, env);
@@ -257,7 +296,7 @@ impl Compiled {
         match (went_on, result) {
             (true, _) => End::TailCall,
             (false, Ok(value)) => End::Returned(value),
-            (false, Err(stop)) => End::Stopped(stop),
+            (false, Err(stop)) => End::Stopped(fault(env.prog(), stop)),
         }
     }
 }
@@ -302,7 +341,7 @@ fn code(
 
 /// What stopped a run, in terms of the reference machine.
 #[cold]
-pub(crate) fn fault(prog: &Prog, stop: Stop) -> Fault {
+fn fault(prog: &Prog, stop: Stop) -> Fault {
     let kind = match stop.kind {
         StopKind::Fuel => FaultKind::Fuel,
         StopKind::CallDepth => FaultKind::CallDepth,

@@ -10,8 +10,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::MapType;
 use skep_abi::flags::BPF_F_PRESERVE_ELEMS;
-use skep_maps::{Access, Map, MapDef};
-use skep_mem::{Host, Shared};
+use skep_maps::{Access, Entry, Map, MapDef};
+use skep_mem::{Host, RcuArray, Shared};
 
 /// Where a map's key and value types are.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct MapObject {
     pub(crate) map: Box<dyn Map>,
     /// What the map says it is, for those who ask often.
     pub(crate) def: MapDef,
+    /// What it holds if that is objects, likewise.
+    pub(crate) entries: Option<Shared<RcuArray<Entry>>>,
     pub(crate) access: Access,
     pub(crate) types: Option<MapTypes>,
     /// Files and pins, not counting programs: when the last goes, an array of programs is emptied, because programs
@@ -61,6 +63,7 @@ impl MapObject {
             id: ids.reserve()?,
             name: new.name,
             def: *map.def(),
+            entries: map.objects().map(|objects| objects.entries().clone()),
             map,
             access: Access::new(),
             types: new.types,

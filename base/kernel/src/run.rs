@@ -1,6 +1,6 @@
 //! One run of a program, on whichever engine it is for: what it needs from outside.
 
-use crate::compiled::{self, End, Scratch};
+use crate::compiled::{Alone, End, Scratch};
 use crate::context::Context;
 use crate::map::MapObject;
 use crate::prog::Prog;
@@ -26,8 +26,50 @@ pub(crate) struct Surroundings<'r> {
     prog: Cell<&'r Prog>,
     /// How many programs may still take another one's place.
     left: Cell<u32>,
-    /// Keeps the programs that tail calls lead to until the run has ended.
-    reading: &'r OnceCell<Reading>,
+    followed: &'r Followed,
+}
+
+/// How many programs are known again that tail calls have led to.
+const MET: usize = 4;
+
+/// What keeps the programs that tail calls lead to until the run has ended. Nothing is in it before the first; what is in it then stays for
+/// runs that follow, because entering a read side is dear, and so is finding out what an object is.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    reading: OnceCell<Reading>,
+    /// Programs by the addresses of their entries, which mean them as long as `reading` is held.
+    met: [OnceCell<(usize, Shared<Prog>)>; MET],
+}
+
+impl Followed {
+    /// Whether it keeps anything.
+    #[inline]
+    pub(crate) fn keeps(&self) -> bool {
+        self.reading.get().is_some()
+    }
+
+    /// Finds the program at a place of an array.
+    #[inline(always)]
+    fn find<'r>(&'r self, host: &Arc<dyn Host>, array: &'r MapObject, index: u32) -> Option<&'r Prog> {
+        let reading = self.reading.get_or_init(|| Reading::enter(host));
+        let entry = array.entries.as_ref()?.look(index as usize, reading)?;
+        match self.met[index as usize % MET].get() {
+            Some((address, prog)) if *address == (&raw const *entry).addr() => Some(prog),
+            _ => self.meet(entry, index),
+        }
+    }
+
+    /// Finds out which program an entry is, and keeps it in mind where there is room.
+    #[cold]
+    fn meet<'r>(&'r self, entry: &'r skep_maps::Entry, index: u32) -> Option<&'r Prog> {
+        let place = &self.met[index as usize % MET];
+        if place.get().is_some() {
+            return entry.object.downcast_ref();
+        }
+        let prog = entry.object.clone().downcast::<Prog>().ok()?;
+        let (_, prog) = place.get_or_init(|| ((&raw const *entry).addr(), prog));
+        Some(prog)
+    }
 }
 
 /// What runs have of their CPU.
@@ -36,8 +78,7 @@ pub(crate) struct Place<'r> {
     pub(crate) host: &'r Arc<dyn Host>,
     pub(crate) on: &'r OnCpu<'r>,
     pub(crate) image: Bytes<'r>,
-    /// Empty until a tail call leads on; what is in it stays for runs that follow.
-    pub(crate) reading: &'r OnceCell<Reading>,
+    pub(crate) followed: &'r Followed,
 }
 
 impl<'r> Surroundings<'r> {
@@ -48,9 +89,9 @@ impl<'r> Surroundings<'r> {
         context: &'r Context<'r>,
         cookie: u64,
     ) -> Surroundings<'r> {
-        let Place { host, on, image, reading } = place;
+        let Place { host, on, image, followed } = place;
         let (prog, left) = (Cell::new(prog), Cell::new(MAX_TAIL_CALLS));
-        Surroundings { host, on, context, cookie, image, prog, left, reading }
+        Surroundings { host, on, context, cookie, image, prog, left, followed }
     }
 
     /// The program that runs now.
@@ -70,9 +111,7 @@ impl<'r> Surroundings<'r> {
     #[inline(always)]
     pub(crate) fn follow(&self, map: MapIndex, index: u32) -> Option<&'r Prog> {
         let left = self.left.get().checked_sub(1)?;
-        let progs = self.maps().get(map.0 as usize)?.map.objects()?;
-        let reading = self.reading.get_or_init(|| Reading::enter(self.host));
-        let next: &'r Prog = progs.look(index, reading)?.object.downcast_ref()?;
+        let next = self.followed.find(self.host, self.maps().get(map.0 as usize)?, index)?;
         self.left.set(left);
         self.prog.set(next);
         Some(next)
@@ -105,14 +144,16 @@ pub(crate) fn run(env: &Surroundings<'_>, engines: Engines<'_>, fuel: u64) -> Ra
             let Ok(stack) = stack() else { return Ran::NoMemory };
             return exactly(env, stack, &fuel);
         };
-        let end = match compiled.run_alone(env, scratch) {
-            Some(end) => end,
-            None => compiled.run(env, scratch, &fuel),
-        };
-        match end {
+        match compiled.run_alone(env, scratch) {
+            Alone::Returned(value) => return Ran::Returned(value),
+            Alone::TailCall => continue,
+            Alone::Stuck(stuck) => return Ran::Stopped(compiled.stop(env, stuck), 0),
+            Alone::Not => {}
+        }
+        match compiled.run(env, scratch, &fuel) {
             End::Returned(value) => return Ran::Returned(value),
             End::TailCall => {}
-            End::Stopped(stop) => return Ran::Stopped(compiled::fault(env.prog(), stop), 0),
+            End::Stopped(fault) => return Ran::Stopped(fault, 0),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::observer::{FaultReport, Observer};
 use crate::prog::Prog;
-use crate::run::{self, Engines, Place, Ran, Surroundings};
+use crate::run::{self, Engines, Followed, Place, Ran, Surroundings};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::{OnceCell, RefCell};
@@ -13,7 +13,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::Errno;
 use skep_exact::{FaultKind, Stack};
-use skep_mem::{Block, Host, Locked, OnCpu, Reading};
+use skep_mem::{Block, Host, Locked, OnCpu};
 
 /// How many runs may lie on one CPU, each interrupting the one before.
 const DEEPEST: u32 = 4;
@@ -84,9 +84,9 @@ pub(crate) struct Entered<'r> {
     runner: &'r Runner,
     on: OnCpu<'r>,
     memory: Option<Memory>,
-    /// What keeps the programs that tail calls have led to: entering is dear, so that several runs share it.
-    reading: OnceCell<Reading>,
-    /// The runs that have shared it.
+    /// The programs that tail calls have led to.
+    followed: Followed,
+    /// The runs that have shared what keeps them.
     shared: u32,
 }
 
@@ -133,7 +133,8 @@ impl Runner {
             depth.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno::EBUSY);
         }
-        let mut entered = Entered { runner: self, on, memory: None, reading: OnceCell::new(), shared: 0 };
+        let mut entered =
+            Entered { runner: self, on, memory: None, followed: Followed::default(), shared: 0 };
         let spare = self.spare.try_lock().and_then(|mut spare| spare.pop());
         entered.memory = Some(match spare {
             Some(memory) => memory,
@@ -146,19 +147,19 @@ impl Runner {
 impl Entered<'_> {
     /// Runs a program once.
     pub(crate) fn run(&mut self, prog: &Prog, context: &Context<'_>, cookie: u64) -> Result<u64> {
-        if self.reading.get().is_some() {
+        if self.followed.keeps() {
             self.shared += 1;
             if self.shared == MOST_SHARED {
                 self.shared = 0;
-                self.reading.take();
+                self.followed = Followed::default();
             }
         }
         let memory = self.memory.as_ref().ok_or(Errno::ENOMEM)?;
         // A run within a run has entered for itself.
         let mut scratch = memory.scratch.try_borrow_mut().map_err(|_| Errno::EBUSY)?;
         let runner = self.runner;
-        let (image, reading) = (memory.image.bytes(), &self.reading);
-        let place = Place { host: &runner.host, on: &self.on, image, reading };
+        let (image, followed) = (memory.image.bytes(), &self.followed);
+        let place = Place { host: &runner.host, on: &self.on, image, followed };
         let env = Surroundings::new(place, prog, context, cookie);
         let started = runner.started();
         let engines = Engines { scratch: &mut scratch, stack: &mut || memory.stack() };

@@ -8,11 +8,11 @@ use alloc::sync::Arc;
 use core::fmt;
 use skep_abi::flags::BPF_ANY;
 use skep_abi::{Errno, MapType};
-use skep_mem::{Bytes, FileObject, Host, OnCpu, RcuArray, RcuRef, Reading, try_box};
+use skep_mem::{Bytes, FileObject, Host, OnCpu, RcuArray, RcuRef, Shared, try_box};
 
 /// Makes an array of objects.
 pub(crate) fn make(host: &Arc<dyn Host>, def: &MapDef) -> Result<Box<dyn Map>, Errno> {
-    let entries = RcuArray::new(host, def.max_entries as usize)?;
+    let entries = Shared::try_new(RcuArray::new(host, def.max_entries as usize)?)?;
     Ok(try_box(Objects { def: *def, entries })?)
 }
 
@@ -37,7 +37,7 @@ impl fmt::Debug for Entry {
 #[derive(Debug)]
 pub struct Objects {
     def: MapDef,
-    entries: RcuArray<Entry>,
+    entries: Shared<RcuArray<Entry>>,
 }
 
 impl Objects {
@@ -46,10 +46,9 @@ impl Objects {
         self.entries.read(index as usize)
     }
 
-    /// Finds what is at `index` while somebody reads anyway.
-    #[inline]
-    pub fn look<'r>(&'r self, index: u32, reading: &'r Reading) -> Option<&'r Entry> {
-        self.entries.look(index as usize, reading)
+    /// Gives what it holds, for those who look often.
+    pub fn entries(&self) -> &Shared<RcuArray<Entry>> {
+        &self.entries
     }
 
     /// Gives the number of places.

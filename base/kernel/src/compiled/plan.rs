@@ -166,6 +166,7 @@ impl Plan {
     }
 
     /// Makes the context of a run, and gives its address.
+    #[inline(always)]
     pub(super) fn begin(&self, context: &Context<'_>, image: Bytes<'_>) -> u64 {
         match context {
             Context::Packet(packet, fields) => {
@@ -190,8 +191,29 @@ impl Plan {
         }
     }
 
+    /// Makes the context of a program that takes the place of one with this plan, which cannot have changed the packet.
+    #[inline(always)]
+    pub(super) fn take_over(&self, gone: &Plan, context: &Context<'_>, image: Bytes<'_>) {
+        gone.end(context, image);
+        let Context::Packet(packet, fields) = context else { return };
+        if self.points && !gone.points {
+            point(packet, image);
+        }
+        for field in &self.filled {
+            fill(field, packet, fields, image);
+        }
+    }
+
     /// Takes over what a run has stored.
+    #[inline(always)]
     pub(super) fn end(&self, context: &Context<'_>, image: Bytes<'_>) {
+        if !self.stored.is_empty() {
+            self.store_back(context, image);
+        }
+    }
+
+    #[inline(never)]
+    fn store_back(&self, context: &Context<'_>, image: Bytes<'_>) {
         let Context::Packet(_, fields) = context else { return };
         for field in &self.stored {
             let at = STRUCT + usize::from(field.offset);
@@ -213,6 +235,7 @@ impl Plan {
 }
 
 /// Writes where a packet lies.
+#[inline]
 fn point(packet: &Packet<'_>, image: Bytes<'_>) {
     let (memory, places) = packet.places();
     let start = address(memory);

@@ -119,10 +119,14 @@ impl Follow for TailCall {
     fn next<'e>(env: &Self::Env<'e>, [_, map, index, ..]: [u64; 5]) -> Next<'e> {
         let gone = env.prog();
         let Some(next) = env.follow(link::of_handle(map), index as u32) else { return Next::Nobody };
-        if let Some(gone) = &gone.body.compiled {
-            gone.plan.end(env.context, env.image);
+        // Who is called from machine code has some.
+        let Some(gone) = &gone.body.compiled else { return Next::Elsewhere };
+        match next.body.compiled.as_ref().and_then(|next| next.entrance(env, &gone.plan)) {
+            Some(entrance) => Next::Enters(entrance),
+            None => {
+                gone.plan.end(env.context, env.image);
+                Next::Elsewhere
+            }
         }
-        let entrance = next.body.compiled.as_ref().and_then(|next| next.entrance(env));
-        entrance.map_or(Next::Elsewhere, Next::Enters)
     }
 }
