@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use skep_abi::MapType;
 use skep_abi::flags::BPF_F_PRESERVE_ELEMS;
-use skep_maps::{Access, Entry, Map, MapDef};
+use skep_maps::{Access, Entry, Lanes, Map, MapDef};
 use skep_mem::{Host, RcuArray, Shared};
 
 /// Where a map's key and value types are.
@@ -29,6 +29,8 @@ pub(crate) struct MapObject {
     pub(crate) map: Box<dyn Map>,
     /// What the map says it is, for those who ask often.
     pub(crate) def: MapDef,
+    /// Where each CPU's values are, likewise.
+    pub(crate) lanes: Option<Lanes>,
     /// What it holds if that is objects, likewise.
     pub(crate) entries: Option<Shared<RcuArray<Entry>>>,
     pub(crate) access: Access,
@@ -63,6 +65,7 @@ impl MapObject {
             id: ids.reserve()?,
             name: new.name,
             def: *map.def(),
+            lanes: map.lanes(),
             entries: map.objects().map(|objects| objects.entries().clone()),
             map,
             access: Access::new(),

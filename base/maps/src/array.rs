@@ -2,7 +2,7 @@
 
 use crate::map::{Visit, sized};
 use crate::values::{Wanted, check_lookup_flags, copy, fill_from};
-use crate::{Map, MapDef, Mmap, Region};
+use crate::{Lanes, Map, MapDef, Mmap, Region};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::ControlFlow;
@@ -178,6 +178,12 @@ impl Map for Array {
         let values = self.memory().as_ptr().as_ptr().expose_provenance() as u64;
         let stride = u32::try_from(self.def.stride()).ok()?;
         Some(MapAccess::Array { values, stride, entries: self.def.max_entries })
+    }
+
+    fn lanes(&self) -> Option<Lanes> {
+        let values = self.memory().as_ptr().as_ptr().expose_provenance() as u64;
+        let (lane, stride, entries) = (self.lane as u64, self.def.stride() as u64, self.def.max_entries);
+        self.def.is_per_cpu().then_some(Lanes { values, lane, lanes: self.lanes, stride, entries })
     }
 
     fn sys_value_size(&self) -> usize {

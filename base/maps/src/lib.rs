@@ -31,7 +31,7 @@ pub use access::{Access, Mode, Writing};
 pub use batch::{BatchEnd, BatchThen, Batches, CopyGroup, Cursor, Group, lookup_batch};
 pub use def::MapDef;
 pub use kinds::{KINDS, Kind, create};
-pub use map::{Map, Mmap, Region, Visit};
+pub use map::{Lanes, Map, Mmap, Region, Visit};
 pub use objects::{Entry, Objects};
 pub use perf::{PerfEvent, perf_output};
 pub use ringbuf::{RingBuf, RingQuery};

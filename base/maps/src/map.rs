@@ -149,6 +149,11 @@ pub trait Map: Send + Sync + Debug {
         None
     }
 
+    /// Says where each CPU's values are; nothing where who wants one has to ask.
+    fn lanes(&self) -> Option<Lanes> {
+        None
+    }
+
     // For system calls.
 
     /// Gives the bytes of a value as system calls copy it: for values per CPU, all CPUs' of them, each rounded up to
@@ -260,5 +265,30 @@ pub(crate) fn sized(bytes: Bytes<'_>, size: usize) -> Result<Bytes<'_>, Errno> {
     match bytes.len() == size {
         true => Ok(bytes),
         false => Err(Errno::EINVAL),
+    }
+}
+
+/// Where an array has the values of each CPU, for those who look often.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes {
+    /// The address of the first value, exposed.
+    pub(crate) values: u64,
+    /// The bytes from one CPU's values to the next one's.
+    pub(crate) lane: u64,
+    pub(crate) lanes: u32,
+    /// The bytes from one value to the next.
+    pub(crate) stride: u64,
+    pub(crate) entries: u32,
+}
+
+impl Lanes {
+    /// Gives the address of a CPU's value, or zero.
+    #[inline]
+    pub fn find(&self, cpu: u32, index: u32) -> u64 {
+        match cpu < self.lanes && index < self.entries {
+            // All of it lies in the map's memory.
+            true => self.values + u64::from(cpu) * self.lane + u64::from(index) * self.stride,
+            false => 0,
+        }
     }
 }

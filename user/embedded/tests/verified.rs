@@ -454,6 +454,28 @@ fn keys_on_the_stack_are_what_they_are_at_the_call() {
 }
 
 #[test]
+fn each_cpu_s_values_are_found_by_their_index() {
+    let maps = [(MapType::PERCPU_ARRAY, 4, 12, 3)];
+    let text = "
+        r6 = *(u32 *)(r1 + 0)
+        r6 &= 3                       ; 0, which nobody knows
+        again:
+        *(u32 *)(r10 - 4) = r6
+        r2 = r10
+        r2 += -4
+        r1 = map[fd:{0}] ll
+        call 1
+        if r0 == 0 goto out
+        r6 += 1
+        *(u32 *)(r0 + 8) = r6
+        if r6 < 5 goto again
+        out: r0 = r6
+        exit";
+    let came = agree(&Program { maps: &maps, text, ..TC });
+    assert!(came.returned[0].contains(" 0x3 "), "{came:?}");
+}
+
+#[test]
 fn functions_are_called_back_and_find_zeroes_in_their_stacks() {
     let text = "
         *(u64 *)(r10 - 8) = 0

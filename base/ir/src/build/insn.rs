@@ -219,7 +219,7 @@ impl Builder<'_> {
                 self.env[1..6].fill(other);
             }
             None => {
-                self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })?
+                self.call(Node::Select { cond: Cond::Lt, width: Width::W64, a: index, b, then, other })?;
             }
         }
         if cfg!(any(debug_assertions, fuzzing)) && self.out.constant(passed) != Some(map) {

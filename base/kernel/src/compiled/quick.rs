@@ -53,7 +53,11 @@ impl Quick for LookUp {
     fn call<'p>(env: &'p Surroundings<'_>, passed: &Passed<'p>) -> u64 {
         let Some(map) = map_of(env, passed) else { return 0 };
         let key = passed.memory(1, map.def.key_size as usize);
-        map.map.lookup(env.on, key).map_or(0, address)
+        match &map.lanes {
+            // No index is that large.
+            Some(lanes) => lanes.find(env.on.id(), key.load_u32(0).unwrap_or(u32::MAX)),
+            None => map.map.lookup(env.on, key).map_or(0, address),
+        }
     }
 }
 
