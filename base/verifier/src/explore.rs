@@ -7,6 +7,7 @@
 
 use crate::facts::Noted;
 use crate::kept::{Kept, KeptState};
+use crate::linux::Log;
 use crate::live::Live;
 use crate::path::{MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
@@ -98,7 +99,7 @@ pub(crate) struct Explorer<'a> {
     loops: Loops,
     pub(crate) program: &'a Program,
     pub(crate) structure: &'a Structure,
-    live: Live,
+    pub(crate) live: Live,
     places: Vec<Place>,
     lists: Vec<Vec<u32>>,
     pub(crate) path: Path,
@@ -115,6 +116,8 @@ pub(crate) struct Explorer<'a> {
     last_insns: u32,
     /// Who wants to know of every state.
     pub(crate) trace: Option<&'a mut dyn Trace>,
+    /// What is told of the way, if anybody wants it.
+    pub(crate) log: Option<Log<'a>>,
     /// By instruction, what kind of memory it loads from or stores to.
     pub(crate) kinds: Vec<Kind>,
     /// By function, the bytes of stack that it touches.
@@ -193,6 +196,7 @@ impl<'a> Explorer<'a> {
             last_jumps: 0,
             last_insns: 0,
             trace: None,
+            log: None,
             kinds: filled(program.len())?,
             depths: filled(functions)?,
             by_type: filled(functions)?,
@@ -347,6 +351,8 @@ impl<'a> Explorer<'a> {
 
     /// Follows every path from a state at an instruction.
     pub(crate) fn follow(&mut self, state: State, at: InsnIdx) -> Result<(), Rejection> {
+        let function = state.frame().function;
+        self.log_of(|log, name| log.begins(function, name), function);
         let mut path = (state, at);
         loop {
             let (state, at) = &mut path;
@@ -362,6 +368,7 @@ impl<'a> Explorer<'a> {
                 }
                 None => {
                     self.forget_path();
+                    self.log_of(|log, name| log.ends(function, name), function);
                     return Ok(());
                 }
             }
@@ -371,6 +378,9 @@ impl<'a> Explorer<'a> {
     /// Takes one step, if nobody came here with as much before.
     fn go_on(&mut self, state: &mut State, at: InsnIdx) -> Result<Next, Rejection> {
         if self.comes_to(state, at)? == Arrival::Known {
+            if let Some(log) = &mut self.log {
+                log.known(at);
+            }
             return Ok(Next::End);
         }
         self.path.begin(at)?;
@@ -379,10 +389,13 @@ impl<'a> Explorer<'a> {
         if let Some(trace) = &mut self.trace {
             trace.looks_at(at, &Known::new(state, self.live.before(at)));
         }
-        self.execute(state, at)
+        if self.log.is_some() { self.execute_and_tell(state, at) } else { self.execute(state, at) }
     }
 
     fn go_back(&mut self, next: Waiting) -> Result<(State, InsnIdx), Rejection> {
+        if let Some(log) = &mut self.log {
+            log.goes_back();
+        }
         self.leave_path(next.mark);
         if let Some((insn, note)) = next.first {
             self.path.step(insn, note)?;
@@ -452,6 +465,9 @@ impl<'a> Explorer<'a> {
         }
         self.waiting.try_reserve(1).map_err(|_| no_memory())?;
         self.waiting.push(waiting);
+        if let Some(log) = &mut self.log {
+            log.waits()?;
+        }
         Ok(())
     }
 

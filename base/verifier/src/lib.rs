@@ -40,6 +40,7 @@ mod verified;
 mod why;
 
 pub use binding::{Binding, Difference};
+pub use linux::{Detail, Sink};
 pub use rejection::{Category, Note, Rejection, Rule};
 pub use special::{SpecialError, special_fields};
 pub use structured::{Doubt, Structured, structured};
@@ -47,4 +48,4 @@ pub use subject::{
     Alignment, KptrTrust, MapProto, Reference, References, Sleep, Special, SpecialKind, Subject,
 };
 pub use trace::{Holds, Known, Numbers, Points, Target, Trace};
-pub use verified::{Limits, Loops, Pruning, Stats, Verified, verify, verify_traced};
+pub use verified::{Limits, Loops, Pruning, Stats, Verified, verify, verify_logged, verify_traced};

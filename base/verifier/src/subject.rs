@@ -1,7 +1,7 @@
 //! What is to be verified.
 
 use skep_abi::{AttachType, MapType, ProgType};
-use skep_btf::{Btf, FuncInfo, TypeId};
+use skep_btf::{Btf, FuncInfo, LineInfo, TypeId};
 use skep_isa::{Addr, InsnIdx, RawInsn};
 use skep_model::platform::Platform;
 use skep_model::platform::helper::Licence;
@@ -30,7 +30,9 @@ pub struct Subject<'a> {
     pub maps: &'a [MapProto<'a>],
     /// The functions whose types are known, by ascending instruction.
     pub functions: &'a [FuncInfo],
-    /// The types that `functions` names.
+    /// The lines of the source, by ascending instruction.
+    pub lines: &'a [LineInfo],
+    /// The types that `functions` names, with the texts that `lines` does.
     pub types: Option<&'a Btf<'a>>,
     /// The types of the kernel that is to run it.
     pub kernel: Option<&'a Btf<'a>>,
@@ -61,6 +63,7 @@ impl<'a> Subject<'a> {
             references,
             maps: &[],
             functions: &[],
+            lines: &[],
             types: None,
             kernel: None,
             target: None,

@@ -2,11 +2,13 @@
 
 use crate::binding::Binding;
 use crate::explore::Explorer;
+use crate::linux::{Detail, Log, Sink, tell_functions};
 use crate::rejection::{Rejection, Rule};
 use crate::structured::{Control, Structured, structure};
 use crate::subject::Subject;
 use crate::trace::Trace;
 use alloc::vec::Vec;
+use core::fmt;
 use skep_isa::InsnIdx;
 use skep_model::Facts;
 
@@ -74,6 +76,18 @@ pub struct Stats {
     pub states_per_insn: u32,
 }
 
+/// In the words of Linux (`print_verification_stats`). Marks of reads it has no more itself: it still prints their number, which is always 0.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { insns, states, peak_states, states_per_insn } = self;
+        write!(
+            f,
+            "processed {insns} insns (limit {}) max_states_per_insn {states_per_insn} total_states {states} peak_states {peak_states} mark_read 0",
+            Limits::LINUX.insns
+        )
+    }
+}
+
 impl Stats {
     /// Counts in what another attempt took.
     fn add(&mut self, other: Stats) {
@@ -133,7 +147,23 @@ impl Verified {
 /// The first rule that the program breaks on the first path that breaks one, in the order in which Linux follows them;
 /// [`Rule::Unmodelled`](crate::Rule::Unmodelled) where the program needs what is not modelled.
 pub fn verify(subject: &Subject<'_>, limits: &Limits) -> Result<Verified, Rejection> {
-    verify_with(subject, limits, None)
+    verify_with(subject, limits, None, None)
+}
+
+/// Verifies a program, and writes what Linux's log says of the way; what it says at the end, and [`Rejection::linux`], are not in it. Two
+/// attempts are one in the text: of the first, nothing is left.
+///
+/// # Errors
+///
+/// Those of [`verify`].
+pub fn verify_logged(
+    subject: &Subject<'_>,
+    limits: &Limits,
+    log: &mut dyn Sink,
+    detail: Detail,
+) -> Result<Verified, Rejection> {
+    tell_functions(subject, log, detail)?;
+    verify_with(subject, limits, None, Some((log, detail)))
 }
 
 /// Verifies a program, and tells of every state in which it looks at an instruction. With [`Pruning::Within`], whatever happens when
@@ -147,20 +177,22 @@ pub fn verify_traced(
     limits: &Limits,
     trace: &mut dyn Trace,
 ) -> Result<Verified, Rejection> {
-    verify_with(subject, limits, Some(trace))
+    verify_with(subject, limits, Some(trace), None)
 }
 
 fn verify_with(
     subject: &Subject<'_>,
     limits: &Limits,
     trace: Option<&mut dyn Trace>,
+    log: Option<(&mut dyn Sink, Detail)>,
 ) -> Result<Verified, Rejection> {
     let structured = structure(subject, Control::Followed)?;
     let prog = subject
         .platform
         .prog(subject.kind)
         .ok_or_else(|| Rule::ProgType.broken(None, format_args!("no program has type {}", subject.kind)))?;
-    let mut trace = trace;
+    let (mut trace, mut log) = (trace, log);
+    let told = log.as_ref().map_or(0, |(sink, _)| sink.position());
     let (mut stats, mut metered, mut facts) = (Stats::default(), Vec::new(), Facts::default());
     // Only where turns cannot be followed one by one less is known of them all together.
     for loops in [Loops::Bounded, Loops::Metered] {
@@ -169,6 +201,12 @@ fn verify_with(
             Some(trace) => Some(&mut **trace),
             None => None,
         };
+        if let Some((sink, detail)) = &mut log {
+            sink.back_to(told);
+            let mut log = Log::new(subject, &mut **sink, *detail);
+            log.live(structured.program(), &explorer.live);
+            explorer.log = Some(log);
+        }
         let followed = explorer.follow_all();
         stats.add(explorer.stats);
         metered = core::mem::take(&mut explorer.metered);

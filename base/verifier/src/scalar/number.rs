@@ -127,14 +127,12 @@ impl<const N: u32, const H: u32> Known<N, H> {
 
     /// The least of the lower half, unsigned.
     #[inline]
-    #[cfg(test)]
     pub(crate) const fn u32_min(&self) -> u32 {
         self.lower.umin
     }
 
     /// The greatest of the lower half, unsigned.
     #[inline]
-    #[cfg(test)]
     pub(crate) const fn u32_max(&self) -> u32 {
         self.lower.umax
     }
