@@ -377,6 +377,7 @@ impl<'a> Explorer<'a> {
 
     /// Takes one step, if nobody came here with as much before.
     fn go_on(&mut self, state: &mut State, at: InsnIdx) -> Result<Next, Rejection> {
+        self.count(at)?;
         if self.comes_to(state, at)? == Arrival::Known {
             if let Some(log) = &mut self.log {
                 log.known(at);
@@ -384,7 +385,9 @@ impl<'a> Explorer<'a> {
             return Ok(Next::End);
         }
         self.path.begin(at)?;
-        self.count(at)?;
+        if self.program.at(at).is_some_and(|insn| insn.flow() != Flow::Next || insn.is_call()) {
+            self.jumps += 1;
+        }
         self.noted.looks_at(at, state);
         if let Some(trace) = &mut self.trace {
             trace.looks_at(at, &Known::new(state, self.live.before(at)));
@@ -432,9 +435,11 @@ impl<'a> Explorer<'a> {
         }
     }
 
+    /// Counts an instruction that is come to, whether or not it is looked at then.
     fn count(&mut self, at: InsnIdx) -> Result<(), Rejection> {
         self.stats.insns += 1;
         if self.stats.insns > self.limits.insns {
+            self.path.begin(at)?;
             return Err(Rule::Processed.broken(
                 at,
                 format_args!(
@@ -442,9 +447,6 @@ impl<'a> Explorer<'a> {
                     self.limits.insns
                 ),
             ));
-        }
-        if self.program.at(at).is_some_and(|insn| insn.flow() != Flow::Next || insn.is_call()) {
-            self.jumps += 1;
         }
         Ok(())
     }
