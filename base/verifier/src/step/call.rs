@@ -122,6 +122,9 @@ impl Explorer<'_> {
                 frame.stack.iter_mut().for_each(|slot| forget_packet(&mut slot.value));
             }
         }
+        if helper.id == FuncId::TAIL_CALL && state.top() > 0 {
+            return self.leave_by_tail_call(state, at);
+        }
         Ok(Next::At(InsnIdx(at.0 + 1)))
     }
 

@@ -101,6 +101,19 @@ impl Explorer<'_> {
         }
     }
 
+    /// A tail call in a function that was called: nothing comes of it, and the function goes on; or another program runs in its place, which
+    /// may change the packet, and returns what it likes to where the function was called (`check_helper_call`; Linux 6.12
+    /// follows the first way only).
+    pub(super) fn leave_by_tail_call(&mut self, state: &mut State, at: InsnIdx) -> Result<Next> {
+        self.wait(state.try_clone()?, InsnIdx(at.0 + 1))?;
+        state.for_each(super::call::forget_packet);
+        state.set(Reg::R0, Value::UNKNOWN);
+        if let Some(log) = &mut self.log {
+            log.leaving(state);
+        }
+        self.exit(state, at)
+    }
+
     /// Refuses a result outside of what is wanted.
     fn check_range(&mut self, state: &State, at: InsnIdx, wanted: Number, who: &str) -> Result<()> {
         let result = self.read(state, at, Reg::R0)?;
