@@ -397,6 +397,12 @@ impl References for Linker<'_> {
         Reference::Missing
     }
 
+    fn map_name(&self, map: usize) -> &str {
+        let name = self.maps.get(map).map_or(&[][..], |map| &map.name);
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        core::str::from_utf8(&name[..end]).unwrap_or_default()
+    }
+
     fn map_of(&self, _: InsnIdx, addr: Addr) -> Option<usize> {
         Some(self.map(named(addr)?)?.0 as usize)
     }

@@ -6,18 +6,17 @@ use crate::log::Log;
 use crate::map::MapObject;
 use crate::prog::{ProgTypes, Trust};
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT};
 use skep_abi::{AttachType, Errno, FuncId, FuncInfo, MapType};
-use skep_btf::TypeId;
+use skep_btf::{LineInfo, StrOff, TypeId};
 use skep_isa::{Insn, InsnIdx, RawInsn};
 use skep_mem::Shared;
 use skep_model::platform::Platform;
 use skep_model::platform::helper::Licence;
 use skep_model::platform::prog::Prog;
 use skep_verifier::{
-    Alignment, Limits, MapProto, References, Rejection, Rule, Sleep, Special, Stats, Structured, Subject,
-    Verified, special_fields, structured, verify,
+    Alignment, Limits, MapProto, References, Rejection, Rule, Sleep, Special, Structured, Subject, Verified,
+    special_fields, structured, verify, verify_logged,
 };
 
 /// What is to be verified, as the load has it.
@@ -104,7 +103,7 @@ fn on_subject<R>(asked: &Asked<'_>, look: impl FnOnce(&Subject<'_>) -> Result<R>
             special: &held.special,
         }
     }));
-    let functions = functions(asked.types)?;
+    let (functions, lines) = (functions(asked.types)?, lines(asked.types)?);
     let mut subject = Subject::new(asked.insns, &Platform::LINUX_6_18, asked.model.kind, asked.references);
     subject.attach = asked.attach;
     subject.licence = asked.licence;
@@ -116,6 +115,7 @@ fn on_subject<R>(asked: &Asked<'_>, look: impl FnOnce(&Subject<'_>) -> Result<R>
     }
     subject.maps = &maps;
     subject.functions = &functions;
+    subject.lines = &lines;
     subject.types = asked.types.map(|types| &types.btf.btf);
     subject.cpus = asked.cpus;
     look(&subject)
@@ -123,16 +123,20 @@ fn on_subject<R>(asked: &Asked<'_>, look: impl FnOnce(&Subject<'_>) -> Result<R>
 
 fn decide(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
     if asked.admit == Admit::Structured {
-        return structure(subject, asked, log);
+        return structure(subject, log);
     }
-    match verify(subject, &Limits::LINUX) {
+    let verdict = match log.detail() {
+        Some(detail) => verify_logged(subject, &Limits::LINUX, log, detail),
+        None => verify(subject, &Limits::LINUX),
+    };
+    match verdict {
         Ok(verified) => {
-            log.statistics(Statistics(verified.stats()));
+            log.statistics(verified.stats());
             Ok(Kept::Verified(verified))
         }
         Err(rejection) if rejection.rule == Rule::Unmodelled => {
             log.line(format_args!("{rejection}; every access of the program is checked when it runs"));
-            structure(subject, asked, log)
+            structure(subject, log)
         }
         Err(rejection) => {
             // What is not there has no arguments that could be wrong.
@@ -146,7 +150,7 @@ fn decide(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kep
                     ),
                 ));
             }
-            Err(refuse(asked.insns, &rejection, log))
+            Err(refuse(&rejection, log))
         }
     }
 }
@@ -161,8 +165,8 @@ fn missing(asked: &Asked<'_>, rejection: &Rejection) -> Option<(InsnIdx, FuncId)
 }
 
 /// Keeps a program whose structure is sound.
-fn structure(subject: &Subject<'_>, asked: &Asked<'_>, log: &mut Log) -> Result<Kept> {
-    let structured = structured(subject).map_err(|rejection| refuse(asked.insns, &rejection, log))?;
+fn structure(subject: &Subject<'_>, log: &mut Log) -> Result<Kept> {
+    let structured = structured(subject).map_err(|rejection| refuse(&rejection, log))?;
     Ok(Kept::Structured(structured))
 }
 
@@ -204,15 +208,25 @@ fn functions(types: Option<&ProgTypes>) -> Result<Vec<skep_btf::FuncInfo>> {
     Ok(functions)
 }
 
-/// Writes why a program is refused: the way to it, as Linux's log has it, what is wrong and what led to it, the same in Linux's words,
-/// which tools look for above the last line, and what the verification took.
-fn refuse(insns: &[RawInsn], rejection: &Rejection, log: &mut Log) -> Errno {
+fn lines(types: Option<&ProgTypes>) -> Result<Vec<LineInfo>> {
+    let mut lines = Vec::new();
+    let infos: &[skep_abi::LineInfo] = types.map_or(&[], |types| &types.lines);
+    lines.try_reserve_exact(infos.len()).map_err(|_| Errno::ENOMEM)?;
+    lines.extend(infos.iter().map(|info| LineInfo {
+        insn_off: info.insn_off,
+        file_name: StrOff(info.file_name_off),
+        line: StrOff(info.line_off),
+        line_col: info.line_col,
+    }));
+    Ok(lines)
+}
+
+/// Writes why a program is refused, below the way to it: what is wrong and what led to it, the same in Linux's words, which tools look
+/// for above the last line, and what the verification took.
+fn refuse(rejection: &Rejection, log: &mut Log) -> Errno {
     let errno = rejection.errno();
     if errno == Errno::ENOMEM {
         return errno;
-    }
-    for at in &rejection.path {
-        log.line(Line(insns, *at));
     }
     log.line(format_args!("{rejection} ({})", rejection.id()));
     for note in &rejection.notes {
@@ -222,47 +236,6 @@ fn refuse(insns: &[RawInsn], rejection: &Rejection, log: &mut Log) -> Errno {
     if !rejection.linux.is_empty() {
         log.line(&rejection.linux);
     }
-    log.statistics(Statistics(rejection.stats));
+    log.statistics(rejection.stats);
     errno
-}
-
-/// One instruction, as `12: (85) call 1` (`verbose_insn`, kernel/bpf/verifier.c).
-struct Line<'a>(&'a [RawInsn], InsnIdx);
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line(insns, at) = *self;
-        let rest = insns.get(at.index()..).unwrap_or_default();
-        let code = rest.first().map_or(0, |slot| slot.code);
-        write!(f, "{at}: ({code:02x}) ")?;
-        match skep_isa::insns(rest).next() {
-            Some(Ok((_, insn))) => write_insn(f, insn),
-            _ => f.write_char('?'),
-        }
-    }
-}
-
-fn write_insn(f: &mut fmt::Formatter<'_>, insn: Insn) -> fmt::Result {
-    match insn {
-        Insn::CallHelper { id } => {
-            let name = Platform::LINUX_6_18.helper(FuncId(id)).map_or("unknown", |helper| helper.name);
-            write!(f, "call bpf_{name}#{id}")
-        }
-        insn => write!(f, "{insn}"),
-    }
-}
-
-/// What a verification took, in the words of Linux (`print_verification_stats`). Marks of reads it has no more itself: it still
-/// prints their number, which is always 0.
-struct Statistics(Stats);
-
-impl fmt::Display for Statistics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats { insns, states, peak_states, states_per_insn, .. } = self.0;
-        write!(
-            f,
-            "processed {insns} insns (limit {}) max_states_per_insn {states_per_insn} total_states {states} peak_states {peak_states} mark_read 0",
-            Limits::LINUX.insns
-        )
-    }
 }
