@@ -64,4 +64,7 @@ pub use engine::{
 };
 pub use helpers::{EACH, FILL, MIX, RING, SUM, UNWIND};
 pub use parse::{ParseError, parse};
-pub use rules::{Linux as LinuxDiffers, Loaded, Loader, On, RuleCase, Which, Written, parse_rules, starts};
+pub use rules::{
+    EVERY_WAY, LOG, Linux as LinuxDiffers, Loaded, Loader, On, RuleCase, WAY, Which, Written, committed,
+    on_subject, parse_rules, starts,
+};

@@ -38,9 +38,11 @@
 //! | `linux accepts: WHY`, `linux elsewhere: WHY`, `linux errno ERRNO: WHY`, `linux says TEXT` and `linux otherwise: WHY`, `linux nothing: WHY` | where Linux does otherwise: the broken program is loaded; it is refused on another instruction; with another number; in other words (each `linux says` is a line); it cannot be asked |
 //! | `twin nothing: WHY` | the twin cannot be loaded into this Linux |
 
+mod committed;
 mod load;
 
-pub use load::{Loaded, Loader, starts};
+pub use committed::{committed, on_subject};
+pub use load::{EVERY_WAY, LOG, Loaded, Loader, WAY, starts};
 
 use crate::ParseError;
 use skep_abi::{AttachType, Errno, ProgType};

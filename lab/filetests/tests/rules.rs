@@ -2,13 +2,11 @@
 
 use skep_embedded::{Config, Embedded};
 use skep_isa::InsnIdx;
-use skep_lab_filetests::{Loader, On, RuleCase, Which, parse_rules, starts};
-use skep_lab_world::{Among, MAPS, functions, kernel};
+use skep_lab_filetests::{Loader, On, RuleCase, Which, committed, on_subject};
+use skep_lab_world::kernel;
 use skep_model::platform::Platform;
 use skep_sys::Kernel;
-use skep_verifier::{Limits, Rejection, Rule, Subject, Verified, verify};
-use std::fs;
-use std::path::Path;
+use skep_verifier::{Limits, Rejection, Rule, Verified, verify};
 use std::sync::OnceLock;
 
 /// Rules that no program in text breaks.
@@ -17,18 +15,7 @@ const WITHOUT: &[(&str, &str)] =
 
 fn cases() -> &'static [RuleCase] {
     static CASES: OnceLock<Vec<RuleCase>> = OnceLock::new();
-    CASES.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
-        let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-        let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-        files.sort();
-        let read = |path: &std::path::PathBuf| {
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
-            parse_rules(&name, &text).unwrap_or_else(|error| panic!("{name}: {error}"))
-        };
-        files.iter().flat_map(read).collect()
-    })
+    CASES.get_or_init(committed)
 }
 
 fn types(name: &str) -> Option<u32> {
@@ -36,27 +23,7 @@ fn types(name: &str) -> Option<u32> {
 }
 
 fn verdict(case: &RuleCase, which: Which) -> (Result<Verified, Rejection>, Option<InsnIdx>) {
-    let written = case.program(which, &types).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-    let kind = case.kind(which);
-    let specials: Vec<_> = case.values.iter().map(|value| value.special().unwrap_or_default()).collect();
-    let own = case.values.iter().zip(&specials).map(|(value, special)| value.map(special));
-    let maps: Vec<_> = MAPS.iter().copied().chain(own).collect();
-    let among = Among(&maps);
-    let mut subject = Subject::new(&written.slots, &Platform::LINUX_6_18, kind, &among);
-    subject.attach = case.attach;
-    subject.licence = case.licence;
-    subject.sleep = case.sleep;
-    subject.alignment = case.alignment;
-    subject.maps = &maps;
-    subject.kernel = Some(&kernel().types);
-    subject.target = case.target(which).and_then(|name| kernel().find(name));
-    let made = functions(kind, &case.functions(which));
-    let infos = made.at(&starts(&written.slots).unwrap_or_default());
-    if !infos.is_empty() {
-        subject.types = Some(&made.types);
-        subject.functions = &infos;
-    }
-    (verify(&subject, &Limits::LINUX), written.marked)
+    on_subject(case, which, |subject, marked| (verify(subject, &Limits::LINUX), marked))
 }
 
 /// Fails with all that is wrong with cases.

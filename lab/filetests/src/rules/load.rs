@@ -13,9 +13,11 @@ use skep_verifier::{Alignment, Sleep};
 use zerocopy::IntoBytes;
 
 /// The log of a load, as far as it fits.
-const LOG: usize = 1 << 20;
+pub const LOG: usize = 1 << 20;
 /// `BPF_LOG_LEVEL1`: the way to what is refused.
-const LEVEL: u32 = 1;
+pub const WAY: u32 = 1;
+/// `BPF_LOG_LEVEL2`: every way.
+pub const EVERY_WAY: u32 = 2;
 
 /// A kernel that programs are loaded into.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Loaded {
     pub errno: Option<Errno>,
     /// The log.
     pub log: String,
+    /// How many bytes all of it takes.
+    pub whole: u32,
 }
 
 impl Loaded {
@@ -80,6 +84,33 @@ impl Loader {
     /// # Errors
     /// Why it cannot even be tried.
     pub fn load(&self, case: &RuleCase, which: Which) -> Result<Loaded, String> {
+        self.load_with(case, which, WAY)
+    }
+
+    /// Loads one of a case's programs, with a log of this level.
+    ///
+    /// # Errors
+    /// Why it cannot even be tried.
+    pub fn load_with(&self, case: &RuleCase, which: Which, level: u32) -> Result<Loaded, String> {
+        let loaded = self.load_into(case, which, level, LOG)?;
+        if loaded.errno != Some(Errno::ENOSPC) {
+            return Ok(loaded);
+        }
+        let errno = self.load_into(case, which, 0, 0)?.errno;
+        Ok(Loaded { errno, ..loaded })
+    }
+
+    /// Loads one of a case's programs, with a log of this level and at most so many bytes, whatever comes of it.
+    ///
+    /// # Errors
+    /// Why it cannot even be tried.
+    pub fn load_into(
+        &self,
+        case: &RuleCase,
+        which: Which,
+        level: u32,
+        most: usize,
+    ) -> Result<Loaded, String> {
         let written = case.program(which, &|name| self.find(name)).map_err(|error| error.to_string())?;
         let target = match case.target(which) {
             None => 0,
@@ -107,22 +138,22 @@ impl Loader {
             ..ProgLoad::default()
         };
         let licence = if case.licence == Licence::Gpl { "GPL" } else { "Proprietary" };
-        let attempt = |level: u32, log: &mut [u8]| {
-            let func_info = Records { size: size_of::<FuncInfo>() as u32, bytes: infos.as_bytes() };
-            let func_info = if infos.is_empty() { Records::default() } else { func_info };
-            let memory =
-                ProgLoadMemory { insns: &insns, license: licence, log, func_info, ..Default::default() };
-            self.kernel.prog_load(&mut ProgLoad { log_level: level, ..load }, memory).err()
+        let mut log = vec![0; most];
+        let func_info = Records { size: size_of::<FuncInfo>() as u32, bytes: infos.as_bytes() };
+        let func_info = if infos.is_empty() { Records::default() } else { func_info };
+        let memory = ProgLoadMemory {
+            insns: &insns,
+            license: licence,
+            log: &mut log,
+            func_info,
+            ..Default::default()
         };
-        let mut log = vec![0; LOG];
-        let mut error = attempt(LEVEL, &mut log);
-        if error.as_ref().map(CallError::errno) == Some(Errno::ENOSPC) {
-            error = attempt(0, &mut []);
-        }
+        let mut load = ProgLoad { log_level: level, ..load };
+        let error = self.kernel.prog_load(&mut load, memory).err();
         drop(maps);
         let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
         let log = String::from_utf8_lossy(&log[..end]).into_owned();
-        Ok(Loaded { errno: error.map(|error| error.errno()), log })
+        Ok(Loaded { errno: error.map(|error| error.errno()), log, whole: load.log_true_size })
     }
 
     fn btf(&self, bytes: &[u8]) -> Result<BtfFd, CallError> {
