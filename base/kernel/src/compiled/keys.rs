@@ -89,7 +89,7 @@ fn after(second: Second, at: InsnIdx, insn: Insn) -> Second {
         (Second::Frame(_), _) if insn.flow() == Flow::Next && !insn.is_call() => second,
         (Second::Key { off: key, .. }, Insn::Store { size, base: Reg::FP, off, .. }) => {
             let bytes = |off: i16, len: u32| i32::from(off)..i32::from(off) + len as i32;
-            match overlap(&bytes(key, 4), &bytes(off, size.bytes() as u32)) {
+            match overlap(&bytes(key, 4), &bytes(off, size.bytes())) {
                 true => Second::Anything,
                 false => second,
             }
