@@ -87,6 +87,8 @@ const UNKNOWN: usize = 24;
 
 /// After how many jumps and instructions a state is kept.
 const KEEP: (u32, u32) = (1, 3);
+/// The same where Linux's log is asked for, so that it shows Linux's paths and counts.
+const KEEP_AS_LINUX: (u32, u32) = (2, 8);
 
 /// How many states' memory is kept to be used again.
 const SPARE: usize = 8;
@@ -647,7 +649,8 @@ impl<'a> Explorer<'a> {
         };
         let force = always.is_some() || self.path.since_point() > 40;
         let (jumps, insns) = (self.jumps - self.last_jumps, self.stats.insns - self.last_insns);
-        let mut keep = purpose == Purpose::Arrive && (force || (jumps >= KEEP.0 && insns >= KEEP.1));
+        let after = if self.log.is_some() { KEEP_AS_LINUX } else { KEEP };
+        let mut keep = purpose == Purpose::Arrive && (force || (jumps >= after.0 && insns >= after.1));
         let list = place.list as usize;
         let mut index = self.lists.get(list).map_or(0, Vec::len);
         let count = index as u32;
