@@ -1,33 +1,27 @@
 //! Every path through the program, depth first, but for those on which nothing new can happen.
-//!
-//! What is kept and what is forgotten follows Linux (`is_state_visited` in `kernel/bpf/verifier.c`): states are compared where paths meet, and one
-//! that is of no use is dropped. A new one is kept after a jump and three instructions, where Linux waits for two and eight: kept states are
-//! small here, and paths that branch often are followed less often twice. A path that comes to what a kept state stands for ends there; what
-//! was wanted of that state is wanted of the path then.
 
+mod meet;
+
+use self::meet::{Arrival, Leaving, Place, leave};
 use crate::facts::Noted;
-use crate::kept::{Kept, KeptState};
+use crate::kept::Kept;
 use crate::linux::Log;
 use crate::live::Live;
-use crate::path::{MOST_FRAMES, Mark, Note, Path, Position, Set, Wanted, When, Why};
+use crate::path::{Mark, Note, Path, Position, Set, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
-use crate::same::{Compare, Ids, Part, covers};
-use crate::scalar::Number;
-use crate::stack::{self, Turning, place};
 use crate::state::{Frame, Role, State};
 use crate::step::{Contract, Lookups};
 use crate::structured::Structured;
 use crate::subject::Subject;
 use crate::trace::{Known, Trace};
 use crate::value::{Id, To, Value};
-use crate::verified::{Limits, Loops, Pruning, Stats};
+use crate::verified::{Limits, Loops, Stats};
 use alloc::vec::Vec;
 use core::mem;
 use skep_abi::FuncId;
 use skep_isa::structure::Structure;
-use skep_isa::{Flow, Insn, InsnIdx, Operand, Program, RegSet};
-use skep_model::platform::helper::{Arg, Effects};
-use skep_model::platform::kfuncs::Does;
+use skep_isa::{Flow, Insn, InsnIdx, Program};
+use skep_model::platform::helper::Effects;
 use skep_model::platform::prog::Prog;
 
 /// Where control goes on.
@@ -48,47 +42,6 @@ struct Waiting {
     /// What became unknown on the way to it.
     widened: Option<Set>,
 }
-
-/// What paths do at an instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Place {
-    /// Where the list of kept states is; zero if none are kept here.
-    list: u32,
-    meeting: Meeting,
-}
-
-/// Whether states are kept at an instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-enum Meeting {
-    #[default]
-    Never,
-    /// Every now and then.
-    Sometimes,
-    /// Always, for this instruction goes round until nothing new happens.
-    Always(Turn),
-}
-
-/// What goes round until nothing new happens.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Turn {
-    /// A call of a helper that calls a function.
-    Callback,
-    /// A jump that is not taken for ever.
-    MayGoto,
-    /// A call that gives an iterator's next number.
-    Iterator,
-    /// A jump back, which may be taken for ever.
-    Loop,
-}
-
-/// After how many turns of a loop numbers go ahead of it, and after how many they become unknown.
-const AHEAD: usize = 2;
-const UNKNOWN: usize = 24;
-
-/// After how many jumps and instructions a state is kept.
-const KEEP: (u32, u32) = (1, 3);
-/// The same where Linux's log is asked for, so that it shows Linux's paths and counts.
-const KEEP_AS_LINUX: (u32, u32) = (2, 8);
 
 /// How many states' memory is kept to be used again.
 const SPARE: usize = 8;
@@ -264,79 +217,6 @@ impl<'a> Explorer<'a> {
                     .is_some_and(|called| self.changes(called, seen)),
             },
         )
-    }
-
-    /// Notes where paths meet because of an instruction (`visit_insn`).
-    fn meetings_of(&mut self, at: InsnIdx, insn: Insn) -> Result<(), Rejection> {
-        let next = InsnIdx(at.0 + insn.slots());
-        match insn {
-            Insn::MayGoto { .. } => self.meet_at(at, Meeting::Always(Turn::MayGoto))?,
-            Insn::CallHelper { id } if self.calls_back(id) => {
-                self.meet_at(at, Meeting::Always(Turn::Callback))?;
-            }
-            Insn::CallKfunc { .. } if self.kfunc(insn).is_some_and(|kfunc| kfunc.does == Does::NumNext) => {
-                self.meet_at(at, Meeting::Always(Turn::Iterator))?;
-            }
-            Insn::CallLocal { .. } => {
-                self.meet_at(next, Meeting::Sometimes)?;
-                if let Some(to) = insn.call_target(at) {
-                    self.meet_at(to, Meeting::Sometimes)?;
-                }
-            }
-            _ => match insn.flow() {
-                Flow::Branch { .. } => self.meet_at(at, Meeting::Sometimes)?,
-                Flow::Jump { .. } => {}
-                _ => return Ok(()),
-            },
-        }
-        match insn.jump_target(at) {
-            // Every loop has a jump back.
-            Some(to) if to <= at && self.loops == Loops::Metered => {
-                self.meet_at(to, Meeting::Always(Turn::Loop))
-            }
-            Some(to) => self.meet_at(to, Meeting::Sometimes),
-            None => Ok(()),
-        }
-    }
-
-    /// Gathers the numbers that stand in instructions.
-    fn find_borders(&mut self) -> Result<(), Rejection> {
-        let stands = |insn| match insn {
-            Insn::Branch { src: Operand::Imm(imm), .. }
-            | Insn::Alu { src: Operand::Imm(imm), .. }
-            | Insn::Store { src: Operand::Imm(imm), .. } => Some(i64::from(imm)),
-            Insn::LoadImm64 { value, .. } => Some(value as i64),
-            _ => None,
-        };
-        for border in self.program.iter().filter_map(|(_, insn)| stands(insn)).chain([0]) {
-            self.borders.try_reserve(3).map_err(|_| no_memory())?;
-            self.borders.extend([border.saturating_sub(1), border, border.saturating_add(1)]);
-        }
-        self.borders.sort_unstable();
-        self.borders.dedup();
-        Ok(())
-    }
-
-    /// Whether a helper calls a function before it returns.
-    fn calls_back(&self, id: u32) -> bool {
-        use skep_model::platform::helper::Callback;
-        let helper = self.subject.platform.helper(FuncId(id)).ok();
-        helper.and_then(|helper| helper.prototype).is_some_and(|prototype| {
-            prototype.args.iter().any(|arg| matches!(arg, Arg::Func(kind) if *kind != Callback::Timer))
-        })
-    }
-
-    fn meet_at(&mut self, at: InsnIdx, meeting: Meeting) -> Result<(), Rejection> {
-        let Some(place) = self.places.get_mut(at.index()) else { return Ok(()) };
-        if place.list == 0 {
-            place.list = self.lists.len() as u32;
-            self.lists.try_reserve(1).map_err(|_| no_memory())?;
-            self.lists.push(Vec::new());
-        }
-        if !matches!(place.meeting, Meeting::Always(_)) {
-            place.meeting = meeting;
-        }
-        Ok(())
     }
 
     /// A number that nobody else has.
@@ -518,312 +398,6 @@ impl<'a> Explorer<'a> {
         self.wait(state, at)
     }
 
-    /// Makes numbers unknown that differ from those of the last time round, if nothing was seen to depend on them
-    /// (`widen_imprecise_scalars`).
-    fn widen(&mut self, state: &mut State, at: InsnIdx) -> Result<Option<Set>, Rejection> {
-        // The last one was kept on this arrival.
-        let before = self.path.kept().skip(1).find(|&index| {
-            self.kept.get(index).is_some_and(|kept| kept.at == at && outer_frames_agree(&kept.state, state))
-        });
-        let Some(kept) = before.and_then(|index| self.kept.get(index)) else { return Ok(None) };
-        let mut set = Set::EMPTY;
-        for (number, old) in kept.state.frames.iter().enumerate() {
-            let Some(new) = state.frames.get_mut(number) else { break };
-            let wanted = kept.wanted.get(number).copied().unwrap_or_default();
-            for reg in skep_isa::Reg::ALL {
-                let index = reg.index();
-                if wanted.regs & 1 << index == 0 && widen_value(old.reg(reg), &mut new.regs[index]) {
-                    set.add_reg(number, reg);
-                }
-            }
-            for (index, (old, new)) in old.stack.iter().zip(&mut new.stack).enumerate() {
-                if wanted.slots & 1 << (index & 63) != 0 || old.bytes != new.bytes {
-                    continue;
-                }
-                if old.stored().is_some() && widen_value(&old.value, &mut new.value) {
-                    set.add_slot(number, index);
-                }
-            }
-        }
-        Ok((!set.is_empty()).then_some(set))
-    }
-
-    /// Lets numbers that change in a loop go ahead of it, so that it comes to a state that stands for all that follow. Says whether any did.
-    ///
-    /// What becomes of a number has it among others, so nothing is lost that may happen; what is wanted of it is wanted of what it was.
-    fn go_ahead(&self, state: &mut State, at: InsnIdx) -> bool {
-        let mut turns = self.path.kept().filter_map(|index| {
-            let kept = self.kept.get(index)?;
-            let here = kept.at == at && kept.state.frames.len() == state.frames.len();
-            (here && outer_frames_agree(&kept.state, state)).then_some(index)
-        });
-        let last = turns.next();
-        let turns = 1 + turns.count();
-        let Some(kept) = last.filter(|_| turns >= AHEAD).and_then(|index| self.kept.get(index)) else {
-            return false;
-        };
-        let mut changed = false;
-        let mut ahead = |old: &Value, new: &mut Value| {
-            if !old.is_number() || !new.is_number() || old.number == new.number {
-                return;
-            }
-            let number = match old.number.covers(&new.number) {
-                true => old.number,
-                false if turns < UNKNOWN => self.ahead(&old.number, &new.number),
-                false => Number::UNKNOWN,
-            };
-            *new = Value::number(number);
-            changed = true;
-        };
-        for (old, new) in kept.state.frames.iter().zip(&mut state.frames) {
-            for reg in skep_isa::Reg::ALL {
-                ahead(old.reg(reg), &mut new.regs[reg.index()]);
-            }
-            for (old, new) in old.stack.iter().zip(&mut new.stack) {
-                if old.bytes == new.bytes && old.stored().is_some() {
-                    ahead(&old.value, &mut new.value);
-                }
-            }
-        }
-        changed
-    }
-
-    /// Contains both numbers, and what goes on in the same direction up to the next border.
-    fn ahead(&self, old: &Number, new: &Number) -> Number {
-        let (least, most) = (new.smin(), new.smax());
-        let below = self.borders.partition_point(|&border| border <= least);
-        let low = match below.checked_sub(1).and_then(|index| self.borders.get(index)) {
-            _ if least >= old.smin() => old.smin(),
-            Some(&border) => border,
-            None => i64::MIN,
-        };
-        let above = self.borders.partition_point(|&border| border < most);
-        let high = match self.borders.get(above) {
-            _ if most <= old.smax() => old.smax(),
-            Some(&border) => border,
-            None => i64::MAX,
-        };
-        let wide = new.widen(old);
-        wide.meet(&Number::signed(low, high)).unwrap_or(wide)
-    }
-
-    /// Notes that a loop that is not seen to end comes round here, to a state that stands for the one that is there now.
-    fn comes_round(&mut self, state: &State, at: InsnIdx) -> Result<Arrival, Rejection> {
-        self.want_everything(state, at);
-        if let Err(index) = self.metered.binary_search(&at) {
-            self.metered.try_reserve(1).map_err(|_| no_memory())?;
-            self.metered.insert(index, at);
-        }
-        Ok(Arrival::Known)
-    }
-
-    /// Compares a state with those that were kept where it is now, and keeps it if it is a new one.
-    fn comes_to(&mut self, state: &mut State, at: InsnIdx) -> Result<Arrival, Rejection> {
-        let Some(&place) = self.places.get(at.index()) else { return Ok(Arrival::New) };
-        let always = match place.meeting {
-            Meeting::Never => return Ok(Arrival::New),
-            Meeting::Sometimes => None,
-            Meeting::Always(turn) => Some(turn),
-        };
-        let (mut arrival, keep) = self.compare(state, at, (place, always), Purpose::Arrive)?;
-        if arrival == Arrival::New && always == Some(Turn::Loop) && self.go_ahead(state, at) {
-            (arrival, _) = self.compare(state, at, (place, always), Purpose::Look)?;
-        }
-        if arrival == Arrival::New && keep {
-            self.keep(state, at, place.list as usize)?;
-        }
-        Ok(arrival)
-    }
-
-    /// Compares a state with those that were kept where it is now. Says whether it is worth keeping, too.
-    fn compare(
-        &mut self,
-        state: &State,
-        at: InsnIdx,
-        (place, always): (Place, Option<Turn>),
-        purpose: Purpose,
-    ) -> Result<(Arrival, bool), Rejection> {
-        let how = match self.limits.pruning {
-            Pruning::Full => Compare::Wanted,
-            Pruning::Within | Pruning::Never => Compare::Within,
-        };
-        let force = always.is_some() || self.path.since_point() > 40;
-        let (jumps, insns) = (self.jumps - self.last_jumps, self.stats.insns - self.last_insns);
-        let after = if self.log.is_some() { KEEP_AS_LINUX } else { KEEP };
-        let mut keep = purpose == Purpose::Arrive && (force || (jumps >= after.0 && insns >= after.1));
-        let list = place.list as usize;
-        let mut index = self.lists.get(list).map_or(0, Vec::len);
-        let count = index as u32;
-        if index == 0 {
-            self.stats.states_per_insn = self.stats.states_per_insn.max(count);
-            return Ok((Arrival::New, keep));
-        }
-        let (top, here) = (state.top(), self.live.before(at));
-        let mut ids = Ids::new();
-        while index > 0 {
-            index -= 1;
-            let Some(number) = self.lists.get(list).and_then(|list| list.get(index)).map(|&at| at as usize)
-            else {
-                break;
-            };
-            let Some(kept) = self.kept.get(number) else { break };
-            let live = &self.live;
-            let mut differed = kept.differed;
-            let mut compare = |how| {
-                let live = |frame| if frame == top { here } else { resumed(live, state, frame, at) };
-                covers(kept, state, how, &mut ids, live).map_err(|part| differed = part).is_ok()
-            };
-            if kept.on_path {
-                let turned = match always {
-                    Some(Turn::Callback) => kept.state.unrolled != state.unrolled,
-                    Some(Turn::MayGoto) => kept.state.turns != state.turns,
-                    Some(Turn::Iterator) => iterates(state),
-                    Some(Turn::Loop) => true,
-                    None => false,
-                };
-                if turned && compare(Compare::Within) {
-                    if always == Some(Turn::Loop) {
-                        return Ok((self.comes_round(state, at)?, keep));
-                    }
-                    self.want_everything(state, at);
-                    return Ok((Arrival::Known, keep));
-                }
-                if kept.state.turns == state.turns
-                    && kept.state.unrolled == state.unrolled
-                    && compare(Compare::Equal)
-                {
-                    if self.loops == Loops::Metered {
-                        return Ok((self.comes_round(state, at)?, keep));
-                    }
-                    return Err(Rule::Endless.broken(
-                        at,
-                        format_args!("the loop comes here again with nothing changed, so it never ends"),
-                    ));
-                }
-                if !force && jumps < 20 && insns < 100 {
-                    keep = false;
-                }
-            } else if self.limits.pruning != Pruning::Never && compare(how) {
-                let wanted = kept.wanted;
-                if let Some(kept) = self.kept.get_mut(number) {
-                    kept.hits += 1;
-                }
-                self.want_as(state, &wanted);
-                return Ok((Arrival::Known, keep));
-            }
-            if let Some(kept) = self.kept.get_mut(number) {
-                kept.differed = differed;
-            }
-            if keep {
-                self.missed(list, index, number, always);
-            }
-        }
-        self.stats.states_per_insn = self.stats.states_per_insn.max(count);
-        Ok((Arrival::New, keep))
-    }
-
-    /// Counts a comparison in vain, and drops a state of which there were too many.
-    fn missed(&mut self, list: usize, index: usize, number: usize, always: Option<Turn>) {
-        let Some(kept) = self.kept.get_mut(number) else { return };
-        kept.misses += 1;
-        // What goes round is compared with every turn of it.
-        let few = if always.is_some() && kept.on_path { 64 } else { 3 };
-        let most = kept.hits.saturating_mul(few).saturating_add(few);
-        if kept.misses <= most {
-            return;
-        }
-        if let Some(list) = self.lists.get_mut(list) {
-            list.remove(index);
-        }
-        kept.listed = false;
-        if !kept.on_path {
-            self.drop_kept(number);
-        }
-    }
-
-    /// Lets the memory of a state go that nothing can come to any more.
-    fn drop_kept(&mut self, number: usize) {
-        let Some(kept) = self.kept.get_mut(number) else { return };
-        kept.state.frames = Vec::new();
-        kept.state.owned = Vec::new();
-        if self.free.try_reserve(1).is_ok() {
-            self.free.push(number as u32);
-        }
-        self.states -= 1;
-    }
-
-    fn keep(&mut self, state: &State, at: InsnIdx, list: usize) -> Result<(), Rejection> {
-        let kept = Kept {
-            state: KeptState::new(state, |frame| resumed(&self.live, state, frame, at))?,
-            at,
-            wanted: [Wanted::default(); MOST_FRAMES],
-            on_path: true,
-            listed: true,
-            hits: 0,
-            misses: 0,
-            differed: Part::Whole,
-        };
-        let number = match self.free.pop() {
-            Some(number) => {
-                if let Some(old) = self.kept.get_mut(number as usize) {
-                    *old = kept;
-                }
-                number
-            }
-            None => {
-                self.kept.try_reserve(1).map_err(|_| no_memory())?;
-                self.kept.push(kept);
-                self.kept.len() as u32 - 1
-            }
-        };
-        if let Some(list) = self.lists.get_mut(list) {
-            list.try_reserve(1).map_err(|_| no_memory())?;
-            list.push(number);
-        }
-        self.path.point(number as usize)?;
-        self.states += 1;
-        self.stats.states += 1;
-        self.stats.peak_states = self.stats.peak_states.max(self.states);
-        self.last_jumps = self.jumps;
-        self.last_insns = self.stats.insns;
-        Ok(())
-    }
-
-    /// Wants of the path what was wanted of a state that stands for the one at its end.
-    fn want_as(&mut self, state: &State, wanted: &[Wanted; MOST_FRAMES]) {
-        let (mut set, mut handed) = (Set::EMPTY, Set::EMPTY);
-        for (number, wanted) in wanted.iter().enumerate() {
-            set.regs[number] = wanted.regs;
-            set.slots[number] = wanted.slots;
-            handed.regs[number] = wanted.handed_regs;
-            handed.slots[number] = wanted.handed_slots;
-            let mut read = wanted.read;
-            while read != 0 {
-                let slot = read.trailing_zeros() as usize;
-                read &= read - 1;
-                self.read_slot(state, number, slot);
-            }
-        }
-        self.need_for(state, set, (Why::Decides, When::Between));
-        self.need_for(state, handed, (Why::HandedOn, When::Between));
-    }
-
-    /// Wants everything of the path that is known of the state at its end: it goes on at a state of which not all is known yet that is
-    /// wanted of it, and what comes to be wanted there may be computed, in a turn of the loop, of anything else that was there before.
-    fn want_everything(&mut self, state: &State, at: InsnIdx) {
-        let mut set = Set::EMPTY;
-        for (number, frame) in state.frames.iter().enumerate().take(MOST_FRAMES) {
-            set.regs[number] = resumed(&self.live, state, number, at).bits();
-            for (index, slot) in frame.stack.iter().enumerate() {
-                if slot.stored().is_some() {
-                    set.add_slot(number, index);
-                }
-                self.read_slot(state, number, index);
-            }
-        }
-        self.need_for(state, set, (Why::HandedOn, When::Between));
-    }
-
     /// Says that a slot of a function's stack is read.
     pub(crate) fn read_slot(&mut self, state: &State, frame: usize, slot: usize) {
         let written = state
@@ -846,97 +420,9 @@ impl<'a> Explorer<'a> {
     }
 }
 
-/// What became of a state where paths meet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Arrival {
-    /// What follows has to be looked at.
-    New,
-    /// It was, for a state that stands for this one.
-    Known,
-}
-
-/// Why a state is compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
-    /// The path comes here.
-    Arrive,
-    /// It has, and less is known now.
-    Look,
-}
-
-/// What becomes of a state that is not on the path any more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Leaving {
-    Kept,
-    Dropped,
-}
-
-/// Takes a kept state off the path. What is there of its stack and was not read since is of no use to anybody.
-fn leave(kept: &mut [Kept], index: usize, pruning: Pruning) -> Leaving {
-    let Some(kept) = kept.get_mut(index) else { return Leaving::Kept };
-    kept.on_path = false;
-    if !kept.listed {
-        return Leaving::Dropped;
-    }
-    if pruning != Pruning::Full {
-        return Leaving::Kept;
-    }
-    for (frame, wanted) in kept.state.frames.iter_mut().zip(&kept.wanted) {
-        let used = 64 - wanted.read.leading_zeros() as usize;
-        if used < frame.stack.len() {
-            // Where there is no memory for less of it, the rest stays.
-            let mut less = Vec::new();
-            if less.try_reserve_exact(used).is_ok() {
-                less.extend_from_slice(frame.stack.get(..used).unwrap_or_default());
-                frame.stack = less;
-            }
-        }
-    }
-    Leaving::Kept
-}
-
 fn filled<T: Clone + Default>(count: usize) -> Result<Vec<T>, Rejection> {
     let mut all = Vec::new();
     all.try_reserve_exact(count).map_err(|_| no_memory())?;
     all.resize(count, T::default());
     Ok(all)
-}
-
-/// The registers that are read once a function goes on: the one that runs at `at`, those below where they called.
-fn resumed(live: &Live, state: &State, frame: usize, at: InsnIdx) -> RegSet {
-    match state.frames.get(frame + 1) {
-        None => live.before(at),
-        Some(Frame { call, role: Role::Callback(_), .. }) => live.before(*call),
-        Some(Frame { call, .. }) => live.before(InsnIdx(call.0 + 1)).without(RegSet::CALLER_SAVED),
-    }
-}
-
-/// Whether the first argument points to an iterator that may have a next number.
-fn iterates(state: &State) -> bool {
-    let value = state.reg(skep_isa::Reg::R1);
-    let slot = || {
-        let Some(To::Stack { frame }) = value.certainly_to() else { return None };
-        let below = value.offset().filter(|offset| *offset < 0)?;
-        state.frames.get(usize::from(frame))?.slot(place(below).0)?.kept
-    };
-    matches!(slot(), Some(stack::Kept::Iterator { turning: Turning::Active, .. }))
-}
-
-/// Whether all functions of the older state are active in the newer one, too, at the same calls.
-fn outer_frames_agree(old: &KeptState, new: &State) -> bool {
-    old.frames.len() <= new.frames.len()
-        && old
-            .frames
-            .iter()
-            .zip(&new.frames)
-            .all(|(one, two)| one.function == two.function && one.call == two.call)
-}
-
-/// Makes a number unknown that is another one than before.
-fn widen_value(old: &Value, new: &mut Value) -> bool {
-    if !old.is_number() || !new.is_number() || (old.number == new.number && old.fixed == new.fixed) {
-        return false;
-    }
-    *new = Value::UNKNOWN;
-    true
 }
