@@ -101,8 +101,11 @@ impl Btf<'_> {
             extremes.see(&rest[..size as usize], self.endian());
             at += size as usize;
         }
-        offsets.shrink_to_fit();
-        Ok(offsets)
+        let mut exact = Vec::new();
+        let no_memory = |_| Error::at(Section::Types, at, Problem::NoMemory);
+        exact.try_reserve_exact(offsets.len()).map_err(no_memory)?;
+        exact.extend_from_slice(&offsets);
+        Ok(exact)
     }
 
     /// The size that the record at the start of `bytes` says it has.
