@@ -58,7 +58,7 @@ fn map(kernel: &Kernel, map_type: MapType, key_size: u32, max_entries: u32) -> R
 fn load(kernel: &Kernel, prog_type: ProgType, text: &str, maps: &[Fd]) -> Result<ProgFd, Box<dyn Error>> {
     let insns = insns(text);
     let mut load = ProgLoad { prog_type: prog_type.0, log_level: 1, ..ProgLoad::default() };
-    let mut log = vec![0; 1024];
+    let mut log = vec![0; 16 << 10];
     let memory = ProgLoadMemory {
         insns: insns.as_flattened(),
         license: "GPL",
