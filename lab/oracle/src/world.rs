@@ -292,7 +292,8 @@ impl<'m> World<'m> {
                 Ok(Some(times))
             }
             (Callback::MapElem, [Arg::Map(map), ..]) => {
-                let times = self.below(VALUES as u64 + 1);
+                // No more than there are: what is in the one value of a map that cannot change is known.
+                let times = self.below(self.entries(*map).min(VALUES as u64) + 1);
                 for index in 0..times {
                     let size = self.case.maps.get(map.0 as usize).map_or(0, |(map, _)| map.info.key_size);
                     let key = self.stage.key.bytes().slice(0, size as usize);

@@ -348,7 +348,10 @@ pub(crate) fn run(data: &[u8]) {
             "nothing is told of any path"
         );
         if !wanted.goes_round() && !gave_up(&full) && !gave_up(&logged) {
-            assert_eq!(full, logged, "the log decides the verdict");
+            // Where a loop is seen not to end depends on where states are kept.
+            if !(is_loop(&full) && is_loop(&logged)) {
+                assert_eq!(full, logged, "the log decides the verdict");
+            }
         }
     }
     let metered = verify(&subject, &Limits { loops: Loops::Metered, ..limits });
