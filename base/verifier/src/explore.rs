@@ -4,7 +4,7 @@ mod meet;
 
 use self::meet::{Arrival, Leaving, Place, leave};
 use crate::facts::Noted;
-use crate::kept::Kept;
+use crate::kept::{Kept, Spare};
 use crate::linux::Log;
 use crate::live::Live;
 use crate::path::{Mark, Note, Path, Position, Set, When, Why};
@@ -59,6 +59,7 @@ pub(crate) struct Explorer<'a> {
     lists: Vec<Vec<u32>>,
     pub(crate) path: Path,
     pub(crate) kept: Vec<Kept>,
+    unused: Spare,
     free: Vec<u32>,
     waiting: Vec<Waiting>,
     /// States of paths that ended: their memory is used again.
@@ -141,6 +142,7 @@ impl<'a> Explorer<'a> {
             lists: Vec::new(),
             path: Path::default(),
             kept: Vec::new(),
+            unused: Spare::default(),
             free: Vec::new(),
             waiting: Vec::new(),
             spare: Vec::new(),
@@ -311,7 +313,7 @@ impl<'a> Explorer<'a> {
 
     fn leave_path(&mut self, mark: Mark) {
         while let Some(index) = self.path.back_to(mark) {
-            if leave(&mut self.kept, index, self.limits.pruning) == Leaving::Dropped {
+            if leave(&mut self.kept, index, self.limits.pruning, &mut self.unused) == Leaving::Dropped {
                 self.drop_kept(index);
             }
         }

@@ -79,12 +79,16 @@ impl Set {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.regs.iter().all(|&regs| regs == 0) && self.slots.iter().all(|&slots| slots == 0)
+        // All at once, which is quicker than to stop at the first.
+        let regs = self.regs.iter().fold(0, |all, regs| all | regs);
+        let slots = self.slots.iter().fold(0, |all, slots| all | slots);
+        regs == 0 && slots == 0
     }
 
     fn meets(&self, other: &Set) -> bool {
-        self.regs.iter().zip(&other.regs).any(|(one, two)| one & two != 0)
-            || self.slots.iter().zip(&other.slots).any(|(one, two)| one & two != 0)
+        let regs = self.regs.iter().zip(&other.regs).fold(0, |all, (one, two)| all | (one & two));
+        let slots = self.slots.iter().zip(&other.slots).fold(0, |all, (one, two)| all | (one & two));
+        regs != 0 || slots != 0
     }
 
     fn add(&mut self, other: &Set) {
@@ -258,9 +262,11 @@ impl Path {
     pub(crate) fn read(&self, kept: &mut [Kept], since: u32, frame: usize, slot: usize, written: Position) {
         let from = written.0.max(since);
         for point in self.points.iter().rev().take_while(|point| point.position.0 >= from) {
-            let Some(wanted) = kept.get_mut(point.kept).and_then(|kept| kept.wanted.get_mut(frame)) else {
+            let Some(frame) = kept.get_mut(point.kept).and_then(|kept| kept.state.frames.get_mut(frame))
+            else {
                 return;
             };
+            let wanted = &mut frame.wanted;
             if wanted.read & 1 << slot != 0 {
                 return;
             }
@@ -287,10 +293,10 @@ impl Path {
         loop {
             while let Some(point) = points.next_if(|point| point.position.0 as usize >= at) {
                 if let Some(kept) = kept.get_mut(point.kept) {
-                    walk.set.remove_known(kept, why);
+                    walk.remove_known(kept, why);
                 }
             }
-            if at <= since as usize || walk.set.is_empty() {
+            if at <= since as usize || walk.is_done() {
                 return;
             }
             // Nothing before the path's first kept state is compared with anything.
@@ -304,20 +310,36 @@ impl Path {
     }
 }
 
-impl Set {
-    /// Marks what is in the set in a kept state, and takes out what was marked before, and what is no number there, or
-    /// a number of which nothing is known, not even a copy: all that follows was looked at with any number in its place.
+/// A walk back over the path.
+struct Walk {
+    set: Set,
+    /// The function that runs there.
+    frame: usize,
+}
+
+impl Walk {
+    /// Whether nothing is wanted any more.
+    fn is_done(&self) -> bool {
+        // Most of what is wanted is of the function that runs.
+        let here = |frame: usize| self.set.regs.get(frame).zip(self.set.slots.get(frame));
+        !here(self.frame).is_some_and(|(regs, slots)| *regs != 0 || *slots != 0) && self.set.is_empty()
+    }
+
+    /// Marks what is wanted in a kept state, and takes out what was marked before, and what is no number there, or a number of which
+    /// nothing is known, not even a copy: all that follows was looked at with any number in its place.
     fn remove_known(&mut self, kept: &mut Kept, why: Why) {
-        for (frame, ((regs, slots), wanted)) in
-            self.regs.iter_mut().zip(&mut self.slots).zip(&mut kept.wanted).enumerate()
+        // Nothing is wanted of functions that are not active.
+        for (frame, (regs, slots)) in
+            self.set.regs.iter_mut().zip(&mut self.set.slots).enumerate().take(self.frame + 1)
         {
             if *regs == 0 && *slots == 0 {
                 continue;
             }
-            let Some(known) = kept.state.frames.get(frame) else {
+            let Some(known) = kept.state.frames.get_mut(frame) else {
                 (*regs, *slots) = (0, 0);
                 continue;
             };
+            let wanted = known.wanted;
             let (known_regs, known_slots) = match why {
                 Why::Decides => (wanted.regs, wanted.slots),
                 Why::HandedOn => (wanted.compared_regs(), wanted.compared_slots()),
@@ -347,26 +369,17 @@ impl Set {
             }
             match why {
                 Why::Decides => {
-                    wanted.regs |= *regs;
-                    wanted.slots |= *slots;
+                    known.wanted.regs |= *regs;
+                    known.wanted.slots |= *slots;
                 }
                 Why::HandedOn => {
-                    wanted.handed_regs |= *regs;
-                    wanted.handed_slots |= *slots;
+                    known.wanted.handed_regs |= *regs;
+                    known.wanted.handed_slots |= *slots;
                 }
             }
         }
     }
-}
 
-/// A walk back over the path.
-struct Walk {
-    set: Set,
-    /// The function that runs there.
-    frame: usize,
-}
-
-impl Walk {
     fn has(&self, reg: Reg) -> bool {
         self.set.regs.get(self.frame).is_some_and(|regs| regs & 1 << reg.index() != 0)
     }

@@ -1,7 +1,7 @@
 //! Whether what follows a kept state was looked at for a new one, too.
 
 use crate::kept::{Kept as KeptState, KeptFrame};
-use crate::path::{MOST_FRAMES, Wanted};
+use crate::path::Wanted;
 use crate::stack::{Byte, Kept, Slot};
 use crate::state::{Frame, OwnedKind, State};
 use crate::value::{Id, Memory, To, Value, What};
@@ -26,6 +26,12 @@ pub(crate) enum Part {
     Reg {
         frame: u8,
         reg: Reg,
+    },
+    /// A register that is this constant there.
+    Constant {
+        frame: u8,
+        reg: Reg,
+        value: u64,
     },
     Slot {
         frame: u8,
@@ -124,13 +130,22 @@ pub(crate) fn covers(
         if one.function != two.function || one.call != two.call || one.role != two.role || !turns {
             return Err(Part::Whole);
         }
-        same_frame(one, two, (at, wanted(kept, at)), how, live(at), ids)?;
+        same_frame(one, two, at, how, live(at), ids)?;
     }
     Ok(())
 }
 
-fn wanted(kept: &KeptState, frame: usize) -> Wanted {
-    kept.wanted.get(frame.min(MOST_FRAMES - 1)).copied().unwrap_or_default()
+/// Whether the register in which the kept state differed the last time is another constant now, too, which most states with one list differ
+/// in. It is told at once, and says no more than [`covers`] would.
+#[inline]
+pub(crate) fn counts_otherwise(kept: &KeptState, new: &State, how: Compare) -> bool {
+    let Part::Constant { frame, reg, value } = kept.differed else { return false };
+    let at = usize::from(frame);
+    let wanted = || {
+        kept.state.frames.get(at).is_some_and(|frame| frame.wanted.compared_regs() & 1 << reg.index() != 0)
+    };
+    let other = |new: &Frame| new.regs[reg.index()].as_constant().is_some_and(|now| now != value);
+    new.frames.get(at).is_some_and(other) && (how != Compare::Wanted || wanted())
 }
 
 /// Whether the part differs by itself in which the kept state differed the last time. What differs without any pairs of ids does with them.
@@ -146,13 +161,11 @@ fn differs_in(
         |frame: u8| kept.state.frames.get(usize::from(frame)).zip(new.frames.get(usize::from(frame)));
     match kept.differed {
         Part::Whole => false,
-        Part::Reg { frame, reg } => frames(frame).is_some_and(|(one, two)| {
-            let wanted = wanted(kept, frame.into());
-            live(frame.into()).contains(reg) && !same_reg(one, two, reg, wanted, how, ids)
-        }),
+        Part::Reg { frame, reg } | Part::Constant { frame, reg, .. } => frames(frame)
+            .is_some_and(|(one, two)| live(frame.into()).contains(reg) && !same_reg(one, two, reg, how, ids)),
         Part::Slot { frame, slot } => frames(frame).is_some_and(|(one, two)| {
-            let wanted = wanted(kept, frame.into());
-            one.slot(slot.into()).is_some_and(|old| !same_slot_of(old, two, slot.into(), wanted, how, ids))
+            one.slot(slot.into())
+                .is_some_and(|old| !same_slot_of(old, two, slot.into(), &one.wanted, how, ids))
         }),
     }
 }
@@ -160,7 +173,7 @@ fn differs_in(
 fn same_frame(
     old: &KeptFrame,
     new: &Frame,
-    (at, wanted): (usize, Wanted),
+    at: usize,
     how: Compare,
     live: RegSet,
     ids: &mut Ids,
@@ -168,12 +181,12 @@ fn same_frame(
     let frame = at as u8;
     // The frame pointer is always the same.
     for reg in live.without(RegSet::of(Reg::FP)).iter() {
-        if !same_reg(old, new, reg, wanted, how, ids) {
+        if !same_reg(old, new, reg, how, ids) {
             return Err(Part::Reg { frame, reg });
         }
     }
     for (number, slot) in old.stack.iter().enumerate() {
-        if !same_slot_of(slot, new, number, wanted, how, ids) {
+        if !same_slot_of(slot, new, number, &old.wanted, how, ids) {
             return Err(Part::Slot { frame, slot: number as u8 });
         }
     }
@@ -185,16 +198,25 @@ fn same_frame(
 }
 
 #[inline]
-fn same_reg(old: &KeptFrame, new: &Frame, reg: Reg, wanted: Wanted, how: Compare, ids: &mut Ids) -> bool {
+fn same_reg(old: &KeptFrame, new: &Frame, reg: Reg, how: Compare, ids: &mut Ids) -> bool {
     let how = match how {
-        Compare::Wanted if wanted.compared_regs() & 1 << reg.index() != 0 => Compare::Within,
+        Compare::Wanted if old.wanted.compared_regs() & 1 << reg.index() != 0 => Compare::Within,
         how => how,
     };
-    same_value(old.reg(reg), &new.regs[reg.index()], how, ids)
+    let (old, new) = (old.reg(reg), &new.regs[reg.index()]);
+    // Most that are compared are numbers on which nothing depends.
+    how == Compare::Wanted && old.is_number() && new.is_number() || same_value(old, new, how, ids)
 }
 
 #[inline]
-fn same_slot_of(old: &Slot, new: &Frame, number: usize, wanted: Wanted, how: Compare, ids: &mut Ids) -> bool {
+fn same_slot_of(
+    old: &Slot,
+    new: &Frame,
+    number: usize,
+    wanted: &Wanted,
+    how: Compare,
+    ids: &mut Ids,
+) -> bool {
     let bit = 1u64 << (number & 63);
     if how == Compare::Wanted && wanted.read & bit == 0 {
         return true;

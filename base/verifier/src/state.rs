@@ -94,11 +94,12 @@ impl Frame {
 
     /// Becomes a copy of another one, in the memory that is there.
     fn become_copy(&mut self, of: &Frame) -> Result<(), Rejection> {
-        let mut stack = mem::take(&mut self.stack);
-        stack.clear();
-        stack.try_reserve(of.stack.len()).map_err(|_| no_memory())?;
-        stack.extend_from_slice(&of.stack);
-        *self = Frame { stack, ..*of };
+        self.stack.clear();
+        self.stack.try_reserve(of.stack.len()).map_err(|_| no_memory())?;
+        self.stack.extend_from_slice(&of.stack);
+        let Frame { regs, stack: _, function, call, role, turns } = of;
+        self.regs = *regs;
+        (self.function, self.call, self.role, self.turns) = (*function, *call, *role, *turns);
         Ok(())
     }
 
@@ -169,9 +170,12 @@ impl State {
     }
 
     /// Does something with every value, in registers and on the stacks.
+    #[inline]
     pub(crate) fn for_each(&mut self, mut each: impl FnMut(&mut Value)) {
         for frame in &mut self.frames {
-            frame.regs.iter_mut().for_each(&mut each);
+            for value in &mut frame.regs {
+                each(value);
+            }
             for slot in &mut frame.stack {
                 if !slot.value.is_nothing() {
                     each(&mut slot.value);

@@ -6,11 +6,11 @@
 //! was wanted of that state is wanted of the path then.
 
 use super::Explorer;
-use crate::kept::{Kept, KeptState};
+use crate::kept::{Kept, KeptState, Spare};
 use crate::live::Live;
-use crate::path::{MOST_FRAMES, Set, Wanted, When, Why};
+use crate::path::{MOST_FRAMES, Set, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
-use crate::same::{Compare, Ids, Part, covers};
+use crate::same::{Compare, Ids, Part, counts_otherwise, covers};
 use crate::scalar::Number;
 use crate::stack::{self, Turning, place};
 use crate::state::{Frame, Role, State};
@@ -148,7 +148,7 @@ impl Explorer<'_> {
         let mut set = Set::EMPTY;
         for (number, old) in kept.state.frames.iter().enumerate() {
             let Some(new) = state.frames.get_mut(number) else { break };
-            let wanted = kept.wanted.get(number).copied().unwrap_or_default();
+            let wanted = old.wanted;
             for reg in skep_isa::Reg::ALL {
                 let index = reg.index();
                 if wanted.regs & 1 << index == 0 && widen_value(old.reg(reg), &mut new.regs[index]) {
@@ -289,6 +289,9 @@ impl Explorer<'_> {
             let live = &self.live;
             let mut differed = kept.differed;
             let mut compare = |how| {
+                if counts_otherwise(kept, state, how) {
+                    return false;
+                }
                 let live = |frame| if frame == top { here } else { resumed(live, state, frame, at) };
                 covers(kept, state, how, &mut ids, live).map_err(|part| differed = part).is_ok()
             };
@@ -323,15 +326,17 @@ impl Explorer<'_> {
                     keep = false;
                 }
             } else if self.limits.pruning != Pruning::Never && compare(how) {
-                let wanted = kept.wanted;
                 if let Some(kept) = self.kept.get_mut(number) {
                     kept.hits += 1;
                 }
-                self.want_as(state, &wanted);
+                self.want_as(state, number);
                 return Ok((Arrival::Known, keep));
             }
             if let Some(kept) = self.kept.get_mut(number) {
-                kept.differed = differed;
+                kept.differed = match differed {
+                    Part::Reg { frame, reg } => kept.constant(frame, reg),
+                    other => other,
+                };
             }
             if keep {
                 self.missed(list, index, number, always);
@@ -363,8 +368,7 @@ impl Explorer<'_> {
     /// Lets the memory of a state go that nothing can come to any more.
     pub(super) fn drop_kept(&mut self, number: usize) {
         let Some(kept) = self.kept.get_mut(number) else { return };
-        kept.state.frames = Vec::new();
-        kept.state.owned = Vec::new();
+        kept.state.let_go(&mut self.unused);
         if self.free.try_reserve(1).is_ok() {
             self.free.push(number as u32);
         }
@@ -373,9 +377,8 @@ impl Explorer<'_> {
 
     fn keep(&mut self, state: &State, at: InsnIdx, list: usize) -> Result<(), Rejection> {
         let kept = Kept {
-            state: KeptState::new(state, |frame| resumed(&self.live, state, frame, at))?,
+            state: KeptState::new(state, |frame| resumed(&self.live, state, frame, at), &mut self.unused)?,
             at,
-            wanted: [Wanted::default(); MOST_FRAMES],
             on_path: true,
             listed: true,
             hits: 0,
@@ -408,15 +411,18 @@ impl Explorer<'_> {
         Ok(())
     }
 
-    /// Wants of the path what was wanted of a state that stands for the one at its end.
-    fn want_as(&mut self, state: &State, wanted: &[Wanted; MOST_FRAMES]) {
-        let (mut set, mut handed) = (Set::EMPTY, Set::EMPTY);
-        for (number, wanted) in wanted.iter().enumerate() {
-            set.regs[number] = wanted.regs;
-            set.slots[number] = wanted.slots;
-            handed.regs[number] = wanted.handed_regs;
-            handed.slots[number] = wanted.handed_slots;
-            let mut read = wanted.read;
+    /// Wants of the path what was wanted of the kept state of this number, which stands for the one at its end.
+    fn want_as(&mut self, state: &State, number: usize) {
+        let (mut set, mut handed, mut read) = (Set::EMPTY, Set::EMPTY, [0; MOST_FRAMES]);
+        let Some(kept) = self.kept.get(number) else { return };
+        for (number, frame) in kept.state.frames.iter().enumerate().take(MOST_FRAMES) {
+            set.regs[number] = frame.wanted.regs;
+            set.slots[number] = frame.wanted.slots;
+            handed.regs[number] = frame.wanted.handed_regs;
+            handed.slots[number] = frame.wanted.handed_slots;
+            read[number] = frame.wanted.read;
+        }
+        for (number, mut read) in read.into_iter().enumerate().take(state.frames.len()) {
             while read != 0 {
                 let slot = read.trailing_zeros() as usize;
                 read &= read - 1;
@@ -470,7 +476,7 @@ pub(super) enum Leaving {
 }
 
 /// Takes a kept state off the path. What is there of its stack and was not read since is of no use to anybody.
-pub(super) fn leave(kept: &mut [Kept], index: usize, pruning: Pruning) -> Leaving {
+pub(super) fn leave(kept: &mut [Kept], index: usize, pruning: Pruning, unused: &mut Spare) -> Leaving {
     let Some(kept) = kept.get_mut(index) else { return Leaving::Kept };
     kept.on_path = false;
     if !kept.listed {
@@ -479,16 +485,8 @@ pub(super) fn leave(kept: &mut [Kept], index: usize, pruning: Pruning) -> Leavin
     if pruning != Pruning::Full {
         return Leaving::Kept;
     }
-    for (frame, wanted) in kept.state.frames.iter_mut().zip(&kept.wanted) {
-        let used = 64 - wanted.read.leading_zeros() as usize;
-        if used < frame.stack.len() {
-            // Where there is no memory for less of it, the rest stays.
-            let mut less = Vec::new();
-            if less.try_reserve_exact(used).is_ok() {
-                less.extend_from_slice(frame.stack.get(..used).unwrap_or_default());
-                frame.stack = less;
-            }
-        }
+    for frame in kept.state.frames.iter_mut() {
+        frame.forget_slots(64 - frame.wanted.read.leading_zeros() as usize, unused);
     }
     Leaving::Kept
 }

@@ -19,7 +19,9 @@ impl Explorer<'_> {
     ) -> Result<()> {
         let right = self.operand(state, at, width, src)?;
         if op == AluOp::Mov {
+            // A constant has no copies.
             let value = match width {
+                _ if matches!(src, Operand::Imm(_)) => right,
                 Width::W64 => self.copied(state, src, right),
                 Width::W32 => self.copied_low(state, src, right),
             };

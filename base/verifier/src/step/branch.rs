@@ -139,7 +139,7 @@ impl Explorer<'_> {
         if !ids[0].is_some() && !ids[1].is_some() {
             return Ok(());
         }
-        let linked = |value: &Value| value.is_number() && value.id.is_some() && ids.contains(&value.id);
+        let linked = |value: &Value| value.id.is_some() && ids.contains(&value.id) && value.is_number();
         let mut set = Set::EMPTY;
         let mut count = 0;
         for (number, frame) in state.frames.iter().enumerate().take(MOST_FRAMES) {
@@ -216,7 +216,8 @@ fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
     }
     let (id, fixed) = (before.id, before.fixed);
     state.for_each(|value| {
-        if !value.is_number() || value.id != id {
+        // Few have it, so it is asked for first.
+        if value.id != id || !value.is_number() {
             return;
         }
         let by = value.fixed.wrapping_sub(fixed);

@@ -88,23 +88,25 @@ impl Explorer<'_> {
     }
 
     /// What a register holds, if it holds anything.
+    #[inline]
     pub(crate) fn read(&self, state: &State, at: InsnIdx, reg: Reg) -> Result<Value> {
         let value = state.reg(reg);
-        if value.is_nothing() {
-            let insn = self.program.at(at);
-            let insn: &dyn fmt::Display = match &insn {
-                Some(insn) => insn,
-                None => &"the instruction",
-            };
-            return Err(Rule::Initialised.broken(
-                at,
-                format_args!("`{insn}` reads {reg}, which nothing has written before on this path"),
-            ));
-        }
-        Ok(*value)
+        if value.is_nothing() { Err(self.uninitialised(at, reg)) } else { Ok(*value) }
+    }
+
+    #[cold]
+    fn uninitialised(&self, at: InsnIdx, reg: Reg) -> Rejection {
+        let insn = self.program.at(at);
+        let insn: &dyn fmt::Display = match &insn {
+            Some(insn) => insn,
+            None => &"the instruction",
+        };
+        Rule::Initialised
+            .broken(at, format_args!("`{insn}` reads {reg}, which nothing has written before on this path"))
     }
 
     /// What a second operand is.
+    #[inline]
     fn operand(&self, state: &State, at: InsnIdx, width: Width, operand: Operand) -> Result<Value> {
         match operand {
             Operand::Reg(reg) => self.read(state, at, reg),

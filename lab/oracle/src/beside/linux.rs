@@ -1,8 +1,14 @@
 //! What the running Linux says of a program.
 
 use crate::Sent;
+use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::SIGALRM;
 use skep::sys::{CallError, Fd, FdArray, Kernel, ProgFd, ProgLoadMemory, Records};
 use skep_abi::{Errno, ProgLoad};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 /// Only why a program is refused (`BPF_LOG_STATS`): neither instructions nor states.
 const WHY: u32 = 4;
@@ -12,6 +18,9 @@ const STEPS: u32 = 2;
 const SHORT: usize = 1 << 12;
 const LONG: usize = 1 << 16;
 
+/// How long the kernel may look at one program: of some with callbacks it goes back over the whole way at each turn, which takes minutes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A verdict.
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -19,7 +28,7 @@ pub(crate) enum Verdict {
     Accepted,
     /// Its verifier refuses the program, and says this.
     Refused(String),
-    /// Something else is wrong: its verifier has said nothing.
+    /// Something else is wrong: its verifier has said nothing, or was stopped as it took long (`EAGAIN`).
     Unasked(Errno),
 }
 
@@ -27,11 +36,17 @@ pub(crate) enum Verdict {
 pub(crate) struct Linux {
     kernel: Kernel,
     log: Vec<u8>,
+    watch: Option<Watch>,
 }
 
 impl Linux {
     pub(crate) fn new(kernel: Kernel) -> Linux {
-        Linux { kernel, log: vec![0; LONG] }
+        Linux { kernel, log: vec![0; LONG], watch: None }
+    }
+
+    /// Stops waiting for verdicts that take too long. There is one such for a process.
+    pub(crate) fn impatient(kernel: Kernel) -> io::Result<Linux> {
+        Ok(Linux { watch: Some(Watch::begin()?), ..Linux::new(kernel) })
     }
 
     /// Asks for the verdict.
@@ -73,6 +88,7 @@ impl Linux {
         self.log[..log].fill(0);
         let mut attr = ProgLoad { log_level: level, ..sent.attr };
         let mut tries = 0;
+        let waiting = self.watch.as_ref().map(Watch::wait);
         loop {
             let memory = ProgLoadMemory {
                 insns: &sent.insns,
@@ -87,7 +103,7 @@ impl Linux {
             };
             tries += 1;
             match self.kernel.prog_load(&mut attr, memory) {
-                Err(CallError::Errno(Errno::EAGAIN)) if tries < 5 => {}
+                Err(CallError::Errno(Errno::EAGAIN)) if tries < 5 && !is_over(waiting.as_ref()) => {}
                 answer => return answer,
             }
         }
@@ -96,6 +112,52 @@ impl Linux {
     fn text(&self, log: usize) -> String {
         let end = self.log[..log].iter().position(|byte| *byte == 0).unwrap_or(log);
         String::from_utf8_lossy(&self.log[..end]).into_owned()
+    }
+}
+
+/// Ends what the process waits for too long: the kernel's verifier stops where a signal comes (`signal_pending` in `do_check`).
+struct Watch {
+    start: Instant,
+    /// When the wait is too long, in milliseconds after the start; zero if nothing is waited for.
+    end: Arc<AtomicU64>,
+    signalled: Arc<AtomicBool>,
+}
+
+/// Something is waited for.
+struct Waiting<'a>(&'a Watch);
+
+impl Watch {
+    fn begin() -> io::Result<Watch> {
+        let (start, end, signalled) = (Instant::now(), Arc::new(AtomicU64::new(0)), Arc::default());
+        signal_hook::flag::register(SIGALRM, Arc::clone(&signalled))?;
+        let watched = Arc::clone(&end);
+        thread::Builder::new().spawn(move || {
+            loop {
+                thread::sleep(Duration::from_millis(500));
+                let end = watched.load(Ordering::Relaxed);
+                if end != 0 && start.elapsed().as_millis() as u64 > end {
+                    // Where no signal can be sent, the wait is as long as it is.
+                    let _ = kill_process(getpid(), Signal::ALARM);
+                }
+            }
+        })?;
+        Ok(Watch { start, end, signalled })
+    }
+
+    fn wait(&self) -> Waiting<'_> {
+        self.signalled.store(false, Ordering::Relaxed);
+        self.end.store((self.start.elapsed() + PATIENCE).as_millis() as u64, Ordering::Relaxed);
+        Waiting(self)
+    }
+}
+
+fn is_over(waiting: Option<&Waiting<'_>>) -> bool {
+    waiting.is_some_and(|waiting| waiting.0.signalled.load(Ordering::Relaxed))
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.end.store(0, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 //! What Linux accepts and skep refuses is a gap; what skep accepts and Linux refuses is a hole, unless skep knows more; what skep accepts
 //! is run step by step on the reference machine, and whatever happens must lie in a state that was looked at.
 
+mod asked;
 mod edit;
 mod linux;
 mod minimise;
@@ -14,6 +15,7 @@ pub use report::{Finding, Tally};
 
 use crate::generate::{Stock, make};
 use crate::{Case, Listing, Random, Sent, contain};
+use asked::Asked;
 use linux::{Linux, Verdict};
 use seeds::Seeds;
 use skep::Btf;
@@ -122,6 +124,7 @@ struct Oracle {
     selftests: Seeds,
     /// How words of Linux begin that need no looking at.
     explained: Vec<String>,
+    asked: Option<Asked>,
     options: Options,
 }
 
@@ -151,10 +154,11 @@ pub fn run(
     let is_phrase = |line: &&str| !line.is_empty() && !line.starts_with('#');
     let mut oracle = Oracle {
         explained: explained.lines().filter(is_phrase).map(str::to_owned).collect(),
-        linux: Linux::new(kernel.sys().clone()),
+        linux: Linux::impatient(kernel.sys().clone())?,
         stock: Stock::new(kernel.sys(), types.cloned())?,
         objects: gather(&options.objects),
         selftests: gather(&options.selftests),
+        asked: None,
         options: options.clone(),
     };
     let mut tally = match &options.keep {
@@ -171,15 +175,24 @@ pub fn run(
         start.elapsed().as_secs()
     );
     if let Some(number) = options.number {
-        oracle.explain(number);
+        oracle.explain(number, &tally);
         return Ok(tally);
+    }
+    if let Some(path) = &options.keep {
+        let (asked, last) = Asked::open(path)?;
+        oracle.asked = Some(asked);
+        if let Some(number) = last.filter(|number| *number >= tally.next) {
+            eprintln!("the process ended when Linux was asked of program {number}: it is left out");
+            tally.deadly.push(number);
+            tally.write(path)?;
+        }
     }
     keep_quiet();
     let (start, before) = (Instant::now(), tally.seconds);
     while tally.next < options.programs {
         let number = tally.next;
         tally.next += 1;
-        oracle.compare(number, &mut tally);
+        oracle.compare(number, &mut tally)?;
         tally.seconds = before + start.elapsed().as_secs_f64();
         if tally.next % 2000 == 0 {
             eprintln!("{}", tally.line());
@@ -190,6 +203,9 @@ pub fn run(
     }
     if let Some(path) = &options.keep {
         tally.write(path)?;
+    }
+    if let Some(asked) = oracle.asked.take() {
+        asked.close()?;
     }
     if let Some(path) = &options.findings {
         std::fs::write(path, tally.findings())?;
@@ -294,22 +310,28 @@ impl Oracle {
     }
 
     /// Asks both of one program.
-    fn compare(&mut self, number: u64, tally: &mut Tally) {
+    fn compare(&mut self, number: u64, tally: &mut Tally) -> std::io::Result<()> {
+        if tally.deadly.contains(&number) {
+            return Ok(());
+        }
         let Some((program, mut random)) = self.program(number) else {
             tally.not_made += 1;
-            return;
+            return Ok(());
         };
         // Of programs that take long a few will do: a million of them is a week.
         if takes_long(&program.case) && !random.once_in(32) {
             tally.long += 1;
-            return;
+            return Ok(());
+        }
+        if let Some(asked) = &self.asked {
+            asked.of(number)?;
         }
         let start = Instant::now();
         let verdict = self.linux.ask(&program.sent);
         tally.spent.linux += start.elapsed().as_secs_f64();
         if let Verdict::Unasked(errno) = verdict {
             tally.unasked(errno);
-            return;
+            return Ok(());
         }
         tally.count(program.origin, program.listing.lines.len());
         let start = Instant::now();
@@ -319,7 +341,7 @@ impl Oracle {
             Ok(ours) => ours,
             Err(words) => {
                 tally.panicked.add(words, || about(number, &program));
-                return;
+                return Ok(());
             }
         };
         match (&verdict, &ours) {
@@ -345,7 +367,8 @@ impl Oracle {
                 tally.skep_only += 1;
                 if !self.is_explained(&kind) && self.is_unreached(&program) {
                     tally.unreached += 1;
-                    return self.run_it(number, &program, &mut random, tally);
+                    self.run_it(number, &program, &mut random, tally);
+                    return Ok(());
                 }
                 let is_new = !self.is_explained(&kind) || tally.extras.is_empty_of(&kind);
                 if is_new && tally.extras.wants(&kind) {
@@ -374,6 +397,7 @@ impl Oracle {
         if ours.is_ok() {
             self.run_it(number, &program, &mut random, tally);
         }
+        Ok(())
     }
 
     /// Whether Linux refuses the program on an instruction that none comes to, for all that skep knows.
@@ -427,21 +451,25 @@ impl Oracle {
     }
 
     /// Says all of one program.
-    fn explain(&mut self, number: u64) {
+    fn explain(&mut self, number: u64, tally: &Tally) {
         let Some((program, _)) = self.program(number) else {
             println!("{number}: none");
             return;
         };
         println!("{}", about(number, &program));
-        match self.linux.ask(&program.sent) {
-            Verdict::Accepted => println!("Linux: accepted"),
-            Verdict::Refused(cause) => {
-                println!("Linux: {cause}");
-                for line in self.linux.log_end(&program.sent, 60) {
-                    println!("  | {line}");
+        if tally.deadly.contains(&number) {
+            println!("Linux: it ended the process that asked");
+        } else {
+            match self.linux.ask(&program.sent) {
+                Verdict::Accepted => println!("Linux: accepted"),
+                Verdict::Refused(cause) => {
+                    println!("Linux: {cause}");
+                    for line in self.linux.log_end(&program.sent, 60) {
+                        println!("  | {line}");
+                    }
                 }
+                Verdict::Unasked(errno) => println!("Linux: not asked: {errno}"),
             }
-            Verdict::Unasked(errno) => println!("Linux: not asked: {errno}"),
         }
         match verify(&program.case) {
             Ok(Ok(_)) => println!("skep: accepted"),

@@ -125,6 +125,9 @@ pub struct Tally {
     pub not_made: u64,
     /// Programs that Linux did not come to verify, by the error.
     pub unasked: BTreeMap<String, u64>,
+    /// Numbers of programs at which Linux ended the process that asked.
+    #[serde(default)]
+    pub deadly: Vec<u64>,
     /// Programs that both looked at.
     pub programs: u64,
     /// Those of objects.
@@ -363,8 +366,14 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "not verified by Linux: {:?}; not made: {}; left out because they take long: {}; seconds: Linux {:.0}, skep {:.0}, runs {:.0}",
-            self.unasked, self.not_made, self.long, self.spent.linux, self.spent.skep, self.spent.runs
+            "not verified by Linux: {:?}; it ended who asked of {:?}; not made: {}; left out because they take long: {}; seconds: Linux {:.0}, skep {:.0}, runs {:.0}",
+            self.unasked,
+            self.deadly,
+            self.not_made,
+            self.long,
+            self.spent.linux,
+            self.spent.skep,
+            self.spent.runs
         )?;
         writeln!(
             f,
