@@ -28,8 +28,10 @@ pub(crate) struct Kept {
 impl Kept {
     /// The register in which a state differs, and what it is if it is constant.
     pub(crate) fn constant(&self, frame: u8, reg: Reg) -> Part {
-        let value = self.state.frames.get(frame.into()).and_then(|frame| frame.reg(reg).as_constant());
-        value.map_or(Part::Reg { frame, reg }, |value| Part::Constant { frame, reg, value })
+        match self.state.frames.get(frame.into()).map(|frame| frame.held(reg)) {
+            Some(Held::Constant(value)) => Part::Constant { frame, reg, value },
+            _ => Part::Reg { frame, reg },
+        }
     }
 }
 
@@ -51,11 +53,18 @@ pub(crate) struct KeptFrames {
     others: Vec<KeptFrame>,
 }
 
-/// A function that was active.
+/// A function that was active. Of most registers little is known: what that is takes no memory of its own.
 #[derive(Debug)]
 pub(crate) struct KeptFrame {
     live: RegSet,
-    /// Of those that are live, by ascending number.
+    /// Live registers that are a pointer to the start of the context.
+    contexts: RegSet,
+    /// Live registers that are numbers on which nothing depends.
+    numbers: RegSet,
+    /// Live registers that are constants without copies, which these are, by ascending number.
+    constants: RegSet,
+    constant: [u64; 2],
+    /// Of the other live registers, by ascending number.
     regs: Vec<Value>,
     pub(crate) stack: Vec<Slot>,
     pub(crate) function: usize,
@@ -64,6 +73,33 @@ pub(crate) struct KeptFrame {
     pub(crate) turns: u32,
     /// What is wanted of it by what follows.
     pub(crate) wanted: Wanted,
+}
+
+/// What is kept of a register.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held<'a> {
+    /// It is not read later.
+    Nothing,
+    /// A pointer to the start of the context.
+    Context,
+    /// A number on which nothing depends.
+    Number,
+    /// A constant without copies.
+    Constant(u64),
+    /// Anything.
+    Value(&'a Value),
+}
+
+impl Held<'_> {
+    fn value(self) -> Value {
+        match self {
+            Held::Nothing => Value::NOTHING,
+            Held::Context => Value::CONTEXT,
+            Held::Number => Value::UNKNOWN,
+            Held::Constant(value) => Value::constant(value),
+            Held::Value(value) => *value,
+        }
+    }
 }
 
 /// Memory of states that are not kept any more, for those that come.
@@ -161,12 +197,30 @@ impl KeptFrames {
 impl KeptFrame {
     fn new(frame: &Frame, live: RegSet, spare: &mut Spare) -> Result<KeptFrame, Rejection> {
         let live = live.without(RegSet::of(Reg::FP));
+        let (mut contexts, mut constants, mut constant) = (RegSet::EMPTY, RegSet::EMPTY, [0; 2]);
+        let mut free = constant.iter_mut();
+        for reg in live.iter() {
+            let value = &frame.regs[reg.index()];
+            match value.as_constant() {
+                // A number is nothing else beside its copies.
+                Some(number) if !value.id.is_some() && value.fixed == 0 => {
+                    if let Some(constant) = free.next() {
+                        (*constant, constants) = (number, constants.with(reg));
+                    }
+                }
+                None if !value.is_number() && *value == Value::CONTEXT => contexts = contexts.with(reg),
+                _ => {}
+            }
+        }
+        let others = live.without(contexts.union(constants));
         let Frame { function, call, role, turns, .. } = *frame;
         Ok(KeptFrame {
             live,
-            regs: spare
-                .values
-                .copy(live.iter().map(|reg| frame.regs[reg.index()]), live.bits().count_ones() as usize)?,
+            contexts,
+            numbers: RegSet::EMPTY,
+            constants,
+            constant,
+            regs: spare.values.copy(others.iter().map(|reg| frame.regs[reg.index()]), count(others))?,
             stack: spare.slots.copy(frame.stack.iter().copied(), frame.stack.len())?,
             function,
             call,
@@ -176,23 +230,61 @@ impl KeptFrame {
         })
     }
 
+    /// Forgets what is of no use to anybody when nothing more will be wanted of it: slots that are not read, and numbers on which nothing
+    /// depends. Where there is no memory for less of it, all of it stays.
+    pub(crate) fn forget(&mut self, spare: &mut Spare) {
+        self.forget_slots(64 - self.wanted.read.leading_zeros() as usize, spare);
+        let (others, wanted) = (self.others(), self.wanted.compared_regs());
+        let is_wanted = |(reg, value): &(Reg, &Value)| !value.is_number() || wanted & 1 << reg.index() != 0;
+        let mut rest = RegSet::EMPTY;
+        for (reg, _) in others.iter().zip(&self.regs).filter(is_wanted) {
+            rest = rest.with(reg);
+        }
+        if rest == others {
+            return;
+        }
+        let kept = others.iter().zip(&self.regs).filter(is_wanted).map(|(_, value)| *value);
+        if let Ok(regs) = spare.values.copy(kept, count(rest)) {
+            spare.values.put(mem::replace(&mut self.regs, regs));
+            self.numbers = self.numbers.union(others.without(rest));
+        }
+    }
+
     /// Forgets the slots from this number on.
-    pub(crate) fn forget_slots(&mut self, from: usize, spare: &mut Spare) {
+    fn forget_slots(&mut self, from: usize, spare: &mut Spare) {
         let Some(rest) = self.stack.get(..from).filter(|rest| rest.len() < self.stack.len()) else { return };
-        // Where there is no memory for less of it, all of it stays.
         if let Ok(rest) = spare.slots.copy(rest.iter().copied(), rest.len()) {
             spare.slots.put(mem::replace(&mut self.stack, rest));
         }
     }
 
-    /// What is known of a register; nothing of one that is not read later.
+    /// The registers whose values are kept as they are.
     #[inline]
-    pub(crate) fn reg(&self, reg: Reg) -> &Value {
-        let (bit, live) = (1 << reg.index(), self.live.bits());
-        if live & bit == 0 {
-            return &Value::NOTHING;
+    fn others(&self) -> RegSet {
+        self.live.without(self.contexts.union(self.numbers).union(self.constants))
+    }
+
+    /// What is kept of a register.
+    #[inline]
+    pub(crate) fn held(&self, reg: Reg) -> Held<'_> {
+        let bit = 1 << reg.index();
+        let before = |set: RegSet| (set.bits() & (bit - 1)).count_ones() as usize;
+        if self.live.bits() & bit == 0 {
+            Held::Nothing
+        } else if self.constants.bits() & bit != 0 {
+            self.constant.get(before(self.constants)).map_or(Held::Nothing, |value| Held::Constant(*value))
+        } else if self.numbers.bits() & bit != 0 {
+            Held::Number
+        } else if self.contexts.bits() & bit != 0 {
+            Held::Context
+        } else {
+            self.regs.get(before(self.others())).map_or(Held::Nothing, Held::Value)
         }
-        self.regs.get((live & (bit - 1)).count_ones() as usize).unwrap_or(&Value::NOTHING)
+    }
+
+    /// What is known of a register; nothing of one that is not read later.
+    pub(crate) fn reg(&self, reg: Reg) -> Value {
+        self.held(reg).value()
     }
 
     /// The slot, if that much stack was ever touched.
@@ -200,6 +292,10 @@ impl KeptFrame {
     pub(crate) fn slot(&self, slot: usize) -> Option<&Slot> {
         self.stack.get(slot)
     }
+}
+
+fn count(set: RegSet) -> usize {
+    set.bits().count_ones() as usize
 }
 
 /// A copy of just that size.

@@ -352,7 +352,7 @@ impl Walk {
             while left != 0 {
                 let reg = left.trailing_zeros();
                 left &= left - 1;
-                if !Reg::new(reg as u8).is_some_and(|reg| decides(known.reg(reg))) {
+                if !Reg::new(reg as u8).is_some_and(|reg| decides(&known.reg(reg))) {
                     *regs &= !(1 << reg);
                 }
             }

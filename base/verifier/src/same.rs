@@ -1,6 +1,6 @@
 //! Whether what follows a kept state was looked at for a new one, too.
 
-use crate::kept::{Kept as KeptState, KeptFrame};
+use crate::kept::{Held, Kept as KeptState, KeptFrame};
 use crate::path::Wanted;
 use crate::stack::{Byte, Kept, Slot};
 use crate::state::{Frame, OwnedKind, State};
@@ -203,9 +203,21 @@ fn same_reg(old: &KeptFrame, new: &Frame, reg: Reg, how: Compare, ids: &mut Ids)
         Compare::Wanted if old.wanted.compared_regs() & 1 << reg.index() != 0 => Compare::Within,
         how => how,
     };
-    let (old, new) = (old.reg(reg), &new.regs[reg.index()]);
+    let new = &new.regs[reg.index()];
     // Most that are compared are numbers on which nothing depends.
-    how == Compare::Wanted && old.is_number() && new.is_number() || same_value(old, new, how, ids)
+    match old.held(reg) {
+        Held::Value(old) => {
+            how == Compare::Wanted && old.is_number() && new.is_number() || same_value(old, new, how, ids)
+        }
+        Held::Number => new.is_number(),
+        Held::Constant(value) => match how {
+            Compare::Wanted => new.is_number(),
+            Compare::Within => new.as_constant() == Some(value),
+            Compare::Equal => new.as_constant() == Some(value) && new.fixed == 0,
+        },
+        Held::Context => *new == Value::CONTEXT,
+        Held::Nothing => same_value(&Value::NOTHING, new, how, ids),
+    }
 }
 
 #[inline]

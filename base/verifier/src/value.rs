@@ -150,6 +150,9 @@ impl Value {
     /// A number about which nothing is known.
     pub(crate) const UNKNOWN: Value = Value { what: What::Number, ..Value::NOTHING };
 
+    /// A pointer to the start of the context.
+    pub(crate) const CONTEXT: Value = Value::pointer(To::Context);
+
     pub(crate) const fn number(number: Number) -> Value {
         Value { number, ..Value::UNKNOWN }
     }

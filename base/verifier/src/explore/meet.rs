@@ -151,7 +151,7 @@ impl Explorer<'_> {
             let wanted = old.wanted;
             for reg in skep_isa::Reg::ALL {
                 let index = reg.index();
-                if wanted.regs & 1 << index == 0 && widen_value(old.reg(reg), &mut new.regs[index]) {
+                if wanted.regs & 1 << index == 0 && widen_value(&old.reg(reg), &mut new.regs[index]) {
                     set.add_reg(number, reg);
                 }
             }
@@ -196,7 +196,7 @@ impl Explorer<'_> {
         };
         for (old, new) in kept.state.frames.iter().zip(&mut state.frames) {
             for reg in skep_isa::Reg::ALL {
-                ahead(old.reg(reg), &mut new.regs[reg.index()]);
+                ahead(&old.reg(reg), &mut new.regs[reg.index()]);
             }
             for (old, new) in old.stack.iter().zip(&mut new.stack) {
                 if old.bytes == new.bytes && old.stored().is_some() {
@@ -475,7 +475,7 @@ pub(super) enum Leaving {
     Dropped,
 }
 
-/// Takes a kept state off the path. What is there of its stack and was not read since is of no use to anybody.
+/// Takes a kept state off the path. What of it nothing was seen to depend on is of no use to anybody.
 pub(super) fn leave(kept: &mut [Kept], index: usize, pruning: Pruning, unused: &mut Spare) -> Leaving {
     let Some(kept) = kept.get_mut(index) else { return Leaving::Kept };
     kept.on_path = false;
@@ -486,7 +486,7 @@ pub(super) fn leave(kept: &mut [Kept], index: usize, pruning: Pruning, unused: &
         return Leaving::Kept;
     }
     for frame in kept.state.frames.iter_mut() {
-        frame.forget_slots(64 - frame.wanted.read.leading_zeros() as usize, unused);
+        frame.forget(unused);
     }
     Leaving::Kept
 }

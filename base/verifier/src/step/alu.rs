@@ -17,17 +17,10 @@ impl Explorer<'_> {
         dst: Reg,
         src: Operand,
     ) -> Result<()> {
-        let right = self.operand(state, at, width, src)?;
         if op == AluOp::Mov {
-            // A constant has no copies.
-            let value = match width {
-                _ if matches!(src, Operand::Imm(_)) => right,
-                Width::W64 => self.copied(state, src, right),
-                Width::W32 => self.copied_low(state, src, right),
-            };
-            state.set(dst, value);
-            return Ok(());
+            return self.mov(state, at, width, dst, src);
         }
+        let right = self.operand(state, at, width, src)?;
         let left = self.read(state, at, dst)?;
         self.check_constant(at, (width, op), src)?;
         let value = match (left.is_number(), right.is_number()) {
@@ -60,6 +53,41 @@ impl Explorer<'_> {
         Ok(())
     }
 
+    fn mov(&mut self, state: &mut State, at: InsnIdx, width: Width, dst: Reg, src: Operand) -> Result<()> {
+        let Operand::Reg(src) = src else {
+            // A constant has no copies.
+            let value = self.operand(state, at, width, src)?;
+            state.set(dst, value);
+            return Ok(());
+        };
+        let value = state.reg(src);
+        if value.is_nothing() {
+            return Err(self.uninitialised(at, src));
+        }
+        if width == Width::W64 || value.is_number() && value.number.upper_is_zero() {
+            self.copy_reg(state, dst, src);
+        } else {
+            let value = match value.is_number() {
+                true => Value::number(value.number.truncate(4)),
+                false => Value::number(Number::within_bytes(4)),
+            };
+            state.set(dst, value);
+        }
+        Ok(())
+    }
+
+    /// Copies a register: of numbers it is remembered that they are copies.
+    fn copy_reg(&mut self, state: &mut State, dst: Reg, src: Reg) {
+        let regs = &mut state.frame_mut().regs;
+        let value = &mut regs[src.index()];
+        if value.is_number() && value.fixed != 0 {
+            // From here on it is the two that are compared, in each turn of a loop anew (`assign_scalar_id_before_mov`).
+            (value.id, value.fixed) = (Id::NONE, 0);
+        }
+        self.name(value);
+        regs[dst.index()] = *value;
+    }
+
     fn check_constant(&self, at: InsnIdx, (width, op): (Width, AluOp), src: Operand) -> Result<()> {
         let (Operand::Imm(imm), Some(insn)) = (src, self.program.at(at)) else { return Ok(()) };
         match op {
@@ -78,37 +106,12 @@ impl Explorer<'_> {
         }
     }
 
-    /// A copy: of numbers it is remembered that they are copies.
-    fn copied(&mut self, state: &mut State, src: Operand, mut value: Value) -> Value {
-        if let Operand::Reg(src) = src {
-            if value.is_number() && value.fixed != 0 {
-                // From here on it is the two that are compared, in each turn of a loop anew (`assign_scalar_id_before_mov`).
-                (value.id, value.fixed) = (Id::NONE, 0);
-            }
-            self.name(&mut value);
-            if value.is_number() {
-                state.set(src, value);
-            }
-        }
-        value
-    }
-
     /// Gives a number that is not constant an id, so that what is learned of a copy is learned of it.
     pub(super) fn name(&mut self, value: &mut Value) {
         if value.is_number() && !value.id.is_some() && value.number.as_constant().is_none() {
             value.id = self.new_id();
             value.fixed = 0;
         }
-    }
-
-    fn copied_low(&mut self, state: &mut State, src: Operand, value: Value) -> Value {
-        if !value.is_number() {
-            return Value::number(Number::within_bytes(4));
-        }
-        if value.number.upper_is_zero() {
-            return self.copied(state, src, value);
-        }
-        Value::number(value.number.truncate(4))
     }
 
     pub(super) fn unary(&mut self, state: &mut State, at: InsnIdx, insn: Insn) -> Result<()> {
@@ -124,8 +127,7 @@ impl Explorer<'_> {
                     // Of a number that is not changed by it, it is a copy.
                     let half = 1i64 << (kind.from().bits() - 1);
                     if value.number.smin() >= -half && value.number.smax() < half {
-                        let copy = self.copied(state, Operand::Reg(src), value);
-                        state.set(dst, copy);
+                        self.copy_reg(state, dst, src);
                         return Ok(());
                     }
                     (dst, Some(extended))

@@ -134,11 +134,15 @@ impl Watch {
         thread::Builder::new().spawn(move || {
             loop {
                 thread::sleep(Duration::from_millis(500));
-                let end = watched.load(Ordering::Relaxed);
-                if end != 0 && start.elapsed().as_millis() as u64 > end {
-                    // Where no signal can be sent, the wait is as long as it is.
-                    let _ = kill_process(getpid(), Signal::ALARM);
-                }
+                let (end, now) = (watched.load(Ordering::Relaxed), start.elapsed().as_millis() as u64);
+                // Who does not wake up was ended by the kernel, alone of all threads.
+                let signal = match now.checked_sub(end) {
+                    Some(late) if end != 0 && late > PATIENCE.as_millis() as u64 => Signal::KILL,
+                    Some(late) if end != 0 && late > 0 => Signal::ALARM,
+                    _ => continue,
+                };
+                // Where no signal can be sent, the wait is as long as it is.
+                let _ = kill_process(getpid(), signal);
             }
         })?;
         Ok(Watch { start, end, signalled })
