@@ -1,10 +1,17 @@
 //! What of a map's value is the kernel's, by the value's type.
 
+use skep_abi::{MapType, ProgType};
 use skep_btf::{
     Array, Btf, Builder, Endian, Int, IntEncoding, Member, SecInfo, TagStyle, TypeId, TypeTag, Var,
     VarLinkage,
 };
-use skep_verifier::{KptrTrust, Special, SpecialError, SpecialKind, special_fields};
+use skep_isa::text::assemble;
+use skep_isa::{Addr, InsnIdx};
+use skep_model::platform::Platform;
+use skep_verifier::{
+    KptrTrust, Limits, MapProto, Reference, References, Special, SpecialError, SpecialKind, Subject,
+    special_fields, verify,
+};
 
 /// Types that are put together, with the structs of the kernel's that are asked for.
 struct Types {
@@ -177,4 +184,71 @@ fn numbers_have_no_fields() {
     let mut types = Types::new();
     let number = types.number(4);
     assert_eq!(types.find(number, None), Err(SpecialError::NoStruct));
+}
+
+/// One map: an array whose values hold a pointer to an object of the kernel behind eight bytes.
+struct Pointers;
+
+const POINTERS: &[MapProto<'static>] = &[MapProto {
+    kind: MapType::ARRAY,
+    key_size: 4,
+    value_size: 24,
+    max_entries: 1,
+    flags: 0,
+    inner: None,
+    frozen: None,
+    special: &[Special {
+        kind: SpecialKind::Kptr { type_id: TypeId(1), trust: KptrTrust::Untrusted },
+        offset: 8,
+        size: 8,
+    }],
+}];
+
+impl References for Pointers {
+    fn address(&self, _: InsnIdx, _: Addr) -> Reference {
+        Reference::Map(MapType::ARRAY)
+    }
+
+    fn kfunc(&self, _: InsnIdx, _: u32) -> Reference {
+        Reference::Missing
+    }
+
+    fn map_of(&self, _: InsnIdx, _: Addr) -> Option<usize> {
+        Some(0)
+    }
+}
+
+/// The rule that an access to the value breaks, if it breaks one.
+fn broken_by(access: &str) -> Option<&'static str> {
+    let text = format!(
+        "r6 = *(u32 *)(r1 + 0)\nr6 &= 8\n*(u32 *)(r10 - 4) = 0\nr1 = map[fd:0] ll\nr2 = r10\nr2 += -4\ncall 1\n\
+         if r0 == 0 goto out\n{access}\nout: r0 = 0\nexit"
+    );
+    let assembled = assemble(&text, &()).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    let mut subject =
+        Subject::new(assembled.slots(), &Platform::LINUX_6_18, ProgType::SOCKET_FILTER, &Pointers);
+    subject.maps = POINTERS;
+    verify(&subject, &Limits::LINUX).err().map(|rejection| rejection.id())
+}
+
+#[test]
+fn pointers_in_maps_are_not_numbers() {
+    for beside in ["r0 = *(u64 *)(r0 + 0)", "*(u64 *)(r0 + 16) = 1", "*(u64 *)(r0 + 0) = r6"] {
+        assert_eq!(broken_by(beside), None, "{beside}");
+    }
+    for access in [
+        "r0 = *(u64 *)(r0 + 8)",
+        "r0 = *(u8 *)(r0 + 15)",
+        "*(u64 *)(r0 + 8) = r6",
+        "*(u64 *)(r0 + 8) = 1",
+        "*(u32 *)(r0 + 12) = 0",
+        "*(u8 *)(r0 + 8) = 0",
+        "r0 += r6\n*(u64 *)(r0 + 0) = 1",
+        "r0 += r6\nr0 = *(u64 *)(r0 + 8)",
+        "lock *(u64 *)(r0 + 8) += r6",
+    ] {
+        assert_eq!(broken_by(access), Some("unsupported"), "{access}");
+    }
+    let lent = "r3 = r0\nr1 = map[fd:0] ll\nr2 = r10\nr2 += -4\nr4 = 0\ncall 2";
+    assert_eq!(broken_by(lent), Some("memory-special"), "{lent}");
 }

@@ -25,7 +25,7 @@
 //! | `type TYPE` | the program is of this type, as `xdp`; after `;=` the twin |
 //! | `attach TYPE` | it expects this attach type, as `trace_raw_tp` |
 //! | `target NAME` | it is attached to what the kernel's types call so; after `;=` the twin |
-//! | `value TYPE` | it has a map of such values, a hash by numbers of four bytes (`skep_lab_world::ValueType`): the first is `map[fd:22]` |
+//! | `value TYPE` | it has a map of such values, a hash by numbers of four bytes (`skep_lab_world::ValueType`): the first is `map[fd:23]` |
 //! | `licence any` | its licence is not compatible with the GPL |
 //! | `sleepable`, `strict` | it may sleep; accesses are aligned |
 //! | `function …` | the next function's type, the program's being the first: `static(int)`, `global void(ctx, memory)` (`skep_lab_world::Function`); after `;=` the twin's |

@@ -31,7 +31,7 @@ const SPECIAL: &[Special] = &[
 /// 3: hash; 4: array; 5: ring; 6: frozen array; 7: hash with a lock and a timer; 8: array of arrays; 9: programs; 10: sockets;
 /// 11: AF_XDP sockets; 12: perf events; 13: queue; 14: write only; 15: per CPU; 16: storage of sockets; 17: storage of cgroups;
 /// 18: read only; 19: array of one value; 20: array of frozen
-/// arrays; 21: ring that user space fills.
+/// arrays; 21: ring that user space fills; 22: bloom filter.
 pub const MAPS: &[MapProto<'static>] = &[
     map(MapType::HASH, 8, 16),
     map(MapType::ARRAY, 4, 64),
@@ -57,6 +57,7 @@ pub const MAPS: &[MapProto<'static>] = &[
     MapProto { max_entries: 1, ..map(MapType::ARRAY, 4, 64) },
     MapProto { inner: Some(3), ..map(MapType::ARRAY_OF_MAPS, 4, 4) },
     MapProto { max_entries: 4096, ..map(MapType::USER_RINGBUF, 0, 0) },
+    map(MapType::BLOOM_FILTER, 0, 8),
 ];
 
 /// What instructions refer to: maps by their descriptors, from [`FIRST`] on, and whatever they like of the kernel's.

@@ -101,6 +101,17 @@ fn pointers_are_tested_for_null() {
     };
     accepts(&constant(15));
     rejects(&constant(16), "pointer-null", 7);
+    // Of eight bytes, the four that the key is.
+    let part = |key: i32| {
+        format!(
+            "r7 = {} ll\n*(u64 *)(r10 - 8) = r7\nr1 = map[fd:19] ll\nr2 = r10\nr2 += {key}\ncall 1\nr0 = *(u64 *)(r0 + 0)\nexit",
+            1u64 << 32
+        )
+    };
+    if cfg!(target_endian = "little") {
+        accepts(&part(-8));
+    }
+    rejects(&part(-4), "pointer-null", 8);
     rejects(&lookup("r0 += 8\nr0 = 0\nexit"), "pointer-null", 7);
 }
 

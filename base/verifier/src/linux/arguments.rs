@@ -5,7 +5,8 @@ use crate::rejection::{Rule, words};
 use crate::step::MOST_OFFSET;
 use crate::subject::SpecialKind;
 use crate::value::{Memory, To, Trust, Value};
-use skep_abi::{Errno, FuncId};
+use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
+use skep_abi::{Errno, FuncId, MapType};
 use skep_isa::Reg;
 use skep_model::platform::helper::{Arg, MemAccess, Nullable, SocketArg, Zero};
 
@@ -42,7 +43,7 @@ impl Said<'_, '_> {
             let lent = match arg {
                 Arg::MapKey => proto.map(|map| (map.key_size, false)),
                 Arg::MapValue | Arg::MapValueOrNull => proto.map(|map| (map.value_size, false)),
-                Arg::MapValueOut => proto.map(|map| (map.value_size, true)),
+                Arg::MapValueOut => proto.map(|map| (map.value_size, map.kind != MapType::BLOOM_FILTER)),
                 Arg::Fixed { bytes, access } => Some((u32::from(*bytes), *access != MemAccess::Read)),
                 Arg::Header(bytes) => Some((u32::from(*bytes), false)),
                 Arg::Mem(access, _) => {
@@ -264,6 +265,11 @@ impl Said<'_, '_> {
             (Rule::Packet, Some(To::Packet | To::PacketMeta)) => true,
             (Rule::Bounds, Some(To::MapValue { .. } | To::MapKey(_) | To::Memory { .. } | To::Buffer(_))) => {
                 true
+            }
+            (Rule::Rights, Some(To::MapValue { map, .. })) => {
+                let flag = if access.writes { BPF_F_RDONLY_PROG } else { BPF_F_WRONLY_PROG };
+                let maps = self.explorer.subject.maps;
+                maps.get(usize::from(map.0)).is_some_and(|map| map.flags & flag != 0)
             }
             (Rule::Rights, Some(_)) => access.writes,
             _ => false,

@@ -2,6 +2,7 @@
 
 use super::dynptr::Handle;
 use super::region::{Access, Use};
+use super::stack::constant_part;
 use super::{MOST_OFFSET, Result};
 use crate::explore::{Explorer, Next};
 use crate::path::Set;
@@ -207,6 +208,10 @@ impl Explorer<'_> {
                 }
                 let (size, how, reads) = match arg {
                     Arg::MapKey => (proto.key_size, Use::Lent, true),
+                    // What is looked for in a bloom filter is read.
+                    Arg::MapValueOut if proto.kind == MapType::BLOOM_FILTER => {
+                        (proto.value_size, Use::Lent, true)
+                    }
                     Arg::MapValue => (proto.value_size, Use::Lent, true),
                     _ => (proto.value_size, Use::Filled, false),
                 };
@@ -498,6 +503,10 @@ impl Explorer<'_> {
             To::Stack { frame } => self.lend_stack(state, at, usize::from(frame), value, access, reads),
             To::Context => self.lend_context(at, value, access),
             To::Object { .. } => self.lend_object(at, value, access),
+            To::FlowKeys => Err(Rule::Argument.broken(
+                at,
+                format_args!("bpf_{} does not take memory of flow keys, found {value}", helper.name),
+            )),
             to @ (To::Packet | To::PacketMeta) => {
                 if !helper.effects.has(Effects::TAKES_PACKET) && self.prog.packet != PacketAccess::Buffer {
                     return Err(Rule::Argument.broken(
@@ -526,6 +535,8 @@ impl Explorer<'_> {
     ) -> Result<()> {
         match self.pointee(at, value, access.reg)? {
             To::Stack { frame } => self.lend_stack(state, at, usize::from(frame), value, access, true),
+            To::FlowKeys => Err(Rule::Argument
+                .broken(at, format_args!("functions do not take memory of flow keys, found {value}"))),
             to => {
                 self.within(state, at, value, to, Access { how: Use::Lent, ..access })?;
                 self.within(state, at, value, to, access)
@@ -560,12 +571,11 @@ impl Explorer<'_> {
         if bytes.iter().all(|&byte| byte == Byte::Zero) {
             return Some(0);
         }
-        let (stored, count) = slot.stored()?;
-        let key = stored.as_constant().filter(|_| first == 0 && count >= 4)?;
+        let key = constant_part(slot, first, 4)?;
         let mut set = Set::EMPTY;
         set.add_slot(usize::from(frame), index);
         self.need(state, set);
-        Some(key & 0xffff_ffff)
+        Some(key)
     }
 
     /// A text that nobody can change, with its end.

@@ -148,7 +148,10 @@ impl Explorer<'_> {
             }
             To::Object { .. } | To::Map(_) | To::InnerMap { .. } => self.store_object(at, &pointer, access),
             To::Own(of) => self.by_table(at, of, access, Touch::Store).map(|_| ()),
-            _ => self.within(state, at, &pointer, to, access),
+            _ => {
+                self.within(state, at, &pointer, to, access)?;
+                self.kernel_pointer(at, &pointer, to, access).map(|_| ())
+            }
         }
     }
 

@@ -33,7 +33,8 @@ impl Explorer<'_> {
         let most = pointer.number.smax().saturating_add(off);
         let end = most.saturating_add(i64::from(access.size));
         let deepest = self.limits.stack.min(MOST_STACK);
-        if least < -i64::from(deepest) || end > 0 || (access.size > 0 && least >= 0) {
+        // Not even no bytes are where nothing is (`check_stack_slot_within_bounds`).
+        if least < -i64::from(deepest) || end > 0 || least >= 0 {
             return Err(Rule::Stack.broken(
                 at,
                 format_args!(
@@ -331,7 +332,7 @@ fn fits(number: &Number, bytes: u32) -> bool {
 }
 
 /// The number in some bytes of a slot in which a constant is stored, among zeros perhaps.
-fn constant_part(slot: &Slot, first: usize, size: u32) -> Option<u64> {
+pub(super) fn constant_part(slot: &Slot, first: usize, size: u32) -> Option<u64> {
     let (value, _) = slot.stored()?;
     let whole = value.as_constant()?.to_le_bytes();
     let mut part = [0; 8];

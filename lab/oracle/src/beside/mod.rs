@@ -33,6 +33,10 @@ type Error = Box<dyn std::error::Error>;
 /// Instructions beyond which looking at a program takes long.
 const SOON: u32 = 20_000;
 
+/// How words of Linux begin that are explained as long as there are few of them, and how many programs there are to each.
+const FEW: &str = "few: ";
+const RARE: u64 = 20_000;
+
 /// How long is spent on making one finding small.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -210,7 +214,10 @@ pub fn run(
     if let Some(path) = &options.findings {
         std::fs::write(path, tally.findings())?;
     }
-    tally.unexplained = tally.extras.0.keys().filter(|kind| !oracle.is_explained(kind)).cloned().collect();
+    let most = 1 + tally.programs / RARE;
+    let is_open = |kind: &str, count| !oracle.is_explained(kind) && (count > most || !oracle.is_rare(kind));
+    let extras = tally.extras.0.iter().filter(|(kind, finding)| is_open(kind, finding.count));
+    tally.unexplained = extras.map(|(kind, _)| kind.clone()).collect();
     if let Some(path) = &options.phrases {
         tally.phrases = phrases::heard(&std::fs::read_to_string(path)?, &tally.causes);
     }
@@ -225,6 +232,11 @@ fn keep_quiet() {
 impl Oracle {
     fn is_explained(&self, kind: &str) -> bool {
         self.explained.iter().any(|known| kind.starts_with(known))
+    }
+
+    /// Whether a few of it are explained.
+    fn is_rare(&self, kind: &str) -> bool {
+        self.explained.iter().filter_map(|known| known.strip_prefix(FEW)).any(|known| kind.starts_with(known))
     }
 
     /// Makes the program of a number; `None` where what came out is none.
