@@ -173,8 +173,12 @@ impl Held {
         let sys = sys.sys();
         let foreign = foreign_ids();
         let mut theirs: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-        for (kind, id) in foreign {
+        let mut closed = BTreeSet::new();
+        for Foreign { kind, id, is_prog_array } in foreign {
             theirs.entry(kind).or_default().insert(id);
+            if is_prog_array {
+                closed.insert(id);
+            }
             if kind == "prog" {
                 let Ok(handle) = sys.fd_by_id(ObjectKind::Prog, id, 0) else { continue };
                 let prog = skep::sys::ProgFd::from_handle(handle);
@@ -182,7 +186,7 @@ impl Held {
                 theirs.entry("btf").or_default().extend(prog.info().map(|info| info.btf_id));
             }
         }
-        for id in theirs.get("map").cloned().unwrap_or_default() {
+        for id in theirs.get("map").cloned().unwrap_or_default().difference(&closed).copied() {
             let info = sys.map_by_id(id, 0).and_then(|map| map.info());
             theirs.entry("btf").or_default().extend(info.map(|info| info.btf_id));
         }
@@ -204,8 +208,18 @@ impl Held {
     }
 }
 
-/// Lists the ids of BPF objects that other processes have descriptors of (`/proc/PID/fdinfo/FD`).
-fn foreign_ids() -> Vec<(&'static str, u32)> {
+/// An object that another process has a descriptor of.
+struct Foreign {
+    kind: &'static str,
+    id: u32,
+    /// It must not be opened: where its last descriptor is closed, then one that was opened meanwhile, before the kernel has
+    /// got to empty it for the first time, it is never freed (`prog_array_map_clear` in kernel/bpf/arraymap.c takes a reference for a work that is
+    /// queued already).
+    is_prog_array: bool,
+}
+
+/// Lists BPF objects that other processes have descriptors of (`/proc/PID/fdinfo/FD`).
+fn foreign_ids() -> Vec<Foreign> {
     let me = std::process::id().to_string();
     let mut found = Vec::new();
     for process in fs::read_dir("/proc").unwrap().flatten() {
@@ -221,12 +235,14 @@ fn foreign_ids() -> Vec<(&'static str, u32)> {
         };
         let infos = fds.flatten().filter(is_bpf).map(|fd| process.path().join("fdinfo").join(fd.file_name()));
         for text in infos.filter_map(|info| fs::read_to_string(info).ok()) {
+            let map_type = text.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse().ok());
+            let is_prog_array = map_type == Some(skep::MapType::PROG_ARRAY.0);
             for line in text.lines() {
                 let Some((key, id)) = line.split_once("_id:") else { continue };
                 let kinds = ["map", "prog", "btf", "link"];
                 if let (Some(kind), Ok(id)) = (kinds.into_iter().find(|kind| *kind == key), id.trim().parse())
                 {
-                    found.push((kind, id));
+                    found.push(Foreign { kind, id, is_prog_array });
                 }
             }
         }
