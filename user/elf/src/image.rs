@@ -9,8 +9,8 @@ use object::elf::{
     SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION, STV_HIDDEN,
     STV_INTERNAL, SectionHeader64,
 };
-use object::read::SymbolIndex;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
+use object::read::{SectionIndex, SymbolIndex};
 use skep_btf::Visibility;
 use skep_isa::ByteOrder;
 use std::ops::Range;
@@ -119,16 +119,40 @@ pub(crate) struct Image<'d> {
     endian: Endianness,
     sections: SectionTable<'d, Header, Source<'d>>,
     symbols: SymbolTable<'d, Header, Source<'d>>,
-    /// Of each section.
-    section_names: Vec<&'d str>,
-    /// Of each symbol.
-    symbol_names: Vec<&'d str>,
+    section_names: Names<'d>,
+    symbol_names: Names<'d>,
     /// Those of each section that has some, in the order of the sections.
     relocs: Vec<(SecIdx, Relocs<'d>)>,
     /// The symbols of all sections, by section, those of sections themselves left out.
     members: Vec<(SecIdx, SymIdx)>,
     /// The sections by name, those of one name by number.
     by_name: Vec<SecIdx>,
+}
+
+/// Names of a string table that were looked at, of which only the lengths are held: headers tell where they begin.
+#[derive(Debug)]
+struct Names<'d> {
+    table: &'d [u8],
+    lens: Vec<u32>,
+}
+
+impl<'d> Names<'d> {
+    fn of(table: &'d [u8], count: usize) -> Names<'d> {
+        Names { table, lens: Vec::with_capacity(count) }
+    }
+
+    fn add(&mut self, name: &[u8]) -> Result<(), ElfError> {
+        self.lens.push(text(name)?.len() as u32);
+        Ok(())
+    }
+
+    /// The name of this number, which begins there.
+    fn get(&self, index: usize, start: u32) -> &'d str {
+        let len = self.lens.get(index).map_or(0, |len| *len as usize);
+        let bytes = self.table.get(start as usize..).and_then(|rest| rest.get(..len));
+        // All were looked at when they were added.
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
 }
 
 /// Relocations, by offset.
@@ -221,14 +245,19 @@ impl<'d> Image<'d> {
             Endianness::Big => ByteOrder::Big,
         };
         let sections = header.sections(endian, data)?;
-        let mut section_names = Vec::with_capacity(sections.len());
+        let strings = |index: SectionIndex| match index.0 {
+            0 => Ok(&[][..]),
+            _ => sections.section(index)?.data(endian, data),
+        };
+        let names = SectionIndex(header.shstrndx(endian, data)? as usize);
+        let mut section_names = Names::of(strings(names)?, sections.len());
         for (_, header) in sections.enumerate() {
-            section_names.push(text(sections.section_name(endian, header)?)?);
+            section_names.add(sections.section_name(endian, header)?)?;
         }
         let symbols = sections.symbols(endian, data, SHT_SYMTAB)?;
-        let mut symbol_names = Vec::with_capacity(symbols.len());
+        let mut symbol_names = Names::of(strings(symbols.string_section())?, symbols.len());
         for (_, symbol) in symbols.enumerate() {
-            symbol_names.push(text(symbols.symbol_name(endian, symbol)?)?);
+            symbol_names.add(symbols.symbol_name(endian, symbol)?)?;
         }
         let (relocs, members, by_name) = (Vec::new(), Vec::new(), Vec::new());
         let mut image = Image {
@@ -250,14 +279,13 @@ impl<'d> Image<'d> {
             Home::Section(section) if !symbol.is_section => Some((section, SymIdx(index))),
             _ => None,
         });
-        let mut members = Vec::with_capacity(image.symbols.len());
-        members.extend(homes);
+        let mut members: Vec<_> = homes.collect();
+        members.shrink_to_fit();
         heap_sort(&mut members, |one, other| one < other);
         image.members = members;
-        let names = &image.section_names;
-        let mut by_name = Vec::with_capacity(names.len());
-        by_name.extend((0..names.len() as u32).map(SecIdx));
-        let place = |index: &SecIdx| (names[index.0 as usize], *index);
+        let mut by_name = Vec::with_capacity(image.sections.len());
+        by_name.extend((0..image.sections.len() as u32).map(SecIdx));
+        let place = |index: &SecIdx| (image.section_name(*index), *index);
         heap_sort(&mut by_name, |one, other| place(one) < place(other));
         image.by_name = by_name;
         Ok(image)
@@ -265,8 +293,8 @@ impl<'d> Image<'d> {
 
     /// Looks once at what is read later: the bytes of sections, and the sections of symbols.
     fn check(&self) -> Result<(), ElfError> {
-        for (header, name) in self.sections.iter().zip(&self.section_names) {
-            if self.holds(header, name) {
+        for (header, index) in self.sections.iter().zip(0..) {
+            if self.holds(header, self.section_name(SecIdx(index))) {
                 header.data(self.endian, self.data)?;
             }
         }
@@ -279,7 +307,7 @@ impl<'d> Image<'d> {
                     target: format!("section {}", symbol.st_shndx(self.endian)),
                     wanted: "a section that exists",
                 })
-                .in_symbol(self.symbol_names[index.0]));
+                .in_symbol(self.symbol_name(index)));
             }
         }
         Ok(())
@@ -296,13 +324,14 @@ impl<'d> Image<'d> {
                 _ => continue,
             }
             let target = header.sh_info(endian);
-            let Some(name) = self.section_names.get(target as usize) else {
+            if target as usize >= self.sections.len() {
                 return Err(Problem::BadTarget {
                     target: format!("section {target}"),
                     wanted: "a section that exists",
                 }
                 .into());
-            };
+            }
+            let name = self.section_name(SecIdx(target));
             if !self.keep.relocations(name.as_bytes()) {
                 continue;
             }
@@ -354,8 +383,25 @@ impl<'d> Image<'d> {
         }
     }
 
+    /// The name of a section that is there.
+    fn section_name(&self, index: SecIdx) -> &'d str {
+        let header = self.sections.iter().as_slice().get(index.0 as usize);
+        header.map_or("", |header| self.section_names.get(index.0 as usize, header.sh_name(self.endian)))
+    }
+
+    fn symbol_name(&self, index: SymbolIndex) -> &'d str {
+        let symbol = self.symbols.symbols().get(index.0);
+        symbol.map_or("", |symbol| self.symbol_names.get(index.0, symbol.st_name(self.endian)))
+    }
+
+    /// Lets go of what only symbols are found by: nothing more is asked about them.
+    pub(crate) fn forget_symbols(&mut self) {
+        self.members = Vec::new();
+        self.symbol_names.lens = Vec::new();
+    }
+
     pub(crate) fn section(&self, index: SecIdx) -> Section<'d> {
-        let name = self.section_names[index.0 as usize];
+        let name = self.section_name(index);
         let (header, endian) = (&self.sections.iter().as_slice()[index.0 as usize], self.endian);
         // Looked at before.
         let data = if self.holds(header, name) { header.data(endian, self.data) } else { Ok(&[][..]) };
@@ -374,12 +420,12 @@ impl<'d> Image<'d> {
 
     /// All sections, the one with number 0 first, which is none.
     pub(crate) fn sections(&self) -> impl ExactSizeIterator<Item = Section<'d>> + Clone + use<'_, 'd> {
-        (0..self.section_names.len()).map(|index| self.section(SecIdx(index as u32)))
+        (0..self.sections.len()).map(|index| self.section(SecIdx(index as u32)))
     }
 
     pub(crate) fn symbol(&self, index: SymIdx) -> Symbol<'d> {
-        let name = self.symbol_names[index.0 as usize];
         let (index, endian) = (SymbolIndex(index.0 as usize), self.endian);
+        let name = self.symbol_name(index);
         let symbol = &self.symbols.symbols()[index.0];
         Symbol {
             name,
@@ -405,11 +451,11 @@ impl<'d> Image<'d> {
 
     /// All symbols, the one with number 0 first, which is none.
     pub(crate) fn symbols(&self) -> impl ExactSizeIterator<Item = Symbol<'d>> + use<'_, 'd> {
-        (0..self.symbol_names.len()).map(|index| self.symbol(SymIdx(index as u32)))
+        (0..self.symbols.len()).map(|index| self.symbol(SymIdx(index as u32)))
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Section<'d>> {
-        let name_of = |index: &SecIdx| self.section_names[index.0 as usize];
+        let name_of = |index: &SecIdx| self.section_name(*index);
         let first = self.by_name.partition_point(|index| name_of(index) < name);
         let found = self.by_name.get(first).filter(|index| name_of(index) == name)?;
         Some(self.section(*found))

@@ -49,7 +49,7 @@ impl<'d> Info<'d> {
         let linked = || {
             let linked = functions.iter().zip(places);
             linked.map(|(function, place)| {
-                let (base, start) = (function.start.index(), place.start);
+                let (base, start) = (function.start.index(), place.start as usize);
                 let moved = move |insn_off: u32| (insn_off as usize / RawInsn::BYTES - start + base) as u32;
                 (section(place.section).as_bytes(), (start, start + function.slots as usize), moved)
             })

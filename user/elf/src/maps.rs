@@ -22,8 +22,8 @@ pub(crate) struct Maps {
     pub(crate) specs: Vec<MapSpec>,
     /// By section and offset of the definition.
     defined: BTreeMap<(SecIdx, u64), MapId>,
-    /// Sections that are one map as a whole.
-    data: BTreeMap<SecIdx, MapId>,
+    /// Sections that are one map as a whole, in their order.
+    data: Vec<(SecIdx, MapId)>,
 }
 
 /// One definition found: where it is, and what it says.
@@ -34,6 +34,11 @@ struct Found {
 }
 
 impl Maps {
+    /// What the maps are, without where they are.
+    pub(crate) fn into_specs(self) -> Vec<MapSpec> {
+        self.specs
+    }
+
     pub(crate) fn find(
         image: &Image<'_>,
         btf: Option<&Btf<'_>>,
@@ -44,11 +49,8 @@ impl Maps {
             ".maps" => image.symbols_in(section.index).count(),
             name => usize::from(data_kind(name).is_some()),
         });
-        let mut maps = Maps {
-            specs: Vec::with_capacity(expected.sum()),
-            defined: BTreeMap::new(),
-            data: BTreeMap::new(),
-        };
+        let mut maps =
+            Maps { specs: Vec::with_capacity(expected.sum()), defined: BTreeMap::new(), data: Vec::new() };
         let mut names = BTreeMap::new();
         let mut add = |maps: &mut Maps, spec: MapSpec| {
             let id = MapId(maps.specs.len() as u32);
@@ -76,15 +78,17 @@ impl Maps {
             let found = data::find(&section, btf, &mut zeroes);
             if let Some(spec) = found.map_err(|error| error.in_section(section.name))? {
                 let id = add(&mut maps, spec).map_err(|error| error.in_section(section.name))?;
-                maps.data.insert(section.index, id);
+                maps.data.push((section.index, id));
             }
         }
         for section in image.sections().filter(|section| section.name == arena::SECTION) {
             let found = arena::hold(&section, &mut maps.specs);
             if let Some(id) = found.map_err(|error| error.in_section(section.name))? {
-                maps.data.insert(section.index, id);
+                maps.data.push((section.index, id));
             }
         }
+        maps.data.sort_unstable();
+        maps.data.shrink_to_fit();
         btf::fill_slots(image, functions, &mut maps, &slots).map_err(|error| error.in_section(".maps"))?;
         Ok(maps)
     }
@@ -126,14 +130,15 @@ impl Maps {
         let offset = image.symbol(symbol).value.wrapping_add(addend);
         let bad =
             |wanted| Problem::BadTarget { target: format!("{}+{addend:#x}", image.describe(symbol)), wanted };
-        if let Some(map) = self.data.get(&section) {
+        if let Ok(at) = self.data.binary_search_by_key(&section, |(section, _)| *section) {
+            let map = self.data[at].1;
             let spec = &self.specs[map.0 as usize];
             let size = match &spec.origin {
                 MapOrigin::Arena(data) => data.bytes.len() as u64,
                 _ => u64::from(spec.value_size),
             };
             return Some(match offset <= size {
-                true => Ok(RelocTarget::MapValue { map: *map, offset: offset as u32 }),
+                true => Ok(RelocTarget::MapValue { map, offset: offset as u32 }),
                 false => Err(bad("a byte inside the data section")),
             });
         }

@@ -3,7 +3,7 @@
 use crate::error::{ElfError, Problem};
 use crate::exceptions::Callbacks;
 use crate::externs::{self, ExternSpec};
-use crate::functions::Functions;
+use crate::functions::{Function, Functions};
 use crate::image::{
     Binding, Image, Keep, R_BPF_64_ABS32, R_BPF_64_ABS64, R_BPF_64_NODYLD32, Reloc, SecIdx, SectionKind,
     Symbol,
@@ -12,7 +12,7 @@ use crate::info::Info;
 use crate::maps::{Maps, data_kind};
 use crate::parts::Parts;
 use crate::pieces;
-use crate::programs::{Linked, Linker, Place, ReadCode};
+use crate::programs::{Linker, Place, ReadCode};
 use crate::source::{Source, copy};
 use crate::summary::{SectionSummary, Sections};
 use skep_btf::{Btf, Ext, ObjectLayout, PointerSize, Visibility};
@@ -62,9 +62,9 @@ impl ObjectSpec {
     /// Says which file, section, symbol and instruction is malformed or not supported, and how.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<ObjectSpec, ElfError> {
         let read = || {
-            let image = Image::parse(Source::Whole(bytes), Keep::Loadable)?;
+            let mut image = Image::parse(Source::Whole(bytes), Keep::Loadable)?;
             let mut code = |at, into: &mut [u8]| copy(bytes, at, into).is_some();
-            let (mut spec, places) = parse(file, &image, None, &mut code)?;
+            let (mut spec, places) = parse(file, &mut image, None, &mut code)?;
             add_info(&mut spec, &places, image.named(EXT).map_or(&[], |section| section.data))?;
             Ok(spec)
         };
@@ -94,7 +94,7 @@ impl ObjectSpec {
             is_there
         };
         let linked = Image::parse(Source::Parts(&parts), Keep::LoadableInParts)
-            .and_then(|image| parse(file, &image, btf, &mut code));
+            .and_then(|mut image| parse(file, &mut image, btf, &mut code));
         drop(parts);
         // Not what the linker makes of it, but why the code is not there.
         if let Some(failed) = failed {
@@ -136,14 +136,16 @@ impl ObjectSpec {
 const EXT: &str = ".BTF.ext";
 
 /// Adds to the programs what `.BTF.ext` says of the functions that they were linked from.
-fn add_info(spec: &mut ObjectSpec, places: &[Vec<Place>], ext: &[u8]) -> Result<(), ElfError> {
+fn add_info(spec: &mut ObjectSpec, mut places: &[Place], ext: &[u8]) -> Result<(), ElfError> {
     let Some(btf) = spec.btf.as_ref().filter(|_| !ext.is_empty()) else { return Ok(()) };
     let ext = Ext::parse(ext, btf).map_err(|error| ElfError::from(error).in_section(EXT))?;
     let info = Info::read(btf, &ext);
     let sections = &spec.sections;
     let name = |index| name_of(sections, index);
-    for (program, places) in spec.programs.iter_mut().zip(places) {
-        info.add(program, places, name);
+    for program in &mut spec.programs {
+        let (of_this, rest) = places.split_at(program.functions.len().min(places.len()));
+        info.add(program, of_this, name);
+        places = rest;
     }
     Ok(())
 }
@@ -158,10 +160,10 @@ fn name_of(sections: &Sections, index: SecIdx) -> &str {
 /// `code` reads what it does not hold. With it come the places that the functions of each program were in.
 fn parse(
     file: &str,
-    image: &Image<'_>,
+    image: &mut Image<'_>,
     btf: Option<Vec<u8>>,
     code: &mut ReadCode<'_>,
-) -> Result<(ObjectSpec, Vec<Vec<Place>>), ElfError> {
+) -> Result<(ObjectSpec, Vec<Place>), ElfError> {
     let btf = read_btf(image, btf)?;
     let functions = Functions::find(image)?;
     let mut maps = Maps::find(image, btf.as_ref(), &functions)?;
@@ -186,6 +188,8 @@ fn parse(
     };
     // What follows is in the place of these: a load holds the most where it has read its object.
     drop(functions);
+    let maps = maps.into_specs();
+    image.forget_symbols();
     let spec = ObjectSpec {
         file: file.to_owned(),
         order: image.order,
@@ -195,28 +199,36 @@ fn parse(
         externs,
         sections: summaries(image),
         notes: notes(image),
-        maps: maps.specs,
+        maps,
         btf,
     };
     Ok((spec, places))
 }
 
 /// Links all programs, in the order of the file.
-fn link(linker: &Linker<'_, '_>) -> Result<(Vec<ProgramSpec>, Vec<Vec<Place>>), ElfError> {
+fn link(linker: &Linker<'_, '_>) -> Result<(Vec<ProgramSpec>, Vec<Place>), ElfError> {
     let functions = linker.functions;
     let count = functions.programs().count();
-    let (mut programs, mut all) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    only_one_of_each_name(linker)?;
+    // Most programs are one function.
+    let (mut programs, mut places) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for entry in functions.programs() {
+        programs.push(linker.link(entry, &mut places)?);
+    }
+    Ok((programs, places))
+}
+
+fn only_one_of_each_name(linker: &Linker<'_, '_>) -> Result<(), ElfError> {
+    let functions = linker.functions;
     let mut names = BTreeSet::new();
     for entry in functions.programs() {
-        let Linked { program, places } = linker.link(entry)?;
-        if !names.insert(functions.get(entry).name) {
-            let error = ElfError::from(Problem::Twice(program.name.clone()));
-            return Err(error.in_section(&program.section).in_symbol(&program.name));
+        let Function { name, section, .. } = functions.get(entry);
+        if !names.insert(*name) {
+            let error = ElfError::from(Problem::Twice((*name).to_owned()));
+            return Err(error.in_section(linker.image.section(*section).name).in_symbol(name));
         }
-        programs.push(program);
-        all.push(places);
     }
-    Ok((programs, all))
+    Ok(())
 }
 
 fn read_btf(image: &Image<'_>, bytes: Option<Vec<u8>>) -> Result<Option<Btf<'static>>, ElfError> {

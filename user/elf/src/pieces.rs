@@ -34,7 +34,7 @@ struct Target<'s> {
 /// `section` names sections, `read` fills a buffer from an offset of the file. `None` is for what has to be looked at as a whole;
 /// the programs are of no use then.
 pub(crate) fn add<'s, E>(
-    (programs, places): (&mut [ProgramSpec], &[Vec<Place>]),
+    (programs, places): (&mut [ProgramSpec], &[Place]),
     section: impl Fn(SecIdx) -> &'s str,
     btf: &Btf<'_>,
     range: &Range<u64>,
@@ -100,13 +100,14 @@ pub(crate) fn add<'s, E>(
 /// overlap, are not for here.
 fn targets<'s>(
     programs: &[ProgramSpec],
-    places: &[Vec<Place>],
+    places: &[Place],
     section: impl Fn(SecIdx) -> &'s str,
 ) -> Option<Vec<Target<'s>>> {
-    let mut targets = Vec::with_capacity(places.iter().map(Vec::len).sum());
-    for (index, (program, places)) in programs.iter().zip(places).enumerate() {
-        targets.extend(program.functions.iter().zip(places).map(|(function, place)| {
-            let start = place.start as u64 * RawInsn::BYTES as u64;
+    let mut targets = Vec::with_capacity(places.len());
+    let mut places = places.iter();
+    for (index, program) in programs.iter().enumerate() {
+        targets.extend(program.functions.iter().zip(&mut places).map(|(function, place)| {
+            let start = u64::from(place.start) * RawInsn::BYTES as u64;
             Target {
                 section: section(place.section).as_bytes(),
                 bytes: start..start + u64::from(function.slots) * RawInsn::BYTES as u64,

@@ -49,15 +49,37 @@ pub(crate) type ReadCode<'r> = dyn FnMut(u64, &mut [u8]) -> bool + 'r;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) section: SecIdx,
-    /// Its first slot in the section.
-    pub(crate) start: usize,
+    /// Its first slot in the section, of which no more than [`MOST_SLOTS`] are of use.
+    pub(crate) start: u32,
 }
 
-/// A program, and where each of its functions was.
-#[derive(Debug)]
-pub(crate) struct Linked {
-    pub(crate) program: ProgramSpec,
-    pub(crate) places: Vec<Place>,
+/// A program, and where each of its functions was, behind those of the programs before it.
+struct Linked<'p> {
+    program: ProgramSpec,
+    places: &'p mut Vec<Place>,
+}
+
+/// Where functions begin in a program, in slots. Most programs are one function.
+#[derive(Default)]
+struct Placed {
+    first: Option<(FnIdx, usize)>,
+    others: BTreeMap<FnIdx, usize>,
+}
+
+impl Placed {
+    fn at(&self, function: FnIdx) -> Option<usize> {
+        match self.first {
+            Some((first, start)) if first == function => Some(start),
+            _ => self.others.get(&function).copied(),
+        }
+    }
+
+    fn put(&mut self, function: FnIdx, start: usize) {
+        match self.first {
+            None => self.first = Some((function, start)),
+            Some(_) => drop(self.others.insert(function, start)),
+        }
+    }
 }
 
 /// The load flags that a section's properties ask for.
@@ -94,8 +116,8 @@ enum Meaning {
 }
 
 impl Linker<'_, '_> {
-    /// Links the program that starts with `entry`; the records of its functions are still to be added.
-    pub(crate) fn link(&self, entry: FnIdx) -> Result<Linked, ElfError> {
+    /// Links the program that starts with `entry`, and adds where its functions were; the records of these are still to be added.
+    pub(crate) fn link(&self, entry: FnIdx, places: &mut Vec<Place>) -> Result<ProgramSpec, ElfError> {
         let function = self.functions.get(entry);
         let section = self.image.section(function.section);
         let program = ProgramSpec {
@@ -110,28 +132,29 @@ impl Linker<'_, '_> {
             line_info: Vec::new(),
             exception_callback: None,
         };
-        let mut linked = Linked { program, places: Vec::with_capacity(1) };
-        let mut placed = BTreeMap::new();
+        let mut linked = Linked { program, places };
+        let mut placed = Placed::default();
         let mut calls = Vec::new();
         self.place(entry, &mut linked, &mut placed, &mut calls)?;
         // Behind all that is called, as libbpf has it.
         let callback = self.callbacks.of(function.name);
         // One that the program calls itself, which the kernel refuses, is there already.
-        if let Some(callback) = callback.filter(|callback| !placed.contains_key(callback)) {
+        if let Some(callback) = callback.filter(|callback| placed.at(*callback).is_none()) {
             self.place(callback, &mut linked, &mut placed, &mut calls)?;
         }
-        let program = &mut linked.program;
+        let mut program = linked.program;
         program.exception_callback =
-            callback.and_then(|index| placed.get(&index)).map(|start| InsnIdx(*start as u32));
+            callback.and_then(|index| placed.at(index)).map(|start| InsnIdx(start as u32));
         for (at, callee) in calls {
-            // Both fit in 24 bits, so their difference fits an i32.
-            program.insns[at].imm = placed[&callee] as i32 - at as i32 - 1;
+            // Whatever is called is placed. Both fit in 24 bits, so their difference fits an i32.
+            let start = placed.at(callee).unwrap_or_default();
+            program.insns[at].imm = start as i32 - at as i32 - 1;
         }
         // Made with some room, and held as long as the object.
         program.insns.shrink_to_fit();
         program.relocations.shrink_to_fit();
         program.functions.shrink_to_fit();
-        Ok(linked)
+        Ok(program)
     }
 
     /// Places a function and all that it calls, each callee behind its first caller and before the caller's next one: the order
@@ -139,8 +162,8 @@ impl Linker<'_, '_> {
     fn place(
         &self,
         first: FnIdx,
-        linked: &mut Linked,
-        placed: &mut BTreeMap<FnIdx, usize>,
+        linked: &mut Linked<'_>,
+        placed: &mut Placed,
         calls: &mut Vec<(usize, FnIdx)>,
     ) -> Result<(), ElfError> {
         // Not on the stack: how deep calls go is the file's to say.
@@ -150,10 +173,10 @@ impl Linker<'_, '_> {
                 left.pop();
                 continue;
             };
-            if placed.contains_key(&index) {
+            if placed.at(index).is_some() {
                 continue;
             }
-            placed.insert(index, linked.program.insns.len());
+            placed.put(index, linked.program.insns.len());
             let known = calls.len();
             self.append(index, linked, calls)?;
             let callees: Vec<FnIdx> = calls[known..].iter().map(|(_, callee)| *callee).collect();
@@ -166,7 +189,7 @@ impl Linker<'_, '_> {
     fn append(
         &self,
         index: FnIdx,
-        Linked { program, places }: &mut Linked,
+        Linked { program, places }: &mut Linked<'_>,
         calls: &mut Vec<(usize, FnIdx)>,
     ) -> Result<(), ElfError> {
         let function = self.functions.get(index);
@@ -192,7 +215,8 @@ impl Linker<'_, '_> {
             slots: count as u32,
             linkage: function.linkage,
         });
-        places.push(Place { section: function.section, start: function.start });
+        let start = u32::try_from(function.start).map_err(|_| fail(Problem::TooLarge.into(), 0))?;
+        places.push(Place { section: function.section, start });
         let slots = &mut program.insns[base..];
         let (first, end) = (function.start as u64 * 8, (function.start + count) as u64 * 8);
         let relocs = self.image.relocs_within(function.section, first..end);

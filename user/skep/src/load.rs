@@ -96,12 +96,16 @@ fn load_with(object: &Object, kernel: &Kernel, code: Vec<Vec<RawInsn>>) -> Resul
     for (spec, setting) in loading.programs() {
         programs::check(spec, setting).map_err(|error| error.in_program(&spec.name))?;
     }
+    for (spec, setting) in object.spec.maps.iter().zip(&object.maps) {
+        if setting.autocreate == Autocreate::Yes {
+            loading.check_ring(spec).map_err(|error| error.in_map(&spec.name))?;
+        }
+    }
     let mut made = loading.ops.iter().filter(|ops| ops.autocreate == Autocreate::Yes);
     let needed_by = made.next().map(|ops| ops.name.as_str());
     let programs: Vec<_> =
         loading.programs().filter_map(|(spec, set)| Some((spec, set.prog_type?))).collect();
     loading.btf = btf::load(object, kernel, &programs, needed_by, &mut loading.notes)?;
-    let mut loaded = Vec::with_capacity(programs.len());
     drop(programs);
     let used = Used::by(&loading);
     for index in 0..object.spec.maps.len() {
@@ -109,9 +113,14 @@ fn load_with(object: &Object, kernel: &Kernel, code: Vec<Vec<RawInsn>>) -> Resul
         loading.maps.push(map);
     }
     loading.fill_maps_of_maps()?;
+    let mut loaded = Vec::new();
     for (index, spec, setting) in loading.numbered() {
         let own = loading.code.get_mut(index).map(std::mem::take);
         let program = loading.program(spec, setting, own).map_err(|error| error.in_program(&spec.name))?;
+        // It grows by little, as the code that was loaded makes room.
+        if loaded.len() == loaded.capacity() {
+            loaded.reserve_exact(loaded.len() / 4 + 1);
+        }
         loaded.push(program);
     }
     loading.fill_maps_of_programs(&loaded)?;

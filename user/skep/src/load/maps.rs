@@ -148,6 +148,14 @@ impl Loading<'_> {
         Ok(create)
     }
 
+    /// Says whether a ring is larger than any kernel takes. The size of a page is known then, which takes memory to find out.
+    pub(super) fn check_ring(&self, spec: &MapSpec) -> Result<()> {
+        match spec.map_type {
+            MapType::RINGBUF | MapType::USER_RINGBUF => self.ring_bytes(spec.max_entries).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     /// Rounds the bytes of a ring up to what every kernel takes: a power of two, and a multiple of the page.
     fn ring_bytes(&self, bytes: u32) -> Result<u32> {
         if bytes.is_power_of_two() && bytes >= 1 << 16 {
