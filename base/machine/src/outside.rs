@@ -12,6 +12,7 @@ use skep_maps::RingBuf;
 use skep_mem::{
     Arg, Bytes, CallbackArg, Commit, FuncIndex, Halt, Invoke, Lend, MapIndex, OnCpu, RecordToken, Ret,
 };
+use skep_model::platform::MapType;
 use skep_model::platform::helper::{Arg as Wanted, MemAccess, Nullable, Zero};
 
 /// How many programs may follow one another (`MAX_TAIL_CALL_CNT` in `include/linux/bpf.h`).
@@ -383,6 +384,10 @@ impl<'r, S> Marshal<'_, 'r, S> {
             }
             Wanted::MapKey => memory(u64::from(def?.key_size), Lend::Read),
             Wanted::MapValue => memory(u64::from(def?.value_size), Lend::Read),
+            // What is looked for in a bloom filter is read.
+            Wanted::MapValueOut if def?.map_type == MapType::BLOOM_FILTER => {
+                memory(u64::from(def?.value_size), Lend::Read)
+            }
             Wanted::MapValueOut => memory(u64::from(def?.value_size), Lend::Write),
             Wanted::Mem(access, nullable) => {
                 let len = self.numbers.get(self.position + 1).copied().filter(|&len| len < MAX_SIZE)?;

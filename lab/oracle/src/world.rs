@@ -255,10 +255,16 @@ impl<'m> World<'m> {
 
     /// Writes what a prototype says that the helper writes.
     fn write(&self, prototype: &Prototype, args: &[Arg<'m>]) {
+        let map = args.iter().find_map(|arg| match arg {
+            Arg::Map(map) => self.case.maps.get(map.0 as usize),
+            _ => None,
+        });
+        let is_filter = map.is_some_and(|map| MapType(map.0.info.type_) == MapType::BLOOM_FILTER);
         for (wanted, arg) in prototype.args.iter().zip(args) {
             let writes = match wanted {
                 Wanted::Mem(access, _) | Wanted::Fixed { access, .. } => *access != MemAccess::Read,
-                Wanted::MapValueOut => true,
+                // What is looked for in a bloom filter is read.
+                Wanted::MapValueOut => !is_filter,
                 _ => false,
             };
             if let (true, Arg::Bytes(bytes)) = (writes, arg) {

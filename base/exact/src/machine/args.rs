@@ -5,6 +5,7 @@ use crate::object::State;
 use crate::{ArgError, FaultKind, ObjectId, Observer, Region, Rights, UninitStack, Value};
 use skep_isa::Reg;
 use skep_mem::{Arg, Bytes, Lend, MapIndex, RecordToken};
+use skep_model::platform::MapType;
 use skep_model::platform::helper::{Arg as Wanted, Effects, Helper, MemAccess, Nullable, Prototype, Zero};
 
 /// A number of bytes from which on Linux calls a size unbounded (`BPF_MAX_VAR_SIZ` in
@@ -158,6 +159,10 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
                 (false, memory(shape.map_or(0, |shape| u64::from(shape.key_size)), MemAccess::Read))
             }
             (Wanted::MapValue, _) => {
+                (false, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Read))
+            }
+            // What is looked for in a bloom filter is read.
+            (Wanted::MapValueOut, _) if shape.is_some_and(|shape| shape.kind == MapType::BLOOM_FILTER) => {
                 (false, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Read))
             }
             (Wanted::MapValueOut, _) => {

@@ -17,7 +17,7 @@ use crate::value::{To, Value};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use skep_abi::FuncId;
+use skep_abi::{FuncId, MapType};
 use skep_btf::LineInfo;
 use skep_isa::{Insn, InsnIdx, Program, Reg};
 use skep_model::platform::helper::{Arg, MemAccess};
@@ -329,7 +329,10 @@ impl<'a> Log<'a> {
                 Arg::Fixed { bytes, access: MemAccess::Write } => Some(u64::from(*bytes)),
                 // Its two slots are read.
                 Arg::Dynptr(_) => Some(16),
-                Arg::MapValueOut => map.map(|map| u64::from(map.value_size)),
+                Arg::MapValueOut => {
+                    let written = map.filter(|map| map.kind != MapType::BLOOM_FILTER);
+                    written.map(|map| u64::from(map.value_size))
+                }
                 _ => None,
             };
             let size = size.and_then(|size| i64::try_from(size).ok()).filter(|&size| size > 0);
