@@ -5,7 +5,7 @@ mod common;
 mod lab;
 
 use common::{EXIT, add, alu, imm64, jump, load_at, mov, store};
-use lab::{ARRAY, PROGS, RING, RODATA, SINK, call, func, load_as, map, map_value};
+use lab::{ARRAY, FILTER, PROGS, RING, RODATA, SINK, call, func, load_as, map, map_value};
 use lab::{run_with, run_xdp, xdp_returns, xdp_stops};
 use skep_exact::LoadErrorKind;
 use skep_isa::Reg::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R10};
@@ -177,6 +177,28 @@ fn values_of_data_maps_are_reached_directly() {
     assert_eq!(outside.kind, LoadErrorKind::MapValueOffset { offset: 16, value_size: 16 });
     let unknown = load_as(ProgType::XDP, &[map(R1, 99), EXIT], 0).unwrap_err();
     assert_eq!(unknown.to_string(), "instruction 0: file descriptor 99 is no map here");
+}
+
+#[test]
+fn what_is_looked_for_in_a_filter_is_read() {
+    // What is stored there is an address afterwards, too.
+    let stays = [
+        store(Size::Dw, R10, -16, 7),
+        store(Size::Dw, R10, -8, R10),
+        map(R1, FILTER),
+        mov(R2, R10),
+        add(R2, -8),
+        call(FuncId::MAP_PEEK_ELEM),
+        load_at(LoadKind::U64, R3, R10, -8),
+        load_at(LoadKind::U64, R0, R3, -16),
+        EXIT,
+    ];
+    xdp_returns(&stays, 7);
+    let constant = [map(R1, FILTER), map_value(R2, RODATA, 0), call(FuncId::MAP_PEEK_ELEM), EXIT];
+    xdp_returns(&constant, -2i64 as u64);
+    let hidden = [map(R1, FILTER), map_value(R2, SINK, 0), call(FuncId::MAP_PEEK_ELEM), EXIT];
+    let message = "argument 2 of map_peek_elem: a value of map 4 does not allow what the helper does";
+    xdp_stops(&hidden, 4, "bad_helper_argument", message);
 }
 
 #[test]

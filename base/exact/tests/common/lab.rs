@@ -1,4 +1,4 @@
-//! A small world: five maps, a packet, the context of XDP, and a handful of helpers that do what Linux's do.
+//! A small world: six maps, a packet, the context of XDP, and a handful of helpers that do what Linux's do.
 
 use super::common::slots;
 use skep_exact::{
@@ -16,17 +16,19 @@ pub(crate) const RING: i32 = 1;
 pub(crate) const PROGS: i32 = 2;
 pub(crate) const RODATA: i32 = 3;
 pub(crate) const SINK: i32 = 4;
+pub(crate) const FILTER: i32 = 5;
 
 const fn shape(kind: MapType, key_size: u32, value_size: u32, rights: Rights) -> MapShape {
     MapShape { kind, key_size, value_size, rights }
 }
 
-const MAPS: [MapShape; 5] = [
+const MAPS: [MapShape; 6] = [
     shape(MapType::ARRAY, 4, 16, Rights::ReadWrite),
     shape(MapType::RINGBUF, 0, 0, Rights::ReadWrite),
     shape(MapType::PROG_ARRAY, 4, 4, Rights::ReadWrite),
     shape(MapType::ARRAY, 4, 16, Rights::ReadOnly),
     shape(MapType::ARRAY, 4, 16, Rights::WriteOnly),
+    shape(MapType::BLOOM_FILTER, 0, 8, Rights::ReadWrite),
 ];
 
 /// Where the packet begins in its memory.
@@ -59,7 +61,7 @@ impl Memory {
     }
 }
 
-/// Links with the five maps and every helper of Linux 6.18.
+/// Links with the six maps and every helper of Linux 6.18.
 pub(crate) struct Linux;
 
 impl Platform for Linux {
@@ -164,6 +166,11 @@ impl<'m> World<'m> for Lab<'m> {
                     None => return Ok(Ret::Int(-7i64 as u64)),
                 }
                 Ok(Ret::Int(0))
+            }
+            // Nothing was ever pushed.
+            (FuncId::MAP_PEEK_ELEM, &[Arg::Map(_), Arg::Bytes(value)]) => {
+                assert_eq!(value.len(), 8);
+                Ok(Ret::Int(-2i64 as u64))
             }
             (FuncId::LOOP, &[Arg::Int(times), Arg::Func(func), Arg::Opaque, Arg::Int(_)]) => {
                 for i in 0..times {
