@@ -158,15 +158,12 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
             (Wanted::MapKey, _) => {
                 (false, memory(shape.map_or(0, |shape| u64::from(shape.key_size)), MemAccess::Read))
             }
-            (Wanted::MapValue, _) => {
-                (false, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Read))
-            }
-            // What is looked for in a bloom filter is read.
-            (Wanted::MapValueOut, _) if shape.is_some_and(|shape| shape.kind == MapType::BLOOM_FILTER) => {
-                (false, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Read))
-            }
-            (Wanted::MapValueOut, _) => {
-                (true, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Write))
+            (Wanted::MapValue | Wanted::MapValueOut, _) => {
+                // What is looked for in a bloom filter is read.
+                let is_filter = shape.is_some_and(|shape| shape.kind == MapType::BLOOM_FILTER);
+                let writes = wanted == Wanted::MapValueOut && !is_filter;
+                let access = if writes { MemAccess::Write } else { MemAccess::Read };
+                (writes, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), access))
             }
             (Wanted::Fixed { bytes, access }, _) => {
                 let align = u64::from(bytes).max(1);
