@@ -12,7 +12,6 @@ use skep_maps::RingBuf;
 use skep_mem::{
     Arg, Bytes, CallbackArg, Commit, FuncIndex, Halt, Invoke, Lend, MapIndex, OnCpu, RecordToken, Ret,
 };
-use skep_model::platform::MapType;
 use skep_model::platform::helper::{Arg as Wanted, MemAccess, Nullable, Zero};
 
 /// How many programs may follow one another (`MAX_TAIL_CALL_CNT` in `include/linux/bpf.h`).
@@ -371,7 +370,7 @@ impl<'r, S> Marshal<'_, 'r, S> {
         let all = &self.outside.machine.maps;
         let def = map.and_then(|MapIndex(map)| all.get(map as usize)).map(|map| map.def);
         let mut memory = |len: u64, how| Some(lend(number, len, how, engine)).flatten().map(Arg::Bytes);
-        match wanted {
+        match def.map_or(wanted, |def| wanted.of_map(def.map_type)) {
             Wanted::Any | Wanted::Unchecked => Some(Arg::Int(number)),
             Wanted::Map => {
                 let index = maps::of_handle(number)?;
@@ -384,10 +383,6 @@ impl<'r, S> Marshal<'_, 'r, S> {
             }
             Wanted::MapKey => memory(u64::from(def?.key_size), Lend::Read),
             Wanted::MapValue => memory(u64::from(def?.value_size), Lend::Read),
-            // What is looked for in a bloom filter is read.
-            Wanted::MapValueOut if def?.map_type == MapType::BLOOM_FILTER => {
-                memory(u64::from(def?.value_size), Lend::Read)
-            }
             Wanted::MapValueOut => memory(u64::from(def?.value_size), Lend::Write),
             Wanted::Mem(access, nullable) => {
                 let len = self.numbers.get(self.position + 1).copied().filter(|&len| len < MAX_SIZE)?;

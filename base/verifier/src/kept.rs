@@ -125,7 +125,9 @@ impl<T: Copy> Unused<T> {
     /// So many of them, in memory that is not much larger.
     fn copy(&mut self, all: impl Iterator<Item = T>, count: usize) -> Result<Vec<T>, Rejection> {
         let fits = |unused: &Vec<T>| (count..=2 * count).contains(&unused.capacity());
-        let mut copy = if self.0.last().is_some_and(fits) { self.0.pop() } else { None }.unwrap_or_default();
+        // The last one is the likeliest to lie in a cache.
+        let found = self.0.iter().rposition(fits);
+        let mut copy = found.map(|at| self.0.swap_remove(at)).unwrap_or_default();
         copy.try_reserve_exact(count).map_err(|_| no_memory())?;
         copy.extend(all.take(count));
         Ok(copy)

@@ -7,9 +7,10 @@ use skep_embedded::{Config, Embedded};
 use skep_isa::text::assemble;
 use skep_isa::{ByteOrder, raw};
 use skep_lab_filetests::{EVERY_WAY, LOG, Loaded, Loader, RuleCase, WAY, Which, committed, on_subject};
+use skep_lab_world::Text;
 use skep_sys::{Kernel, ProgLoadMemory, Records};
-use skep_verifier::{Detail, Limits, Sink, verify_logged};
-use std::fmt::{self, Write as _};
+use skep_verifier::{Detail, Limits, verify_logged};
+use std::fmt::Write as _;
 use zerocopy::IntoBytes;
 
 /// The release whose log it is.
@@ -39,27 +40,6 @@ const EQUAL: &[&str] = &[
 
 /// How many logs are equal at least; it was 620 of 693 with Linux 6.18.44.
 const LEAST: usize = 600;
-
-/// A text that is written and taken back.
-#[derive(Default)]
-struct Text(String);
-
-impl fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.push_str(text);
-        Ok(())
-    }
-}
-
-impl Sink for Text {
-    fn position(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn back_to(&mut self, position: u64) {
-        self.0.truncate(position as usize);
-    }
-}
 
 /// The log of this verifier.
 fn ours(case: &RuleCase, which: Which, detail: Detail) -> String {

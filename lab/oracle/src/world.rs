@@ -259,12 +259,11 @@ impl<'m> World<'m> {
             Arg::Map(map) => self.case.maps.get(map.0 as usize),
             _ => None,
         });
-        let is_filter = map.is_some_and(|map| MapType(map.0.info.type_) == MapType::BLOOM_FILTER);
+        let kind = map.map(|map| MapType(map.0.info.type_));
         for (wanted, arg) in prototype.args.iter().zip(args) {
-            let writes = match wanted {
-                Wanted::Mem(access, _) | Wanted::Fixed { access, .. } => *access != MemAccess::Read,
-                // What is looked for in a bloom filter is read.
-                Wanted::MapValueOut => !is_filter,
+            let writes = match kind.map_or(*wanted, |kind| wanted.of_map(kind)) {
+                Wanted::Mem(access, _) | Wanted::Fixed { access, .. } => access != MemAccess::Read,
+                Wanted::MapValueOut => true,
                 _ => false,
             };
             if let (true, Arg::Bytes(bytes)) = (writes, arg) {

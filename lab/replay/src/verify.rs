@@ -29,36 +29,15 @@
 use skep_abi::{AttachType, FuncId, MapType, ProgType};
 use skep_btf::{FuncInfo, TypeId};
 use skep_isa::{ByteOrder, Insn, InsnIdx, Program, RawInsn, Reg, raw, structure, text};
-use skep_lab_world::{Among, Function, Functions, HOST, MAPS, ValueType, functions, kernel};
+use skep_lab_world::{Among, Function, Functions, HOST, MAPS, Text, ValueType, functions, kernel};
 use skep_model::platform::helper::Licence;
 use skep_model::platform::version::Version;
 use skep_model::platform::{OWN_TYPES, Platform};
 use skep_verifier::{
-    Alignment, Category, Detail, Difference, Holds, Known, Limits, Loops, MapProto, Pruning, Rejection, Sink,
+    Alignment, Category, Detail, Difference, Holds, Known, Limits, Loops, MapProto, Pruning, Rejection,
     Sleep, Special, Subject, Trace, Verified, structured, verify, verify_logged, verify_traced,
 };
-use std::fmt;
 use std::sync::OnceLock;
-
-/// A log in memory.
-struct Text(String);
-
-impl fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.push_str(text);
-        Ok(())
-    }
-}
-
-impl Sink for Text {
-    fn position(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn back_to(&mut self, position: u64) {
-        self.0.truncate(position as usize);
-    }
-}
 
 /// Types of functions, one after the other from where the input says.
 fn types() -> &'static Functions {
@@ -339,7 +318,7 @@ pub(crate) fn run(data: &[u8]) {
     let told = verify_traced(&subject, &limits, &mut Sensible { calls });
     assert_eq!(told.is_ok(), full.is_ok(), "what is told decides the verdict");
     for detail in [Detail::Path, Detail::All] {
-        let mut text = Text(String::new());
+        let mut text = Text::default();
         let logged = verify_logged(&subject, &limits, &mut text, detail)
             .map(|_| ())
             .map_err(|rejection| (rejection.id(), rejection.insn, rejection.category()));

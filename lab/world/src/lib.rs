@@ -7,10 +7,12 @@ mod functions;
 mod host;
 mod kernel;
 mod maps;
+mod text;
 mod value;
 
 pub use functions::{Function, Functions, Linkage, Parameter, functions};
 pub use host::HOST;
 pub use kernel::{Kernel, kernel};
 pub use maps::{Among, FIRST, MAPS, Values, World, value_types};
+pub use text::Text;
 pub use value::ValueType;

@@ -5,7 +5,6 @@ use crate::object::State;
 use crate::{ArgError, FaultKind, ObjectId, Observer, Region, Rights, UninitStack, Value};
 use skep_isa::Reg;
 use skep_mem::{Arg, Bytes, Lend, MapIndex, RecordToken};
-use skep_model::platform::MapType;
 use skep_model::platform::helper::{Arg as Wanted, Effects, Helper, MemAccess, Nullable, Prototype, Zero};
 
 /// A number of bytes from which on Linux calls a size unbounded (`BPF_MAX_VAR_SIZ` in
@@ -85,6 +84,7 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
     ) -> Result<Arg<'m>, ArgError> {
         let kind = |wanted| Err(ArgError::Kind { wanted, found: value });
         let shape = checked.map.and_then(|map| self.program.maps.get(map.0 as usize));
+        let wanted = shape.map_or(wanted, |shape| wanted.of_map(shape.kind));
         let helper = checked.helper;
         let memory = |len: u64, access| Memory { len, access, align: 1, helper };
         let (written, request) = match (wanted, value) {
@@ -158,12 +158,11 @@ impl<'m, O: Observer> Machine<'m, '_, O> {
             (Wanted::MapKey, _) => {
                 (false, memory(shape.map_or(0, |shape| u64::from(shape.key_size)), MemAccess::Read))
             }
-            (Wanted::MapValue | Wanted::MapValueOut, _) => {
-                // What is looked for in a bloom filter is read.
-                let is_filter = shape.is_some_and(|shape| shape.kind == MapType::BLOOM_FILTER);
-                let writes = wanted == Wanted::MapValueOut && !is_filter;
-                let access = if writes { MemAccess::Write } else { MemAccess::Read };
-                (writes, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), access))
+            (Wanted::MapValue, _) => {
+                (false, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Read))
+            }
+            (Wanted::MapValueOut, _) => {
+                (true, memory(shape.map_or(0, |shape| u64::from(shape.value_size)), MemAccess::Write))
             }
             (Wanted::Fixed { bytes, access }, _) => {
                 let align = u64::from(bytes).max(1);

@@ -192,6 +192,15 @@ impl Arg {
         )
     }
 
+    /// What is wanted where the map before it is of this kind: what is looked for in a bloom filter is read, not written
+    /// (`resolve_map_arg_type` in `kernel/bpf/verifier.c`).
+    pub const fn of_map(self, kind: MapType) -> Arg {
+        match (self, kind) {
+            (Arg::MapValueOut, MapType::BLOOM_FILTER) => Arg::MapValue,
+            _ => self,
+        }
+    }
+
     /// The C type, as a program's declaration of the helper has it (`bpf_helper_defs.h` of libbpf), but for the context:
     /// that one's struct depends on the program.
     pub const fn c_type(self) -> CType {

@@ -6,7 +6,7 @@ use crate::step::MOST_OFFSET;
 use crate::subject::SpecialKind;
 use crate::value::{Memory, To, Trust, Value};
 use skep_abi::flags::{BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG};
-use skep_abi::{Errno, FuncId, MapType};
+use skep_abi::{Errno, FuncId};
 use skep_isa::Reg;
 use skep_model::platform::helper::{Arg, MemAccess, Nullable, SocketArg, Zero};
 
@@ -40,14 +40,14 @@ impl Said<'_, '_> {
             let size = Reg::new(index as u8 + 2).map(|reg| self.value(reg));
             let size = size.filter(Value::is_number).map_or(0, |size| size.number.umax());
             let proto = map.and_then(|map| subject.maps.get(usize::from(map.0)));
-            let lent = match arg {
+            let lent = match proto.map_or(*arg, |map| arg.of_map(map.kind)) {
                 Arg::MapKey => proto.map(|map| (map.key_size, false)),
                 Arg::MapValue | Arg::MapValueOrNull => proto.map(|map| (map.value_size, false)),
-                Arg::MapValueOut => proto.map(|map| (map.value_size, map.kind != MapType::BLOOM_FILTER)),
-                Arg::Fixed { bytes, access } => Some((u32::from(*bytes), *access != MemAccess::Read)),
-                Arg::Header(bytes) => Some((u32::from(*bytes), false)),
+                Arg::MapValueOut => proto.map(|map| (map.value_size, true)),
+                Arg::Fixed { bytes, access } => Some((u32::from(bytes), access != MemAccess::Read)),
+                Arg::Header(bytes) => Some((u32::from(bytes), false)),
                 Arg::Mem(access, _) => {
-                    Some((u32::try_from(size).unwrap_or(u32::MAX), *access != MemAccess::Read))
+                    Some((u32::try_from(size).unwrap_or(u32::MAX), access != MemAccess::Read))
                 }
                 _ => None,
             };
@@ -302,7 +302,12 @@ impl Said<'_, '_> {
                 }
                 WrongParameter::Memory(reg, size) => {
                     let value = self.value(reg);
-                    self.memory(rule, Refused { reg, value, off: 0, size, writes: false });
+                    if value.certainly_to() == Some(To::FlowKeys) {
+                        let line = words(format_args!("R{} type=flow_keys expected=fp", reg.number()));
+                        self.whole(line);
+                    } else {
+                        self.memory(rule, Refused { reg, value, off: 0, size, writes: false });
+                    }
                 }
             }
         }

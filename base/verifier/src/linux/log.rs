@@ -12,12 +12,12 @@ use crate::path::MOST_FRAMES;
 use crate::rejection::{Rejection, no_memory, words};
 use crate::stack::{Byte, Kept};
 use crate::state::State;
-use crate::subject::Subject;
+use crate::subject::{MapProto, Subject};
 use crate::value::{To, Value};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use skep_abi::{FuncId, MapType};
+use skep_abi::FuncId;
 use skep_btf::LineInfo;
 use skep_isa::{Insn, InsnIdx, Program, Reg};
 use skep_model::platform::helper::{Arg, MemAccess};
@@ -312,10 +312,10 @@ impl<'a> Log<'a> {
             return 0;
         };
         let value = |index: usize| Reg::new(index as u8 + 1).map(|reg| *state.reg(reg));
-        let mut map = None;
+        let mut map: Option<&MapProto<'_>> = None;
         let mut slots = 0;
         for (index, arg) in args.iter().enumerate() {
-            let size = match arg {
+            let size = match map.map_or(*arg, |map| arg.of_map(map.kind)) {
                 Arg::Map => {
                     let Some(To::Map(at) | To::InnerMap { map: at, .. }) =
                         value(index).and_then(|value| value.to())
@@ -326,13 +326,10 @@ impl<'a> Log<'a> {
                     None
                 }
                 Arg::Mem(MemAccess::Write, _) => value(index + 1).and_then(|size| size.as_constant()),
-                Arg::Fixed { bytes, access: MemAccess::Write } => Some(u64::from(*bytes)),
+                Arg::Fixed { bytes, access: MemAccess::Write } => Some(u64::from(bytes)),
                 // Its two slots are read.
                 Arg::Dynptr(_) => Some(16),
-                Arg::MapValueOut => {
-                    let written = map.filter(|map| map.kind != MapType::BLOOM_FILTER);
-                    written.map(|map| u64::from(map.value_size))
-                }
+                Arg::MapValueOut => map.map(|map| u64::from(map.value_size)),
                 _ => None,
             };
             let size = size.and_then(|size| i64::try_from(size).ok()).filter(|&size| size > 0);

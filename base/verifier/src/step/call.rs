@@ -199,6 +199,7 @@ impl Explorer<'_> {
             Arg::MapKey | Arg::MapValue | Arg::MapValueOut => {
                 let Some((map, _)) = call.map else { return wanted("a map before it") };
                 let proto = self.map(at, map)?;
+                let arg = arg.of_map(proto.kind);
                 // What is stored in a map of sockets is a socket (`resolve_map_arg_type`).
                 if arg == Arg::MapValue && matches!(proto.kind, MapType::SOCKMAP | MapType::SOCKHASH) {
                     if !self.is_socket(at, &value, SocketArg::CommonOrBtf)? {
@@ -208,10 +209,6 @@ impl Explorer<'_> {
                 }
                 let (size, how, reads) = match arg {
                     Arg::MapKey => (proto.key_size, Use::Lent, true),
-                    // What is looked for in a bloom filter is read.
-                    Arg::MapValueOut if proto.kind == MapType::BLOOM_FILTER => {
-                        (proto.value_size, Use::Lent, true)
-                    }
                     Arg::MapValue => (proto.value_size, Use::Lent, true),
                     _ => (proto.value_size, Use::Filled, false),
                 };

@@ -18,6 +18,7 @@ use crate::{Case, Listing, Random, Sent, contain};
 use asked::Asked;
 use linux::{Linux, Verdict};
 use seeds::Seeds;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use skep::Btf;
 use skep_abi::{OBJ_NAME_LEN, ProgLoad};
 use skep_isa::{ByteOrder, InsnIdx, raw};
@@ -26,6 +27,7 @@ use skep_verifier::{Category, Known, Limits, Rejection, Rule, Trace, Verified};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 type Error = Box<dyn std::error::Error>;
@@ -192,8 +194,13 @@ pub fn run(
         }
     }
     keep_quiet();
+    // Who is interrupted keeps what was found, and is no victim of the program that Linux is being asked of.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
     let (start, before) = (Instant::now(), tally.seconds);
-    while tally.next < options.programs {
+    while tally.next < options.programs && !interrupted.load(Ordering::Relaxed) {
         let number = tally.next;
         tally.next += 1;
         oracle.compare(number, &mut tally)?;
