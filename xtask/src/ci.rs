@@ -3,13 +3,17 @@
 //! A step is a command. Its output goes to `target/ci/STEP.log` and is shown when it fails. A step that cannot run here is
 //! skipped with its reason, and so is, by its own name, each test that printed a line `skipped: TEST: REASON`.
 //! Steps that keep half a machine busy run two at a time. All steps run, also after one failed; the last line counts them: `ci: N passed, N failed, N skipped`.
+//! A whole run builds without cargo's incremental state (half of all that it would write), and where the disk gets full it removes
+//! what single steps have built as soon as they are done.
 
+mod room;
 mod step;
 
 use crate::cargo;
 use crate::outcome::Outcome;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use room::Room;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -146,7 +150,7 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
         return Ok(Outcome::Done(String::new()));
     }
     let chosen = choose(&options.only)?;
-    let place = Place::prepare()?;
+    let place = Place::prepare(options.only.is_empty())?;
     let begin = Instant::now();
     let mut reports = Vec::new();
     for steps in chosen.chunk_by(|one, other| one.share == Share::Half && other.share == Share::Half) {
@@ -166,10 +170,16 @@ fn choose(only: &[String]) -> Result<Vec<&'static Step>> {
 struct Place {
     logs: PathBuf,
     xtask: PathBuf,
+    /// What is set for every step.
+    env: Env,
+    room: Room,
 }
 
+/// Incremental state is of no use to who builds everything once.
+const BUILT_ONCE: Env = &[("CARGO_INCREMENTAL", "0")];
+
 impl Place {
-    fn prepare() -> Result<Self> {
+    fn prepare(is_whole: bool) -> Result<Self> {
         let logs = cargo::target_dir().join("ci");
         std::fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
         let own = std::env::current_exe().context("cannot tell where xtask is")?;
@@ -177,7 +187,8 @@ impl Place {
         let fresh = logs.join(format!("xtask.{}", std::process::id()));
         std::fs::copy(&own, &fresh).with_context(|| own.display().to_string())?;
         std::fs::rename(&fresh, &xtask).with_context(|| xtask.display().to_string())?;
-        Ok(Self { logs, xtask })
+        let env = if is_whole { BUILT_ONCE } else { PLAIN };
+        Ok(Self { logs, xtask, env, room: Room::new(cargo::target_dir()) })
     }
 
     /// Runs steps in order, two at a time; the reports come in the order of the steps.
@@ -204,7 +215,7 @@ impl Place {
     fn run(&self, step: &'static Step) -> Report {
         println!("{:<10} ...", step.name);
         let log = self.logs.join(format!("{}.log", step.name));
-        let report = step::run(step, &self.xtask, &log, STEP_LIMIT);
+        let report = step::run(step, self.env, &self.xtask, &log, STEP_LIMIT);
         let seconds = report.took.as_secs_f64();
         println!("{:<10} {:<7} {seconds:>6.1} s  {}", step.name, report.word(), report.note);
         for skip in &report.skipped_tests {
@@ -212,6 +223,9 @@ impl Place {
         }
         if report.is_failed() {
             println!("{}\n{:<10} log: {}", report.tail, "", log.display());
+        }
+        if let Some(removed) = self.room.is_done(step.name) {
+            println!("{:<10} removed {removed}", "");
         }
         report
     }
@@ -263,7 +277,7 @@ mod tests {
         let report = |script: &'static [&'static str]| {
             let step = Step { name: "layers", call: Call::Xtask(script), env: PLAIN, share: Share::Half };
             let log = std::env::temp_dir().join(format!("xtask-ci-{}-{}", std::process::id(), script[1]));
-            let report = step::run(&step, "/bin/sh".as_ref(), &log, STEP_LIMIT);
+            let report = step::run(&step, PLAIN, "/bin/sh".as_ref(), &log, STEP_LIMIT);
             std::fs::remove_file(log).expect("the log");
             report
         };

@@ -24,7 +24,7 @@ mount --bind "$4" "$root/vendor"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 shift 4
-exec chroot "$root" /usr/bin/env -i -C /workspace PATH=/usr/bin:/bin HOME=/root CARGO_TARGET_DIR=/target "$@"
+exec chroot "$root" /usr/bin/env -i -C /workspace PATH=/usr/bin:/bin HOME=/root CARGO_TARGET_DIR=/target CARGO_INCREMENTAL=0 "$@"
 "#;
 
 /// Folders of that Debian that something is mounted on.

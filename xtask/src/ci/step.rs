@@ -89,10 +89,10 @@ const TAIL_LINES: usize = 80;
 /// How often a running step is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Runs a step to its end, or to the limit.
-pub(super) fn run(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Report {
+/// Runs a step to its end, or to the limit, with the variables of all steps and its own.
+pub(super) fn run(step: &Step, common: Env, xtask: &Path, log: &Path, limit: Duration) -> Report {
     let begin = Instant::now();
-    let ended = spawn_and_wait(step, xtask, log, limit);
+    let ended = spawn_and_wait(step, common, xtask, log, limit);
     let text = std::fs::read(log).unwrap_or_default();
     let report = judge(step, ended, &String::from_utf8_lossy(&text));
     Report { took: begin.elapsed(), ..report }
@@ -104,7 +104,7 @@ enum Ended {
     AtLimit(Duration),
 }
 
-fn spawn_and_wait(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Result<Ended> {
+fn spawn_and_wait(step: &Step, common: Env, xtask: &Path, log: &Path, limit: Duration) -> Result<Ended> {
     use std::os::unix::process::CommandExt;
     let mut command = match step.call {
         Call::Cargo(args) => {
@@ -125,7 +125,7 @@ fn spawn_and_wait(step: &Step, xtask: &Path, log: &Path, limit: Duration) -> Res
     };
     let file = File::create(log).with_context(|| log.display().to_string())?;
     let mut child = command
-        .envs(step.env.iter().copied())
+        .envs(common.iter().chain(step.env).copied())
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)
@@ -256,7 +256,7 @@ mod tests {
             env: &[("STEP_TEST", "set")],
             share: Share::Half,
         };
-        let report = run(&step, Path::new("/bin/sh"), &log, limit);
+        let report = run(&step, &[("STEP_COMMON", "set")], Path::new("/bin/sh"), &log, limit);
         std::fs::remove_file(&log).expect("the log");
         report
     }
@@ -269,8 +269,8 @@ mod tests {
         assert_eq!((passed.word(), passed.note.as_str()), ("ok", "3 crates"));
         let skipped = run_script(&["-c", "echo 'skipped: layers: no: cargo'; exit 3"], LONG);
         assert_eq!((skipped.word(), skipped.note.as_str()), ("skipped", "no: cargo"));
-        let failed = run_script(&["-c", "echo \"$STEP_TEST\"; exit 1"], LONG);
-        assert_eq!((failed.word(), failed.tail.as_str()), ("FAILED", "set"));
+        let failed = run_script(&["-c", "echo \"$STEP_TEST\" \"$STEP_COMMON\"; exit 1"], LONG);
+        assert_eq!((failed.word(), failed.tail.as_str()), ("FAILED", "set set"));
     }
 
     #[test]

@@ -235,6 +235,8 @@ impl Copy {
         let mut build = cargo();
         // Crates of two workspaces that lie alike have the same names in a target folder.
         build.current_dir(&self.dir).env("CARGO_TARGET_DIR", self.dir.join("target"));
+        // One crate is built many times, changed by one token.
+        build.env("CARGO_INCREMENTAL", "1");
         build.args(["test", "--quiet", "--offline", "--no-run", "--message-format=json"]);
         build.args(["--package", &test.package, "--test", &test.target]);
         let output = build.stderr(Stdio::piped()).output().context("cannot run cargo")?;
