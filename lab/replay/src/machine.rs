@@ -9,7 +9,7 @@
 //!
 //! Promised: whatever it is, loading and running it ends without a panic; nothing is written but what was lent for writing;
 //! the interpreter and machine code, with the passes and without, come to one end: error, result, memory, maps, fuel, what
-//! helpers saw. More is executed than there was fuel for by [`WINDOW`] instructions at most. Where a program does
+//! helpers saw; setups, machines and CPUs can be shown, and machine code is listed where it is. More is executed than there was fuel for by [`WINDOW`] instructions at most. Where a program does
 //! not look at the numbers of addresses, the reference machine comes to that end as well, unless it knows more of a pointer than
 //! engines do that see addresses.
 
@@ -20,11 +20,12 @@ use skep_ir::fuel::WINDOW;
 use skep_isa::ByteOrder;
 use skep_machine::platform::{Platform, ProgType};
 use skep_machine::{
-    AtMost, Bytes, Cpu, Engine, EveryPath, Input, Level, Limits, Map, NoLoops, Program, ProgramError,
-    Refusal, Setup, SetupError, SetupErrorKind, Stop, StopKind, Verifier,
+    AtMost, Bytes, Cpu, Engine, EveryPath, Input, Level, Limits, Machine, Map, NoLoops, Program,
+    ProgramError, Refusal, Setup, SetupError, SetupErrorKind, Stop, StopKind, Verifier,
 };
 use skep_mem::Block;
 use skep_mem::testing::TestHost;
+use std::fmt;
 use world::{State, with_helpers};
 
 /// Sizes of a function's stack; some there are not.
@@ -85,6 +86,8 @@ fn from_text(rest: &[u8]) -> Option<Vec<Program>> {
     let names = with_helpers(Setup::new()).tail_calls(TAIL_CALL).host(&*host);
     let text = std::str::from_utf8(rest).ok()?;
     let parts = text.split(NEXT).take(PROGRAMS);
+    // Without names of helpers some is no program.
+    parts.clone().filter_map(|text| Program::from_text(text).err()).for_each(|error| check_error(&error));
     parts.map(|text| names.assemble(text).map_err(|error| check_error(&error)).ok()).collect()
 }
 
@@ -139,7 +142,7 @@ impl Place {
             lent: Block::zeroed(MEMORY + 2 * GUARD).expect("memory"),
             frozen: Block::zeroed(MEMORY).expect("memory"),
             maps: world::maps(&host),
-            cpu: Cpu::new(State::default()),
+            cpu: Cpu::default().with_fuel(0),
         }
     }
 
@@ -157,6 +160,7 @@ impl Place {
         world::clear(&self.maps);
         *self.cpu.state_mut() = State::default();
         self.cpu.fuel().fill(wanted.fuel);
+        self.cpu.set_word(world::WORD);
         let fuel = std::sync::Arc::clone(self.cpu.fuel());
         self.cpu.state_mut().lend_fuel(&fuel);
     }
@@ -182,7 +186,7 @@ impl Place {
         self.refresh(wanted);
         let host = TestHost::new();
         let mut setup =
-            with_helpers(Setup::new()).engine(engine).level(level).stack_bytes(wanted.stack_bytes);
+            with_helpers(Setup::default()).engine(engine).level(level).stack_bytes(wanted.stack_bytes);
         if let Some(code) = world::CODE {
             setup = setup.code(code);
         }
@@ -219,7 +223,13 @@ impl Place {
                 setup
             }
         };
-        let machine = setup.load_all(wanted.programs.iter().cloned())?;
+        assert!(shows(&setup));
+        let machine = match &wanted.programs[..] {
+            [program] => setup.load(program.clone())?,
+            programs => setup.load_all(programs.iter().cloned())?,
+        };
+        assert!(shows(&machine) && shows(&self.cpu));
+        check_code(&machine, wanted, engine);
         let memory = &mut self.memory[GUARD..GUARD + wanted.memory()];
         let buffer = &mut self.buffer[GUARD..GUARD + BUFFER];
         let at = usize::from(wanted.more >> 2 & 7) * 4;
@@ -248,6 +258,22 @@ impl Place {
         }
         let result = result.map_err(|stop| (stop.program(), stop.at().0, stop.kind()));
         Ok(Ran { result, left: self.after(wanted), fuel, seen })
+    }
+}
+
+fn shows(what: &impl fmt::Debug) -> bool {
+    !format!("{what:?}").is_empty()
+}
+
+/// All machine code is of some program, in pieces that do not overlap, and has a name.
+fn check_code(machine: &Machine<'_, State>, wanted: &Wanted, engine: Engine) {
+    let mut pieces: Vec<_> = machine.code().collect();
+    assert_eq!(pieces.is_empty(), engine != Engine::Jit, "only machine code is machine code");
+    pieces.sort_by_key(|piece| piece.address);
+    assert!(pieces.is_sorted_by(|one, next| one.address + one.len <= next.address), "{pieces:?}");
+    for piece in pieces {
+        assert!(piece.program < wanted.programs.len() && piece.len > 0, "{piece:?}");
+        assert!(piece.to_string().starts_with("bpf_prog_"), "{piece}");
     }
 }
 

@@ -68,7 +68,14 @@ impl Trace for State {
 }
 
 /// Numbers of helpers whose arguments are numbers, all of them; those of the others are memory and its length.
-pub(super) const OF_NUMBERS: [u32; 7] = [20, 22, 24, 26, 27, 28, 29];
+pub(super) const OF_NUMBERS: [u32; 8] = [20, 22, 24, 26, 27, 28, 29, 32];
+
+/// What plain helpers get beside their arguments.
+pub(super) const WORD: u64 = 0x0123_4567_89ab_cdef;
+
+extern "C" fn mix(a: u64, b: u64, c: u64, d: u64, e: u64, word: u64) -> u64 {
+    [a, b, c, d, e].into_iter().fold(word, |mixed, number| mixed.rotate_left(9) ^ number)
+}
 
 /// Gives a setup the helpers.
 pub(super) fn with_helpers(setup: Setup<'_, State>) -> Setup<'_, State> {
@@ -105,6 +112,7 @@ pub(super) fn with_helpers(setup: Setup<'_, State>) -> Setup<'_, State> {
         .helper(29, helpers::trace_printf())
         .helper(30, helpers::time())
         .helper(31, read)
+        .helper(32, Helper::plain("mix", mix))
 }
 
 /// Counts the bytes of each map's key, of its values, and those.
