@@ -135,8 +135,15 @@ impl RegSet {
     }
 
     /// Yields the registers in order.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = Reg> {
-        Reg::ALL.into_iter().filter(move |&reg| self.contains(reg))
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            // Of no bits, all 16 are trailing zeros, and no register has that number.
+            let first = Reg::new(left.trailing_zeros() as u8)?;
+            left &= left - 1;
+            Some(first)
+        })
     }
 }
 

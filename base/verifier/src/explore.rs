@@ -9,6 +9,7 @@ use crate::linux::Log;
 use crate::live::Live;
 use crate::path::{Mark, Note, Path, Position, Set, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
+use crate::same::Ids;
 use crate::state::{Frame, Role, State};
 use crate::step::{Contract, Lookups};
 use crate::structured::Structured;
@@ -60,6 +61,8 @@ pub(crate) struct Explorer<'a> {
     pub(crate) path: Path,
     pub(crate) kept: Vec<Kept>,
     unused: Spare,
+    /// For comparing states.
+    ids: Ids,
     free: Vec<u32>,
     waiting: Vec<Waiting>,
     /// States of paths that ended: their memory is used again.
@@ -143,6 +146,7 @@ impl<'a> Explorer<'a> {
             path: Path::default(),
             kept: Vec::new(),
             unused: Spare::default(),
+            ids: Ids::new(),
             free: Vec::new(),
             waiting: Vec::new(),
             spare: Vec::new(),

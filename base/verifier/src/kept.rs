@@ -124,6 +124,9 @@ impl<T> Default for Unused<T> {
 impl<T: Copy> Unused<T> {
     /// So many of them, in memory that is not much larger.
     fn copy(&mut self, all: impl Iterator<Item = T>, count: usize) -> Result<Vec<T>, Rejection> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let fits = |unused: &Vec<T>| (count..=2 * count).contains(&unused.capacity());
         // The last one is the likeliest to lie in a cache.
         let found = self.0.iter().rposition(fits);

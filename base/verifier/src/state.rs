@@ -1,6 +1,7 @@
 //! What is known at one point of one path.
 
 use crate::kept::copied;
+use crate::path::Set;
 use crate::rejection::{Rejection, no_memory};
 use crate::stack::Slot;
 use crate::value::{Id, MapAt, Value};
@@ -180,6 +181,27 @@ impl State {
                 if !slot.value.is_nothing() {
                     each(&mut slot.value);
                 }
+            }
+        }
+    }
+
+    /// Does something with every value of a set.
+    #[inline]
+    pub(crate) fn for_each_of(&mut self, set: &Set, mut each: impl FnMut(&mut Value)) {
+        for (frame, (&regs, &slots)) in self.frames.iter_mut().zip(set.regs.iter().zip(&set.slots)) {
+            let mut regs = regs;
+            while regs != 0 {
+                if let Some(value) = frame.regs.get_mut(regs.trailing_zeros() as usize) {
+                    each(value);
+                }
+                regs &= regs - 1;
+            }
+            let mut slots = slots;
+            while slots != 0 {
+                if let Some(slot) = frame.stack.get_mut(slots.trailing_zeros() as usize) {
+                    each(&mut slot.value);
+                }
+                slots &= slots - 1;
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::kept::{Kept, KeptState, Spare};
 use crate::live::Live;
 use crate::path::{MOST_FRAMES, Set, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
-use crate::same::{Compare, Ids, Part, counts_otherwise, covers};
+use crate::same::{Compare, Part, counts_otherwise, covers};
 use crate::scalar::Number;
 use crate::stack::{self, Turning, place};
 use crate::state::{Frame, Role, State};
@@ -278,7 +278,6 @@ impl Explorer<'_> {
             return Ok((Arrival::New, keep));
         }
         let (top, here) = (state.top(), self.live.before(at));
-        let mut ids = Ids::new();
         while index > 0 {
             index -= 1;
             let Some(number) = self.lists.get(list).and_then(|list| list.get(index)).map(|&at| at as usize)
@@ -293,7 +292,7 @@ impl Explorer<'_> {
                     return false;
                 }
                 let live = |frame| if frame == top { here } else { resumed(live, state, frame, at) };
-                covers(kept, state, how, &mut ids, live).map_err(|part| differed = part).is_ok()
+                covers(kept, state, how, &mut self.ids, live).map_err(|part| differed = part).is_ok()
             };
             if kept.on_path {
                 let turned = match always {

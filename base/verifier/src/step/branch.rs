@@ -61,23 +61,23 @@ impl Explorer<'_> {
                 self.wait(taken, target)?;
                 return Ok(Next::At(next));
             }
-            self.note_copies(state, &left, &right)?;
+            let copies = self.note_copies(state, &left, &right)?;
             let mut taken = None;
             if let Some((one, two)) =
                 scalar::compare::refine(cond, width, Outcome::Holds, &left.number, &right.number)
             {
                 let mut branch = self.copy(state)?;
-                learn(&mut branch, dst, &left, one);
+                learn(&mut branch, &copies, dst, &left, one);
                 if let Some(other) = other {
-                    learn(&mut branch, other, &right, two);
+                    learn(&mut branch, &copies, other, &right, two);
                 }
                 taken = Some(branch);
             }
             let fails = scalar::compare::refine(cond, width, Outcome::Fails, &left.number, &right.number);
             if let Some((one, two)) = fails {
-                learn(state, dst, &left, one);
+                learn(state, &copies, dst, &left, one);
                 if let Some(other) = other {
-                    learn(state, other, &right, two);
+                    learn(state, &copies, other, &right, two);
                 }
             }
             return Ok(match (taken, fails) {
@@ -133,14 +133,14 @@ impl Explorer<'_> {
         }
     }
 
-    /// Notes which numbers will change together, as they are copies of what is compared.
-    fn note_copies(&mut self, state: &State, left: &Value, right: &Value) -> Result<()> {
+    /// Notes which numbers will change together, as they are copies of what is compared, and returns them.
+    fn note_copies(&mut self, state: &State, left: &Value, right: &Value) -> Result<Set> {
+        let mut set = Set::EMPTY;
         let ids = [left.id, right.id];
         if !ids[0].is_some() && !ids[1].is_some() {
-            return Ok(());
+            return Ok(set);
         }
         let linked = |value: &Value| value.id.is_some() && ids.contains(&value.id) && value.is_number();
-        let mut set = Set::EMPTY;
         let mut count = 0;
         for (number, frame) in state.frames.iter().enumerate().take(MOST_FRAMES) {
             for reg in Reg::ALL {
@@ -156,11 +156,11 @@ impl Explorer<'_> {
                 }
             }
         }
-        if count < 2 {
-            return Ok(());
+        if count > 1 {
+            let set = self.path.set(set)?;
+            self.path.note(Note::Together(set))?;
         }
-        let set = self.path.set(set)?;
-        self.path.note(Note::Together(set))
+        Ok(set)
     }
 }
 
@@ -205,8 +205,8 @@ fn is_there(to: To) -> bool {
     }
 }
 
-/// Learns what a register holds, and so what its copies do.
-fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
+/// Learns what a register holds, and so what those of the copies do that are its own.
+fn learn(state: &mut State, copies: &Set, reg: Reg, before: &Value, number: Number) {
     if number == before.number {
         return;
     }
@@ -215,9 +215,8 @@ fn learn(state: &mut State, reg: Reg, before: &Value, number: Number) {
         return;
     }
     let (id, fixed) = (before.id, before.fixed);
-    state.for_each(|value| {
-        // Few have it, so it is asked for first.
-        if value.id != id || !value.is_number() {
+    state.for_each_of(copies, |value| {
+        if value.id != id {
             return;
         }
         let by = value.fixed.wrapping_sub(fixed);
