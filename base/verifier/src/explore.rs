@@ -4,7 +4,7 @@ mod meet;
 
 use self::meet::{Arrival, Leaving, Place, leave};
 use crate::facts::Noted;
-use crate::kept::{Kept, Spare};
+use crate::kept::{Kept, Spare, Standing};
 use crate::linux::Log;
 use crate::live::Live;
 use crate::path::{Mark, Note, Path, Position, Set, When, Why};
@@ -60,6 +60,8 @@ pub(crate) struct Explorer<'a> {
     lists: Vec<Vec<u32>>,
     pub(crate) path: Path,
     pub(crate) kept: Vec<Kept>,
+    /// Of each of these.
+    standings: Vec<Standing>,
     unused: Spare,
     /// For comparing states.
     ids: Ids,
@@ -145,6 +147,7 @@ impl<'a> Explorer<'a> {
             lists: Vec::new(),
             path: Path::default(),
             kept: Vec::new(),
+            standings: Vec::new(),
             unused: Spare::default(),
             ids: Ids::new(),
             free: Vec::new(),
@@ -317,7 +320,11 @@ impl<'a> Explorer<'a> {
 
     fn leave_path(&mut self, mark: Mark) {
         while let Some(index) = self.path.back_to(mark) {
-            if leave(&mut self.kept, index, self.limits.pruning, &mut self.unused) == Leaving::Dropped {
+            let Some((kept, standing)) = self.kept.get_mut(index).zip(self.standings.get_mut(index)) else {
+                continue;
+            };
+            let pruning = self.limits.pruning;
+            if leave(&mut kept.state, standing, pruning, &mut self.unused) == Leaving::Dropped {
                 self.drop_kept(index);
             }
         }

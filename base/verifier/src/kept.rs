@@ -10,11 +10,16 @@ use alloc::vec::Vec;
 use core::{iter, mem};
 use skep_isa::{InsnIdx, Reg, RegSet};
 
-/// A kept state, and what became of it.
+/// A kept state, and where it was.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) state: KeptState,
     pub(crate) at: InsnIdx,
+}
+
+/// What became of a kept state. It lies apart from it: where paths meet, many are told from the new state by no more than this.
+#[derive(Debug)]
+pub(crate) struct Standing {
     /// Whether it lies on the path that is followed.
     pub(crate) on_path: bool,
     /// Whether new states are compared with it.
@@ -23,14 +28,29 @@ pub(crate) struct Kept {
     pub(crate) misses: u32,
     /// In what the last state differed that was compared.
     pub(crate) differed: Part,
+    /// Whether that counts where only what is wanted does, once it is not on the path any more.
+    pub(crate) counts: bool,
 }
 
-impl Kept {
-    /// The register in which a state differs, and what it is if it is constant.
-    pub(crate) fn constant(&self, frame: u8, reg: Reg) -> Part {
-        match self.state.frames.get(frame.into()).map(|frame| frame.held(reg)) {
-            Some(Held::Constant(value)) => Part::Constant { frame, reg, value },
-            _ => Part::Reg { frame, reg },
+impl Standing {
+    /// That of a state that is kept now.
+    pub(crate) const NEW: Standing =
+        Standing { on_path: true, listed: true, hits: 0, misses: 0, differed: Part::Whole, counts: false };
+
+    /// Notes in what a state differed from the kept one.
+    pub(crate) fn note(&mut self, differed: Part, kept: &KeptState) {
+        self.differed = match differed {
+            Part::Reg { frame, reg } => kept.constant(frame, reg),
+            other => other,
+        };
+        self.weigh(kept);
+    }
+
+    /// Sees whether that in which a state differed counts.
+    pub(crate) fn weigh(&mut self, kept: &KeptState) {
+        if let Part::Constant { frame, reg, .. } = self.differed {
+            let wanted = kept.frames.get(frame.into()).map_or(0, |frame| frame.wanted.compared_regs());
+            self.counts = wanted & 1 << reg.index() != 0;
         }
     }
 }
@@ -145,6 +165,14 @@ impl<T: Copy> Unused<T> {
 }
 
 impl KeptState {
+    /// The register in which a state differs, and what it is if it is constant.
+    fn constant(&self, frame: u8, reg: Reg) -> Part {
+        match self.frames.get(frame.into()).map(|frame| frame.held(reg)) {
+            Some(Held::Constant(value)) => Part::Constant { frame, reg, value },
+            _ => Part::Reg { frame, reg },
+        }
+    }
+
     /// Keeps of each active function the registers that are live there. The frame pointer is always the same.
     pub(crate) fn new(
         state: &State,

@@ -1,6 +1,6 @@
 //! Whether what follows a kept state was looked at for a new one, too.
 
-use crate::kept::{Held, Kept as KeptState, KeptFrame};
+use crate::kept::{Held, KeptFrame, KeptState, Standing};
 use crate::path::Wanted;
 use crate::stack::{Byte, Kept, Slot};
 use crate::state::{Frame, OwnedKind, State};
@@ -93,21 +93,21 @@ impl Ids {
     }
 }
 
-/// Whether the new state is one of those that the old one stands for; otherwise, the first part that says so.
+/// Whether the new state is one of those that the old one stands for; otherwise, the first part that says so. The part in which the last one
+/// differed is looked at first.
 pub(crate) fn covers(
-    kept: &KeptState,
+    (old, differed): (&KeptState, Part),
     new: &State,
     how: Compare,
     ids: &mut Ids,
     live: impl Fn(usize) -> RegSet,
 ) -> Result<(), Part> {
-    let old = &kept.state;
     if old.frames.len() != new.frames.len() {
         return Err(Part::Whole);
     }
     ids.clear();
-    if differs_in(kept, new, how, ids, &live) {
-        return Err(kept.differed);
+    if differs_in((old, differed), new, how, ids, &live) {
+        return Err(differed);
     }
     if old.owned.len() != new.owned.len() || old.rcu != new.rcu || old.preempt != new.preempt {
         return Err(Part::Whole);
@@ -138,28 +138,23 @@ pub(crate) fn covers(
 /// Whether the register in which the kept state differed the last time is another constant now, too, which most states with one list differ
 /// in. It is told at once, and says no more than [`covers`] would.
 #[inline]
-pub(crate) fn counts_otherwise(kept: &KeptState, new: &State, how: Compare) -> bool {
-    let Part::Constant { frame, reg, value } = kept.differed else { return false };
-    let at = usize::from(frame);
-    let wanted = || {
-        kept.state.frames.get(at).is_some_and(|frame| frame.wanted.compared_regs() & 1 << reg.index() != 0)
-    };
+pub(crate) fn counts_otherwise(standing: &Standing, new: &State, how: Compare) -> bool {
+    let Part::Constant { frame, reg, value } = standing.differed else { return false };
     let other = |new: &Frame| new.regs[reg.index()].as_constant().is_some_and(|now| now != value);
-    new.frames.get(at).is_some_and(other) && (how != Compare::Wanted || wanted())
+    (how != Compare::Wanted || standing.counts) && new.frames.get(usize::from(frame)).is_some_and(other)
 }
 
 /// Whether the part differs by itself in which the kept state differed the last time. What differs without any pairs of ids does with them.
 #[inline]
 fn differs_in(
-    kept: &KeptState,
+    (old, differed): (&KeptState, Part),
     new: &State,
     how: Compare,
     ids: &mut Ids,
     live: impl Fn(usize) -> RegSet,
 ) -> bool {
-    let frames =
-        |frame: u8| kept.state.frames.get(usize::from(frame)).zip(new.frames.get(usize::from(frame)));
-    match kept.differed {
+    let frames = |frame: u8| old.frames.get(usize::from(frame)).zip(new.frames.get(usize::from(frame)));
+    match differed {
         Part::Whole => false,
         Part::Reg { frame, reg } | Part::Constant { frame, reg, .. } => frames(frame)
             .is_some_and(|(one, two)| live(frame.into()).contains(reg) && !same_reg(one, two, reg, how, ids)),

@@ -3,6 +3,7 @@
 use crate::{File, Outcome, heap, libbpf, ours, peers, seam};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -125,6 +126,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         return Ok(());
     }
     let loaders = if options.by.is_empty() { Loader::value_variants() } else { &options.by };
+    let programs = loaders.iter().map(|loader| Program::of(*loader)).collect::<Outcome<Vec<_>>>()?;
     println!("{}", conditions(options.rounds, loaders));
     let titles: Vec<String> = COLUMNS.iter().map(|(title, _)| format!("{title:>11}")).collect();
     println!("{:<48} {:<9}{}", "", "", "      clock, and of it  processor, and of it");
@@ -133,7 +135,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     for path in &options.files {
         let name = File { path: path.clone() }.name();
         let mut answers = Vec::new();
-        for (loader, took) in loaders.iter().zip(in_turns(loaders, path, options.rounds)?) {
+        for (loader, took) in loaders.iter().zip(in_turns(&programs, path, options.rounds)?) {
             let cells = match &took {
                 Ok(took) => COLUMNS.iter().map(|(_, read)| format!("{:>11}", median(took, *read))).collect(),
                 Err(why) => format!("    does not load: {why}"),
@@ -153,7 +155,8 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
 type Answer = Result<Vec<Took>, String>;
 
 /// The order of a round: in as many rounds as there are of an even number, each comes once behind each other one
-/// (E. J. Williams, 1949), as what one leaves in the caches, or has driven out of them, is the next one's.
+/// (E. J. Williams, 1949), as what one leaves in the caches, or has driven out of them, is the next one's. The first of a round comes
+/// behind itself, not counted, so that it does not come behind the last of the round before.
 fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| {
         let first = if place % 2 == 0 { count - place / 2 } else { place / 2 + 1 };
@@ -161,23 +164,52 @@ fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
     })
 }
 
+/// A copy of this program for one loader.
+///
+/// In one program, those that share code, as libbpf and libbpf-rs do, would find in caches what the other has left there.
+struct Program {
+    loader: Loader,
+    path: PathBuf,
+}
+
+impl Program {
+    fn of(loader: Loader) -> Outcome<Program> {
+        let own = std::env::current_exe()?;
+        let path = own.with_extension(format!("{}.{}", loader.word(), std::process::id()));
+        let program = Program { loader, path };
+        fs::copy(&own, &program.path)?;
+        Ok(program)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            eprintln!("{}: {error}", self.path.display());
+        }
+    }
+}
+
 /// Lets all loaders load a file in turns, and each once more for its heap: to count it takes time.
-fn in_turns(loaders: &[Loader], path: &Path, rounds: u32) -> Outcome<Vec<Answer>> {
-    let mut answers: Vec<Answer> = vec![Ok(Vec::new()); loaders.len()];
+fn in_turns(programs: &[Program], path: &Path, rounds: u32) -> Outcome<Vec<Answer>> {
+    let mut answers: Vec<Answer> = vec![Ok(Vec::new()); programs.len()];
     for round in 0..rounds as usize {
-        for turn in order(loaders.len(), round) {
-            let (loader, answer) = (&loaders[turn], &mut answers[turn]);
+        for (place, turn) in order(programs.len(), round).enumerate() {
+            let (program, answer) = (&programs[turn], &mut answers[turn]);
             if let Ok(rounds) = answer {
-                match in_a_process(*loader, path, &[])? {
+                if place == 0 {
+                    let _ = in_a_process(program, path, &[])?;
+                }
+                match in_a_process(program, path, &[])? {
                     Ok(round) => rounds.push(round),
                     Err(why) => *answer = Err(why),
                 }
             }
         }
     }
-    for (loader, answer) in loaders.iter().zip(&mut answers) {
+    for (program, answer) in programs.iter().zip(&mut answers) {
         if let Ok(rounds) = answer {
-            let memory = in_a_process(*loader, path, &["--heap"])??;
+            let memory = in_a_process(program, path, &["--heap"])??;
             for round in rounds {
                 (round.heap, round.left) = (memory.heap, memory.left);
             }
@@ -229,9 +261,9 @@ fn median(took: &[Took], read: fn(&Took) -> u64) -> u64 {
 }
 
 /// Measures one load; the inner error is why there is none.
-fn in_a_process(loader: Loader, path: &Path, more: &[&str]) -> Outcome<Result<Took, String>> {
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["time", "--once", loader.word()]).args(more).arg(path).stdin(Stdio::null());
+fn in_a_process(program: &Program, path: &Path, more: &[&str]) -> Outcome<Result<Took, String>> {
+    let mut command = Command::new(&program.path);
+    command.args(["time", "--once", program.loader.word()]).args(more).arg(path).stdin(Stdio::null());
     let output = command.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

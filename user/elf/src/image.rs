@@ -133,12 +133,15 @@ pub(crate) struct Image<'d> {
 #[derive(Debug)]
 struct Names<'d> {
     table: &'d [u8],
+    /// The same if all of it is text, so that no name has to be looked at again; nothing otherwise.
+    text: &'d str,
     lens: Vec<u32>,
 }
 
 impl<'d> Names<'d> {
     fn of(table: &'d [u8], count: usize) -> Names<'d> {
-        Names { table, lens: Vec::with_capacity(count) }
+        let text = std::str::from_utf8(table).unwrap_or_default();
+        Names { table, text, lens: Vec::with_capacity(count) }
     }
 
     fn add(&mut self, name: &[u8]) -> Result<(), ElfError> {
@@ -148,10 +151,13 @@ impl<'d> Names<'d> {
 
     /// The name of this number, which begins there.
     fn get(&self, index: usize, start: u32) -> &'d str {
-        let len = self.lens.get(index).map_or(0, |len| *len as usize);
-        let bytes = self.table.get(start as usize..).and_then(|rest| rest.get(..len));
+        let start = start as usize;
+        let end = start + self.lens.get(index).map_or(0, |len| *len as usize);
+        if let Some(name) = self.text.get(start..end) {
+            return name;
+        }
         // All were looked at when they were added.
-        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        self.table.get(start..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 }
 
@@ -524,5 +530,23 @@ fn text(bytes: &[u8]) -> Result<&str, ElfError> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => Ok(text),
         _ => Err(Problem::BadName.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_text_though_not_all_of_its_table_is() {
+        for table in [&b"\0maps\0.text"[..], b"\0maps\0\xff\xfe"] {
+            let mut names = Names::of(table, 2);
+            names.add(b"").expect("text");
+            names.add(b"maps").expect("text");
+            assert_eq!((names.get(0, 0), names.get(1, 1)), ("", "maps"));
+            // Beyond the table there is nothing, nor is there a third name.
+            assert_eq!((names.get(1, u32::MAX), names.get(2, 1)), ("", ""));
+        }
+        assert!(Names::of(b"\xff", 1).add(b"\xff").is_err());
     }
 }

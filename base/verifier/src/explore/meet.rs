@@ -6,11 +6,11 @@
 //! was wanted of that state is wanted of the path then.
 
 use super::Explorer;
-use crate::kept::{Kept, KeptState, Spare};
+use crate::kept::{Kept, KeptState, Spare, Standing};
 use crate::live::Live;
 use crate::path::{MOST_FRAMES, Set, When, Why};
 use crate::rejection::{Rejection, Rule, no_memory};
-use crate::same::{Compare, Part, counts_otherwise, covers};
+use crate::same::{Compare, counts_otherwise, covers};
 use crate::scalar::Number;
 use crate::stack::{self, Turning, place};
 use crate::state::{Frame, Role, State};
@@ -284,20 +284,24 @@ impl Explorer<'_> {
             else {
                 break;
             };
-            let Some(kept) = self.kept.get(number) else { break };
-            let live = &self.live;
-            let mut differed = kept.differed;
+            let Some(standing) = self.standings.get(number) else { break };
+            let (live, ids) = (&self.live, &mut self.ids);
+            let kept = || self.kept.get(number).map(|kept| &kept.state);
+            let mut differed = standing.differed;
             let mut compare = |how| {
-                if counts_otherwise(kept, state, how) {
+                if counts_otherwise(standing, state, how) {
                     return false;
                 }
                 let live = |frame| if frame == top { here } else { resumed(live, state, frame, at) };
-                covers(kept, state, how, &mut self.ids, live).map_err(|part| differed = part).is_ok()
+                kept().is_some_and(|kept| {
+                    let covers = covers((kept, standing.differed), state, how, ids, live);
+                    covers.map_err(|part| differed = part).is_ok()
+                })
             };
-            if kept.on_path {
+            if standing.on_path {
                 let turned = match always {
-                    Some(Turn::Callback) => kept.state.unrolled != state.unrolled,
-                    Some(Turn::MayGoto) => kept.state.turns != state.turns,
+                    Some(Turn::Callback) => kept().is_some_and(|kept| kept.unrolled != state.unrolled),
+                    Some(Turn::MayGoto) => kept().is_some_and(|kept| kept.turns != state.turns),
                     Some(Turn::Iterator) => iterates(state),
                     Some(Turn::Loop) => true,
                     None => false,
@@ -309,10 +313,8 @@ impl Explorer<'_> {
                     self.want_everything(state, at);
                     return Ok((Arrival::Known, keep));
                 }
-                if kept.state.turns == state.turns
-                    && kept.state.unrolled == state.unrolled
-                    && compare(Compare::Equal)
-                {
+                let goes_on = |kept: &KeptState| kept.turns == state.turns && kept.unrolled == state.unrolled;
+                if compare(Compare::Equal) && kept().is_some_and(goes_on) {
                     if self.loops == Loops::Metered {
                         return Ok((self.comes_round(state, at)?, keep));
                     }
@@ -325,17 +327,16 @@ impl Explorer<'_> {
                     keep = false;
                 }
             } else if self.limits.pruning != Pruning::Never && compare(how) {
-                if let Some(kept) = self.kept.get_mut(number) {
-                    kept.hits += 1;
+                if let Some(standing) = self.standings.get_mut(number) {
+                    standing.hits += 1;
                 }
                 self.want_as(state, number);
                 return Ok((Arrival::Known, keep));
             }
-            if let Some(kept) = self.kept.get_mut(number) {
-                kept.differed = match differed {
-                    Part::Reg { frame, reg } => kept.constant(frame, reg),
-                    other => other,
-                };
+            if differed != standing.differed {
+                if let Some((standing, kept)) = self.standings.get_mut(number).zip(self.kept.get(number)) {
+                    standing.note(differed, &kept.state);
+                }
             }
             if keep {
                 self.missed(list, index, number, always);
@@ -347,19 +348,19 @@ impl Explorer<'_> {
 
     /// Counts a comparison in vain, and drops a state of which there were too many.
     fn missed(&mut self, list: usize, index: usize, number: usize, always: Option<Turn>) {
-        let Some(kept) = self.kept.get_mut(number) else { return };
-        kept.misses += 1;
+        let Some(standing) = self.standings.get_mut(number) else { return };
+        standing.misses += 1;
         // What goes round is compared with every turn of it.
-        let few = if always.is_some() && kept.on_path { 64 } else { 3 };
-        let most = kept.hits.saturating_mul(few).saturating_add(few);
-        if kept.misses <= most {
+        let few = if always.is_some() && standing.on_path { 64 } else { 3 };
+        let most = standing.hits.saturating_mul(few).saturating_add(few);
+        if standing.misses <= most {
             return;
         }
         if let Some(list) = self.lists.get_mut(list) {
             list.remove(index);
         }
-        kept.listed = false;
-        if !kept.on_path {
+        standing.listed = false;
+        if !standing.on_path {
             self.drop_kept(number);
         }
     }
@@ -378,22 +379,20 @@ impl Explorer<'_> {
         let kept = Kept {
             state: KeptState::new(state, |frame| resumed(&self.live, state, frame, at), &mut self.unused)?,
             at,
-            on_path: true,
-            listed: true,
-            hits: 0,
-            misses: 0,
-            differed: Part::Whole,
         };
         let number = match self.free.pop() {
             Some(number) => {
-                if let Some(old) = self.kept.get_mut(number as usize) {
-                    *old = kept;
+                let at = number as usize;
+                if let Some((old, standing)) = self.kept.get_mut(at).zip(self.standings.get_mut(at)) {
+                    (*old, *standing) = (kept, Standing::NEW);
                 }
                 number
             }
             None => {
                 self.kept.try_reserve(1).map_err(|_| no_memory())?;
+                self.standings.try_reserve(1).map_err(|_| no_memory())?;
                 self.kept.push(kept);
+                self.standings.push(Standing::NEW);
                 self.kept.len() as u32 - 1
             }
         };
@@ -475,16 +474,21 @@ pub(super) enum Leaving {
 }
 
 /// Takes a kept state off the path. What of it nothing was seen to depend on is of no use to anybody.
-pub(super) fn leave(kept: &mut [Kept], index: usize, pruning: Pruning, unused: &mut Spare) -> Leaving {
-    let Some(kept) = kept.get_mut(index) else { return Leaving::Kept };
-    kept.on_path = false;
-    if !kept.listed {
+pub(super) fn leave(
+    kept: &mut KeptState,
+    standing: &mut Standing,
+    pruning: Pruning,
+    unused: &mut Spare,
+) -> Leaving {
+    standing.on_path = false;
+    if !standing.listed {
         return Leaving::Dropped;
     }
+    standing.weigh(kept);
     if pruning != Pruning::Full {
         return Leaving::Kept;
     }
-    for frame in kept.state.frames.iter_mut() {
+    for frame in kept.frames.iter_mut() {
         frame.forget(unused);
     }
     Leaving::Kept
