@@ -18,7 +18,7 @@ const FOLDERS: &[(&str, &str)] = &[
     ("bare", "bare"),
 ];
 
-/// With less than this free, finished steps give up their folders: the largest of them and of `test`'s programs, twice.
+/// With less than this free, finished steps give up their folders. It is more than any step builds.
 const SCARCE: u64 = 8 << 30;
 
 /// The folder of build products, and what of it could be removed.
