@@ -53,6 +53,8 @@ impl Linux {
     pub(crate) fn ask(&mut self, sent: &Sent) -> Verdict {
         match self.load(sent, WHY, SHORT) {
             Ok(_) => Verdict::Accepted,
+            // Whatever it had said by then.
+            Err(CallError::Errno(Errno::EAGAIN)) => Verdict::Unasked(Errno::EAGAIN),
             Err(CallError::Errno(errno)) => match cause(&self.text(SHORT)) {
                 Some(cause) => Verdict::Refused(cause),
                 None => Verdict::Unasked(errno),
