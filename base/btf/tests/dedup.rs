@@ -127,6 +127,59 @@ fn a_declaration_without_company_finds_the_only_definition() {
     assert_eq!(census(&left)[&Kind::Fwd], 1);
 }
 
+/// Two structs of one name, of which one stands behind the pair that is compared and is not yet merged with anything.
+fn two_items(b: &mut Blob) {
+    let next = b.next;
+    b.composite(k::STRUCT, "item", 0, &[]);
+    b.composite(k::STRUCT, "pair", 16, &[("m", next + 3, 0), ("m", next + 4, 64)]);
+    b.composite(k::STRUCT, "item", 4, &[]);
+    b.add("", k::PTR, 0, next, &[]);
+    b.add("", k::PTR, 0, next + 2, &[]);
+}
+
+/// The same with one declaration for both.
+fn one_declared_item(b: &mut Blob) {
+    let item = b.add("item", k::FWD, 0, 0, &[]);
+    let ptr = b.add("", k::PTR, 0, item, &[]);
+    b.composite(k::STRUCT, "pair", 16, &[("m", ptr, 0), ("m", ptr, 64)]);
+}
+
+#[test]
+fn a_declaration_is_of_one_struct() {
+    for declared_first in [true, false] {
+        let left = match declared_first {
+            true => of_two(one_declared_item, two_items),
+            false => of_two(two_items, one_declared_item),
+        };
+        let sizes = |name| -> Vec<_> {
+            let named = left.types().filter(|ty| ty.name() == name && ty.kind() == Some(Kind::Struct));
+            named.map(|ty| left.size_of(ty.id()).unwrap()).collect()
+        };
+        assert_eq!(sizes("pair"), [16, 16]);
+        let mut items = sizes("item");
+        items.sort_unstable();
+        assert_eq!(items, [0, 4]);
+        assert_eq!(census(&left)[&Kind::Fwd], 1);
+        assert_eq!(census(&left)[&Kind::Ptr], 3);
+    }
+}
+
+/// It is, if what it stands for twice becomes one.
+#[test]
+fn a_declaration_is_of_what_is_twice_the_same() {
+    let twice = |b: &mut Blob| {
+        let next = b.next;
+        b.composite(k::STRUCT, "pair", 16, &[("m", next + 3, 0), ("m", next + 4, 64)]);
+        b.composite(k::STRUCT, "item", 4, &[]);
+        b.composite(k::STRUCT, "item", 4, &[]);
+        b.add("", k::PTR, 0, next + 1, &[]);
+        b.add("", k::PTR, 0, next + 2, &[]);
+    };
+    let wanted = BTreeMap::from([(Kind::Ptr, 1), (Kind::Struct, 2)]);
+    assert_eq!(census(&of_two(one_declared_item, twice)), wanted);
+    assert_eq!(census(&of_two(twice, one_declared_item)), wanted);
+}
+
 #[test]
 fn structs_differ_by_what_their_members_are() {
     let list = |size: u32| {
@@ -234,6 +287,34 @@ fn what_only_the_base_declares_stays_apart() {
     assert_eq!(result.numbers.id(declared), Some(item));
     let first = left.member(result.numbers.id(old_list).unwrap(), "first").unwrap();
     assert!(matches!(left.ty(first.type_id).unwrap().def(), Def::Ptr(target) if target == item));
+}
+
+/// However often: what the declaration has been found to be does not change the base either.
+#[test]
+fn what_the_base_declares_twice_stays_apart_twice() {
+    let holders = |b: &mut Builder, item: TypeId| {
+        let ptr = b.ptr(item);
+        ["list", "box"].map(|name| {
+            let member = skep_btf::Member { name: "first", type_id: ptr, bit_offset: 0, bitfield: None };
+            b.structure(name, 8, &[member])
+        })
+    };
+    let mut base = Builder::new(Endian::Little);
+    let item = base.fwd("item", skep_btf::FwdKind::Struct);
+    holders(&mut base, item);
+    let base = Arc::new(Btf::from_vec(base.finish().unwrap()).unwrap());
+    let mut split = Builder::split(&base);
+    let item = split.structure("item", 4, &[]);
+    let old = holders(&mut split, item);
+    let split = Btf::from_vec_split(split.finish().unwrap(), Arc::clone(&base)).unwrap();
+    let result = split.dedup(None).unwrap();
+    let left = Btf::from_vec_split(result.bytes, Arc::clone(&base)).unwrap();
+    assert_eq!(census(&left), BTreeMap::from([(Kind::Ptr, 1), (Kind::Struct, 3)]));
+    for id in old {
+        let first = left.member(result.numbers.id(id).unwrap(), "first").unwrap();
+        let Def::Ptr(target) = left.ty(first.type_id).unwrap().def() else { panic!() };
+        assert_eq!(left.size_of(target).unwrap(), 4);
+    }
 }
 
 #[test]

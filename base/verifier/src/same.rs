@@ -105,6 +105,10 @@ pub(crate) fn covers(
     if old.frames.len() != new.frames.len() {
         return Err(Part::Whole);
     }
+    // After another turn something has happened; in what else they differ is of no use to know.
+    if how == Compare::Equal && (old.turns, old.unrolled) != (new.turns, new.unrolled) {
+        return Err(differed);
+    }
     ids.clear();
     if differs_in((old, differed), new, how, ids, &live) {
         return Err(differed);

@@ -42,10 +42,14 @@ impl Dedup<'_> {
                 continue;
             }
             match self.compare(id, candidate)? {
-                Found::Different => {}
-                Found::EqualButForBase => self.resolve_declarations(),
+                // What was taken for what it declares is a mere declaration again.
+                Found::Different => {
+                    for declaration in self.resolved_now.drain(..) {
+                        self.map[declaration as usize] = declaration;
+                    }
+                }
+                Found::EqualButForBase => {}
                 Found::Equal => {
-                    self.resolve_declarations();
                     self.merge_pairs();
                     self.map[id as usize] = candidate;
                     return Ok(());
@@ -56,17 +60,22 @@ impl Dedup<'_> {
         Ok(())
     }
 
-    /// Walks two graphs at once. The first of each pair is of the new one, the second of the one that stays.
+    /// Walks two graphs at once. The first of each pair is of the new one, the second of the one that stays. Declarations
+    /// in one become what the other has in their place at once, so that each is of one struct.
     fn compare(&mut self, new: u32, old: u32) -> Result<Found, Problem> {
+        self.resolved_now.clear();
         self.pairs.clear();
         self.pairs.add((new, old))?;
         let mut found = Found::Equal;
-        while let Some((a, b)) = self.pairs.next() {
+        while let Some((new, old)) = self.pairs.next() {
             spend(&mut self.steps, 1)?;
+            if self.is_base(old) && self.is_declaration(old) && self.is_composite(new) {
+                found = Found::EqualButForBase;
+            }
+            let (a, b) = (self.declared(new), self.declared(old));
             if self.resolve(a) == self.resolve(b) {
                 continue;
             }
-            let b = self.declared(b);
             let (Some(a_kind), Some(b_kind)) = (self.graph.kind(a), self.graph.kind(b)) else {
                 return Ok(Found::Different);
             };
@@ -75,9 +84,9 @@ impl Dedup<'_> {
                 if !self.may_declare(declaration, composite) {
                     return Ok(Found::Different);
                 }
-                if declaration == b && self.is_base(b) {
-                    found = Found::EqualButForBase;
-                }
+                self.resolved_now.try_reserve(1).map_err(|_| Problem::NoMemory)?;
+                self.resolved_now.push(declaration);
+                self.map[declaration as usize] = self.resolve(composite);
                 continue;
             }
             if self.declares(a, b) {
@@ -94,11 +103,13 @@ impl Dedup<'_> {
         Ok(found)
     }
 
-    /// What a forward declaration has been found to declare, or the type itself.
+    fn is_declaration(&self, id: u32) -> bool {
+        self.graph.kind(id) == Some(Kind::Fwd)
+    }
+
+    /// What a forward declaration has been found to declare or been merged into, or the type itself.
     fn declared(&self, id: u32) -> u32 {
-        let resolved = self.resolve(id);
-        let is_found = self.graph.kind(id) == Some(Kind::Fwd) && self.is_composite(resolved);
-        if is_found { resolved } else { id }
+        if self.is_declaration(id) { self.resolve(id) } else { id }
     }
 
     /// Whether a forward declaration may stand for a struct or union.
@@ -109,19 +120,6 @@ impl Dedup<'_> {
         };
         let name = self.graph.name(declaration);
         self.graph.kind(composite) == Some(kind) && name != 0 && self.graph.name(composite) == name
-    }
-
-    /// Lets declarations in one graph become what the other has in their place.
-    fn resolve_declarations(&mut self) {
-        for index in 0..self.pairs.all().len() {
-            let (a, b) = self.pairs.all()[index];
-            let (a, b) = (self.resolve(a), self.resolve(b));
-            match (self.graph.kind(a), self.graph.kind(b)) {
-                (Some(Kind::Fwd), _) if self.may_declare(a, b) => self.map[a as usize] = b,
-                (_, Some(Kind::Fwd)) if self.may_declare(b, a) => self.map[b as usize] = a,
-                _ => {}
-            }
-        }
     }
 
     /// Merges the structs and unions of two graphs that were found equal, each with the one that it was compared with.

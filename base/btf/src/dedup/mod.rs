@@ -3,8 +3,8 @@
 //! The idea is Andrii Nakryiko's ("BTF deduplication and Linux kernel BTF", 2018), the rules are libbpf's
 //! (`btf__dedup`): first what refers to nothing, then structs and unions, each compared with those of its name and
 //! shape by walking both graphs at once, in which a forward declaration stands for every struct of its name; then what
-//! only refers. Three things are different here: two graphs may relate one type to several; a forward declaration is
-//! never a reason to merge two structs that were not compared; and the work is bounded.
+//! only refers. Three things are different here: two graphs may relate one type to several; a forward declaration
+//! stands for one struct alone and is never a reason to merge two that were not compared; and the work is bounded.
 
 mod buckets;
 mod composites;
@@ -79,6 +79,8 @@ struct Dedup<'b> {
     /// Types that stay, by hash; those of the base from the start.
     stayed: Buckets,
     pairs: Pairs,
+    /// Declarations that the comparison of two graphs has resolved.
+    resolved_now: Vec<u32>,
     /// Steps left.
     steps: u64,
 }
@@ -96,7 +98,8 @@ impl<'b> Dedup<'b> {
         }
         let stayed = Buckets::new(len).map_err(|problem| graph.error(0, problem))?;
         let steps = STEPS.saturating_add(STEPS_PER_WORD * graph.words() as u64);
-        let mut dedup = Dedup { graph, map, stayed, pairs: Pairs::default(), steps };
+        let mut dedup =
+            Dedup { graph, map, stayed, pairs: Pairs::default(), resolved_now: Vec::new(), steps };
         for id in 1..dedup.graph.first() {
             let hash = dedup.hash(id);
             dedup.stayed.add(hash, id);

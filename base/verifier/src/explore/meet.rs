@@ -313,8 +313,7 @@ impl Explorer<'_> {
                     self.want_everything(state, at);
                     return Ok((Arrival::Known, keep));
                 }
-                let goes_on = |kept: &KeptState| kept.turns == state.turns && kept.unrolled == state.unrolled;
-                if compare(Compare::Equal) && kept().is_some_and(goes_on) {
+                if compare(Compare::Equal) {
                     if self.loops == Loops::Metered {
                         return Ok((self.comes_round(state, at)?, keep));
                     }

@@ -37,7 +37,7 @@ const SOON: u32 = 20_000;
 
 /// How words of Linux begin that are explained as long as there are few of them, and how many programs there are to each.
 const FEW: &str = "few: ";
-const RARE: u64 = 10_000;
+const RARE: u64 = 20_000;
 
 /// How long is spent on making one finding small.
 const PATIENCE: Duration = Duration::from_secs(2);
