@@ -40,8 +40,8 @@ struct Waiting {
     at: InsnIdx,
     /// What its first step notes, if it is not one that was taken before.
     first: Option<(InsnIdx, Note)>,
-    /// What became unknown on the way to it.
-    widened: Option<Set>,
+    /// Whether numbers became unknown on the way to it: which, is the last of `widened`.
+    is_widened: bool,
 }
 
 /// How many states' memory is kept to be used again.
@@ -67,6 +67,8 @@ pub(crate) struct Explorer<'a> {
     ids: Ids,
     free: Vec<u32>,
     waiting: Vec<Waiting>,
+    /// What became unknown on the ways to these, of those where something did.
+    widened: Vec<Set>,
     /// States of paths that ended: their memory is used again.
     spare: Vec<State>,
     last_id: u32,
@@ -152,6 +154,7 @@ impl<'a> Explorer<'a> {
             ids: Ids::new(),
             free: Vec::new(),
             waiting: Vec::new(),
+            widened: Vec::new(),
             spare: Vec::new(),
             last_id: 0,
             stats: Stats::default(),
@@ -294,7 +297,8 @@ impl<'a> Explorer<'a> {
         if let Some((insn, note)) = next.first {
             self.path.step(insn, note)?;
         }
-        if let Some(set) = next.widened {
+        let widened = if next.is_widened { self.widened.pop() } else { None };
+        if let Some(set) = widened {
             let set = self.path.set(set)?;
             self.path.step(next.at, Note::Widened(set))?;
         }
@@ -349,7 +353,7 @@ impl<'a> Explorer<'a> {
     /// Leaves a path for later.
     pub(crate) fn wait(&mut self, state: State, at: InsnIdx) -> Result<(), Rejection> {
         let mark = self.path.mark();
-        self.wait_from(Waiting { mark, state, at, first: None, widened: None })
+        self.wait_from(Waiting { mark, state, at, first: None, is_widened: false })
     }
 
     fn wait_from(&mut self, waiting: Waiting) -> Result<(), Rejection> {
@@ -368,6 +372,14 @@ impl<'a> Explorer<'a> {
         Ok(())
     }
 
+    /// Makes numbers unknown that change in a loop, and says whether there are any. The next path that is left for later takes note.
+    fn widen_for(&mut self, state: &mut State, at: InsnIdx) -> Result<bool, Rejection> {
+        let Some(set) = self.widen(state, at)? else { return Ok(false) };
+        self.widened.try_reserve(1).map_err(|_| no_memory())?;
+        self.widened.push(set);
+        Ok(true)
+    }
+
     /// Leaves a path for later that goes into a function that the helper called at `call` calls. The current step is that call.
     pub(crate) fn wait_in_callback(
         &mut self,
@@ -375,11 +387,11 @@ impl<'a> Explorer<'a> {
         call: InsnIdx,
         start: InsnIdx,
     ) -> Result<(), Rejection> {
-        let widened = self.widen(&mut state, call)?;
+        let is_widened = self.widen_for(&mut state, call)?;
         let mut mark = self.path.mark();
         mark.undo_step();
         let first = Some((call, Note::EnterCallback));
-        self.wait_from(Waiting { mark, state, at: start, first, widened })
+        self.wait_from(Waiting { mark, state, at: start, first, is_widened })
     }
 
     /// Leaves a path for later that a `may_goto` at `at` does not end.
@@ -389,9 +401,9 @@ impl<'a> Explorer<'a> {
         at: InsnIdx,
         next: InsnIdx,
     ) -> Result<(), Rejection> {
-        let widened = self.widen(&mut state, at)?;
+        let is_widened = self.widen_for(&mut state, at)?;
         let mark = self.path.mark();
-        self.wait_from(Waiting { mark, state, at: next, first: None, widened })
+        self.wait_from(Waiting { mark, state, at: next, first: None, is_widened })
     }
 
     /// Leaves the way on for later that a function takes which is left, as the note says, at the current instruction.
@@ -402,7 +414,7 @@ impl<'a> Explorer<'a> {
         at: InsnIdx,
     ) -> Result<(), Rejection> {
         let mark = self.path.mark();
-        self.wait_from(Waiting { mark, state, at, first: Some(left), widened: None })
+        self.wait_from(Waiting { mark, state, at, first: Some(left), is_widened: false })
     }
 
     /// Leaves a function for later that runs when nothing of the program is active.

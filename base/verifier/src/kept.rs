@@ -17,6 +17,11 @@ pub(crate) struct Kept {
     pub(crate) at: InsnIdx,
 }
 
+impl Kept {
+    /// Nothing, to be filled.
+    pub(crate) const EMPTY: Kept = Kept { state: KeptState::EMPTY, at: InsnIdx::ZERO };
+}
+
 /// What became of a kept state. It lies apart from it: where paths meet, many are told from the new state by no more than this.
 #[derive(Debug)]
 pub(crate) struct Standing {
@@ -142,18 +147,18 @@ impl<T> Default for Unused<T> {
 }
 
 impl<T: Copy> Unused<T> {
-    /// So many of them, in memory that is not much larger.
-    fn copy(&mut self, all: impl Iterator<Item = T>, count: usize) -> Result<Vec<T>, Rejection> {
+    /// Room for so many of them, in memory that is not much larger.
+    #[inline]
+    fn room(&mut self, count: usize) -> Result<Vec<T>, Rejection> {
         if count == 0 {
             return Ok(Vec::new());
         }
         let fits = |unused: &Vec<T>| (count..=2 * count).contains(&unused.capacity());
         // The last one is the likeliest to lie in a cache.
         let found = self.0.iter().rposition(fits);
-        let mut copy = found.map(|at| self.0.swap_remove(at)).unwrap_or_default();
-        copy.try_reserve_exact(count).map_err(|_| no_memory())?;
-        copy.extend(all.take(count));
-        Ok(copy)
+        let mut room = found.map(|at| self.0.swap_remove(at)).unwrap_or_default();
+        room.try_reserve_exact(count).map_err(|_| no_memory())?;
+        Ok(room)
     }
 
     fn put(&mut self, mut unused: Vec<T>) {
@@ -173,21 +178,37 @@ impl KeptState {
         }
     }
 
-    /// Keeps of each active function the registers that are live there. The frame pointer is always the same.
-    pub(crate) fn new(
+    /// Nothing, to be filled.
+    pub(crate) const EMPTY: KeptState = KeptState {
+        frames: KeptFrames { first: KeptFrame::EMPTY, others: Vec::new() },
+        owned: Vec::new(),
+        rcu: false,
+        preempt: 0,
+        turns: 0,
+        unrolled: 0,
+    };
+
+    /// Keeps of each active function the registers that are live there, in the place of what has let go of its memory. The frame pointer is
+    /// always the same.
+    pub(crate) fn fill(
+        &mut self,
         state: &State,
         live: impl Fn(usize) -> RegSet,
         spare: &mut Spare,
-    ) -> Result<KeptState, Rejection> {
-        let first = KeptFrame::new(&state.frames[0], live(0), spare)?;
-        let mut others = Vec::new();
-        others.try_reserve_exact(state.frames.len() - 1).map_err(|_| no_memory())?;
+    ) -> Result<(), Rejection> {
+        self.frames.first.fill(&state.frames[0], live(0), spare)?;
+        self.frames.others.try_reserve_exact(state.frames.len() - 1).map_err(|_| no_memory())?;
         for (number, frame) in state.frames.iter().enumerate().skip(1) {
-            others.push(KeptFrame::new(frame, live(number), spare)?);
+            let mut kept = KeptFrame::EMPTY;
+            kept.fill(frame, live(number), spare)?;
+            self.frames.others.push(kept);
         }
-        let State { rcu, preempt, turns, unrolled, .. } = *state;
-        let frames = KeptFrames { first, others };
-        Ok(KeptState { frames, owned: copied(&state.owned)?, rcu, preempt, turns, unrolled })
+        if !state.owned.is_empty() {
+            self.owned = copied(&state.owned)?;
+        }
+        (self.rcu, self.preempt, self.turns, self.unrolled) =
+            (state.rcu, state.preempt, state.turns, state.unrolled);
+        Ok(())
     }
 
     /// Lets its memory go.
@@ -228,10 +249,25 @@ impl KeptFrames {
 }
 
 impl KeptFrame {
-    fn new(frame: &Frame, live: RegSet, spare: &mut Spare) -> Result<KeptFrame, Rejection> {
+    const EMPTY: KeptFrame = KeptFrame {
+        live: RegSet::EMPTY,
+        contexts: RegSet::EMPTY,
+        numbers: RegSet::EMPTY,
+        constants: RegSet::EMPTY,
+        constant: [0; 2],
+        regs: Vec::new(),
+        stack: Vec::new(),
+        function: 0,
+        call: InsnIdx::ZERO,
+        role: Role::First,
+        turns: 0,
+        wanted: Wanted::NOTHING,
+    };
+
+    fn fill(&mut self, frame: &Frame, live: RegSet, spare: &mut Spare) -> Result<(), Rejection> {
         let live = live.without(RegSet::of(Reg::FP));
-        let (mut contexts, mut constants, mut constant) = (RegSet::EMPTY, RegSet::EMPTY, [0; 2]);
-        let mut free = constant.iter_mut();
+        let (mut contexts, mut constants) = (RegSet::EMPTY, RegSet::EMPTY);
+        let mut free = self.constant.iter_mut();
         for reg in live.iter() {
             let value = &frame.regs[reg.index()];
             match value.as_constant() {
@@ -246,21 +282,15 @@ impl KeptFrame {
             }
         }
         let others = live.without(contexts.union(constants));
-        let Frame { function, call, role, turns, .. } = *frame;
-        Ok(KeptFrame {
-            live,
-            contexts,
-            numbers: RegSet::EMPTY,
-            constants,
-            constant,
-            regs: spare.values.copy(others.iter().map(|reg| frame.regs[reg.index()]), count(others))?,
-            stack: spare.slots.copy(frame.stack.iter().copied(), frame.stack.len())?,
-            function,
-            call,
-            role,
-            turns,
-            wanted: Wanted::default(),
-        })
+        self.regs = spare.values.room(count(others))?;
+        others.iter().for_each(|reg| self.regs.push(frame.regs[reg.index()]));
+        self.stack = spare.slots.room(frame.stack.len())?;
+        self.stack.extend_from_slice(&frame.stack);
+        (self.live, self.contexts, self.numbers, self.constants) = (live, contexts, RegSet::EMPTY, constants);
+        (self.function, self.call, self.role, self.turns) =
+            (frame.function, frame.call, frame.role, frame.turns);
+        self.wanted = Wanted::NOTHING;
+        Ok(())
     }
 
     /// Forgets what is of no use to anybody when nothing more will be wanted of it: slots that are not read, and numbers on which nothing
@@ -276,8 +306,8 @@ impl KeptFrame {
         if rest == others {
             return;
         }
-        let kept = others.iter().zip(&self.regs).filter(is_wanted).map(|(_, value)| *value);
-        if let Ok(regs) = spare.values.copy(kept, count(rest)) {
+        if let Ok(mut regs) = spare.values.room(count(rest)) {
+            regs.extend(others.iter().zip(&self.regs).filter(is_wanted).map(|(_, value)| *value));
             spare.values.put(mem::replace(&mut self.regs, regs));
             self.numbers = self.numbers.union(others.without(rest));
         }
@@ -286,8 +316,9 @@ impl KeptFrame {
     /// Forgets the slots from this number on.
     fn forget_slots(&mut self, from: usize, spare: &mut Spare) {
         let Some(rest) = self.stack.get(..from).filter(|rest| rest.len() < self.stack.len()) else { return };
-        if let Ok(rest) = spare.slots.copy(rest.iter().copied(), rest.len()) {
-            spare.slots.put(mem::replace(&mut self.stack, rest));
+        if let Ok(mut stack) = spare.slots.room(rest.len()) {
+            stack.extend_from_slice(rest);
+            spare.slots.put(mem::replace(&mut self.stack, stack));
         }
     }
 

@@ -119,6 +119,8 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    pub(crate) const NOTHING: Wanted = Wanted { regs: 0, slots: 0, read: 0, handed_regs: 0, handed_slots: 0 };
+
     /// Registers that are compared.
     pub(crate) fn compared_regs(&self) -> u16 {
         self.regs | self.handed_regs

@@ -6,7 +6,6 @@ use crate::rejection::{Rejection, no_memory};
 use crate::stack::Slot;
 use crate::value::{Id, MapAt, Value};
 use alloc::vec::Vec;
-use core::mem;
 use skep_isa::{InsnIdx, Reg};
 use skep_model::platform::helper::Callback;
 
@@ -131,19 +130,20 @@ impl State {
 
     /// Becomes a copy of another one, in the memory that is there.
     pub(crate) fn become_copy(&mut self, of: &State) -> Result<(), Rejection> {
-        let (mut frames, mut owned) = (mem::take(&mut self.frames), mem::take(&mut self.owned));
-        frames.truncate(of.frames.len());
-        for (frame, of) in frames.iter_mut().zip(&of.frames) {
+        self.frames.truncate(of.frames.len());
+        for (frame, of) in self.frames.iter_mut().zip(&of.frames) {
             frame.become_copy(of)?;
         }
-        for of in of.frames.get(frames.len()..).unwrap_or_default() {
-            frames.try_reserve(1).map_err(|_| no_memory())?;
-            frames.push(of.try_clone()?);
+        for of in of.frames.get(self.frames.len()..).unwrap_or_default() {
+            self.frames.try_reserve(1).map_err(|_| no_memory())?;
+            self.frames.push(of.try_clone()?);
         }
-        owned.clear();
-        owned.try_reserve(of.owned.len()).map_err(|_| no_memory())?;
-        owned.extend_from_slice(&of.owned);
-        *self = State { frames, owned, ..*of };
+        self.owned.clear();
+        self.owned.try_reserve(of.owned.len()).map_err(|_| no_memory())?;
+        self.owned.extend_from_slice(&of.owned);
+        let State { frames: _, owned: _, rcu, preempt, turns, unrolled, since } = *of;
+        (self.rcu, self.preempt, self.turns, self.unrolled, self.since) =
+            (rcu, preempt, turns, unrolled, since);
         Ok(())
     }
 

@@ -375,31 +375,25 @@ impl Explorer<'_> {
     }
 
     fn keep(&mut self, state: &State, at: InsnIdx, list: usize) -> Result<(), Rejection> {
-        let kept = Kept {
-            state: KeptState::new(state, |frame| resumed(&self.live, state, frame, at), &mut self.unused)?,
-            at,
-        };
         let number = match self.free.pop() {
-            Some(number) => {
-                let at = number as usize;
-                if let Some((old, standing)) = self.kept.get_mut(at).zip(self.standings.get_mut(at)) {
-                    (*old, *standing) = (kept, Standing::NEW);
-                }
-                number
-            }
+            Some(number) => number as usize,
             None => {
                 self.kept.try_reserve(1).map_err(|_| no_memory())?;
                 self.standings.try_reserve(1).map_err(|_| no_memory())?;
-                self.kept.push(kept);
+                self.kept.push(Kept::EMPTY);
                 self.standings.push(Standing::NEW);
-                self.kept.len() as u32 - 1
+                self.kept.len() - 1
             }
         };
+        if let Some((kept, standing)) = self.kept.get_mut(number).zip(self.standings.get_mut(number)) {
+            kept.state.fill(state, |frame| resumed(&self.live, state, frame, at), &mut self.unused)?;
+            (kept.at, *standing) = (at, Standing::NEW);
+        }
         if let Some(list) = self.lists.get_mut(list) {
             list.try_reserve(1).map_err(|_| no_memory())?;
-            list.push(number);
+            list.push(number as u32);
         }
-        self.path.point(number as usize)?;
+        self.path.point(number)?;
         self.states += 1;
         self.stats.states += 1;
         self.stats.peak_states = self.stats.peak_states.max(self.states);

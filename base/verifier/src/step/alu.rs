@@ -1,6 +1,6 @@
 //! Computations (`check_alu_op`, `adjust_reg_min_max_vals`, `adjust_ptr_min_max_vals` in `kernel/bpf/verifier.c`).
 
-use super::{MOST_OFFSET, Result};
+use super::{MOST_OFFSET, Result, immediate};
 use crate::explore::Explorer;
 use crate::rejection::Rule;
 use crate::scalar::{self, Number};
@@ -20,11 +20,12 @@ impl Explorer<'_> {
         if op == AluOp::Mov {
             return self.mov(state, at, width, dst, src);
         }
-        let right = self.operand(state, at, width, src)?;
+        let mut constant = Value::NOTHING;
+        let right = self.operand(state, at, width, src, &mut constant)?;
         let left = self.read(state, at, dst)?;
         self.check_constant(at, (width, op), src)?;
         let value = match (left.is_number(), right.is_number()) {
-            (true, true) => compute(width, op, &left, &right, src == Operand::Reg(dst)),
+            (true, true) => compute(width, op, left, right, src == Operand::Reg(dst)),
             (false, false) if op == AluOp::Sub => Value::UNKNOWN,
             (false, false) => {
                 return Err(Rule::Arithmetic.broken(
@@ -36,7 +37,7 @@ impl Explorer<'_> {
                 if let Operand::Reg(src) = src {
                     self.need_reg(state, src);
                 }
-                self.moved(at, (width, op), &left, &right, dst)?
+                self.moved(at, (width, op), left, right, dst)?
             }
             (true, false) => {
                 self.need_reg(state, dst);
@@ -46,7 +47,7 @@ impl Explorer<'_> {
                         format_args!("wanted a pointer to subtract from in {dst}, found {left}"),
                     ));
                 }
-                self.moved(at, (width, op), &right, &left, dst)?
+                self.moved(at, (width, op), right, left, dst)?
             }
         };
         state.set(dst, value);
@@ -54,11 +55,13 @@ impl Explorer<'_> {
     }
 
     fn mov(&mut self, state: &mut State, at: InsnIdx, width: Width, dst: Reg, src: Operand) -> Result<()> {
-        let Operand::Reg(src) = src else {
+        let src = match src {
+            Operand::Reg(src) => src,
             // A constant has no copies.
-            let value = self.operand(state, at, width, src)?;
-            state.set(dst, value);
-            return Ok(());
+            Operand::Imm(imm) => {
+                state.set(dst, immediate(width, imm));
+                return Ok(());
+            }
         };
         let value = state.reg(src);
         if value.is_nothing() {

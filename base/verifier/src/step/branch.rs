@@ -46,9 +46,10 @@ impl Explorer<'_> {
         let target = self.target(at, insn)?;
         let next = InsnIdx(at.0 + 1);
         let left = self.read(state, at, dst)?;
-        let right = self.operand(state, at, width, src)?;
+        let mut constant = Value::NOTHING;
+        let right = self.operand(state, at, width, src, &mut constant)?;
         let other = src.reg();
-        if let Some(taken) = certain(cond, width, &left, &right, other == Some(dst)) {
+        if let Some(taken) = certain(cond, width, left, right, other == Some(dst)) {
             self.need_reg(state, dst);
             if let Some(other) = other {
                 self.need_reg(state, other);
@@ -61,31 +62,37 @@ impl Explorer<'_> {
                 self.wait(taken, target)?;
                 return Ok(Next::At(next));
             }
-            let copies = self.note_copies(state, &left, &right)?;
+            let copies = self.note_copies(state, left, right)?;
             let mut taken = None;
             if let Some((one, two)) =
                 scalar::compare::refine(cond, width, Outcome::Holds, &left.number, &right.number)
             {
                 let mut branch = self.copy(state)?;
-                learn(&mut branch, &copies, dst, &left, one);
+                learn(&mut branch, &copies, dst, left, one);
                 if let Some(other) = other {
-                    learn(&mut branch, &copies, other, &right, two);
+                    learn(&mut branch, &copies, other, right, two);
                 }
                 taken = Some(branch);
             }
             let fails = scalar::compare::refine(cond, width, Outcome::Fails, &left.number, &right.number);
+            let may_fail = fails.is_some();
             if let Some((one, two)) = fails {
-                learn(state, &copies, dst, &left, one);
-                if let Some(other) = other {
-                    learn(state, &copies, other, &right, two);
+                let left = *left;
+                match other {
+                    Some(other) => {
+                        let right = *right;
+                        learn(state, &copies, dst, &left, one);
+                        learn(state, &copies, other, &right, two);
+                    }
+                    None => learn(state, &copies, dst, &left, one),
                 }
             }
-            return Ok(match (taken, fails) {
-                (Some(taken), Some(_)) => {
+            return Ok(match (taken, may_fail) {
+                (Some(taken), true) => {
                     self.wait(taken, target)?;
                     Next::At(next)
                 }
-                (Some(taken), None) => {
+                (Some(taken), false) => {
                     self.need_both(state, dst, other);
                     *state = taken;
                     Next::At(target)
@@ -96,6 +103,7 @@ impl Explorer<'_> {
                 }
             });
         }
+        let (left, right) = (*left, *right);
         let mut taken = self.copy(state)?;
         // The register whose being zero tells of a pointer.
         let mut zeros = None;

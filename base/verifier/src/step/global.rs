@@ -218,7 +218,7 @@ impl Explorer<'_> {
         let Contract { params, changes_packet } = self.contract(at, function)?;
         for (index, param) in params.all.iter().take(params.count).enumerate() {
             let Some(reg) = Reg::new(index as u8 + 1) else { break };
-            let value = self.read(state, at, reg)?;
+            let value = *self.read(state, at, reg)?;
             let refuse = |what: &str| {
                 Err(Rule::Argument
                     .broken(at, format_args!("the function wants {what} in {reg}, found {value}")))

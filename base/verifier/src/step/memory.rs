@@ -56,7 +56,7 @@ impl Explorer<'_> {
 
     /// Refuses memory in which nothing is changed at once (`check_atomic`: "atomic … is not allowed").
     fn plain_memory(&self, state: &State, at: InsnIdx, base: Reg) -> Result<()> {
-        let value = self.read(state, at, base)?;
+        let value = *self.read(state, at, base)?;
         match value.certainly_to() {
             Some(
                 To::Context
@@ -76,7 +76,7 @@ impl Explorer<'_> {
     }
 
     fn load(&mut self, state: &mut State, at: InsnIdx, base: Reg, off: i16, kind: LoadKind) -> Result<Value> {
-        let pointer = self.read(state, at, base)?;
+        let pointer = *self.read(state, at, base)?;
         let size = kind.size();
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Load };
         let number = match kind {
@@ -132,9 +132,9 @@ impl Explorer<'_> {
         size: Size,
         src: Operand,
     ) -> Result<()> {
-        let pointer = self.read(state, at, base)?;
+        let pointer = *self.read(state, at, base)?;
         let value = match src {
-            Operand::Reg(reg) => self.read(state, at, reg)?,
+            Operand::Reg(reg) => *self.read(state, at, reg)?,
             Operand::Imm(imm) => Value::constant(i64::from(imm) as u64),
         };
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
@@ -157,7 +157,7 @@ impl Explorer<'_> {
 
     /// Says that bytes hold some number.
     fn scatter(&mut self, state: &mut State, at: InsnIdx, (base, off): (Reg, i16), size: Size) -> Result<()> {
-        let pointer = self.read(state, at, base)?;
+        let pointer = *self.read(state, at, base)?;
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
         match self.pointee(at, &pointer, base)? {
             To::Stack { frame } => self.overwrite(state, at, usize::from(frame), &pointer, access),
@@ -222,7 +222,7 @@ impl Explorer<'_> {
 
     /// Refuses what is read or changed at once where it is not aligned (`check_atomic_rmw`, `check_atomic_load`, `check_atomic_store`).
     fn aligned_strictly(&self, state: &State, at: InsnIdx, base: Reg, off: i16, size: Size) -> Result<()> {
-        let pointer = self.read(state, at, base)?;
+        let pointer = *self.read(state, at, base)?;
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
         let to = self.pointee(at, &pointer, base)?;
         self.multiple(at, &pointer, to, access)

@@ -89,9 +89,9 @@ impl Explorer<'_> {
 
     /// What a register holds, if it holds anything.
     #[inline]
-    pub(crate) fn read(&self, state: &State, at: InsnIdx, reg: Reg) -> Result<Value> {
+    pub(crate) fn read<'s>(&self, state: &'s State, at: InsnIdx, reg: Reg) -> Result<&'s Value> {
         let value = state.reg(reg);
-        if value.is_nothing() { Err(self.uninitialised(at, reg)) } else { Ok(*value) }
+        if value.is_nothing() { Err(self.uninitialised(at, reg)) } else { Ok(value) }
     }
 
     #[cold]
@@ -105,15 +105,22 @@ impl Explorer<'_> {
             .broken(at, format_args!("`{insn}` reads {reg}, which nothing has written before on this path"))
     }
 
-    /// What a second operand is.
+    /// What a second operand is; a constant is put into `constant`.
     #[inline]
-    fn operand(&self, state: &State, at: InsnIdx, width: Width, operand: Operand) -> Result<Value> {
+    fn operand<'s>(
+        &self,
+        state: &'s State,
+        at: InsnIdx,
+        width: Width,
+        operand: Operand,
+        constant: &'s mut Value,
+    ) -> Result<&'s Value> {
         match operand {
             Operand::Reg(reg) => self.read(state, at, reg),
-            Operand::Imm(imm) => Ok(Value::constant(match width {
-                Width::W64 => i64::from(imm) as u64,
-                Width::W32 => u64::from(imm as u32),
-            })),
+            Operand::Imm(imm) => {
+                *constant = immediate(width, imm);
+                Ok(constant)
+            }
         }
     }
 
@@ -276,4 +283,12 @@ impl Explorer<'_> {
             .broken(at, format_args!("{why}, and {what}"))
             .says(format_args!("{who} cannot be used inside {section}-ed region")))
     }
+}
+
+/// What a constant in an instruction is.
+fn immediate(width: Width, imm: i32) -> Value {
+    Value::constant(match width {
+        Width::W64 => i64::from(imm) as u64,
+        Width::W32 => u64::from(imm as u32),
+    })
 }
