@@ -64,7 +64,13 @@ impl Program {
     /// Returns the instruction that starts at a slot; nothing past the end or at the second half of a wide one.
     #[inline]
     pub fn at(&self, at: InsnIdx) -> Option<Insn> {
-        self.slots.get(at.index()).copied().flatten()
+        self.get(at).copied()
+    }
+
+    /// The same where it lies.
+    #[inline]
+    pub fn get(&self, at: InsnIdx) -> Option<&Insn> {
+        self.slots.get(at.index())?.as_ref()
     }
 
     /// Says of each slot what the instruction does that starts there.

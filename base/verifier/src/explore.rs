@@ -279,7 +279,7 @@ impl<'a> Explorer<'a> {
             return Ok(Next::End);
         }
         self.path.begin(at)?;
-        if self.program.at(at).is_some_and(|insn| insn.flow() != Flow::Next || insn.is_call()) {
+        if self.program.get(at).is_some_and(|insn| insn.flow() != Flow::Next || insn.is_call()) {
             self.jumps += 1;
         }
         self.noted.looks_at(at, state);
@@ -312,7 +312,8 @@ impl<'a> Explorer<'a> {
         Ok(copy)
     }
 
-    fn put_by(&mut self, state: State) {
+    /// Puts a state by whose memory may be used again.
+    pub(crate) fn put_by(&mut self, state: State) {
         if self.spare.len() < SPARE && self.spare.try_reserve(1).is_ok() {
             self.spare.push(state);
         }

@@ -488,7 +488,7 @@ impl Walk {
                 return;
             }
         }
-        let Some(insn) = program.at(step.insn) else { return };
+        let Some(&insn) = program.get(step.insn) else { return };
         match insn {
             Insn::Alu { op: AluOp::Mov, dst, src, .. } => self.hand_on(dst, src.reg()),
             Insn::Alu { dst, src: Operand::Reg(src), .. } if self.has(dst) => self.want(src),

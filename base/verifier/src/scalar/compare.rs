@@ -58,6 +58,22 @@ pub(crate) fn refine<const N: u32, const H: u32>(
     }
 }
 
+/// The first side after a comparison with a constant came out so; nothing, if it cannot.
+pub(crate) fn refine_by_constant<const N: u32, const H: u32>(
+    cond: Cond,
+    width: Width,
+    outcome: Outcome,
+    a: &Known<N, H>,
+    constant: &Known<N, H>,
+) -> Option<Known<N, H>> {
+    let relation = Relation::of(cond, outcome);
+    match width {
+        Width::W64 if relation == Relation::Equal => a.meet(constant),
+        Width::W64 => a.with_word(a.word().refine(relation, &constant.word())?.0),
+        Width::W32 => a.with_lower_word(a.lower_word().refine(relation, &constant.lower_word())?.0),
+    }
+}
+
 /// What two numbers are to each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Relation {

@@ -7,6 +7,7 @@ use crate::rejection::Rule;
 use crate::scalar::{self, Number, Outcome};
 use crate::state::State;
 use crate::value::{Id, Memory, Null, Pointer, To, Trust, Value, What};
+use core::mem;
 use skep_isa::{Cond, Insn, InsnIdx, Operand, Reg, Width};
 
 /// The longest packet that is reckoned with (`MAX_PACKET_OFF`).
@@ -63,45 +64,21 @@ impl Explorer<'_> {
                 return Ok(Next::At(next));
             }
             let copies = self.note_copies(state, left, right)?;
-            let mut taken = None;
-            if let Some((one, two)) =
-                scalar::compare::refine(cond, width, Outcome::Holds, &left.number, &right.number)
-            {
-                let mut branch = self.copy(state)?;
-                learn(&mut branch, &copies, dst, left, one);
-                if let Some(other) = other {
-                    learn(&mut branch, &copies, other, right, two);
-                }
-                taken = Some(branch);
+            let sides = ((cond, width), dst, other);
+            let mut taken = self.copy(state)?;
+            let holds = learn_outcome(&mut taken, &copies, sides, Outcome::Holds, left, right);
+            let (left, right) = (*left, *right);
+            let fails = learn_outcome(state, &copies, sides, Outcome::Fails, &left, &right);
+            if holds && fails {
+                self.wait(taken, target)?;
+                return Ok(Next::At(next));
             }
-            let fails = scalar::compare::refine(cond, width, Outcome::Fails, &left.number, &right.number);
-            let may_fail = fails.is_some();
-            if let Some((one, two)) = fails {
-                let left = *left;
-                match other {
-                    Some(other) => {
-                        let right = *right;
-                        learn(state, &copies, dst, &left, one);
-                        learn(state, &copies, other, &right, two);
-                    }
-                    None => learn(state, &copies, dst, &left, one),
-                }
+            self.need_both(state, dst, other);
+            if holds {
+                mem::swap(state, &mut taken);
             }
-            return Ok(match (taken, may_fail) {
-                (Some(taken), true) => {
-                    self.wait(taken, target)?;
-                    Next::At(next)
-                }
-                (Some(taken), false) => {
-                    self.need_both(state, dst, other);
-                    *state = taken;
-                    Next::At(target)
-                }
-                (None, _) => {
-                    self.need_both(state, dst, other);
-                    Next::At(next)
-                }
-            });
+            self.put_by(taken);
+            return Ok(Next::At(if holds { target } else { next }));
         }
         let (left, right) = (*left, *right);
         let mut taken = self.copy(state)?;
@@ -211,6 +188,28 @@ fn is_there(to: To) -> bool {
         To::Memory { kind, .. } => kind != Memory::Untrusted,
         _ => true,
     }
+}
+
+/// Learns how a comparison of two numbers came out, and says whether it may come out so. Without a second register, the second is constant.
+fn learn_outcome(
+    state: &mut State,
+    copies: &Set,
+    ((cond, width), dst, other): ((Cond, Width), Reg, Option<Reg>),
+    outcome: Outcome,
+    left: &Value,
+    right: &Value,
+) -> bool {
+    if let Some(other) = other {
+        let both = scalar::compare::refine(cond, width, outcome, &left.number, &right.number);
+        let Some((one, two)) = both else { return false };
+        learn(state, copies, dst, left, one);
+        learn(state, copies, other, right, two);
+    } else {
+        let one = scalar::compare::refine_by_constant(cond, width, outcome, &left.number, &right.number);
+        let Some(one) = one else { return false };
+        learn(state, copies, dst, left, one);
+    }
+    true
 }
 
 /// Learns what a register holds, and so what those of the copies do that are its own.

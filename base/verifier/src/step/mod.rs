@@ -39,7 +39,7 @@ pub(crate) type Result<T> = core::result::Result<T, Rejection>;
 impl Explorer<'_> {
     /// Executes an instruction.
     pub(crate) fn execute(&mut self, state: &mut State, at: InsnIdx) -> Result<Next> {
-        let Some(insn) = self.program.at(at) else {
+        let Some(&insn) = self.program.get(at) else {
             return Err(Rule::Flow.broken(at, format_args!("no instruction is here")));
         };
         let next = Next::At(InsnIdx(at.0 + insn.slots()));
