@@ -384,10 +384,17 @@ impl Oracle {
                 tally.refused(cause);
                 let kind = phrases::without_numbers(cause);
                 tally.skep_only += 1;
-                if !self.is_explained(&kind) && self.is_unreached(&program) {
-                    tally.unreached += 1;
-                    self.run_it(number, &program, &mut random, tally);
-                    return Ok(());
+                if !self.is_explained(&kind) {
+                    let known = match () {
+                        () if self.is_unreached(&program) => Some(&mut tally.unreached),
+                        () if self.is_of_elements(&program) => Some(&mut tally.of_elements),
+                        () => None,
+                    };
+                    if let Some(count) = known {
+                        *count += 1;
+                        self.run_it(number, &program, &mut random, tally);
+                        return Ok(());
+                    }
                 }
                 let is_new = !self.is_explained(&kind) || tally.extras.is_empty_of(&kind);
                 if is_new && tally.extras.wants(&kind) {
@@ -426,6 +433,19 @@ impl Oracle {
         let slots = &program.case.slots;
         let is_accepted = program.case.verify_traced(slots, &Limits::LINUX, &mut reached).is_ok();
         is_accepted && reached.0.get(at as usize) == Some(&false)
+    }
+
+    /// Whether skep refuses the program where Linux does as soon as it does not know that elements of arrays under constant keys are there.
+    fn is_of_elements(&mut self, program: &Program) -> bool {
+        let Some(at) = self.linux.refused_at(&program.sent) else { return false };
+        // Arrays of one element have none, or only the longer ones, as an instruction may name the address of an only one.
+        [1, 2].into_iter().any(|least| {
+            let mut case = program.case.clone();
+            for (map, _) in case.maps.iter_mut().filter(|(map, _)| map.info.max_entries >= least) {
+                map.info.max_entries = 0;
+            }
+            matches!(verify(&case), Ok(Err(rejection)) if rejection.insn.is_some_and(|insn| insn.0 == at))
+        })
     }
 
     /// Runs what skep accepts.

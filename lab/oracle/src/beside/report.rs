@@ -152,6 +152,9 @@ pub struct Tally {
     pub skep_only: u64,
     /// Of those, programs that Linux refuses on an instruction that none comes to, for all that skep knows.
     pub unreached: u64,
+    /// Of those, programs that Linux refuses as it does not know that an element of an array under a constant key is there.
+    #[serde(default)]
+    pub of_elements: u64,
     /// Refusals of both whose instructions were compared, and those with the same.
     pub places: (u64, u64),
     /// Where these differ: Linux's words and skep's rule.
@@ -377,13 +380,14 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "Linux accepts {} ({}); skep accepts {} of these ({}), and {} that Linux does not, {} of which for an instruction that skep knows not to be reached; {} of what skep refuses alone it does not model",
+            "Linux accepts {} ({}); skep accepts {} of these ({}), and {} that Linux does not, {} of which for an instruction that skep knows not to be reached and {} for an element under a constant key; {} of what skep refuses alone it does not model",
             self.accepted(),
             percent(self.accepted(), self.programs),
             self.both_accept,
             percent(self.both_accept, self.accepted()),
             self.skep_only,
             self.unreached,
+            self.of_elements,
             self.unmodelled,
         )?;
         writeln!(

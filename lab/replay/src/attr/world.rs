@@ -3,7 +3,7 @@
 
 use super::input::Input;
 use skep_abi::{Cmd, Errno, InfoByFd, MapCreate, MapInfo, MapType, ProgLoad, ProgTestRun, ProgType};
-use skep_embedded::{Config, Embedded, Interface, Mirror, Time, Tracepoint};
+use skep_embedded::{Config, Embedded, Engine, Interface, Mirror, Time, Tracepoint};
 use skep_mem::testing::fail_nth;
 use skep_mem::{Capability, Task};
 use skep_model::platform::maps::MAPS;
@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) mappings: Vec<RawMapping>,
     /// Which allocation of the next command is refused, where the allocator can.
     pub(super) starved: Option<u8>,
+    /// Whether what it loads is compiled.
+    compiles: bool,
     has_all_rights: bool,
 }
 
@@ -104,6 +106,10 @@ impl World {
             .task(task)
             .time(Time::Fixed(1_000_000_000))
             .mirror(if choice & 8 == 0 { Mirror::Nowhere } else { Mirror::WherePossible });
+        let compiles = choice & 16 == 0;
+        if !compiles {
+            config = config.engine(Engine::Exact);
+        }
         let denied = DENIED[usize::from(choice % 8)];
         if let Some(capability) = denied {
             config = config.without(capability);
@@ -120,6 +126,7 @@ impl World {
             open: Vec::new(),
             mappings: Vec::new(),
             starved: None,
+            compiles,
             has_all_rights: denied.is_none(),
         };
         world.add_places();
@@ -209,7 +216,10 @@ impl World {
         let ways: Vec<_> = lends.iter().map(|lend| lend.way).collect();
         let prog_type = ProgType(u32_at(&bytes, offset_of!(ProgLoad, prog_type)));
         let areas: Vec<_> = lends.iter_mut().map(Lend::area).collect();
-        let (reply, is_starved) = match self.starved.take() {
+        // The compiler's own checkers do not reckon with too little memory: then it is the next command's.
+        let has_checkers = cfg!(any(debug_assertions, fuzzing)) && self.compiles && cmd == Cmd::PROG_LOAD;
+        let starved = if has_checkers { None } else { self.starved.take() };
+        let (reply, is_starved) = match starved {
             None => (self.embedded.bpf(cmd, &mut bytes, areas), false),
             Some(nth) => fail_nth(nth.into(), || self.embedded.bpf(cmd, &mut bytes, areas)),
         };
