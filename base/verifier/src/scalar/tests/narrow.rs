@@ -3,7 +3,7 @@
 use super::parts::{all_bits, all_ranges, members, results, set};
 use super::{Noise, WIDTHS, compare, compute, std};
 use crate::scalar::alu::{alu, neg};
-use crate::scalar::compare::{Outcome, decide, refine};
+use crate::scalar::compare::{Outcome, decide, refine, refine_by_constant};
 use crate::scalar::number::Known;
 use alloc::vec::Vec;
 use skep_isa::{AluOp, Cond, Width};
@@ -257,7 +257,12 @@ fn compares() {
                 }
                 decidable += u32::from(answers[0] != answers[1]);
                 for (outcome, (set_a, set_b)) in [Outcome::Fails, Outcome::Holds].into_iter().zip(sets) {
-                    match refine(cond, width, outcome, a, b) {
+                    let refined = refine(cond, width, outcome, a, b);
+                    if b.as_constant().is_some() {
+                        let alone = refine_by_constant(cond, width, outcome, a, b);
+                        assert_eq!(alone, refined.map(|(a, _)| a), "{} {outcome:?}", what());
+                    }
+                    match refined {
                         None => assert_eq!((set_a, set_b), (0, 0), "{} {outcome:?}", what()),
                         Some((refined_a, refined_b)) => {
                             assert!(a.covers(&refined_a) && b.covers(&refined_b), "{} {outcome:?}", what());

@@ -3,7 +3,7 @@
 use super::{CONDS, Noise, OPS, WIDTHS, compare, compute};
 use crate::scalar::alu::{alu, byte_swap, movsx, neg};
 use crate::scalar::bits::Bits;
-use crate::scalar::compare::{Outcome, decide, refine};
+use crate::scalar::compare::{Outcome, decide, refine, refine_by_constant};
 use crate::scalar::number::Number;
 use alloc::vec::Vec;
 use skep_isa::{AluOp, ByteOrder, Endian, Movsx, SwapWidth, Width};
@@ -167,6 +167,12 @@ fn comparisons_hold() {
         let (cond, width) = (noise.of(&CONDS), noise.of(&WIDTHS));
         let answer = decide(cond, width, &a, &b);
         let refined = OUTCOMES.map(|outcome| refine(cond, width, outcome, &a, &b));
+        let constant = Number::constant(in_b.first().copied().unwrap_or_default());
+        for outcome in OUTCOMES {
+            let both = refine(cond, width, outcome, &a, &constant);
+            let alone = refine_by_constant(cond, width, outcome, &a, &constant);
+            assert_eq!(alone, both.map(|(a, _)| a), "{a:?} {cond:?} {constant:?} at {width:?}: {outcome:?}");
+        }
         for x in &in_a {
             for y in &in_b {
                 let holds = compare(cond, bits_of(width), *x, *y);
