@@ -86,7 +86,7 @@ impl Explorer<'_> {
             self.argument(state, at, (helper, prototype), (index, reg), *arg, &mut call)?;
         }
         if helper.id == FuncId::GET_LOCAL_STORAGE {
-            let flags = *self.read(state, at, Reg::R2)?;
+            let flags = self.read(state, at, Reg::R2)?;
             self.need_reg(state, Reg::R2);
             if flags.as_constant() != Some(0) {
                 return Err(Rule::Argument
@@ -97,7 +97,7 @@ impl Explorer<'_> {
             self.nothing_owned(state, at, "a tail call does not come back")?;
         }
         if helper.id == FuncId::DYNPTR_FROM_MEM {
-            let memory = *self.read(state, at, Reg::R1)?;
+            let memory = self.read(state, at, Reg::R1)?;
             if !matches!(memory.certainly_to(), Some(To::MapValue { .. })) {
                 return Err(Rule::Argument.broken(
                     at,
@@ -454,7 +454,7 @@ impl Explorer<'_> {
         call: &mut Call,
     ) -> Result<()> {
         let value = *self.read(state, at, reg)?;
-        let size = *self.read(state, at, sized)?;
+        let size = self.read(state, at, sized)?;
         let wanted = |what: &str| {
             Err(Rule::Argument
                 .broken(at, format_args!("bpf_{} wants {what} in {sized}, found {size}", helper.name)))

@@ -116,7 +116,7 @@ impl Explorer<'_> {
 
     /// Refuses a result outside of what is wanted.
     fn check_range(&mut self, state: &State, at: InsnIdx, wanted: Number, who: &str) -> Result<()> {
-        let result = *self.read(state, at, Reg::R0)?;
+        let result = self.read(state, at, Reg::R0)?;
         self.need_reg(state, Reg::R0);
         if result.is_number() && wanted.covers(&result.number) {
             return Ok(());

@@ -103,7 +103,7 @@ impl Explorer<'_> {
 
     /// Where the first argument points on a stack: the slot that begins there.
     fn iterator_slot(&self, state: &State, at: InsnIdx) -> Result<Option<(usize, usize)>> {
-        let value = *self.read(state, at, Reg::R1)?;
+        let value = self.read(state, at, Reg::R1)?;
         let Some(To::Stack { frame }) = value.certainly_to() else { return Ok(None) };
         let below = value.offset().and_then(i64::checked_neg).filter(|below| *below > 0 && below % 8 == 0);
         let slot = below.and_then(|below| usize::try_from(below / 8 - 1).ok());
@@ -118,12 +118,12 @@ impl Explorer<'_> {
             matches!(slot.kept, Some(Kept::Iterator { .. })).then_some(((frame, index), *slot))
         });
         let Some(((frame, index), slot)) = found else {
-            let value = *self.read(state, at, Reg::R1)?;
+            let value = self.read(state, at, Reg::R1)?;
             let rejection = Rule::Argument.broken(
                 at,
                 format_args!("wanted an iterator over numbers, on the stack, in r1, found {value}"),
             );
-            return Err(no_iterator(rejection, &value, "an initialized"));
+            return Err(no_iterator(rejection, value, "an initialized"));
         };
         self.read_slot(state, frame, index);
         Ok(((frame, index), slot))
@@ -144,7 +144,7 @@ impl Explorer<'_> {
             return Err(no_iterator(rejection, &value, "uninitialized"));
         };
         for reg in [Reg::R2, Reg::R3] {
-            let bound = *self.read(state, at, reg)?;
+            let bound = self.read(state, at, reg)?;
             if !bound.is_number() {
                 return Err(Rule::Argument
                     .broken(at, format_args!("wanted a number in {reg}, found {bound}"))

@@ -56,7 +56,7 @@ impl Explorer<'_> {
 
     /// Refuses memory in which nothing is changed at once (`check_atomic`: "atomic … is not allowed").
     fn plain_memory(&self, state: &State, at: InsnIdx, base: Reg) -> Result<()> {
-        let value = *self.read(state, at, base)?;
+        let value = self.read(state, at, base)?;
         match value.certainly_to() {
             Some(
                 To::Context
@@ -222,10 +222,10 @@ impl Explorer<'_> {
 
     /// Refuses what is read or changed at once where it is not aligned (`check_atomic_rmw`, `check_atomic_load`, `check_atomic_store`).
     fn aligned_strictly(&self, state: &State, at: InsnIdx, base: Reg, off: i16, size: Size) -> Result<()> {
-        let pointer = *self.read(state, at, base)?;
+        let pointer = self.read(state, at, base)?;
         let access = Access { reg: base, off: i64::from(off), size: size.bytes(), how: Use::Store };
-        let to = self.pointee(at, &pointer, base)?;
-        self.multiple(at, &pointer, to, access)
+        let to = self.pointee(at, pointer, base)?;
+        self.multiple(at, pointer, to, access)
     }
 
     fn multiple(&self, at: InsnIdx, pointer: &Value, to: To, access: Access) -> Result<()> {
