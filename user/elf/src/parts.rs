@@ -2,7 +2,9 @@
 
 use crate::image::{BTF, BTF_EXT, Keep};
 use crate::source::Source;
-use object::elf::{FileHeader64, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SectionHeader64};
+use object::elf::{
+    FileHeader64, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SHT_SYMTAB, SectionHeader64,
+};
 use object::pod::slice_from_all_bytes;
 use object::read::elf::{FileHeader, SectionHeader};
 use object::{Endianness, StringTable};
@@ -113,11 +115,11 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
         let (offset, size) = (section.sh_offset(endian), section.sh_size(endian));
         offset.checked_add(size).map(|end| offset..end).ok_or(Missing::Odd)
     };
-    let names = sections.get(usize::from(header.e_shstrndx.get(endian))).ok_or(Missing::Odd)?;
-    let names = part(&range(names)?)?;
+    let names_at = range(sections.get(usize::from(header.e_shstrndx.get(endian))).ok_or(Missing::Odd)?)?;
+    let names = part(&names_at)?;
     let names = StringTable::new(Source::Whole(&names), 0, names.len() as u64);
     let name = |section: &SectionHeader64<Endianness>| section.name(endian, names).map_err(|_| Missing::Odd);
-    let mut wanted = vec![0..start.len() as u64, table_range];
+    let mut wanted = vec![0..start.len() as u64, table_range, names_at];
     let (mut btf, mut ext) = (None, None);
     for section in sections {
         let name_of = name(section)?;
@@ -149,8 +151,15 @@ fn find<E>(len: u64, read: &mut impl FnMut(u64, &mut [u8]) -> Result<bool, E>) -
             },
             _ => true,
         };
-        if is_wanted && section.sh_size(endian) != 0 {
-            wanted.push(range(section)?);
+        // The names of symbols are read whatever else the section with them is.
+        let symbol_names = match section.sh_type(endian) {
+            SHT_SYMTAB => sections.get(section.sh_link(endian) as usize),
+            _ => None,
+        };
+        for wants in is_wanted.then_some(section).into_iter().chain(symbol_names) {
+            if wants.sh_type(endian) != SHT_NOBITS && wants.sh_size(endian) != 0 {
+                wanted.push(range(wants)?);
+            }
         }
     }
     wanted.sort_by_key(|range| range.start);
@@ -227,6 +236,17 @@ mod tests {
             assert!(!compare(&file[..len]), "the table of sections is the last");
         }
         let mut taken = 0;
+        // Names in every section, be it one that is not read.
+        let field = |at: usize, len: usize| {
+            file[at..at + len].iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))
+        };
+        let (table, count) = (field(40, 8), field(60, 2));
+        let symbols = (0..count).map(|index| table + index * 64).find(|at| field(at + 4, 4) == 2).unwrap();
+        for (index, at) in (0..count).flat_map(|index| [(index, symbols + 40), (index, 62)]) {
+            let mut changed = file.clone();
+            changed[at] = index as u8;
+            compare(&changed);
+        }
         // The header, and of the headers of sections every field.
         for at in (0..64).chain((file.len() - 31 * 64..file.len()).step_by(11)) {
             let mut changed = file.clone();
