@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -154,6 +155,9 @@ struct Options {
     /// How long, for each target (20m, 90s).
     #[arg(long = "for", value_name = "TIME", value_parser = parse_time, default_value = "60s")]
     time: Duration,
+    /// Where random changes begin; anywhere unless said. The same seed does not make the same run, as how far that comes depends on the machine.
+    #[arg(long)]
+    seed: Option<NonZeroU32>,
     /// Merge what was found into the committed corpora, and minimise them.
     #[arg(long)]
     keep: bool,
@@ -173,7 +177,7 @@ pub(crate) fn run(args: &[String]) -> Result<Outcome> {
     }
     let fuzzer = Fuzzer::prepare()?;
     for target in &targets {
-        fuzzer.run(target, options.time)?;
+        fuzzer.run(target, options.time, options.seed)?;
         if options.keep {
             fuzzer.keep(target)?;
         }
@@ -231,11 +235,12 @@ impl Fuzzer {
         Ok(Self { program })
     }
 
-    fn run(&self, target: &Target, time: Duration) -> Result<()> {
+    fn run(&self, target: &Target, time: Duration, seed: Option<NonZeroU32>) -> Result<()> {
         let time = format!("-max_total_time={}", time.as_secs());
         let mut words: Vec<OsString> = vec!["run".into(), target.name.into(), found(target)?.into()];
         words.extend([committed(target).into(), "--".into(), time.into(), "-print_final_stats=1".into()]);
         words.push(format!("-max_len={}", target.longest).into());
+        words.extend(seed.map(|seed| format!("-seed={seed}").into()));
         words.extend(INPUT_LIMITS.map(OsString::from));
         self.call(&words)
             .with_context(|| format!("target {} found something (see lab/fuzz/artifacts)", target.name))
